@@ -1,4 +1,4 @@
-"""The command line: translates words into use cases and their answers into lines, JSON and exit codes; no rules here."""
+"""The command line: translates words into use cases, answers into lines, JSON and exit codes; no rules here."""
 
 from __future__ import annotations
 
