@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Entry point of ``remit``: redacting log handlers first, then the command."""
-    from remit.redact import logs  # noqa: PLC0415 - installed before anything else can log
+    from remit.redact import logs
 
     logs.install()
-    from remit.cli.root import run  # noqa: PLC0415 - after the handlers
+    from remit.cli.root import run
 
     sys.exit(run(sys.argv[1:]))

@@ -44,7 +44,7 @@ def hint(text: str) -> None:
 
 def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell an error on stderr (and as JSON on stdout when asked); its exit code."""
-    from remit.redact import logs  # noqa: PLC0415 - what is shown passes the same redactor as the logs
+    from remit.redact import logs
 
     if debug:
         sys.stderr.write(logs.mask("".join(traceback.format_exception(error))))

@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
         """Unknown commands name the nearest known one."""
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
-            import difflib  # noqa: PLC0415 - only for a mistake
+            import difflib
 
             near = difflib.get_close_matches(name, COMMANDS, 1)
             guess = f" Did you mean 'remit {near[0]}'?" if near else ""
