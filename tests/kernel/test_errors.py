@@ -1,6 +1,7 @@
 """The one table: every error class has a row, and its row is what the outside sees."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +56,11 @@ def test_errors_survive_a_process_boundary() -> None:
     error = InvalidInput("bad", place="x.yaml:1:2", code="intake.bad", hint="fix it")
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (again.message, again.place, again.code, again.hint) == ("bad", "x.yaml:1:2", "intake.bad", "fix it")
+
+
+def test_the_page_about_errors_says_what_the_table_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "errors.md").read_text(encoding="utf-8")
+    for cls, row in TABLE.items():
+        retry = "yes" if row.retryable else "no"
+        anchor = f'<a id="{row.code}"></a>'
+        assert f"| {anchor}{cls.__name__} | `{row.code}` | {row.http} | {row.exit} | {retry} | {row.hint} |" in page
