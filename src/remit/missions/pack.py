@@ -47,8 +47,8 @@ class StepContext(Protocol):
         """Absolute path of the step's own directory, to be read; write with a ``WriteFiles`` effect.
 
         Raises:
-            InternalError: Nothing has opened the directory yet: ``await ctx.open()`` first, or ask for a file or command
-                effect, which open it.
+            InternalError: Nothing has opened the directory yet: ``await ctx.open()`` first, or ask for a file or
+                command effect, which open it.
         """
         ...
 

@@ -97,7 +97,7 @@ class Repository(Protocol):
         ...
 
     async def reset_workspace(self, commit: str) -> None:
-        """Move head and workspace to ``commit``, ignored and untracked files removed; the old head stays under a ref."""
+        """Move head and workspace to ``commit``, whatever else is there removed; a ref keeps the old head."""
         ...
 
     async def workspace_drift(self) -> Sequence[str]:
