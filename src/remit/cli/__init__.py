@@ -1,4 +1,15 @@
-"""The `remit` command.
+"""The command line: translates words into use cases, answers into lines, JSON and exit codes; no rules here."""
 
-Promise: it translates and draws, and holds no rule; starting it imports neither the engine nor any web framework.
-"""
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Entry point of ``remit``: redacting log handlers first, then the command."""
+    from remit.redact import logs
+
+    logs.install()
+    from remit.cli.root import run
+
+    sys.exit(run(sys.argv[1:]))

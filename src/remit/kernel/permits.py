@@ -5,7 +5,7 @@ fails any write, process or connection made outside one. A context variable does
 so an adapter that works in one takes its context along (`contextvars.copy_context().run`, or `asyncio.to_thread`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -13,7 +13,7 @@ CURRENT: ContextVar[str | None] = ContextVar("remit_permit", default=None)
 
 
 @contextmanager
-def opened(action_id: str) -> Iterator[None]:
+def opened(action_id: str) -> Generator[None]:
     """Mark everything in this context, until the block ends, as done for the action `action_id`."""
     token = CURRENT.set(action_id)
     try:

@@ -1,4 +1,1 @@
-"""What tests of Remit, ours and yours, are made of: fakes, clocks, crash points, fault proxies.
-
-Promise: everything in here is public and documented, and refuses to work in a production home.
-"""
+"""What a user needs to test against Remit: fakes, clocks, crash points; public, documented, used by our own tests."""
