@@ -7,9 +7,8 @@ guard and a record at all, never for what an agent or a mission asked for.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
 
-INFRASTRUCTURE: Final[Mapping[str, str]] = MappingProxyType(
+INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
