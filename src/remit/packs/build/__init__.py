@@ -1,1 +1,1 @@
-"""Build pack: the same intake always plans the same application, and an impossible one is refused before a byte is written."""
+"""Build pack: one intake always plans the same application; an impossible one is refused before a byte is written."""

@@ -306,7 +306,7 @@ class EndpointTest:
 class Endpoint:
     """A custom endpoint; its body lives in the user's seam `app/custom/<feature module>.py` as `function`.
 
-    `path` is relative to `Application.api_prefix`. `public` needs no sign-in; else `roles` may call it (all when empty).
+    `path` is relative to `Application.api_prefix`. `public` needs no sign-in; else `roles` may call (all if empty).
     """
 
     method: str
@@ -437,7 +437,7 @@ class Integration:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A declared secret: never its value, only where it is kept. `environment` is the variable the application reads."""
+    """A declared secret: only where it is kept, never its value. The application reads `environment`."""
 
     name: str
     environment: str
