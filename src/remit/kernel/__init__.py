@@ -1,0 +1,1 @@
+"""The words every room speaks: plain data and plain functions, no input or output."""

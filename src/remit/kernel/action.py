@@ -1,0 +1,74 @@
+"""An action: one attempted effect, with who asks, for whom, and the hash everything else binds to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from remit.kernel.canonical import canonical, sha256_hex
+from remit.kernel.effects import Effect
+from remit.kernel.money import ZERO, Money
+
+
+class ActorKind(StrEnum):
+    """What kind of principal acts."""
+
+    USER = "user"
+    AGENT = "agent"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts."""
+
+    kind: ActorKind
+    id: str
+
+    def __str__(self) -> str:
+        """``agent:coder``."""
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One attempted effect.
+
+    ``payload`` is the canonical form with ``secret://`` references unresolved; ``subject_hash`` is SHA-256 over kind,
+    principal, originator, workspace, target and payload: two actions with the same hash are the same request.
+    ``effect_key`` names the effect across attempts and resumes (mission / step / skip key / generation / ordinal), and
+    is what an outside system receives as idempotency key. ``directory`` is where a step's files and commands happen.
+    """
+
+    id: str
+    effect: Effect
+    principal: Principal
+    on_behalf_of: Principal
+    workspace: str
+    mission: str = ""
+    step: str = ""
+    attempt: int = 1
+    effect_key: str = ""
+    estimate: Money = ZERO
+    parent: str = ""
+    directory: str = ""
+    payload: bytes = field(init=False)
+    subject_hash: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        payload = canonical(self.effect.payload())
+        subject = canonical(
+            [self.kind, str(self.principal), str(self.on_behalf_of), self.workspace, self.target, sha256_hex(payload)]
+        )
+        object.__setattr__(self, "payload", payload)
+        object.__setattr__(self, "subject_hash", sha256_hex(subject))
+
+    @property
+    def kind(self) -> str:
+        """The effect's kind, ``command`` for instance."""
+        return self.effect.trait.kind
+
+    @property
+    def target(self) -> str:
+        """What the effect is aimed at."""
+        return self.effect.target

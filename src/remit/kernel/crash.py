@@ -1,0 +1,81 @@
+"""Crash points: every write has a name, and a drill may end the process just before or just after it.
+
+In production ``reach`` costs one global read. ``remit.testing.crashpoints`` installs the hook; bootstrap refuses to do
+so when the environment is production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from remit.kernel.errors import InternalError
+
+#: Every named write of every journey, as ``room.write``. A write without a name here is refused.
+POINTS: frozenset[str] = frozenset(
+    {
+        # store writes
+        "accounts.agent",
+        "accounts.kill",
+        "audit.checkpoint",
+        "audit.genesis",
+        "guard.intent",
+        "guard.outcome",
+        "guard.refused",
+        "guard.settle",
+        "guard.breaker",
+        "guard.budget",
+        "mission.create",
+        "mission.claim",
+        "mission.status",
+        "mission.plan",
+        "mission.control",
+        "mission.branch",
+        "mission.rollback",
+        "step.start",
+        "step.attempt",
+        "step.finish",
+        "step.fail",
+        "step.reset",
+        # writes outside the store
+        "files.write",
+        "git.init",
+        "git.objects",
+        "git.ref",
+        "git.workspace",
+        "command.start",
+        "command.end",
+        "heads.append",
+        "mission.folder",
+        "step.folder",
+    }
+)
+
+_hook: Callable[[str], None] | None = None
+
+
+def install(hook: Callable[[str], None] | None) -> None:
+    """Set (or, with ``None``, remove) what is called at each moment. Only ``remit.testing`` and bootstrap call this."""
+    global _hook  # noqa: PLW0603 - one process-wide switch is what a crash drill is
+    _hook = hook
+
+
+def reach(moment: str) -> None:
+    """Pass a moment, ``<point>:before`` or ``<point>:after``.
+
+    Raises:
+        InternalError: The point has no name in ``POINTS``.
+    """
+    if _hook is not None:
+        check(moment.partition(":")[0])
+        _hook(moment)
+
+
+def check(point: str) -> None:
+    """Refuse a write that has no name.
+
+    Raises:
+        InternalError: ``point`` is not in ``POINTS``.
+    """
+    if point not in POINTS:
+        message = f"the write {point!r} has no name in remit.kernel.crash.POINTS"
+        raise InternalError(message)

@@ -1,0 +1,229 @@
+"""The one exception tree.
+
+    RemitError
+    ├── UserError            bad input, usage or configuration: the caller can mend it
+    │   ├── InvalidInput     a document, argument or setting is wrong (says where)
+    │   └── NotFound         no such mission, step, agent ...
+    ├── Denied               the guard refused; carries the decision id
+    │   ├── BudgetExceeded
+    │   └── RateLimited
+    ├── ApprovalPending      a person must decide first
+    ├── Conflict             the state changed under the caller
+    │   ├── Fenced           another worker owns this mission now
+    │   └── Drift            an artefact is not what its step left behind
+    ├── Failed               the work itself failed (a step, a command, a postcondition)
+    ├── Unavailable          something outside is not there now; may be tried again
+    │   └── Timeout
+    ├── IntegrityError       evidence does not hold; never retried
+    └── InternalError        a fault of ours
+
+``TABLE`` maps each class to code, hint, HTTP status, exit code and whether a retry may help; a class inherits its
+parent's row. ``Cancelled`` stands apart: it is control flow, so it is a ``BaseException``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DOCS = "docs/errors.md"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRow:
+    """What the outside sees of an error class."""
+
+    code: str
+    http: int
+    exit: int
+    retryable: bool
+    hint: str
+
+
+class RemitError(Exception):
+    """Root of every error Remit raises on purpose.
+
+    Args:
+        message: What failed and why, one or two sentences, free of secrets.
+        hint: The exact next command or change; the class's own hint from ``TABLE`` when left out.
+        code: A more precise code than the class's (``room.reason``).
+        place: Where in the input, e.g. ``clinic.yaml:12:5``.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, code: str | None = None, place: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self._hint = hint
+        self._code = code
+
+    @property
+    def row(self) -> ErrorRow:
+        """The table row of the nearest listed class."""
+        return row_of(type(self))
+
+    @property
+    def code(self) -> str:
+        """Stable machine-readable code."""
+        return self._code or self.row.code
+
+    @property
+    def hint(self) -> str:
+        """The exact next thing to do."""
+        return self._hint or self.row.hint
+
+    @property
+    def anchor(self) -> str:
+        """Where the documentation explains this error."""
+        return f"{DOCS}#{self.row.code}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors survive a process boundary whole."""
+        return (_rebuild, (type(self), self.message, self._hint, self._code, self.place))
+
+
+def _rebuild(cls: type[RemitError], message: str, hint: str | None, code: str | None, place: str | None) -> RemitError:
+    error = cls.__new__(cls)
+    RemitError.__init__(error, message, hint=hint, code=code, place=place)
+    return error
+
+
+class UserError(RemitError):
+    """The caller can mend this."""
+
+
+class InvalidInput(UserError):
+    """A document, argument or setting is wrong. ``problems`` lists every finding, the first is the message."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        problems: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place)
+        self.problems = problems or (message,)
+
+
+class NotFound(UserError):
+    """No such thing."""
+
+
+class Denied(RemitError):
+    """The guard refused an action. ``decision_id`` is what ``remit why`` takes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        decision_id: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place)
+        self.decision_id = decision_id
+
+    @property
+    def hint(self) -> str:
+        """``remit why`` with the decision, unless a better hint was given."""
+        if self._hint:
+            return self._hint
+        return f"remit why {self.decision_id}" if self.decision_id else self.row.hint
+
+
+class BudgetExceeded(Denied):
+    """A budget would be passed."""
+
+
+class RateLimited(Denied):
+    """A rate would be passed."""
+
+
+class ApprovalPending(RemitError):
+    """A person must decide before this goes on."""
+
+
+class Conflict(RemitError):
+    """The state changed under the caller, or two writers disagree."""
+
+
+class Fenced(Conflict):
+    """Another worker owns this mission; this one must stop and write nothing."""
+
+
+class Drift(Conflict):
+    """An artefact is not what its step left behind."""
+
+
+class Failed(RemitError):
+    """The work itself failed: a step, a command, a postcondition."""
+
+
+class Unavailable(RemitError):
+    """Something outside is not there now. ``retry_after`` is in seconds, when known."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place)
+        self.retry_after = retry_after
+
+
+class Timeout(Unavailable):
+    """Something outside did not answer in its time."""
+
+
+class IntegrityError(RemitError):
+    """Evidence does not hold: a log, a proof, an artefact. Never retried."""
+
+
+class InternalError(RemitError):
+    """A fault of ours."""
+
+
+class Cancelled(BaseException):
+    """Control flow: a person cancelled the mission. Not an ``Exception``, so that no step swallows it."""
+
+
+TABLE: dict[type[RemitError], ErrorRow] = {
+    UserError: ErrorRow("user", 400, 2, retryable=False, hint="remit --help"),
+    InvalidInput: ErrorRow(
+        "invalid_input", 422, 2, retryable=False, hint="correct the input and run the command again"
+    ),
+    NotFound: ErrorRow("not_found", 404, 2, retryable=False, hint="remit missions"),
+    Denied: ErrorRow("denied", 403, 3, retryable=False, hint="remit why ID"),
+    BudgetExceeded: ErrorRow(
+        "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
+    ),
+    RateLimited: ErrorRow("rate_limited", 429, 3, retryable=True, hint="wait and run the command again"),
+    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit approvals"),
+    Conflict: ErrorRow("conflict", 409, 1, retryable=False, hint="remit show ID"),
+    Fenced: ErrorRow("fenced", 409, 1, retryable=False, hint="remit show ID"),
+    Drift: ErrorRow("drift", 409, 1, retryable=False, hint="remit resume ID --drift rerun"),
+    Failed: ErrorRow("failed", 500, 1, retryable=False, hint="remit logs ID"),
+    Unavailable: ErrorRow("unavailable", 503, 5, retryable=True, hint="remit doctor"),
+    Timeout: ErrorRow("timeout", 504, 5, retryable=True, hint="remit doctor"),
+    IntegrityError: ErrorRow("integrity", 500, 1, retryable=False, hint="remit audit verify"),
+    InternalError: ErrorRow(
+        "internal", 500, 1, retryable=False, hint="run the command again with --debug and report it"
+    ),
+}
+
+
+def row_of(cls: type[BaseException]) -> ErrorRow:
+    """The row of ``cls`` or of its nearest listed ancestor; anything foreign is an internal error."""
+    for parent in cls.__mro__:
+        if issubclass(parent, RemitError) and parent in TABLE:
+            return TABLE[parent]
+    return TABLE[InternalError]

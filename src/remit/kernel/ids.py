@@ -1,0 +1,42 @@
+"""Identifiers: UUID version 7 as lower-case text, so that they sort by creation time."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+
+from remit.kernel.errors import InvalidInput
+
+_SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def new_id(*, unix_ms: int | None = None, rand: Callable[[int], int] = secrets.randbits) -> str:
+    """A fresh UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, 74 random bits.
+
+    Args:
+        unix_ms: Milliseconds since the epoch; the machine's clock when left out.
+        rand: Source of ``n`` random bits; seeded in tests.
+    """
+    ms = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
+    value = (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | rand(12) << 64 | 0b10 << 62 | rand(62)
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_id(text: str) -> bool:
+    """Whether ``text`` is a UUID in canonical lower-case form."""
+    return _SHAPE.fullmatch(text) is not None
+
+
+def check_id(text: str, what: str) -> str:
+    """``text`` when it is an id.
+
+    Raises:
+        InvalidInput: It is not; ``what`` names the thing ("mission").
+    """
+    if is_id(text):
+        return text
+    message = f"{text[:60]!r} is not a {what} id: ids are UUIDs such as {new_id(unix_ms=0, rand=lambda _n: 0)}."
+    raise InvalidInput(message, hint="remit missions")

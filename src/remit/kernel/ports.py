@@ -1,0 +1,120 @@
+"""What rooms ask of the outside world. Each port has several implementations that pass one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy.sql.base import Executable
+
+from remit.kernel.action import Action
+from remit.kernel.effects import Durability
+from remit.kernel.mission import Outcome
+
+type Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+type Row = Mapping[str, Any]
+
+
+class ReadTx(Protocol):
+    """One read transaction."""
+
+    def rows(self, stmt: Executable, params: Params = None) -> list[Row]:
+        """Every row of a SELECT, as mappings by column name."""
+        ...
+
+    def row(self, stmt: Executable, params: Params = None) -> Row | None:
+        """The first row, or ``None``."""
+        ...
+
+
+class Tx(ReadTx, Protocol):
+    """One write transaction: business rows and audit entries stand or fall together."""
+
+    def execute(self, stmt: Executable, params: Params = None) -> int:
+        """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
+        ...
+
+    def append(self, entry: Any, payload: Mapping[str, Any] | None = None) -> None:
+        """Add an ``audit.Entry`` (with its payload) to the log in this transaction."""
+        ...
+
+
+class Journal(Protocol):
+    """The only way to Remit's own store."""
+
+    def submit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+        """Queue a write, first in first out, from any thread; the future is done once it is committed.
+
+        ``name`` must be in ``kernel.crash.POINTS``. An ``op`` that raises undoes only itself, and its exception is the
+        future's.
+        """
+        ...
+
+    async def commit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> T:
+        """``submit`` and wait until committed; ``Durability.SEALED`` waits for a signed checkpoint over its entries."""
+        ...
+
+    async def read[T](self, op: Callable[[ReadTx], T]) -> T:
+        """Run reads in one snapshot."""
+        ...
+
+
+class Adapter(Protocol):
+    """Performs one kind of effect. Called by the guard, inside a permit, and by nobody else."""
+
+    async def perform(self, action: Action) -> Outcome:
+        """Do it once.
+
+        Raises:
+            Unavailable: A transient failure; may be tried again when the effect is repeatable.
+            RemitError: Anything else that ends the attempt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunTicket:
+    """What the engine hands to the driver: which run, for the how-manieth time, by which executor."""
+
+    run_id: str
+    recovery: int
+    executor: str
+
+
+class Engine(Protocol):
+    """Schedules mission runs durably. It knows ids only; what a step did stands in Remit's store."""
+
+    async def start(self, drive: Callable[[RunTicket], Awaitable[None]], *, worker: bool) -> None:
+        """Launch. A worker also takes queued runs and those of dead workers."""
+        ...
+
+    async def submit(self, run_id: str, *, queued: bool = False) -> None:
+        """Schedule a run, once for each id: here and now, or (``queued``) on whichever worker takes it."""
+        ...
+
+    async def wait(self, run_id: str) -> None:
+        """Wait until the run has ended; raises what ``drive`` raised."""
+        ...
+
+    async def cancel(self, run_id: str) -> None:
+        """Never recover this run again."""
+        ...
+
+    async def still_mine(self, run_id: str) -> bool:
+        """Whether this executor still owns the run."""
+        ...
+
+    async def unfinished(self) -> list[str]:
+        """Runs that have not ended, oldest first."""
+        ...
+
+    async def retain(self, *, older_than: datetime) -> int:
+        """Delete the records of runs that ended before ``older_than``; how many."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop taking work and close."""
+        ...
