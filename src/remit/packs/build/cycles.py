@@ -1,4 +1,4 @@
-"""Every cycle of a directed graph, found in linear time (Tarjan, "Depth-first search and linear graph algorithms", 1972)."""
+"""The cycles of a directed graph in linear time (R. Tarjan, Depth-first search and linear graph algorithms, 1972)."""
 
 from collections.abc import Iterable, Mapping
 
@@ -69,14 +69,17 @@ def _shortest_round(start: str, graph: Mapping[str, list[str]], members: set[str
     for node in queue:
         for target in graph[node]:
             if target == start:
-                way = [start, node]
-                while way[-1] != start or len(way) == 1:
-                    if node == start:
-                        break
-                    node = came_from[node]
-                    way.append(node)
-                return [start, *reversed(way[1:-1]), start] if len(way) > 2 else [start, start]
+                return [start, *_way_to(node, start, came_from), start]
             if target in members and target not in came_from:
                 came_from[target] = node
                 queue.append(target)
-    return [start, start]
+    message = f"{start} lies on no cycle"
+    raise ValueError(message)
+
+
+def _way_to(node: str, start: str, came_from: Mapping[str, str]) -> list[str]:
+    way: list[str] = []
+    while node != start:
+        way.append(node)
+        node = came_from[node]
+    return way[::-1]

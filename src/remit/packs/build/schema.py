@@ -10,9 +10,9 @@ from pydantic import Field, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from remit.packs.build.problem import Problem
+from remit.packs.build.rules import intake_problems
 from remit.packs.build.schema_document import Document, Many
 from remit.packs.build.schema_feature import IntegrationSpec, Metadata, Requirements, SecretSpec, TechnicalConstraints
-from remit.packs.build.rules import intake_problems
 
 SCHEMA_VERSION = 1
 
@@ -39,5 +39,5 @@ class Intake(Document):
             collected.extend(problems)
         elif problems:
             text = "; ".join(str(problem) for problem in problems)
-            raise PydanticCustomError("intake_rules", "{text}", {"text": text})  # noqa: EM101 - a template
+            raise PydanticCustomError("intake_rules", "{text}", {"text": text})
         return self

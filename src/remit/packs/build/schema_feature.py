@@ -207,7 +207,7 @@ class SecretProvider(StrEnum):
 class SecretSpec(Document):
     """A secret by reference: where it is kept, never what it is."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,59}\Z")]
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,59}$")]
     provider: SecretProvider = SecretProvider.ENV
     path: Path
     required: bool = True
@@ -220,7 +220,7 @@ class Metadata(Document):
     description: Prose = ""
     version: Annotated[
         str,
-        StringConstraints(max_length=40, pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.-]+)?\Z"),
+        StringConstraints(max_length=40, pattern=r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)([-+][0-9A-Za-z.-]+)?$"),
     ] = "0.1.0"
     code: Name | None = None
     created_at: AwareDatetime | None = None

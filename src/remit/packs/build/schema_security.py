@@ -165,6 +165,6 @@ class BillingSpec(Document):
 
     provider: BillingProvider = BillingProvider.MANUAL
     model: BillingModel = BillingModel.SUBSCRIPTION
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}\Z")] = "USD"
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = "USD"
     tiers: Annotated[Many[TierSpec], Field(min_length=1, max_length=50)]
     trial_period: Annotated[int, Field(ge=0, le=365)] = 0
