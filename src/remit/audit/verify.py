@@ -25,7 +25,7 @@ from remit.audit.prune import PRUNE_ACTION, Coverage, Range, pruned_range
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
 from remit.kernel.errors import IntegrityError
 
-CHUNK_LEVEL = 13
+CHUNK_LEVEL = 10
 CHUNK = 1 << CHUNK_LEVEL
 MAX_DISCREPANCIES = 100
 
