@@ -76,9 +76,7 @@ def test_such_a_line_is_seen(line: str) -> None:
     assert FOREIGN.search(line)
 
 
-@pytest.mark.parametrize(
-    "line", ["~/x", "$HOME/x", "a/home/b/c", "/homepage", "http://127.0.0.1:8080/simple_page"]
-)
+@pytest.mark.parametrize("line", ["~/x", "$HOME/x", "a/home/b/c", "/homepage", "http://127.0.0.1:8080/simple_page"])
 def test_such_a_line_is_fine(line: str) -> None:
     assert not FOREIGN.search(line)
 
