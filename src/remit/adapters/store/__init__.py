@@ -1,4 +1,4 @@
-"""Remit's own database, on SQLite and on Postgres: engines, connections, migrations, the one writer.
+"""Remit's own store, on SQLite or Postgres.
 
-Promise: a business row and its audit entry are committed together and durably, or neither is.
+Promise: what a waiter was told is committed is on disk, its business rows and audit entries together, or not at all.
 """
