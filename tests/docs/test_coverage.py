@@ -8,13 +8,32 @@ REPOSITORY = Path(__file__).parents[2]
 PAGE = REPOSITORY / "docs" / "coverage.md"
 
 #: How many requirements each family has; ids count up from 1.
-FAMILIES = dict(
-    pair.split("=")
-    for pair in (
-        "MSN=12 RES=7 LIM=4 POL=6 CRT=5 APR=3 SEC=5 FET=1 AUD=5 LLM=7 ACC=3 "
-        "API=8 BLD=5 PLY=3 TRD=1 RSC=1 CIN=1 OBS=5 INC=1 DAT=1 OPS=3 NEW=6"
-    ).split()
-)
+FAMILIES = {
+    "MSN": 12,
+    "RES": 7,
+    "LIM": 4,
+    "POL": 6,
+    "CRT": 5,
+    "APR": 3,
+    "SEC": 5,
+    "FET": 1,
+    "AUD": 5,
+    "LLM": 7,
+    "ACC": 3,
+}
+FAMILIES |= {
+    "API": 8,
+    "BLD": 5,
+    "PLY": 3,
+    "TRD": 1,
+    "RSC": 1,
+    "CIN": 1,
+    "OBS": 5,
+    "INC": 1,
+    "DAT": 1,
+    "OPS": 3,
+    "NEW": 6,
+}
 
 
 def rows() -> list[tuple[str, ...]]:
@@ -24,7 +43,7 @@ def rows() -> list[tuple[str, ...]]:
 
 
 def test_every_requirement_has_exactly_one_line() -> None:
-    wanted = sorted(f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, int(count) + 1))
+    wanted = sorted(f"{family}-{number}" for family, count in FAMILIES.items() for number in range(1, count + 1))
     assert sorted(row[0] for row in rows()) == wanted
     assert all(len(row) == 5 for row in rows())
 

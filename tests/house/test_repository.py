@@ -110,6 +110,10 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     assert "--index" not in text
 
 
+#: Packages that come with a declared one, under its version.
+COMPANIONS = {"psycopg-pool": "psycopg", "pydantic-core": "pydantic"}
+
+
 def imported(folder: Path) -> set[str]:
     """Top-level names of everything imported below a folder."""
     names: set[str] = set()
@@ -125,6 +129,7 @@ def imported(folder: Path) -> set[str]:
 def test_every_import_of_the_product_is_declared() -> None:
     extras = [line for extra in ("build", "postgres") for line in PROJECT["optional-dependencies"][extra]]
     declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
+    declared |= {companion for companion, name in COMPANIONS.items() if name in declared}
     providers = packages_distributions()
     found = imported(REPOSITORY / "src" / "remit")
     unknown = {name for name in found if not {canonicalize_name(p) for p in providers.get(name, [])} & declared}
