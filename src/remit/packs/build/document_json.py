@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 from remit.packs.build.document_marks import MAX_DEPTH, MAX_NODES, Malformed, Mark, malformed
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
+_LEXEME = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+', re.DOTALL)
 _MAX_DIGITS = 30
 
 
@@ -67,49 +67,49 @@ def mark_json(text: str) -> Mark:
     keys: list[tuple[str, int, int] | None] = []
     root: Mark | None = None
     nodes = 0
-    for match in _TOKEN.finditer(text):
-        token = match.group()
+    for match in _LEXEME.finditer(text):
+        lexeme = match.group()
         line = bisect_right(starts, match.start())
         at = (line, match.start() - starts[line - 1] + 1)
-        if token in ":,":
+        if lexeme in ":,":
             continue
-        if token in "}]":
+        if lexeme in "}]":
             stack.pop()
             keys.pop()
             continue
         if stack and isinstance(stack[-1].items, dict) and keys[-1] is None:
-            keys[-1] = (_fresh_key(token, stack[-1], at), *at)
+            keys[-1] = (_fresh_key(lexeme, stack[-1], at), *at)
             continue
         nodes += 1
-        mark = _value_mark(token, at, depth=len(stack), nodes=nodes)
+        mark = _value_mark(lexeme, at, depth=len(stack), nodes=nodes)
         if stack:
             _attach(stack[-1], keys, mark)
         root = root or mark
-        if token in "{[":
+        if lexeme in "{[":
             stack.append(mark)
             keys.append(None)
     return root or Mark(1, 1)
 
 
-def _value_mark(token: str, at: tuple[int, int], *, depth: int, nodes: int) -> Mark:
+def _value_mark(lexeme: str, at: tuple[int, int], *, depth: int, nodes: int) -> Mark:
     if nodes > MAX_NODES:
         what = f"the document holds more than {MAX_NODES:,} values"
         raise malformed("build.too_large", what, "Split the application.", at=at)
-    if token in "{[":
+    if lexeme in "{[":
         if depth >= MAX_DEPTH:
             what = f"the document is nested deeper than {MAX_DEPTH} levels"
             raise malformed("build.too_deep", what, "Flatten it; an intake needs 13 levels at most.", at=at)
-        return Mark(*at, {} if token == "{" else [])
-    if token in {"NaN", "Infinity", "-Infinity"}:
-        raise malformed("build.not_finite", f"`{token}` is no finite number", "Leave it out, or give a number.", at=at)
-    if len(token) > _MAX_DIGITS and token.lstrip("-").isdigit():
-        what = f"number `{token[:20]}...` has {len(token)} digits"
+        return Mark(*at, {} if lexeme == "{" else [])
+    if lexeme in {"NaN", "Infinity", "-Infinity"}:
+        raise malformed("build.not_finite", f"`{lexeme}` is no finite number", "Leave it out, or give a number.", at=at)
+    if len(lexeme) > _MAX_DIGITS and lexeme.lstrip("-").isdigit():
+        what = f"number `{lexeme[:20]}...` has {len(lexeme)} digits"
         raise malformed("build.number_range", what, "Put it in quotes if it is meant as text.", at=at)
     return Mark(*at)
 
 
-def _fresh_key(token: str, parent: Mark, at: tuple[int, int]) -> str:
-    key: str = json.loads(token)
+def _fresh_key(lexeme: str, parent: Mark, at: tuple[int, int]) -> str:
+    key: str = json.loads(lexeme)
     if isinstance(parent.items, dict) and key in parent.items:
         what = f"key `{key[:80]}` stands twice in the same object"
         raise malformed("build.duplicate_key", what, "Remove one of the two.", at=at)

@@ -44,7 +44,7 @@ def malformed(code: str, what: str, hint: str, *, at: tuple[int, int], path: Doc
 
 
 def locate(root: Mark, path: DocumentPath, *, at_key: bool = False) -> tuple[int, int]:
-    """Line and column of the value at a path, or of its key; where the path leaves the document, its last known part."""
+    """Line and column of the value at a path, or of its key; of the last known part where the path leaves the text."""
     mark, place = root, (root.line, root.column)
     for depth, part in enumerate(path):
         items = mark.items

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
+from typing import cast
 
 from remit.packs.build.problem import DocumentPath, Problem
 
@@ -18,6 +19,7 @@ lone surrogates. Tab, line feed and carriage return are judged by place."""
 _BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 _BREAKS = re.compile(r"[\t\n\r\x85\u2028\u2029]")
 _PROSE = frozenset({"description", "message"})
+SECRET_PREFIX = "secret://"  # noqa: S105 - the form of a reference, not a secret
 _INTEGER_LIMIT = 2**63
 
 
@@ -31,15 +33,14 @@ def text_problems(value: object, path: DocumentPath = ()) -> Iterator[Problem]:
     if isinstance(value, str):
         yield from _string_problems(value, path)
     elif isinstance(value, dict):
-        key: str
-        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType] - keys are checked by the reader
+        for key, item in cast("dict[str, object]", value).items():
             place = (*path, key)
             for problem in _string_problems(key, place):
                 yield Problem(problem.code, place, f"key: {problem.what}", problem.hint, at_key=True)
-            yield from text_problems(item, place)  # pyright: ignore[reportUnknownArgumentType]
+            yield from text_problems(item, place)
     elif isinstance(value, list):
-        for position, item in enumerate(value):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-            yield from text_problems(item, (*path, position))  # pyright: ignore[reportUnknownArgumentType]
+        for position, item in enumerate(cast("list[object]", value)):
+            yield from text_problems(item, (*path, position))
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem("build.not_finite", path, "the number is too large", "Give a finite number.")
     elif isinstance(value, int) and not -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
@@ -51,6 +52,10 @@ def _string_problems(text: str, path: DocumentPath) -> Iterator[Problem]:
         what = f"the text has {len(text):,} characters, more than {MAX_TEXT:,}"
         yield Problem("build.too_long", path, what, "Shorten it.")
         return
+    if SECRET_PREFIX in text and not _may_refer(text, path):
+        what = "a secret is referred to where its value would become part of code"
+        hint = "Refer to secrets only in `integrations[].config`, as the whole value: `secret://NAME`."
+        yield Problem("build.secret_place", path, what, hint)
     if "{" in text or "}" in text or "%" in text:
         yield from _brace_problems(text, path)
     if text.isprintable():
@@ -63,6 +68,10 @@ def _string_problems(text: str, path: DocumentPath) -> Iterator[Problem]:
         what = f"the text holds the control character U+{ord(found.group()):04X}"
         hint = "Remove it." if prose else "Remove it; only `description` and `message` may have several lines."
         yield Problem("build.control_character", path, what, hint)
+
+
+def _may_refer(text: str, path: DocumentPath) -> bool:
+    return path[:1] == ("integrations",) and "config" in path and text.startswith(SECRET_PREFIX)
 
 
 def _brace_problems(text: str, path: DocumentPath) -> Iterator[Problem]:

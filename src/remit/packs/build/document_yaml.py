@@ -6,7 +6,9 @@ bomb is refused before it unfolds. YAML 1.1's surprises are gone: `no`, `on`, `1
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import yaml
 
@@ -62,7 +64,8 @@ def read_yaml(text: str) -> tuple[object, Mark]:
     """
     reader = _Reader()
     try:
-        for event in yaml.parse(text, Loader=_LOADER):
+        events = cast("Iterator[yaml.Event]", yaml.parse(text, Loader=_LOADER))  # pyright: ignore[reportUnknownMemberType]
+        for event in events:
             _take(reader, event)
     except yaml.MarkedYAMLError as error:
         raise _syntax(error, text) from None

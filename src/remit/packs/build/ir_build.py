@@ -4,6 +4,7 @@ from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 
 from remit.packs.build.cycles import find_components
+from remit.packs.build.document_text import SECRET_PREFIX
 from remit.packs.build.ir import (
     Action,
     Application,
@@ -28,7 +29,7 @@ from remit.packs.build.ir_entities import Surroundings, expanded, lower_entity, 
 from remit.packs.build.names import attribute, cased, kebab, label, member, pascal, snake
 from remit.packs.build.relations import Relations, resolve
 from remit.packs.build.rules_features import PARAMETER, function_name
-from remit.packs.build.rules_security import ADMIN, MEMBER, SECRET_PREFIX
+from remit.packs.build.rules_security import ADMIN, MEMBER
 from remit.packs.build.schema_feature import EndpointSpec, FeatureSpec, Method, SecretProvider
 from remit.packs.build.schema_security import RoleSpec
 from remit.packs.build.survey import EntityPlace, dependencies_of, survey
