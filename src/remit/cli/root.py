@@ -1,0 +1,108 @@
+"""The root command: a lazy group, so that ``remit --help`` imports nothing but click."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from remit import __version__
+from remit.cli.output import report_error
+from remit.kernel.errors import UserError
+
+#: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("home", "Make a home: store, signing key, local owner, agents."),
+    "run": ("missions", "Run a mission: remit run build FILE."),
+    "show": ("missions", "Show a mission: plan, steps, cost, what is next."),
+    "missions": ("missions", "List missions, newest first."),
+    "logs": ("missions", "Print a mission's events and step output."),
+    "resume": ("missions", "Go on where a mission stopped."),
+    "rollback": ("missions", "Undo a mission, whole, to a step, or one feature of it."),
+    "branch": ("missions", "Start a variation from one of a mission's steps."),
+    "cancel": ("missions", "Stop a mission at once."),
+    "worker": ("missions", "Take over and run missions until stopped (Postgres: one of many)."),
+    "why": ("govern", "Tell the story of an action, a refusal or a mission."),
+    "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
+    "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
+    "unkill": ("govern", "Let it act again, with a reason."),
+    "audit": ("audit", "Show, verify and prove the audit log."),
+    "bench": ("bench", "Measure a hot path against its peer or floor."),
+    "doctor": ("home", "Check this install, with the fix for each finding."),
+    "demo": ("demo", "Run the clinic intake to a running, tested application."),
+}
+
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """Knows its commands' names and help; imports a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command, or raise with the nearest name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"remit.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.COMMANDS[cmd_name]
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Unknown commands name the nearest known one."""
+        name = args[0] if args else ""
+        if name and name not in COMMANDS and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, 1)
+            guess = f" Did you mean 'remit {near[0]}'?" if near else ""
+            message = f"There is no command {name!r}.{guess}"
+            raise click.UsageError(message, ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands without importing one."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_module, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="remit")
+def root() -> None:
+    """Remit: run AI agents within their remit, and prove it.
+
+    Every command takes --home DIR, --json and --debug.
+    """
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
+    as_json, debug = "--json" in argv, "--debug" in argv
+    try:
+        code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        sys.stderr.write("interrupted\n")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        if not as_json:
+            error.show()
+        code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
+        code = report_error(error, as_json=as_json, debug=debug)
+    return code if isinstance(code, int) else 0
+
+
+def _as_usage_error(error: click.ClickException) -> UserError:
+    return UserError(error.format_message(), code="usage")

@@ -1,0 +1,203 @@
+"""Settings: what each is, where it came from. Flags > ``REMIT_*`` > ``remit.toml`` > user file > defaults.
+
+Loaded by ``bootstrap`` only. An unknown key is an error that names the nearest known one. Secrets never stand here,
+only references to them. Plain dataclass and ``tomllib``: every command pays for this module's import.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Never
+
+from remit.kernel.errors import InvalidInput
+from remit.kernel.money import usd
+
+PREFIX = "REMIT_"
+PROJECT_FILE = "remit.toml"
+
+#: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
+OTHER_VARIABLES = frozenset(
+    {"REMIT_PYTHON", "REMIT_REQUIRE_ALL", "REMIT_PROVE", "REMIT_TEST_POSTGRES_URL", "REMIT_CRASH_AT", "REMIT_CRASH_LOG"}
+)
+
+
+class Environment(StrEnum):
+    """Where this install runs; drills and crash points are refused in production."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+def default_home() -> Path:
+    """The platform's data folder for Remit."""
+    import platformdirs  # noqa: PLC0415 - only when no home was given
+
+    return Path(platformdirs.user_data_dir("remit", appauthor=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of this install.
+
+    Attributes:
+        home: Where state lives (mode 0700).
+        environment: ``development`` or ``production``.
+        store_url: A ``postgresql://`` address; the SQLite file ``<home>/remit.db`` when empty.
+        workspace: The workspace that CLI commands act in.
+        owner: Name of the local owner, on whose behalf agents act.
+        parallel: How many steps of one mission run at once.
+        sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
+        budget_usd: Budget of a mission that names none, in dollars.
+        lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
+        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+    """
+
+    home: Path
+    environment: Environment = Environment.DEVELOPMENT
+    store_url: str = field(default="", repr=False)
+    workspace: str = "default"
+    owner: str = "owner"
+    parallel: int = 2
+    sandbox_tier: int = 1
+    budget_usd: str = "10"
+    lease_s: float = 15.0
+    log_level: str = "WARNING"
+
+    @property
+    def missions(self) -> Path:
+        """One folder for each mission."""
+        return self.home / "missions"
+
+    @property
+    def production(self) -> bool:
+        """Whether this is a production install."""
+        return self.environment is Environment.PRODUCTION
+
+
+NAMES = tuple(item.name for item in fields(Settings))
+
+
+def load(
+    *,
+    flags: Mapping[str, object] | None = None,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    user_file: Path | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and where each value came from (``flag``, ``REMIT_X``, a file's path, or ``default``).
+
+    Args:
+        flags: Values given on the command line; ``None`` values count as not given.
+        environ: The environment; the process's own when left out.
+        folder: Where ``remit.toml`` is looked for; the current folder when left out.
+        user_file: The user's own file; ``config.toml`` in the platform's configuration folder when left out.
+
+    Raises:
+        InvalidInput: An unknown key, a value of the wrong type or out of its bounds, or a file that is no TOML.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    origin: dict[str, str] = dict.fromkeys(NAMES, "default")
+    for path in (user_file or _user_file(), (folder or Path.cwd()) / PROJECT_FILE):
+        for key, value in _read(path).items():
+            _known(key, str(path))
+            values[key], origin[key] = value, str(path)
+    for variable, value in env.items():
+        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+            key = variable.removeprefix(PREFIX).lower()
+            _known(key, f"the environment variable {variable}")
+            values[key], origin[key] = value, variable
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _known(key, "the command line")
+            values[key], origin[key] = value, "flag"
+    if "home" not in values:
+        values["home"] = default_home()
+    return _build(values, origin), origin
+
+
+def _user_file() -> Path:
+    import platformdirs  # noqa: PLC0415 - costs start-up time that --help must not pay
+
+    return Path(platformdirs.user_config_dir("remit", appauthor=False)) / "config.toml"
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"The settings file {path} can't be read: {error}."
+        raise InvalidInput(message, place=str(path), hint=f"correct or remove {path}") from error
+
+
+def _known(key: str, where: str) -> None:
+    if key in NAMES:
+        return
+    near = difflib.get_close_matches(key, NAMES, 1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    message = f"{where} sets {key!r}, which is no setting.{guess}"
+    raise InvalidInput(message, place=where, hint=f"known settings: {', '.join(NAMES)}")
+
+
+def _build(values: dict[str, object], origin: dict[str, str]) -> Settings:
+    settings = Settings(home=Path(str(values["home"])).expanduser().absolute())
+    for key, raw in values.items():
+        if key != "home":
+            settings = replace(settings, **{key: _convert(key, raw, origin[key])})
+    return settings
+
+
+def _convert(key: str, raw: object, origin: str) -> object:
+    """``raw`` in the setting's type, checked against its bounds."""
+    try:
+        return _CONVERT.get(key, _name)(str(raw).strip())
+    except (ValueError, InvalidInput) as error:
+        shown = "its value" if key == "store_url" else repr(raw)
+        message = f"The setting {key!r} (from {origin}) can't be {shown}: {error}."
+        raise InvalidInput(message, place=origin) from error
+
+
+def _name(text: str) -> str:
+    return text or _refuse("a name that is not empty")
+
+
+def _level(text: str) -> str:
+    level = text.upper()
+    return level if level in {"DEBUG", "INFO", "WARNING", "ERROR"} else _refuse("DEBUG, INFO, WARNING or ERROR")
+
+
+def _address(text: str) -> str:
+    return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
+
+
+def _dollars(text: str) -> str:
+    usd(text)
+    return text
+
+
+def _within(value: float, low: float, high: float) -> float:
+    return value if low <= value <= high else _refuse(f"between {low} and {high}")
+
+
+def _refuse(need: str) -> Never:
+    message = f"it must be {need}"
+    raise ValueError(message)
+
+
+_CONVERT: Mapping[str, Callable[[str], object]] = {
+    "environment": lambda text: Environment(text.lower()),
+    "parallel": lambda text: int(_within(int(text), 1, 64)),
+    "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "lease_s": lambda text: _within(float(text), 1, 3600),
+    "log_level": _level,
+    "store_url": _address,
+    "budget_usd": _dollars,
+}
