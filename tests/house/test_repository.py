@@ -136,6 +136,19 @@ def test_every_import_of_the_product_is_declared() -> None:
     assert unknown == set(), "declare these in pyproject.toml, then: scripts/lock"
 
 
+def test_every_import_of_the_tests_is_declared() -> None:
+    lines = [*PROJECT["dependencies"], *(line for lines in PROJECT["optional-dependencies"].values() for line in lines)]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines} | set(COMPANIONS)
+    providers = packages_distributions()
+    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")}
+    unknown = {
+        name
+        for name in imported(REPOSITORY / "tests") - own
+        if not {canonicalize_name(p) for p in providers.get(name, [])} & declared
+    }
+    assert unknown == set(), "declare these in the dev extra, then: scripts/lock"
+
+
 @pytest.mark.parametrize("argv", [["check", "."], ["format", "--check", "."]], ids=["lint", "format"])
 def test_ruff_is_content(argv: list[str]) -> None:
     done = subprocess.run([BIN / "ruff", *argv], cwd=REPOSITORY, capture_output=True, text=True, check=False)
