@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,16 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     assert all("--hash=sha256:" in entry for entry in entries)
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_nothing_that_is_locked_is_under_the_gpl() -> None:
+    for name in locked("dev.txt"):
+        try:
+            about = metadata(name)
+        except PackageNotFoundError:
+            continue  # for another platform
+        licences = [about.get("License-Expression", ""), *(about.get_all("Classifier") or [])]
+        assert not [text for text in licences if re.search(r"(?<!L)\bA?GPL|(?<!Lesser )General Public", text)], name
 
 
 #: Packages that come with a declared one, under its version.
