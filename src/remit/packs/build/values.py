@@ -203,5 +203,5 @@ _PLAIN: dict[FieldType, Callable[[object], Value]] = {
     FieldType.URL: _url,
     FieldType.BOOL: _bool,
     FieldType.BYTES: _bytes,
-    FieldType.JSON: _scalar,
+    FieldType.JSON: _no_literal,
 }
