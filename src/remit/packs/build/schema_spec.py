@@ -116,10 +116,14 @@ class FileStep(_Step):
 
 
 class CommandStep(_Step):
-    """A command as a list of arguments, never a shell line. `python` stands for the mission's pinned interpreter."""
+    """A command as a list of arguments, never a shell line. `python` stands for the mission's pinned interpreter.
+
+    `then` are further commands, run in order under the same limits while each ends as expected.
+    """
 
     type: Literal["command"] = "command"
     args: Annotated[Many[Line], Field(min_length=1)]
+    then: Many[Annotated[Many[Line], Field(min_length=1)]] = ()
     workdir: Path = "."
     env: dict[str, str] = Field(default_factory=dict)
     secret_refs: Many[Name] = ()
