@@ -24,6 +24,7 @@ from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.prune import PRUNE_ACTION, Coverage, Range, pruned_range
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
 from remit.kernel.errors import IntegrityError
+from remit.kernel.ports import Params
 
 CHUNK_LEVEL = 10
 CHUNK = 1 << CHUNK_LEVEL
@@ -65,7 +66,7 @@ _PENDING = select(
 class LogReader(Protocol):
     """A read transaction that hands out plain tuples: what both stores' transactions are."""
 
-    def tuples(self, stmt: Executable, params: Any = None) -> list[tuple[Any, ...]]:
+    def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
         """Every row of a SELECT."""
         ...
 

@@ -42,7 +42,7 @@ def load_key(path: Path) -> Signer:
         text = path.read_text()
     except FileNotFoundError as error:
         message = f"The audit log's key is missing: {path}."
-        raise NotFound(message, code="audit.key", hint="restore the key from its backup, or make a new home: remit init") from error
+        raise NotFound(message, code="audit.key", hint="restore the key from its backup") from error
     if mode & 0o077:
         message = f"The audit log's key {path} can be read by others (mode {mode:o})."
         raise UserError(message, code="audit.key_mode", hint=f"chmod 600 {path}")

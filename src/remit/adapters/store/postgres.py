@@ -1,18 +1,16 @@
 """The store on Postgres: a pool for readers, one writing connection a process, and a sealer that numbers the log.
 
-A writing transaction cannot number its entries: sequences leave gaps and transactions become visible out of order. So it
-puts them into ``audit_pending`` with an authentication code, and one sealer at a time, whoever holds the advisory lock,
+A writing transaction cannot number its entries: sequences leave gaps, and transactions become visible out of order. It
+puts them into ``audit_pending`` with an authentication code, and one sealer at a time (whoever holds the advisory lock)
 moves what is visible into the log and signs.
 """
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +21,24 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from remit.adapters.store.errors import from_postgres
 from remit.adapters.store.heads import HeadsFile
+from remit.adapters.store.journal import Store
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_postgres
 from remit.adapters.store.pending import PendingMac, pending_rows
 from remit.adapters.store.sealer import Sealer
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
-from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
-from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
+from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
+from remit.adapters.store.writer import Writer
 from remit.audit import verify as audit
 from remit.audit.entry import SALT_SIZE, Draft
-from remit.audit.note import Signer, Verifier
+from remit.audit.note import Signer
 from remit.audit.tables import PENDING
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.effects import Durability
 from remit.kernel.errors import Unavailable
 
 READERS = 8
+SYSTEM_CLOCK = SystemClock()
 CONNECT_SECONDS = 10
 POOL_SECONDS = 10.0
 LIFETIME_SECONDS = 1800.0
@@ -69,7 +68,7 @@ def prepare(connection: Connection) -> None:
     connection.execute("SET synchronous_commit = on")
 
 
-class PostgresStore:
+class PostgresStore(Store):
     """The journal (``kernel.ports.Journal``) on a Postgres database that many workers share.
 
     Args:
@@ -86,24 +85,25 @@ class PostgresStore:
         signers: Sequence[Signer],
         *,
         heads: Path,
-        clock: Clock | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         salt: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._url = url
         self._statements = Statements(PGDialect_psycopg())
         self._heads = HeadsFile(heads)
-        self._log = LogWriter(signers, self._heads, sole_file=False)
+        log = LogWriter(signers, self._heads, sole_file=False)
         self._mac = PendingMac(signers[0].derive("audit pending"))
-        self._sealer = Sealer(lambda: connect(url), self._statements, self._log, self._mac)
-        self._backend = _Backend(url, self._statements, self._mac, self._sealer, clock or SystemClock(), salt)
-        self._writer = Writer(self._backend)
+        self._sealer = Sealer(lambda: connect(url), self._statements, log, self._mac)
+        make = partial(
+            WriteTransaction,
+            statements=self._statements,
+            translate=from_postgres,
+            now_us=lambda: micros_of(clock.now()),
+            salt=lambda: salt(SALT_SIZE),
+        )
+        backend = _Backend(lambda: connect(url), make, self._mac, self._sealer, monotonic=clock.monotonic)
+        super().__init__(log, Writer(backend), readers=READERS)
         self._pool: ConnectionPool[Connection] | None = None
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="remit-reader")
-
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        """The public keys of the log."""
-        return self._log.verifiers
 
     def migrate(self) -> None:
         """Bring the database to this version's schema (creating it), in this process; workers take turns.
@@ -113,52 +113,13 @@ class PostgresStore:
         """
         migrate_postgres(self._url)
 
-    # ------------------------------------------------------------------------------------------------------- writes
-
-    def submit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> Future[T]:
-        """Queue a write, first in first out, from any thread; see ``kernel.ports.Journal``."""
-        future: Future[T] = Future()
-        self._writer.put(Item(name, op, durable, FutureWaiter(future)))
-        return future
-
-    async def commit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> T:
-        """Queue a write and wait until it is committed, or signed for ``SEALED``."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(Item(name, op, durable, LoopWaiter(loop, future)))
-        return await future
-
-    def write[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> T:
-        """As ``commit``, for code without an event loop."""
-        return self.submit(name, op, durable=durable).result()
-
-    def seal(self) -> None:
-        """Wait until a signed checkpoint covers every entry committed so far.
-
-        Raises:
-            IntegrityError: The log does not continue the last head.
-        """
-        self.write("audit.checkpoint", lambda _tx: None, durable=Durability.SEALED)
-
-    # -------------------------------------------------------------------------------------------------------- reads
-
-    async def read[T](self, op: Callable[[ReadTransaction], T]) -> T:
-        """Run reads in one snapshot, on a reader thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.view, op)
-
     def view[T](self, op: Callable[[ReadTransaction], T]) -> T:
         """As ``read``, in the calling thread."""
         with self._snapshot() as tx:
             return op(tx)
 
     @contextmanager
-    def _snapshot(self) -> Iterator[ReadTransaction]:
+    def _snapshot(self) -> Generator[ReadTransaction]:
         if self._pool is None:
             self._pool = ConnectionPool(
                 self._url,
@@ -183,17 +144,6 @@ class PostgresStore:
             raise Unavailable(message, code="store.connection") from error
         except psycopg.Error as error:
             raise from_postgres(error) from error
-
-    # ------------------------------------------------------------------------------------------------------ the rest
-
-    def verify(self) -> audit.Report:
-        """Verify the whole audit log against the signatures and this host's heads file; see ``audit.verify.verify``."""
-        report = self._verify_once()
-        if any(d.kind == "unrecorded" for d in report.discrepancies):
-            # A sealer may be between writing its head and committing the row.
-            time.sleep(1)
-            report = self._verify_once()
-        return report
 
     def _verify_once(self) -> audit.Report:
         return self.view(
@@ -232,17 +182,10 @@ class PostgresStore:
 
     def close(self) -> None:
         """Commit what is queued, sign what is unsigned, close every connection."""
-        self._writer.close()
+        super().close()
         self._sealer.close()
-        self._readers.shutdown(wait=True)
         if self._pool is not None:
             self._pool.close()
-
-    def __enter__(self) -> PostgresStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 class _Backend:
@@ -250,26 +193,25 @@ class _Backend:
 
     def __init__(
         self,
-        url: str,
-        statements: Statements,
+        connect: Callable[[], Connection],
+        make: Callable[[Cursor], WriteTransaction],
         mac: PendingMac,
         sealer: Sealer,
-        clock: Clock,
-        salt: Callable[[int], bytes],
+        *,
+        monotonic: Callable[[], float],
     ) -> None:
-        self._url = url
-        self._statements = statements
+        self._connect = connect
+        self._make = make
         self._mac = mac
         self._sealer = sealer
-        self._clock = clock
-        self._salt = salt
+        self._monotonic = monotonic
         self._connection: Connection | None = None
         self._tx: WriteTransaction | None = None
         self._opened = 0.0
 
     def begin(self) -> WriteTransaction:
         """Start a transaction; a connection that died, or is old, is replaced first."""
-        if self._connection is not None and self._clock.monotonic() - self._opened > LIFETIME_SECONDS:
+        if self._connection is not None and self._monotonic() - self._opened > LIFETIME_SECONDS:
             self.close()
         if self._connection is not None:
             try:
@@ -277,15 +219,9 @@ class _Backend:
             except psycopg.OperationalError:
                 self.close()
         if self._connection is None or self._tx is None:
-            self._connection = connect(self._url)
-            self._opened = self._clock.monotonic()
-            self._tx = WriteTransaction(
-                self._connection.cursor(),
-                self._statements,
-                from_postgres,
-                now_us=lambda: micros_of(self._clock.now()),
-                salt=lambda: self._salt(SALT_SIZE),
-            )
+            self._connection = self._connect()
+            self._opened = self._monotonic()
+            self._tx = self._make(self._connection.cursor())
             self._run("BEGIN")
         return self._tx
 

@@ -30,7 +30,13 @@ _log = logging.getLogger(__name__)
 
 _WAITING = (
     select(
-        PENDING.c.id, PENDING.c.workspace, PENDING.c.ts_us, PENDING.c.fields, PENDING.c.salt, PENDING.c.body, PENDING.c.mac
+        PENDING.c.id,
+        PENDING.c.workspace,
+        PENDING.c.ts_us,
+        PENDING.c.fields,
+        PENDING.c.salt,
+        PENDING.c.body,
+        PENDING.c.mac,
     )
     .order_by(PENDING.c.id)
     .limit(MAX_MOVE)
@@ -45,9 +51,7 @@ _WORK = (
 class Sealer:
     """A thread with a connection of its own. Every worker has one; the advisory lock lets one work at a time."""
 
-    def __init__(
-        self, connect: Callable[[], Any], statements: Statements, log: LogWriter, mac: PendingMac
-    ) -> None:
+    def __init__(self, connect: Callable[[], Any], statements: Statements, log: LogWriter, mac: PendingMac) -> None:
         self._connect = connect
         self._statements = statements
         self._log = log
@@ -95,7 +99,7 @@ class Sealer:
                 self.error = None
             except Exception as error:  # noqa: BLE001 - kept for statistics; the next tick tries again
                 if str(error) != str(self.error):
-                    _log.error("the audit log could not be signed: %s", error)  # noqa: TRY400 - the message says it all
+                    _log.error("the audit log could not be signed: %s", error)
                 self.error = error
 
     def _attempt(self, *, waited_for: bool) -> bool:
@@ -133,7 +137,9 @@ class Sealer:
             tx.execute(_MOVED, [{"moved": row[0]} for row in rows])
         return len(rows)
 
-    def _in_transaction[T](self, connection: psycopg.Connection[tuple[Any, ...]], work: Callable[[WriteTransaction], T]) -> T:
+    def _in_transaction[T](
+        self, connection: psycopg.Connection[tuple[Any, ...]], work: Callable[[WriteTransaction], T]
+    ) -> T:
         connection.execute("BEGIN")
         tx = WriteTransaction(connection.cursor(), self._statements, from_postgres, now_us=_no_time, salt=_no_salt)
         try:
