@@ -11,6 +11,8 @@ number or whose count of checkpoints is wrong is an error: a peer that skips its
 ``sequence`` uses the blocking savers and ``at_once`` the asynchronous ones, as LangGraph's documentation has them.
 """
 
+# ruff: noqa: ANN401 - LangGraph is not installed where this is checked
+
 from __future__ import annotations
 
 import argparse
