@@ -1,4 +1,1 @@
-"""From an intake to a verified application, without a model.
-
-Promise: the same intake always gives the same bytes, and "done" means formatted, typed, migrated, tested and answering.
-"""
+"""Build pack: one intake always plans the same application; an impossible one is refused before a byte is written."""
