@@ -9,12 +9,13 @@ from urllib.parse import quote, quote_plus
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from redact_tokens import BENIGN, MAKERS, draw, jwt, password, pem
 
 from remit.kernel.errors import InvalidInput
 from remit.redact.redactor import Redactor
 from remit.redact.rules import KINDS
 from remit.redact.span import MASK, Span
+
+from .redact_tokens import BENIGN, MAKERS, draw, jwt, password, pem
 
 KEY = b"tests only: 16 bytes or more"
 
