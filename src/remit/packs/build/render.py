@@ -107,7 +107,6 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 - code, not HTML; every string of an intake passes a literal filter
         keep_trailing_newline=True,
-        lstrip_blocks=True,
     )
     filters = {
         "py": render_text.py,
@@ -139,6 +138,7 @@ def _environment() -> Environment:
         "response_default": render_names.response_default,
         "scalar_type": render_names.scalar_type,
         "target_name": lambda member: "_User" if member.target == "user" else member.target_class,
+        "target_route": lambda ref, app: app.entity(ref.target).route,
         "guard_value": render_names.guard_value,
     }
     made.filters.update(filters)
@@ -161,7 +161,7 @@ def render_application(app: Application) -> dict[str, bytes]:
 
 def render_skeleton(app: Application) -> dict[str, bytes]:
     """What every application has: settings, database, accounts, checks. No feature shows in it."""
-    return _rendered_folder("skeleton", app, app=app, is_postgres=app.database != "sqlite")
+    return _rendered_folder("skeleton", app=app, is_postgres=app.database != "sqlite")
 
 
 def render_feature(app: Application, feature_id: str) -> dict[str, bytes]:
@@ -187,7 +187,6 @@ def render_assembly(app: Application) -> dict[str, bytes]:
     first = smoke_entity(app)
     return _rendered_folder(
         "assembly",
-        app,
         app=app,
         tables=tables(app),
         deferred=[(entity, ref) for entity in app.entities for ref in entity.references if ref.deferred],
@@ -348,7 +347,7 @@ def _render(template: str, **context: object) -> str:
     return _environment().get_template(template).render(context)
 
 
-def _rendered_folder(folder: str, app: Application, **context: object) -> dict[str, bytes]:
+def _rendered_folder(folder: str, **context: object) -> dict[str, bytes]:
     found: dict[str, str] = {}
     for name in _LOADER.list_templates():
         if name.startswith(f"{folder}/"):
