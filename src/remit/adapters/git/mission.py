@@ -164,5 +164,5 @@ def _theirs(changes: Changes) -> Found:
         Change(path, Kind.DELETED if to is None else Kind.MODIFIED, None if to is None else Entry(*to))
         for path, to in sorted(changes.files.items())
     )
-    violations = tuple(Violation(text, Offence.SPECIAL_FILE, "can't be committed") for text in changes.problems)
+    violations = tuple(Violation(text, Offence.SPECIAL_FILE, "is refused") for text in changes.problems)
     return Found(Path(changes.source), changes.base or None, items, violations)
