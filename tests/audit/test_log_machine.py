@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.adapters.store.sqlite import SqliteStore
+from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.audit import Entry, Result, query, verify_consistency
 from remit.audit.merkle import EMPTY_ROOT, root_of
 from remit.audit.prune import prune
@@ -55,7 +56,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule(before=st.integers(0, 3), after=st.integers(0, 3))
     def an_operation_fails_between_two_that_do_not(self, before: int, after: int) -> None:
-        def fail(tx) -> None:
+        def fail(tx: WriteTransaction) -> None:
             tx.append(entry("never"))
             raise KeyError
 
@@ -109,7 +110,7 @@ class LogMachine(RuleBasedStateMachine):
         assert (report.discrepancies, report.size, report.pruned) == ((), len(self.steps), len(self.pruned))
         self.roots[report.size] = report.root
 
-        def check(tx) -> None:
+        def check(tx: ReadTransaction) -> None:
             for size, root in self.roots.items():
                 if size == 0:
                     assert root == EMPTY_ROOT

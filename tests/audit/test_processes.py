@@ -17,7 +17,7 @@ from remit.adapters.store import open_store
 from remit.adapters.store.journal import Store
 from remit.audit import query
 
-from ..postgres import postgres_server, postgres_url
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
 
 __all__ = ["postgres_server", "postgres_url"]
 
