@@ -194,7 +194,7 @@ def sources_of(transition: TransitionSpec) -> tuple[str, ...]:
 def _transition_problems(
     transition: TransitionSpec, path: DocumentPath, field: FieldSpec, states: StatesSpec, roles: Collection[str]
 ) -> Iterator[Problem]:
-    yield from name_problems(transition.name, path, what="transition")
+    yield from name_problems(transition.name, path, what="transition", keywords=True)
     many = not isinstance(transition.sources, str)
     for position, source in enumerate(sources_of(transition)):
         yield from _state_problem(source, field, (*path, "from", position) if many else (*path, "from"))

@@ -51,7 +51,7 @@ def _shape_problems(relation: RelationshipSpec, path: DocumentPath) -> Iterator[
         (
             relation.type is RelationType.ONE_TO_MANY and relation.target == USER,
             "type",
-            "accounts are generated and can't hold your key; declare an n-1 relation at the entity that has the account",
+            "accounts are generated and can't hold your key; declare n-1 at the entity that has an account",
         ),
         (
             relation.target == USER and relation.inverse is not None,

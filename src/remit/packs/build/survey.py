@@ -53,6 +53,14 @@ class Survey:
         """The entity of this name or id."""
         return self.by_name.get(name)
 
+    def enabled(self) -> "Survey":
+        """The same with only what enabled features bring."""
+        return Survey(
+            tuple(place for place in self.entities if place.feature.enabled),
+            {name: place for name, place in self.by_name.items() if place.feature.enabled},
+            {name: feature for name, feature in self.features.items() if feature.enabled},
+        )
+
     def entity_names(self) -> list[str]:
         """Every name that may be referred to, the built-in accounts last."""
         return [*(place.spec.name for place in self.entities), USER]
