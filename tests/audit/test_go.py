@@ -11,6 +11,7 @@ import pytest
 
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
+from remit.adapters.store.transaction import ReadTransaction
 from remit.audit import Entry, Result, query
 from remit.audit.heads import decode_heads
 from remit.audit.merkle import root_of
@@ -71,7 +72,7 @@ def test_go_accepts_every_checkpoint_and_a_thousand_proofs(program: Path, tmp_pa
         heads = decode_heads((tmp_path / "heads.log").read_bytes())
         lines += [f"note {b64((head.note or '').encode())}" for head in heads]
 
-        def prove(tx) -> None:
+        def prove(tx: ReadTransaction) -> None:
             size = query.size(tx)
             for _ in range(PROOFS):
                 new = rand.randrange(1, size + 1)
