@@ -31,7 +31,7 @@ PYTHON_TYPES = {
     FieldType.DATETIME: "UtcMoment",
     FieldType.TIME: "TimeOfDay",
     FieldType.UUID: "UUID",
-    FieldType.JSON: "dict | list",
+    FieldType.JSON: "dict[str, Any] | list[Any]",
     FieldType.BYTES: "bytes",
 }
 INPUT_TYPES = {
