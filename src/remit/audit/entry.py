@@ -107,7 +107,7 @@ class Draft:
         return sha256(self.salt + self.body).hexdigest()
 
     def header(self, seq: int) -> bytes:
-        """The exact bytes that are hashed, equal to RFC 8785 because keys are ASCII and values text or small integers."""
+        """The exact bytes that are hashed: RFC 8785, as keys are ASCII and values text or small integers."""
         return canonical({**self.fields, "pd": self.payload_hash, "seq": seq, "ts_us": self.ts_us, "v": HEADER_VERSION})
 
 

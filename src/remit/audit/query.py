@@ -8,13 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import Select, bindparam, exists, func, select
 
 from remit.audit.entry import read_header
 from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan
 from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
-from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD
+from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
 from remit.audit.verify import LogReader
 from remit.kernel.errors import IntegrityError, NotFound
 
@@ -22,12 +22,13 @@ _NODE = select(NODE.c.hash).where(NODE.c.level == bindparam("at"), NODE.c.idx ==
 _LEAF = select(ENTRY.c.leaf_hash).where(ENTRY.c.seq == bindparam("index"))
 _HEADER = select(ENTRY.c.header).where(ENTRY.c.seq == bindparam("index"))
 _LATEST = select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
+_BEGUN = select(exists(select(ENTRY.c.seq)) | exists(select(PENDING.c.id)))
 _SIZE = select(func.max(ENTRY.c.seq))
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries: empty text means any. ``since_us`` is microseconds since the epoch; ``after`` the last seq seen."""
+    """Which entries: empty text means any; ``since_us`` is microseconds since the epoch, ``after`` a seq."""
 
     workspace: str
     mission: str = ""
@@ -53,7 +54,7 @@ class Record:
 
 
 @lru_cache(maxsize=16)
-def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any]:
+def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any, Any, Any, Any]:
     stmt = (
         select(ENTRY.c.seq, ENTRY.c.header, ENTRY.c.leaf_hash, PAYLOAD.c.body)
         .join_from(ENTRY, PAYLOAD, ENTRY.c.seq == PAYLOAD.c.seq, isouter=True)
@@ -123,10 +124,19 @@ def prove(reader: LogReader, seq: int, *, verifiers: Sequence[Verifier]) -> Entr
     if note is None or head is None or head.size <= seq:
         message = f"No signed checkpoint covers entry {seq} yet."
         raise NotFound(message, code="audit.unsigned", hint=f"wait a second, then: remit audit prove {seq}")
-    path = carry_out(inclusion_plan(seq, head.size), lambda level, index: read_node(reader, level, index))
+    path = prove_inclusion(reader, seq, head.size)
     proof = EntryProof(seq, bytes(rows[0][0]), tuple(path), note)
     proof.verify(verifiers)
     return proof
+
+
+def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:
+    """The hashes that show that entry ``index`` is in the log of ``size`` entries.
+
+    Raises:
+        IntegrityError: There is no such entry, or a node is missing.
+    """
+    return carry_out(inclusion_plan(index, size), lambda level, at: read_node(reader, level, at))
 
 
 def prove_consistency(reader: LogReader, old: int, new: int) -> list[bytes]:
@@ -136,3 +146,8 @@ def prove_consistency(reader: LogReader, old: int, new: int) -> list[bytes]:
         IntegrityError: The sizes are not ``0 < old <= new``, or a node is missing.
     """
     return carry_out(consistency_plan(old, new), lambda level, index: read_node(reader, level, index))
+
+
+def begun(reader: LogReader) -> bool:
+    """Whether the log has an entry, or one that waits to be numbered."""
+    return bool(reader.tuples(_BEGUN)[0][0])

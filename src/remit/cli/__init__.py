@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Entry point of ``remit``: redacting log handlers first, then the command."""
-    from remit.redact import logs
+    from remit.cli import redaction
 
-    logs.install()
+    redaction.install()
     from remit.cli.root import run
 
     sys.exit(run(sys.argv[1:]))

@@ -1,4 +1,6 @@
-"""Commands: run without a shell, in a clean environment, inside the strongest tier this machine offers.
+"""Commands of missions, run where they can do little harm.
 
-Promise: no child outlives its command or its parent, and the tier that was used stands in the record.
+Promise: a command starts without a shell, with a clean environment and bounded resources, in the strongest tier of this
+machine; the tier is in its result, a demanded minimum is never quietly missed, and nothing it started outlives it.
+The package imports nothing here: the launcher, which starts once for each command, must stay cheap.
 """

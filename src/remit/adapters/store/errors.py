@@ -13,7 +13,10 @@ _FULL_HINT = "free some space on the disk of --home, then run the command again"
 _BY_CODE = {
     sqlite3.SQLITE_BUSY: ("store.busy", "Another process has been writing to Remit's store for too long."),
     sqlite3.SQLITE_LOCKED: ("store.busy", "Another process has been writing to Remit's store for too long."),
-    sqlite3.SQLITE_READONLY: ("store.readonly", "Remit's store cannot be written: the file or its folder is read-only."),
+    sqlite3.SQLITE_READONLY: (
+        "store.readonly",
+        "Remit's store cannot be written: its file or folder is read-only.",
+    ),
     sqlite3.SQLITE_CANTOPEN: ("store.open", "Remit's store cannot be opened."),
     sqlite3.SQLITE_IOERR: ("store.io", "The disk that holds Remit's store reports an error."),
 }

@@ -36,7 +36,7 @@ class HeadsFile:
     def append(self, note: str) -> None:
         """Add a head; when this returns it is on disk.
 
-        A line without an end, which only a crash in the middle of a write leaves, is cut off first: nothing relied on it.
+        A line without an end is cut off first: only a crash in the middle of a write leaves one; nothing relied on it.
         """
         crash.reach("heads.append:before")
         fresh = not self.path.exists()

@@ -35,7 +35,7 @@ class LogWriter:
     """
 
     def __init__(self, signers: Sequence[Signer], heads: HeadsFile, *, sole_file: bool) -> None:
-        """``sole_file``: every head is in this one file (SQLite); else each host keeps the heads it signed (Postgres)."""
+        """``sole_file``: every head is in this file (SQLite); else each host keeps the heads it signed (Postgres)."""
         self.signers = tuple(signers)
         self.verifiers = tuple(signer.verifier for signer in signers)
         self.heads = heads
@@ -66,7 +66,16 @@ class LogWriter:
             header = item.header(seq)
             leaf = leaf_hash(header)
             entries.append(
-                (seq, fields["workspace"], item.ts_us, fields["mission"], fields["action"], fields["actor"], header, leaf)
+                (
+                    seq,
+                    fields["workspace"],
+                    item.ts_us,
+                    fields["mission"],
+                    fields["action"],
+                    fields["actor"],
+                    header,
+                    leaf,
+                )
             )
             payloads.append((seq, fields["workspace"], item.salt, item.body))
             nodes += edge.append(leaf)
@@ -129,7 +138,7 @@ class LogWriter:
         if newest is None or newest.size <= head.size:
             return head
         if self._sole_file:
-            message = f"{self.heads.path} was cut: it ends at {head.size} entries, a head over {newest.size} was signed."
+            message = f"{self.heads.path} was cut at {head.size} entries: a head over {newest.size} was signed."
             raise IntegrityError(message, code="audit.heads", hint="remit audit verify")
         return newest
 

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from remit.adapters.store.errors import disk_full, from_sqlite
 from remit.adapters.store.heads import HeadsFile
+from remit.adapters.store.journal import Store
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
-from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
-from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
+from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
+from remit.adapters.store.writer import Writer
 from remit.audit import verify as audit
 from remit.audit.entry import SALT_SIZE, Draft
-from remit.audit.note import Signer, Verifier
+from remit.audit.note import Signer
 from remit.kernel import crash
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.effects import Durability
-
 
 BUSY_MS = 10_000
 FREE_FLOOR = 32 << 20
 FREE_CHECK_SECONDS = 1.0
 READERS = 4
+SYSTEM_CLOCK = SystemClock()
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -63,7 +60,7 @@ def dialect() -> SQLiteDialect_pysqlite:
     return SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3)  # pyright: ignore[reportArgumentType] - a module is what it takes
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """The journal (``kernel.ports.Journal``) on one SQLite file.
 
     Several processes may use the same file at once: each transaction takes the write lock first and then looks whether
@@ -84,25 +81,26 @@ class SqliteStore:
         signers: Sequence[Signer],
         *,
         heads: Path,
-        clock: Clock | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         salt: Callable[[int], bytes] = secrets.token_bytes,
         free_floor: int = FREE_FLOOR,
     ) -> None:
         self.path = path
         self._statements = Statements(dialect())
         self._heads = HeadsFile(heads)
-        self._log = LogWriter(signers, self._heads, sole_file=True)
-        self._backend = _Backend(path, self._statements, self._log, clock or SystemClock(), salt, free_floor)
-        self._writer = Writer(self._backend)
-        self._readers: ThreadPoolExecutor | None = None
+        log = LogWriter(signers, self._heads, sole_file=True)
+        make = partial(
+            WriteTransaction,
+            statements=self._statements,
+            translate=from_sqlite,
+            now_us=lambda: micros_of(clock.now()),
+            salt=lambda: salt(SALT_SIZE),
+        )
+        backend = _Backend(path, log, make, monotonic=clock.monotonic, free_floor=free_floor)
+        super().__init__(log, Writer(backend), readers=READERS)
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-
-    @property
-    def verifiers(self) -> tuple[Verifier, ...]:
-        """The public keys of the log."""
-        return self._log.verifiers
 
     def migrate(self) -> None:
         """Bring the database to this version's schema (creating it), in this process.
@@ -112,54 +110,13 @@ class SqliteStore:
         """
         migrate_sqlite(self.path)
 
-    # ------------------------------------------------------------------------------------------------------- writes
-
-    def submit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> Future[T]:
-        """Queue a write, first in first out, from any thread; see ``kernel.ports.Journal``."""
-        future: Future[T] = Future()
-        self._writer.put(Item(name, op, durable, FutureWaiter(future)))
-        return future
-
-    async def commit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> T:
-        """Queue a write and wait until it is committed, or signed for ``SEALED``."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(Item(name, op, durable, LoopWaiter(loop, future)))
-        return await future
-
-    def write[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
-    ) -> T:
-        """As ``commit``, for code without an event loop."""
-        return self.submit(name, op, durable=durable).result()
-
-    def seal(self) -> None:
-        """Wait until a signed checkpoint covers every entry.
-
-        Raises:
-            IntegrityError: The log does not continue the last head.
-        """
-        self.write("audit.checkpoint", lambda _tx: None, durable=Durability.SEALED)
-
-    # -------------------------------------------------------------------------------------------------------- reads
-
-    async def read[T](self, op: Callable[[ReadTransaction], T]) -> T:
-        """Run reads in one snapshot, on a reader thread."""
-        if self._readers is None:
-            self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="remit-reader")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self.view, op)
-
     def view[T](self, op: Callable[[ReadTransaction], T]) -> T:
         """As ``read``, in the calling thread."""
         with self._snapshot() as tx:
             return op(tx)
 
     @contextmanager
-    def _snapshot(self) -> Iterator[ReadTransaction]:
+    def _snapshot(self) -> Generator[ReadTransaction]:
         connection = self._reader()
         connection.execute("BEGIN")
         try:
@@ -176,17 +133,6 @@ class SqliteStore:
             with self._lock:
                 self._open.append(connection)
         return connection
-
-    # ------------------------------------------------------------------------------------------------------ the rest
-
-    def verify(self) -> audit.Report:
-        """Verify the whole audit log against the signatures and the heads file; see ``audit.verify.verify``."""
-        report = self._verify_once()
-        if any(d.kind == "unrecorded" for d in report.discrepancies):
-            # Another process may be between writing its head and committing the row.
-            time.sleep(1)
-            report = self._verify_once()
-        return report
 
     def _verify_once(self) -> audit.Report:
         return self.view(lambda tx: audit.verify(tx, verifiers=self.verifiers, heads=self._heads.read))
@@ -218,19 +164,11 @@ class SqliteStore:
 
     def close(self) -> None:
         """Commit what is queued, sign what is unsigned, close every connection."""
-        self._writer.close()
-        if self._readers is not None:
-            self._readers.shutdown(wait=True)
+        super().close()
         with self._lock:
             for connection in self._open:
                 connection.close()
             self._open.clear()
-
-    def __enter__(self) -> SqliteStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _size(path: Path) -> int:
@@ -246,32 +184,25 @@ class _Backend:
     def __init__(
         self,
         path: Path,
-        statements: Statements,
         log: LogWriter,
-        clock: Clock,
-        salt: Callable[[int], bytes],
+        make: Callable[[Cursor], WriteTransaction],
+        *,
+        monotonic: Callable[[], float],
         free_floor: int,
     ) -> None:
         self._path = path
-        self._statements = statements
         self._log = log
-        self._clock = clock
-        self._salt = salt
+        self._make = make
+        self._monotonic = monotonic
         self._free_floor = free_floor
-        self._free_checked = 0.0
+        self._free_checked: float | None = None
         self._connection: sqlite3.Connection | None = None
         self._tx: WriteTransaction | None = None
 
     def _writer_tx(self) -> WriteTransaction:
         if self._connection is None or self._tx is None:
             self._connection = connect(self._path)
-            self._tx = WriteTransaction(
-                self._connection.cursor(),
-                self._statements,
-                from_sqlite,
-                now_us=lambda: micros_of(self._clock.now()),
-                salt=lambda: self._salt(SALT_SIZE),
-            )
+            self._tx = self._make(self._connection.cursor())
         return self._tx
 
     def begin(self) -> WriteTransaction:
@@ -282,8 +213,8 @@ class _Backend:
         return tx
 
     def _check_space(self) -> None:
-        now = self._clock.monotonic()
-        if self._free_checked and now - self._free_checked < FREE_CHECK_SECONDS:
+        now = self._monotonic()
+        if self._free_checked is not None and now - self._free_checked < FREE_CHECK_SECONDS:
             return
         state = os.statvfs(self._path.parent)
         free = state.f_bavail * state.f_frsize
@@ -343,5 +274,3 @@ class _Backend:
         if self._connection is not None:
             self._connection.close()
             self._connection = self._tx = None
-
-

@@ -78,37 +78,38 @@ class Statements:
             return known[shape]
         compiled, defaults = self._compile(stmt, shape)
         if compiled.post_compile_params or compiled.literal_execute_params:
-            return self._expanded(stmt, first)
+            return self._expanded(compiled, {**defaults, **(first or {})})
         prepared = self._prepared(compiled, defaults)
         self._by_object.setdefault(stmt, {})[shape] = prepared
         return prepared
 
     def _compile(self, stmt: Executable, shape: Shape) -> tuple[SQLCompiler, dict[str, Any]]:
-        key = stmt._generate_cache_key()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - what SQLAlchemy's own cache uses
+        core: Any = stmt  # every Core statement has what follows; ``Executable`` does not declare it
+        key = core._generate_cache_key()  # noqa: SLF001 - what SQLAlchemy's own cache uses
         if key is None:
             compiled = self._fresh(stmt, shape, None)
-            return compiled, compiled.params
+            return compiled, dict(compiled.params)
         compiled = self._by_shape.get((key.key, shape))
         if compiled is None:
             compiled = self._by_shape[(key.key, shape)] = self._fresh(stmt, shape, key)
             while len(self._by_shape) > MAX_SHAPES:
                 self._by_shape.popitem(last=False)
-        return compiled, compiled.construct_params(extracted_parameters=key.bindparams, _check=False)
+        return compiled, dict(compiled.construct_params(extracted_parameters=key.bindparams, _check=False))
 
     def _fresh(self, stmt: Executable, shape: Shape, key: Any) -> SQLCompiler:
-        compiled = stmt.compile(dialect=self._dialect, column_keys=list(shape) or None, cache_key=key)  # pyright: ignore[reportAttributeAccessIssue] - every Core statement compiles
-        assert isinstance(compiled, SQLCompiler)  # noqa: S101 - only DDL compiles to something else
+        core: Any = stmt
+        compiled: SQLCompiler = core.compile(dialect=self._dialect, column_keys=list(shape) or None, cache_key=key)
         if compiled.insert_prefetch or compiled.update_prefetch:
             message = f"give every column a value; Python-side defaults are not run: {compiled}"
             raise InternalError(message, code="store.default")
         return compiled
 
-    def _expanded(self, stmt: Executable, params: Values | None) -> Prepared:
-        """A statement whose text depends on its values (``IN`` over a list): compiled for this one call."""
-        bound = stmt.params(**params) if params else stmt  # pyright: ignore[reportAttributeAccessIssue] - SELECT, UPDATE, DELETE
-        compiled = bound.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
-        prepared = self._prepared(compiled, compiled.params)
-        return Prepared(prepared.sql, prepared.defaults, prepared.binders, prepared.columns, prepared.readers)
+    def _expanded(self, compiled: SQLCompiler, values: dict[str, Any]) -> Prepared:
+        """A statement whose text depends on its values (``IN`` over a list): good for this one call."""
+        state = compiled.construct_expanded_state(values)
+        whole = self._prepared(compiled, {})
+        binders = tuple((name, process) for name, process in state.processors.items() if callable(process))
+        return Prepared(state.statement, dict(state.parameters), binders, whole.columns, whole.readers)
 
     def _prepared(self, compiled: SQLCompiler, values: dict[str, Any]) -> Prepared:
         required = {name for name, bind in compiled.binds.items() if bind.required and values.get(name) is None}

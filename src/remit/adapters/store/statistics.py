@@ -41,5 +41,6 @@ class Statistics:
 def count_rows(tx: ReadTransaction) -> dict[str, int]:
     """Rows of every table of the schema."""
     return {
-        name: tx.tuples(select(func.count()).select_from(table))[0][0] for name, table in sorted(metadata().tables.items())
+        name: tx.tuples(select(func.count()).select_from(table))[0][0]
+        for name, table in sorted(metadata().tables.items())
     }

@@ -287,7 +287,7 @@ class Writer:
             self.seal_error = None
         except Exception as error:  # noqa: BLE001 - kept, and handed to whoever waits
             self.seal_error = error
-            _log.error("the audit log could not be signed: %s", error)  # noqa: TRY400 - the message says it all
+            _log.error("the audit log could not be signed: %s", error)
             for item in waiting:
                 item.error = error
         # After a failure the next try comes half a second after the next entry, or when somebody waits for it.

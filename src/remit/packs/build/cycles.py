@@ -8,7 +8,7 @@ def find_cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
 
     Edges to nodes that are not keys of `edges` are left out. A node that points at itself is the cycle `[a, a]`.
     """
-    graph = {node: [target for target in dict.fromkeys(targets) if target in edges] for node, targets in edges.items()}
+    graph = _known(edges)
     order = {node: position for position, node in enumerate(graph)}
     cycles: list[list[str]] = []
     for component in _components(graph):
@@ -18,6 +18,15 @@ def find_cycles(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
             cycles.append(_shortest_round(start, graph, members))
     cycles.sort(key=lambda cycle: order[cycle[0]])
     return cycles
+
+
+def find_components(edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """The strongly connected components: nodes that reach each other stand together, every node stands somewhere."""
+    return _components(_known(edges))
+
+
+def _known(edges: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    return {node: [target for target in dict.fromkeys(targets) if target in edges] for node, targets in edges.items()}
 
 
 def _components(graph: Mapping[str, list[str]]) -> list[list[str]]:

@@ -187,8 +187,8 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class UniqueGroup:
-    """Columns that are unique together; `attributes` are the Python names of the same columns."""
+class Unique:
+    """A unique constraint; `attributes` are the Python names of its columns, in the same order."""
 
     constraint: str
     columns: tuple[str, ...]
@@ -197,7 +197,7 @@ class UniqueGroup:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A plain index; unique fields and unique references have their own constraint instead."""
+    """A plain index; whatever is unique has its own constraint instead."""
 
     name: str
     columns: tuple[str, ...]
@@ -253,6 +253,8 @@ class Entity:
 
     Every entity also has `id` (uuid, primary key), `created_at` and `updated_at` (aware UTC), which are not in
     `fields`; `owner_id` when `owned` (the account that created the row), and the tenant column when `tenant`.
+    `uniques` and `indexes` are complete: those of single fields and of references are among them, and where there
+    is a tenant its column comes first, so that tenants never collide.
     """
 
     id: str
@@ -270,7 +272,7 @@ class Entity:
     fields: tuple[Field, ...]
     references: tuple[Reference, ...]
     links: tuple[Link, ...]
-    unique_together: tuple[UniqueGroup, ...]
+    uniques: tuple[Unique, ...]
     indexes: tuple[Index, ...]
     owned: bool
     tenant: bool
@@ -306,7 +308,8 @@ class EndpointTest:
 class Endpoint:
     """A custom endpoint; its body lives in the user's seam `app/custom/<feature module>.py` as `function`.
 
-    `path` is relative to `Application.api_prefix`. `public` needs no sign-in; else `roles` may call (all if empty).
+    `path` is relative to `Application.api_prefix`; register custom endpoints before the generated ones, which answer
+    any `/<route>/{id}`. `public` needs no sign-in; else `roles` may call (all if empty).
     """
 
     method: str

@@ -15,7 +15,7 @@ from remit.packs.build.schema_feature import DependencyType, EndpointSpec, Featu
 from remit.packs.build.survey import FEATURES, Survey, dependencies_of
 
 PATH = re.compile(r"(/([A-Za-z0-9_~.-]+|\{[a-z][a-z0-9_]*\}))+\Z")
-_PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _BODILESS = frozenset({Method.GET, Method.DELETE})
 
 
@@ -91,7 +91,7 @@ def function_name(endpoint: EndpointSpec) -> str:
 def _endpoint_problems(endpoint: EndpointSpec, path: DocumentPath, roles: Collection[str]) -> Iterator[Problem]:
     if endpoint.name is not None:
         yield from name_problems(endpoint.name, path, what="endpoint")
-    parameters = _PARAMETER.findall(endpoint.path)
+    parameters = PARAMETER.findall(endpoint.path)
     if not PATH.match(endpoint.path) or ".." in endpoint.path:
         yield Problem(
             "build.endpoint_path",
@@ -122,7 +122,7 @@ def _endpoint_problems(endpoint: EndpointSpec, path: DocumentPath, roles: Collec
 
 
 def _test_problems(endpoint: EndpointSpec, path: DocumentPath) -> Iterator[Problem]:
-    pattern = re.compile(_PARAMETER.sub("[^/{}]+", re.sub(r"[.~-]", r"\\\g<0>", endpoint.path)) + r"\Z")
+    pattern = re.compile(PARAMETER.sub("[^/{}]+", re.sub(r"[.~-]", r"\\\g<0>", endpoint.path)) + r"\Z")
     inputs = [field.name for field in endpoint.request.fields]
     outputs = [field.name for field in endpoint.response.fields]
     for index, test in enumerate(endpoint.tests):
@@ -192,7 +192,7 @@ def _route_problems(features: tuple[FeatureSpec, ...], found: Survey) -> Iterato
         for index, endpoint in enumerate(feature.api.endpoints):
             path = (*FEATURES, position, "api", "endpoints", index)
             said = f"{endpoint.method} {endpoint.path}"
-            route = (endpoint.method.value, _PARAMETER.sub("{}", endpoint.path))
+            route = (endpoint.method.value, PARAMETER.sub("{}", endpoint.path))
             taken = routes.get(route)
             if endpoint.path.split("/")[1:2] and endpoint.path.split("/")[1] in BUILT_IN_SEGMENTS:
                 taken = taken or "the application's own routes"

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from remit.packs.build.names import KEYWORDS, NAME, snake
+from remit.packs.build.names import NAME, snake
 from remit.packs.build.problem import DocumentPath, Problem
+from remit.packs.build.reserved import KEYWORDS
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
@@ -15,8 +16,14 @@ def looks_like_path(text: str) -> bool:
     return "/" in text or "\\" in text or ".." in text
 
 
-def name_problems(name: str, path: DocumentPath, *, what: str, code: str | None = None) -> Iterator[Problem]:
-    """A name of any script that code is generated from; `path` is that of the object which has `name` and `code`."""
+def name_problems(
+    name: str, path: DocumentPath, *, what: str, code: str | None = None, keywords: bool = False
+) -> Iterator[Problem]:
+    """A name of any script that code is generated from; `path` is that of the object which has `name` and `code`.
+
+    With `keywords` a name may be a word of Python's (a transition `return`): what is named after it never stands
+    alone in code.
+    """
     place = (*path, "name")
     if looks_like_path(name):
         yield Problem(
@@ -43,7 +50,7 @@ def name_problems(name: str, path: DocumentPath, *, what: str, code: str | None 
         else:
             yield from _folded_problems(code, (*path, "code"), what)
     else:
-        yield from _folded_problems(name, place, what)
+        yield from _folded_problems(name, place, what, keywords=keywords)
 
 
 def id_problems(text: str, path: DocumentPath, *, what: str) -> Iterator[Problem]:
@@ -60,7 +67,7 @@ def id_problems(text: str, path: DocumentPath, *, what: str) -> Iterator[Problem
         yield _reserved(text, path, what, "choose another id")
 
 
-def _folded_problems(name: str, path: DocumentPath, what: str) -> Iterator[Problem]:
+def _folded_problems(name: str, path: DocumentPath, what: str, *, keywords: bool = False) -> Iterator[Problem]:
     folded = snake(name)
     if not folded or folded[0].isdigit():
         yield Problem(
@@ -69,7 +76,7 @@ def _folded_problems(name: str, path: DocumentPath, what: str) -> Iterator[Probl
             f"{what} name `{name}` has no Latin letters to name code after",
             "Add `code:` with a short ASCII name; the name itself stays what people and the API see.",
         )
-    elif folded in KEYWORDS:
+    elif folded in KEYWORDS and not keywords:
         yield _reserved(name, path, what, f"add `code: {folded}_value`, or choose another name")
 
 

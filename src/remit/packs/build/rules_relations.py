@@ -51,7 +51,7 @@ def _shape_problems(relation: RelationshipSpec, path: DocumentPath) -> Iterator[
         (
             relation.type is RelationType.ONE_TO_MANY and relation.target == USER,
             "type",
-            "accounts are generated and can't hold your key; declare an n-1 relation at the entity that has the account",
+            "accounts are generated and can't hold your key; declare n-1 at the entity that has an account",
         ),
         (
             relation.target == USER and relation.inverse is not None,
@@ -94,7 +94,7 @@ def _through_problems(
             "build.unknown_entity", (*path, "through"), text, suggestion(relation.through, found.entity_names())
         )
         return
-    ends = [key.target for key in relations.keys_of(through.id) if key.required]
+    ends = [key.target for key in relations.keys_of(through) if key.required]
     if place not in ends or target not in ends or (place is target and ends.count(place) < 2):  # noqa: PLR2004 - both ends
         yield Problem(
             "build.relation",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from remit.packs.build.cycles import find_cycles
+from remit.packs.build.document_text import SECRET_PREFIX
 from remit.packs.build.names import snake, suggestion
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.rules_fields import is_personal
@@ -30,7 +31,6 @@ ADMIN = "admin"
 MEMBER = "member"
 """The role of everyone who registers, in an application whose intake declares none but `admin`."""
 
-SECRET_PREFIX = "secret://"  # noqa: S105 - the form of a reference, not a secret
 GENERATED_METHODS = frozenset({AuthMethod.PASSWORD, AuthMethod.JWT})
 
 _SECURITY: DocumentPath = ("requirements", "security")
@@ -85,7 +85,7 @@ def _sign_in_problems(security: Security) -> Iterator[Problem]:
 def _role_problems(security: Security, known: list[str]) -> Iterator[Problem]:
     roles, path = security.authorization.roles, (*_SECURITY, "authorization", "roles")
     for index, role in enumerate(roles):
-        yield from name_problems(role.name, (*path, index), what="role")
+        yield from name_problems(role.name, (*path, index), what="role", keywords=True)
         for position, name in enumerate(role.inherits):
             if name not in known:
                 text = f"role `{role.name}` inherits `{name}`, which the intake has not"
@@ -158,7 +158,7 @@ def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> 
     path = ("requirements", "billing")
     for index, tier in enumerate(billing.tiers):
         place = (*path, "tiers", index)
-        yield from name_problems(tier.name, place, what="tier")
+        yield from name_problems(tier.name, place, what="tier", keywords=True)
         for position, feature in enumerate(tier.features):
             if feature not in found.features:
                 text = f"tier `{tier.name}` opens feature `{feature}`, which the intake has not"

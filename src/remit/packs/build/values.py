@@ -18,8 +18,9 @@ type Value = str | int | float | bool | Decimal | date | datetime | time | UUID 
 NOW = "now"
 """As the default of a date, datetime or time: the moment of creation."""
 
-INT_RANGE = (-(2**31), 2**31 - 1)
-BIGINT_RANGE = (-(2**63), 2**63 - 1)
+INTEGER_RANGES = {FieldType.INT: (-(2**31), 2**31 - 1), FieldType.BIGINT: (-(2**63), 2**63 - 1)}
+"""What the columns hold on every database."""
+
 FLOAT_LIMIT = 1e300
 """Beyond it a bound is no bound: sums and products overflow to infinity, which JSON can't say."""
 
@@ -65,12 +66,8 @@ def read_value(spec: FieldSpec, literal: object) -> Value:
         ValueError: It is none; the message is a clause that says what it should be.
     """
     match spec.type:
-        case FieldType.INT:
-            return _integer(literal, INT_RANGE)
-        case FieldType.BIGINT:
-            return _integer(literal, BIGINT_RANGE)
-        case FieldType.FLOAT:
-            return _float(literal)
+        case FieldType.INT | FieldType.BIGINT:
+            return _integer(literal, INTEGER_RANGES[spec.type])
         case FieldType.DECIMAL:
             return _decimal(spec, literal)
         case FieldType.ENUM:
@@ -106,10 +103,8 @@ def _text(literal: object) -> str:
     raise ValueError("it must be text; put it in quotes")
 
 
-def _scalar(literal: object) -> Value:
-    if isinstance(literal, str | int | float):
-        return literal
-    raise ValueError("it must be a string, a number, true or false")
+def _no_literal(literal: object) -> Value:
+    raise ValueError(f"a json value is an object or a list, not {type(literal).__name__}; leave it out")
 
 
 def _email(literal: object) -> str:
@@ -201,9 +196,10 @@ _ISO_EXAMPLES = {
 _PLAIN: dict[FieldType, Callable[[object], Value]] = {
     FieldType.STRING: _text,
     FieldType.TEXT: _text,
+    FieldType.FLOAT: _float,
     FieldType.EMAIL: _email,
     FieldType.URL: _url,
     FieldType.BOOL: _bool,
     FieldType.BYTES: _bytes,
-    FieldType.JSON: _scalar,
+    FieldType.JSON: _no_literal,
 }
