@@ -17,12 +17,13 @@ import contextvars
 import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from remit.adapters.engine.database import engine_database
 from remit.adapters.engine.leases import Lease, executor_name
@@ -125,10 +126,10 @@ class DurableEngine:
             future = context.copy().run(asyncio.run_coroutine_threadsafe, self._drive(run_id, drive), loop)
             return await asyncio.wrap_future(future)
 
-        self._live = await _in_thread(self._launch, body, worker)
+        self._live = await _in_thread(self._launch, body, worker=worker)
 
-    def _launch(self, body: Callable[[str], Awaitable[str | None]], worker: bool) -> _Live:
-        from remit.adapters.engine.transact import Transact  # noqa: PLC0415 - imports DBOS: half a second
+    def _launch(self, body: Callable[[str], Awaitable[str | None]], *, worker: bool) -> _Live:
+        from remit.adapters.engine.transact import Transact
 
         # DBOS's threads, its listener and two for our own questions.
         engine = self._database.engine(self._database.threads + 4)
@@ -165,9 +166,9 @@ class DurableEngine:
             Unavailable: The engine's database is not there.
             IntegrityError: The run's row was changed from outside.
         """
-        await _in_thread(self._submit, run_id, queued)
+        await _in_thread(self._submit, run_id, queued=queued)
 
-    def _submit(self, run_id: str, queued: bool) -> None:
+    def _submit(self, run_id: str, *, queued: bool) -> None:
         live = self._started()
         row = live.records.run(run_id)
         if row is None:
@@ -206,7 +207,10 @@ class DurableEngine:
         DBOS writes no outcome then, so the run stays in this executor's hand until a watchdog queues it again.
         """
         task = asyncio.current_task()
-        row = await _in_thread(self._started().records.run, run_id)
+        try:
+            row = await _in_thread(self._started().records.run, run_id)
+        except RemitError as error:
+            raise asyncio.CancelledError from error  # nothing has been done yet: let it be queued again
         if task is None or row is None or row.executor != self.executor:
             raise asyncio.CancelledError
         if (before := self._driving.get(run_id)) is not None:
@@ -225,8 +229,12 @@ class DurableEngine:
             self._driving.pop(run_id, None)
             self._keep(run_id, driving.error)
             driving.ended.set()
-        if isinstance(driving.error, Unavailable) or not await self._owns(driving.ticket):
+        if isinstance(driving.error, Unavailable):
             raise asyncio.CancelledError
+        # DBOS refuses a late outcome itself; asking first only keeps a lost run from waiting and warning there.
+        with suppress(Unavailable):
+            if not await self._owns(driving.ticket):
+                raise asyncio.CancelledError
         return _code(driving.error)
 
     def _keep(self, run_id: str, error: BaseException | None) -> None:
@@ -339,11 +347,11 @@ class DurableEngine:
             if tasks:
                 await asyncio.wait(tasks, timeout=self._grace)
             self._live = None
-            await _in_thread(self._close, live, bool(self._driving))
+            await _in_thread(self._close, live, hanging=bool(self._driving))
         finally:
             self._stopping = False
 
-    def _close(self, live: _Live, hanging: bool) -> None:
+    def _close(self, live: _Live, *, hanging: bool) -> None:
         live.transact.close()
         live.watchdog.stop()
         try:
@@ -379,7 +387,7 @@ async def _in_thread[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kw
     """Run a blocking call off the loop; a database that is not there becomes ``Unavailable``."""
     try:
         return await asyncio.to_thread(call, *args, **kwargs)
-    except sa.exc.SQLAlchemyError as error:
+    except SQLAlchemyError as error:
         message = f"The engine's database does not answer ({type(error).__name__})."
         raise Unavailable(message, code="unavailable.engine") from error
 
