@@ -10,12 +10,15 @@ import secrets
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from remit.adapters.store.keyfile import create_key, load_key
-from remit.adapters.store.postgres import PostgresStore
-from remit.adapters.store.sqlite import SqliteStore
 from remit.kernel.errors import Conflict, NotFound, Unavailable
 from remit.settings import Settings
+
+if TYPE_CHECKING:
+    from remit.adapters.store.postgres import PostgresStore
+    from remit.adapters.store.sqlite import SqliteStore
 
 type Store = SqliteStore | PostgresStore
 
@@ -90,7 +93,11 @@ def make_store(settings: Settings) -> Store:
     signers = [load_key(settings.home / KEY)]
     heads = settings.home / HEADS
     if settings.store_url:
+        from remit.adapters.store.postgres import PostgresStore
+
         return PostgresStore(settings.store_url, signers, heads=heads)
+    from remit.adapters.store.sqlite import SqliteStore
+
     return SqliteStore(settings.home / DATABASE, signers, heads=heads)
 
 
