@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import click
 
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say, table
-from remit.kernel.errors import Failed, InvalidInput, NotFound
+from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import is_id
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
-_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4, "cancelled": 1, "failed": 1}
+_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
+_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -353,12 +354,12 @@ async def _resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: AN
     raise NotFound(message, hint="remit missions")
 
 
-def exit_code(status: str) -> int:
-    """The exit code of a mission's status."""
-    return _EXITS.get(status, Failed("").row.exit)
+def exit_code(status: str, error_code: str = "") -> int:
+    """The exit code for how a mission stands: a refusal of the guard is 3, an open circuit 5, any other failure 1."""
+    if status == "failed" and error_code.startswith("guard."):
+        return 5 if error_code in _AWAY else 3
+    return _EXITS.get(status, 1)
 
-
-type Work[T] = Callable[[], Awaitable[T]]
 
 COMMANDS = {
     "run": run,

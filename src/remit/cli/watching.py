@@ -57,7 +57,7 @@ async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[Vi
         say("\n".join(mission_lines(view)))
     if view.mission.error:
         hint(f"error: {view.mission.error}")
-    return exit_code(view.status.value)
+    return exit_code(view.status.value, view.mission.error_code)
 
 
 async def _follow(watch: Watch, board: Board, shown: Progress) -> None:
