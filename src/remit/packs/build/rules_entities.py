@@ -110,7 +110,7 @@ def _attribute_problems(
             seen.add(field.name)
         else:
             names.append((attribute(snake(field.code or field.name)), field.name, path))
-    yield from collision_problems([*related, *names], what=f"attribute of {place.spec.name}", taken=taken)
+    yield from collision_problems([*names, *related], what=f"attribute of {place.spec.name}", taken=taken)
 
 
 def member_named(place: EntityPlace, relations: Relations, name: str) -> FieldSpec | Key | None:
