@@ -50,6 +50,11 @@ _MEANT: Mapping[str, str] = {
     "local": "password",
     "email": "password",
     "bearer": "jwt",
+    "monthly": "month",
+    "yearly": "year",
+    "annual": "year",
+    "annually": "year",
+    "one_time": "once",
     "postgres": "postgresql",
     "python": "python3.12",
 }

@@ -184,3 +184,43 @@ def test_synthetic_intakes_are_valid_and_staged() -> None:
     assert len(plan.ir.entities) == 32
     assert plan.graph.statistics.stages > 3
     assert plan.graph.validation.critical_path
+
+
+def test_an_intake_that_states_the_obvious_is_understood() -> None:
+    data = b"""
+metadata: {appName: Todo}
+requirements:
+  features:
+    - id: todos
+      name: Todos
+      type: crud
+      dataModel:
+        entities:
+          - name: Project
+            fields: [{name: id, type: uuid, required: true, unique: true}, {name: title, type: string}]
+            relationships: [{type: 1-n, target: Todo, foreignKey: projectId}]
+          - name: Todo
+            fields:
+              - {name: id, type: uuid, required: true, unique: true}
+              - {name: projectId, type: uuid, required: true}
+              - {name: title, type: string, required: true}
+              - {name: createdAt, type: datetime}
+            relationships: [{type: n-1, target: Project, foreignKey: projectId}, {type: n-1, target: User}]
+      api:
+        endpoints:
+          - {method: GET, path: /todos, description: All todos., auth: true}
+          - {method: GET, path: "/todos/{todoId}", auth: true}
+          - {method: POST, path: "/todos/{todoId}/remind", auth: user}
+  security: {authorization: {model: rbac, roles: [user, admin]}}
+"""
+    plan = plan_build(read_intake(data, name="todo.yaml"))
+    todo = plan.ir.entity("todo")
+    assert [field.name for field in todo.fields] == ["title"]
+    assert [(ref.column, ref.name, ref.required, ref.inverse, ref.target) for ref in todo.references] == [
+        ("project_id", "projectId", True, "todos", "project"),
+        ("user_id", "userId", False, None, "user"),
+    ]
+    endpoints = plan.ir.feature("todos").endpoints
+    assert [(entry.path, entry.roles) for entry in endpoints] == [("/todos/{todo_id}/remind", ("user", "admin"))]
+    assert plan.ir.auth.default == "user"
+    assert "2 endpoint(s) of the intake are those that its entities bring anyway" in plan.notes
