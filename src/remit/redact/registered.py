@@ -93,9 +93,11 @@ def forms(value: str) -> tuple[str, ...]:
                 text.replace("'", "'\\''"),
                 wide.decode("latin-1"),
                 *_aligned(wide),
-                data.decode("latin-1"),  # how UTF-8 looks when bytes are scanned
             )
         )
+    found |= dict.fromkeys(  # how UTF-8 looks when bytes are scanned
+        each.encode("utf-8", "surrogatepass").decode("latin-1") for each in tuple(found) if not each.isascii()
+    )
     return tuple(sorted((each for each in found if len(each) >= SHORTEST), key=len, reverse=True))
 
 
