@@ -2,8 +2,8 @@
 
 Run as ``python -I -S launcher.py STATUS_FD PACKAGE_ROOT``. It is the reaper of all that the command leaves behind, so
 a daemon that forked twice is still found. Standard input is the control pipe: a request (`request.Request`), then
-``go``, and perhaps ``stop``. Its end of file means that Remit is gone, and kills the tree at once. On the status pipe it
-writes lines: ``started PID START``, then ``failed STAGE ERRNO TEXT`` or ``exit CODE REASON MAX_RSS SECONDS``.
+``go``, and perhaps ``stop``. Its end of file means that Remit is gone, and kills the tree at once. On the status pipe
+it writes lines: ``started PID START``, then ``failed STAGE ERRNO TEXT`` or ``exit CODE REASON MAX_RSS SECONDS``.
 
 It trusts nothing that the command can touch and imports little: its start is paid for by every command.
 """
