@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
-from remit.guard.tables import ACTION
+from remit.guard.tables import ACTION, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
@@ -79,14 +79,14 @@ _SAME_EFFECT = (
     .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
 )
 _RUNNING = select(ACTION.c.principal, ACTION.c.mission, ACTION.c.kind, ACTION.c.target).where(
-    ACTION.c.workspace == bindparam("of"), ACTION.c.state == State.OPEN.value
+    ACTION.c.workspace == bindparam("of"), IS_OPEN
 )
 _LEFT_OPEN = (
     select(ACTION)
     .where(
         ACTION.c.workspace == bindparam("of"),
         ACTION.c.mission == bindparam("in_mission"),
-        ACTION.c.state == State.OPEN.value,
+        IS_OPEN,
     )
     .order_by(ACTION.c.opened_us, ACTION.c.id)
 )
