@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # import mode importlib adds no folder: engine_workers and postgres
 
-from .postgres import postgres_server, postgres_url
+from engine_workers import QUICK, Worker  # noqa: E402
+
+from postgres import postgres_server, postgres_url  # noqa: E402
+from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease  # noqa: E402
 
 __all__ = ["postgres_server", "postgres_url"]
 
-WORKER = Path(__file__).with_name("worker.py")
-QUICK = Lease(lease=1.5, beat=0.25)
+WORKER = HERE / "worker.py"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -30,46 +30,6 @@ def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/engine.db"
     return request.getfixturevalue("postgres_url")
-
-
-@dataclass
-class Worker:
-    """A worker in a process of its own; what its driver did stands in ``witness``, one line each."""
-
-    process: subprocess.Popen[bytes]
-    witness: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def lines(self) -> list[list[str]]:
-        return witnessed(self.witness, self.pid)
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-def witnessed(witness: Path, pid: int | None = None) -> list[list[str]]:
-    """Lines ``[pid, word, run, ...]``, of one process if ``pid`` is given."""
-    if not witness.exists():
-        return []
-    lines = [line.split() for line in witness.read_text().splitlines()]
-    return [line for line in lines if pid is None or line[0] == str(pid)]
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> float:
-    """Wait for ``condition``; the seconds it took."""
-    begun = time.monotonic()
-    while not condition():
-        if time.monotonic() - begun > seconds:
-            pytest.fail(f"did not happen within {seconds} s")
-        await asyncio.sleep(0.02)
-    return time.monotonic() - begun
 
 
 @pytest.fixture
@@ -82,7 +42,7 @@ def spawn(engine_url: str, tmp_path: Path, witness: Path) -> Iterator[Callable[.
     """Starts workers: ``spawn(role="worker"|"cli", steps=10, pause=0.2, locks=False, submit=run_id)``."""
     workers: list[Worker] = []
 
-    def start(  # noqa: PLR0913 - each is one trait of the worker that a test asks for
+    def start(
         *,
         role: str = "worker",
         steps: int = 10,

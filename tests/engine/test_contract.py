@@ -73,7 +73,7 @@ async def test_our_release_writes_what_dbos_s_recovery_writes(
 
     engine = make_engine()
     await engine.start(drive, worker=False)
-    live = engine._live  # noqa: SLF001
+    live = engine._live
     assert live is not None
     for run in ("theirs", "ours"):
         live.transact.enqueue(run, shared=False)
@@ -97,7 +97,7 @@ async def test_our_claim_writes_what_dbos_s_dequeue_writes(
 
     engine = make_engine()
     await engine.start(drive, worker=False)
-    live = engine._live  # noqa: SLF001
+    live = engine._live
     assert live is not None
     live.transact.enqueue("theirs", shared=True)
     queue = _get_or_create_dbos_registry()._register_internal_queue("remit-contract")

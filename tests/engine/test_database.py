@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from engine_workers import QUICK
 
 from remit.adapters.engine import DurableEngine, Lease
 from remit.adapters.engine.database import engine_database
 from remit.kernel.errors import InvalidInput, Unavailable
 from remit.kernel.ports import RunTicket
-
-from .conftest import QUICK
 
 
 async def nothing(_ticket: RunTicket) -> None:
@@ -38,7 +37,7 @@ async def test_only_the_engine_s_own_connections_give_up_full(tmp_path: Path) ->
         assert pragma(connection, "synchronous") == 2
         assert pragma(connection, "journal_mode") == "delete"  # what the store wants is the store's to say
     store.dispose()
-    with engine._live.engine.connect() as connection:  # noqa: SLF001 # pyright: ignore - the connections DBOS works on
+    with engine._live.engine.connect() as connection:  # pyright: ignore - the connections DBOS works on
         assert pragma(connection, "synchronous") == 1
         assert pragma(connection, "journal_mode") == "wal"
         assert pragma(connection, "foreign_keys") == 1

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from engine_workers import QUICK, until
 
 from remit.adapters.engine import DurableEngine
 from remit.adapters.engine.database import engine_database
 from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import RunTicket
-
-from .conftest import QUICK, until
 
 
 class Payload:
@@ -53,7 +52,7 @@ async def drive(_ticket: RunTicket) -> None:
 
 
 def test_the_trap_works_when_nobody_refuses(tmp_path: Path) -> None:
-    pickle.loads(pickle.dumps(Payload(tmp_path / "trap")))
+    pickle.loads(pickle.dumps(Payload(tmp_path / "trap")))  # noqa: S301 - the danger itself, shown
     assert (tmp_path / "trap").exists()
 
 

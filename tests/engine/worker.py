@@ -12,9 +12,9 @@ from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease, records
 from remit.kernel.ports import RunTicket
 
 
-async def main(
+async def main(  # noqa: PLR0917 - a command line
     url: str, witness: str, role: str, steps: str, pause: str, folder: str, submit: str, version: str
-) -> None:  # noqa: PLR0913, PLR0917 - a command line
+) -> None:
     if version != "-":
         records.APP_VERSION = version
     handle = os.open(witness, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -110,6 +110,16 @@ def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     assert "--index" not in text
 
 
+def test_nothing_that_is_locked_is_under_the_gpl() -> None:
+    for name in locked("dev.txt"):
+        try:
+            about = metadata(name)
+        except PackageNotFoundError:
+            continue  # for another platform
+        licences = [about.get("License-Expression", ""), *(about.get_all("Classifier") or [])]
+        assert not [text for text in licences if re.search(r"(?<!L)\bA?GPL|(?<!Lesser )General Public", text)], name
+
+
 #: Packages that come with a declared one, under its version.
 COMPANIONS = {"psycopg-pool": "psycopg", "pydantic-core": "pydantic"}
 
@@ -134,6 +144,19 @@ def test_every_import_of_the_product_is_declared() -> None:
     found = imported(REPOSITORY / "src" / "remit")
     unknown = {name for name in found if not {canonicalize_name(p) for p in providers.get(name, [])} & declared}
     assert unknown == set(), "declare these in pyproject.toml, then: scripts/lock"
+
+
+def test_every_import_of_the_tests_is_declared() -> None:
+    lines = [*PROJECT["dependencies"], *(line for lines in PROJECT["optional-dependencies"].values() for line in lines)]
+    declared = {canonicalize_name(Requirement(line).name) for line in lines} | set(COMPANIONS)
+    providers = packages_distributions()
+    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")}
+    unknown = {
+        name
+        for name in imported(REPOSITORY / "tests") - own
+        if not {canonicalize_name(p) for p in providers.get(name, [])} & declared
+    }
+    assert unknown == set(), "declare these in the dev extra, then: scripts/lock"
 
 
 @pytest.mark.parametrize("argv", [["check", "."], ["format", "--check", "."]], ids=["lint", "format"])

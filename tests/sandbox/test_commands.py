@@ -159,8 +159,9 @@ async def test_our_own_environment_is_not_readable_through_proc(step: Path, conf
 
 async def test_no_open_file_of_ours_is_inherited(step: Path, tier: Tier) -> None:
     with (step.parent / "secret").open("w") as held:
-        os.set_inheritable(held.fileno(), True)
+        os.dup2(held.fileno(), held.fileno() + 100, inheritable=True)
         result = await run(step, tier, "import os; print(sorted(os.listdir('/proc/self/fd')))")
+        os.close(held.fileno() + 100)
     assert result.stdout == b"['0', '1', '2', '3']\n"  # 3: the listing itself
 
 
@@ -334,7 +335,7 @@ async def test_a_flood_of_output_is_cut_and_says_so(step: Path, tier: Tier) -> N
 async def test_cancelling_frees_everything(step: Path, tier: Tier) -> None:
     code = DAEMON + "\n    import time; time.sleep(60)\n"
     task = asyncio.ensure_future(run(step, tier, code, grace_s=0.2))
-    while not (step / "beat").exists():
+    while not (step / "beat").exists():  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

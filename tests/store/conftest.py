@@ -9,7 +9,7 @@ from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 
-from ..postgres import postgres_server, postgres_url
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
 
 __all__ = ["postgres_server", "postgres_url"]
 
@@ -43,3 +43,22 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opener]:
 def store(reopen: Opener) -> Store:
     """The store, empty."""
     return reopen()
+
+
+@pytest.fixture
+def reopen_postgres(postgres_url: str, tmp_path: Path) -> Iterator[Opener]:
+    """As ``reopen``, on Postgres only."""
+    from remit.adapters.store.postgres import PostgresStore
+
+    signer = create_key(tmp_path / "audit.key")
+    opened: list[Store] = []
+
+    def open_() -> Store:
+        store = PostgresStore(postgres_url, [signer], heads=tmp_path / "heads.log")
+        store.migrate()
+        opened.append(store)
+        return store
+
+    yield open_
+    for store in opened:
+        store.close()

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from remit.adapters.store.journal import Store
+from remit.adapters.store.transaction import WriteTransaction
 from remit.audit import Entry, Result, query
 from remit.kernel import crash
 from remit.kernel.action import ActorKind, Principal
@@ -70,7 +71,7 @@ def things(store: Store) -> Store:
 
 
 async def test_rows_and_entries_commit_together(things: Store) -> None:
-    def op(tx):
+    def op(tx: WriteTransaction) -> object:
         tx.execute(ADD, thing("a"))
         tx.append(entry(), {"argv": ["ls"]})
         return "told"
@@ -84,14 +85,14 @@ async def test_rows_and_entries_commit_together(things: Store) -> None:
 
 async def test_an_operation_that_raises_undoes_only_itself(things: Store) -> None:
     def good(name: str) -> Callable:
-        def op(tx):
+        def op(tx: WriteTransaction) -> object:
             tx.execute(ADD, thing(name))
             tx.append(entry())
             return name
 
         return op
 
-    def bad(tx):
+    def bad(tx: WriteTransaction) -> object:
         tx.execute(ADD, thing("bad"))
         tx.append(entry(), {"bad": True})
         raise ValueError("no")
@@ -116,7 +117,7 @@ async def test_an_operation_that_raises_undoes_only_itself(things: Store) -> Non
 async def test_a_base_exception_reaches_the_waiter_and_the_store_lives_on(things: Store) -> None:
     from remit.kernel.errors import Cancelled
 
-    def stop(_tx):
+    def stop(_tx: WriteTransaction) -> object:
         raise Cancelled
 
     with pytest.raises(Cancelled):
@@ -225,7 +226,7 @@ def test_what_core_statements_can_do(things: Store) -> None:
     rising = upsert(THING).values(id="u", count=1)
     rising = rising.on_conflict_do_update(index_elements=["id"], set_={"count": THING.c.count + 1})
 
-    def op(tx):
+    def op(tx: WriteTransaction) -> object:
         assert tx.execute(ADD, [thing("a"), thing("b", 2), thing("c", 3)]) in (3, -1)
         assert tx.execute(ADD, []) == 0
         assert tx.execute(rising) == 1
@@ -316,7 +317,7 @@ def test_statistics_count_every_table(store: Store) -> None:
 
 
 def test_entries_are_found_by_filter_and_page(store: Store) -> None:
-    def op(tx):
+    def op(tx: WriteTransaction) -> object:
         for n in range(10):
             tx.append(entry(n, mission=f"m{n % 3}"))
         tx.append(entry(0, workspace="other"))
@@ -342,7 +343,7 @@ def test_nothing_is_signed_over_a_log_that_was_cut(reopen: Callable[[], Store], 
     heads = (tmp_path / "heads.log").read_bytes()
     other = reopen()
 
-    def cut(tx):
+    def cut(tx: WriteTransaction) -> object:
         for trigger in ("no_delete", "fixed"):
             name = f"audit_entry_{trigger}"
             sqlite = other.statistics().database == "sqlite"

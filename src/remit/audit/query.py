@@ -124,10 +124,19 @@ def prove(reader: LogReader, seq: int, *, verifiers: Sequence[Verifier]) -> Entr
     if note is None or head is None or head.size <= seq:
         message = f"No signed checkpoint covers entry {seq} yet."
         raise NotFound(message, code="audit.unsigned", hint=f"wait a second, then: remit audit prove {seq}")
-    path = carry_out(inclusion_plan(seq, head.size), lambda level, index: read_node(reader, level, index))
+    path = prove_inclusion(reader, seq, head.size)
     proof = EntryProof(seq, bytes(rows[0][0]), tuple(path), note)
     proof.verify(verifiers)
     return proof
+
+
+def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:
+    """The hashes that show that entry ``index`` is in the log of ``size`` entries.
+
+    Raises:
+        IntegrityError: There is no such entry, or a node is missing.
+    """
+    return carry_out(inclusion_plan(index, size), lambda level, at: read_node(reader, level, at))
 
 
 def prove_consistency(reader: LogReader, old: int, new: int) -> list[bytes]:

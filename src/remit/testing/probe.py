@@ -2,7 +2,7 @@
 
 Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The input is JSON:
 ``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
-Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which of them ran.
+Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from remit.kernel.mission import FileContains, FileExists, NoSecrets, Plan, Resu
 from remit.missions.pack import Result, StepContext, StepFunction
 
 VERSION = "1"
+
+JOIN = "from pathlib import Path; Path('all').write_text(' '.join(map(str, sorted(Path().glob('*.txt')))))"
 
 
 def _read(data: bytes, name: str) -> dict[str, Any]:
@@ -62,10 +64,7 @@ async def write(ctx: StepContext, params: Mapping[str, Json]) -> Result:
 async def compute(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     """Run a command that joins the files that are there into one, tell the witness."""
     _note(ctx)
-    code = (
-        "import pathlib;p=sorted(pathlib.Path('.').glob('*.txt'));pathlib.Path('all').write_text(''.join(map(str,p)))"
-    )
-    outcome = await ctx.do(Command(("python", "-c", code)))
+    outcome = await ctx.do(Command(("python", "-c", JOIN)))
     if not outcome.ok:
         raise Failed(f"the command failed: {outcome.text}")
     await _tell(ctx, str(params["witness"]))
@@ -90,8 +89,7 @@ class Probe:
         given = _read(data, name)
         params = {"witness": given["witness"], "pause_s": given["pause_s"]}
         steps = [self._write("start", params, ())]
-        for feature in given["features"]:
-            steps.append(self._write(f"feature-{feature}", params, ("start",), feature=feature))
+        steps += [self._write(f"feature-{one}", params, ("start",), feature=one) for one in given["features"]]
         names = tuple(step.name for step in steps)
         join = StepSpec(
             "join", "compute", params=params, needs=names, version=VERSION, post=(FileExists("all"), NoSecrets())

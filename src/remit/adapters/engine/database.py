@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError
 
 from remit.kernel.errors import InvalidInput
 
@@ -46,8 +48,9 @@ class EngineDatabase:
             engine = sa.create_engine(
                 self.url, pool_size=pool_size, max_overflow=0, connect_args={"timeout": _BUSY_SECONDS}
             )
-            sa.event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", _prepare_sqlite)
         else:
+            given = self.url.query.get("options", "")
             engine = sa.create_engine(
                 self.url,
                 pool_size=pool_size,
@@ -57,7 +60,7 @@ class EngineDatabase:
                     "application_name": "remit-engine",
                     "connect_timeout": 10,
                     # A frozen process must not hold its row locks for ever.
-                    "options": f"-c idle_in_transaction_session_timeout={_IDLE_TRANSACTION_MS}",
+                    "options": f"{given} -c idle_in_transaction_session_timeout={_IDLE_TRANSACTION_MS}".strip(),
                 },
             )
         return engine.execution_options(schema_translate_map={None: self.schema})
@@ -71,7 +74,7 @@ def engine_database(url: str) -> EngineDatabase:
     """
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
+    except ArgumentError as error:
         message = "The engine's database address can't be read; it looks like sqlite:////path or postgresql://host/db."
         raise InvalidInput(message, hint="remit config show --origin") from error
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:

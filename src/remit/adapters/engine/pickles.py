@@ -18,7 +18,7 @@ def refuse_pickle() -> None:
     A custom serialiser alone does not do it: each row names its own format, and DBOS obeys ``py_pickle`` whatever the
     configuration says. Idempotent.
     """
-    from dbos._serialization import DefaultSerializer  # noqa: PLC0415 - dbos is imported when an engine starts
+    from dbos._serialization import DefaultSerializer
 
     DefaultSerializer.serialize = _refuse
     DefaultSerializer.deserialize = _refuse

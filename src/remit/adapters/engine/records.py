@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,7 +92,7 @@ class Stranded:
 
 
 class Records:
-    """Statements over one engine database. Blocking: call it from a thread. Any method may raise ``SQLAlchemyError``."""
+    """Statements over one engine database. Blocking: call it from a thread. Each may raise ``SQLAlchemyError``."""
 
     def __init__(self, database: EngineDatabase, engine: sa.Engine) -> None:
         """Args: ``engine`` is one that ``database`` made; the caller keeps owning it."""
@@ -113,7 +113,7 @@ class Records:
             connection.execute(sa.schema.CreateTable(EXECUTOR, if_not_exists=True))
 
     @contextmanager
-    def exclusive(self, *, wait: bool = False) -> Iterator[sa.Connection]:
+    def exclusive(self, *, wait: bool = False) -> Generator[sa.Connection]:
         """A write transaction that only one process of this installation has at a time.
 
         Raises:
@@ -204,7 +204,7 @@ class Records:
         return [executor or "" for executor in connection.execute(stmt).scalars()]
 
     def release(self, connection: sa.Connection, executor: str, run_ids: Sequence[str] | None = None) -> list[str]:
-        """Put what ``executor`` has in hand (only ``run_ids``, if given) back on the shared queue; which runs those are.
+        """Put what ``executor`` has in hand (or ``run_ids`` of it) back on the shared queue; which runs those are.
 
         The same update as DBOS's own recovery, but in the transaction in which the executor was judged dead.
         """
@@ -292,7 +292,7 @@ class Records:
             return list(connection.execute(stmt).scalars())
 
 
-class Busy(Exception):  # noqa: N818 - control flow inside this package, never shown
+class Busy(Exception):
     """Another process is judging executors just now."""
 
 

@@ -45,8 +45,10 @@ async def _run(run_id: str) -> str | None:
 
 
 class Transact:
-    """The process's one DBOS instance. Blocking: call it from a thread that has no event loop, so that DBOS keeps its
-    own loop and thread pool and leaves the application's alone.
+    """The process's one DBOS instance.
+
+    Blocking: call it from a thread that has no event loop, so that DBOS keeps its own loop and thread pool and leaves
+    the application's alone.
     """
 
     def __init__(self, database: EngineDatabase, engine: sa.Engine, *, executor: str) -> None:
@@ -131,7 +133,7 @@ class Transact:
 
 
 def _instance() -> DBOS:
-    from dbos._dbos import _get_dbos_instance  # noqa: PLC0415 # pyright: ignore[reportPrivateUsage]
+    from dbos._dbos import _get_dbos_instance  # pyright: ignore[reportPrivateUsage]
 
     return _get_dbos_instance()
 

@@ -28,6 +28,9 @@ def dead_executors(
     """Which of ``executors`` are dead: their process is known to be gone, or their lease is.
 
     Args:
+        records: Where they are written down.
+        connection: The transaction in which they are judged.
+        executors: Their names.
         lease: Seconds of silence after which an executor that nobody can ask about is dead.
         alive: Asks this host; ``None`` means it can't tell.
         local: Everything runs on one host, so a process known to live is alive however silent (a laptop that slept).
@@ -144,7 +147,7 @@ class Watchdog:
             while not self._stop.wait(self._lease.beat):
                 try:
                     work()
-                except Exception as error:  # noqa: BLE001 - a beat that fails is followed by another, whatever it was
+                except Exception as error:
                     if not failing:
                         log.warning("%s failed and goes on: %s", name, type(error).__name__, exc_info=error)
                     failing = True

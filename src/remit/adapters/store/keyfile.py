@@ -17,15 +17,22 @@ def create_key(path: Path, *, origin: str | None = None) -> Signer:
         path: Where.
         origin: The log's name, without spaces or plus; random when left out.
     """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
+    if path.exists():
         return load_key(path)
     signer = new_signer(origin or f"remit.invalid/log/{secrets.token_hex(8)}", secrets.token_bytes)
-    with os.fdopen(handle, "w") as file:
-        file.write(signer.skey + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    # Written aside and linked into place: nobody ever reads half a key, and of two processes one wins.
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(signer.skey + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return load_key(path)
+    finally:
+        draft.unlink()
     return signer
 
 

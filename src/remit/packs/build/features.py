@@ -1,4 +1,4 @@
-"""The feature graph of an intake: declared dependencies and those its relations imply, in stages, with critical path."""
+"""The feature graph of an intake: declared dependencies and those its relations imply, in stages."""
 
 from collections.abc import Mapping, Sequence
 from graphlib import TopologicalSorter
@@ -142,7 +142,7 @@ def _node(spec: FeatureSpec, implied: Mapping[str, tuple[DependencyType, str]]) 
         dependencies=tuple(dependencies.values()),
         entities=tuple(entity.name for entity in entities),
         inputs=tuple(dict.fromkeys(r.target for entity in entities for r in entity.relationships)),
-        outputs=tuple([*(entity.name for entity in entities), *(f"{e.method} {e.path}" for e in spec.api.endpoints)]),
+        outputs=(*(entity.name for entity in entities), *(f"{e.method} {e.path}" for e in spec.api.endpoints)),
         status="planned" if spec.enabled else "disabled",
     )
 

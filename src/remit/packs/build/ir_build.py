@@ -116,12 +116,12 @@ def _surroundings(intake: "Intake", places: list[EntityPlace], relations: Relati
 
 def _deferred(places: list[EntityPlace], relations: Relations) -> frozenset[tuple[str, str]]:
     """Optional keys inside a knot of tables: their constraints are added when all tables stand."""
-    edges = {place.id: [key.target.id for key in relations.keys_of(place.id) if key.target] for place in places}
+    edges = {place.id: [key.target.id for key in relations.keys_of(place) if key.target] for place in places}
     knot = {entity: number for number, members in enumerate(find_components(edges)) for entity in members}
     return frozenset(
         (place.id, key.column)
         for place in places
-        for key in relations.keys_of(place.id)
+        for key in relations.keys_of(place)
         if key.target and key.target is not place and not key.required and knot[place.id] == knot.get(key.target.id)
     )
 
@@ -135,7 +135,7 @@ def _in_order(
     for place in places:
         before = [
             key.target.id
-            for key in relations.keys_of(place.id)
+            for key in relations.keys_of(place)
             if key.target and key.target is not place and (place.id, key.column) not in deferred
         ]
         sorter.add(place.id, *before)

@@ -1,7 +1,6 @@
 """How a name of an intake becomes the names of code: folded to ASCII, cased, kept off reserved words, kept short."""
 
 import hashlib
-import keyword
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -9,174 +8,13 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from remit.packs.build.ir import Casing
+from remit.packs.build.reserved import KEYWORDS, RENAMED_ATTRIBUTES, RENAMED_CLASSES, RENAMED_VARIABLES
 
 IDENTIFIER_LIMIT = 63
 """Postgres cuts identifiers at NAMEDATALEN - 1 bytes; ours never get there."""
 
 NAME = re.compile(r"[^\W\d_][\w \-]*\Z")
 """A name starts with a letter of any script and holds letters, digits, spaces, `_` and `-`."""
-
-KEYWORDS = frozenset(word.lower() for word in keyword.kwlist)
-"""Python's keywords in lower case: no variable, module or attribute may be one."""
-
-RENAMED_ATTRIBUTES = frozenset(
-    [
-        "metadata",
-        "registry",
-        "query",
-        "query_class",
-        "copy",
-        "json",
-        "dict",
-        "validate",
-        "schema",
-        "construct",
-        "fields",
-        "parse_obj",
-        "parse_raw",
-        "parse_file",
-        "from_orm",
-        "schema_json",
-        "update_forward_refs",
-        "self",
-        "cls",
-        "session",
-        "request",
-        "response",
-        "settings",
-    ]
-)
-"""Names that SQLAlchemy, Pydantic or a template uses on the same object: the attribute gets a trailing underscore."""
-
-RENAMED_CLASSES = frozenset(
-    [
-        "Any",
-        "Annotated",
-        "AliasChoices",
-        "BaseModel",
-        "BaseSettings",
-        "Base",
-        "Body",
-        "Boolean",
-        "BigInteger",
-        "Callable",
-        "CheckConstraint",
-        "Column",
-        "ConfigDict",
-        "Date",
-        "DateTime",
-        "Decimal",
-        "Depends",
-        "Dict",
-        "Engine",
-        "Enum",
-        "Exception",
-        "FastAPI",
-        "Field",
-        "Float",
-        "ForeignKey",
-        "Generic",
-        "Header",
-        "HTTPException",
-        "Index",
-        "Integer",
-        "Interval",
-        "Iterator",
-        "JSON",
-        "Json",
-        "LargeBinary",
-        "List",
-        "Literal",
-        "Mapped",
-        "Mapper",
-        "Numeric",
-        "Object",
-        "Path",
-        "Principal",
-        "Problem",
-        "Query",
-        "Request",
-        "Response",
-        "Router",
-        "Sequence",
-        "Session",
-        "Set",
-        "Settings",
-        "StrEnum",
-        "String",
-        "Table",
-        "Text",
-        "Time",
-        "Tuple",
-        "Type",
-        "TypeVar",
-        "Union",
-        "Unicode",
-        "Uuid",
-        "UUID",
-        "UTC",
-        "UniqueConstraint",
-        "Account",
-        "Current",
-        "Health",
-        "Page",
-        "Token",
-        "Login",
-        "Register",
-    ]
-)
-"""Class names that generated modules import or define: an entity of such a name gets the suffix `Record`."""
-
-RENAMED_VARIABLES = frozenset(
-    [
-        "account",
-        "app",
-        "body",
-        "column",
-        "config",
-        "current",
-        "database",
-        "db",
-        "engine",
-        "entity",
-        "field",
-        "filter",
-        "id",
-        "index",
-        "input",
-        "item",
-        "items",
-        "limit",
-        "list",
-        "model",
-        "object",
-        "offset",
-        "page",
-        "query",
-        "request",
-        "response",
-        "role",
-        "router",
-        "row",
-        "rows",
-        "schema",
-        "self",
-        "session",
-        "set",
-        "settings",
-        "statement",
-        "table",
-        "tenant",
-        "token",
-        "type",
-        "uuid",
-        "values",
-    ]
-)
-"""Variables that templates use themselves: an entity's variable of such a name gets the suffix `_record`."""
-
-BUILT_IN_CLASSES = frozenset({"User"})
-"""Classes every generated application has; an intake may point at them and may not define them."""
 
 _BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[A-Za-z0-9]+")

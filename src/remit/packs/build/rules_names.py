@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from remit.packs.build.names import KEYWORDS, NAME, snake
+from remit.packs.build.names import NAME, snake
 from remit.packs.build.problem import DocumentPath, Problem
+from remit.packs.build.reserved import KEYWORDS
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")

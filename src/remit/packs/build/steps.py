@@ -1,4 +1,4 @@
-"""The build pack's step functions: they render, they run checks, they read the verdicts; every effect through ``ctx.do``."""
+"""The build pack's step functions: they render, run checks and read the verdicts; every effect through ``ctx.do``."""
 
 from __future__ import annotations
 

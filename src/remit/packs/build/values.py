@@ -103,10 +103,8 @@ def _text(literal: object) -> str:
     raise ValueError("it must be text; put it in quotes")
 
 
-def _scalar(literal: object) -> Value:
-    if isinstance(literal, str | int | float):
-        return literal
-    raise ValueError("it must be a string, a number, true or false")
+def _no_literal(literal: object) -> Value:
+    raise ValueError(f"a json value is an object or a list, not {type(literal).__name__}; leave it out")
 
 
 def _email(literal: object) -> str:
@@ -203,5 +201,5 @@ _PLAIN: dict[FieldType, Callable[[object], Value]] = {
     FieldType.URL: _url,
     FieldType.BOOL: _bool,
     FieldType.BYTES: _bytes,
-    FieldType.JSON: _scalar,
+    FieldType.JSON: _no_literal,
 }

@@ -1,0 +1,366 @@
+"""From the intermediate representation to the files of an application: pure, and the same for the same input.
+
+Three parts that never write the same path: the skeleton (depends on the whole intake but on no feature), each feature
+(depends on itself and on the features it depends on), and the assembly (knows all features). So an application
+without a feature has the same bytes in every other feature's files.
+"""
+
+import ast
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
+
+from remit.packs.build import render_names, render_text
+from remit.packs.build.ir import Action, Application, Entity, Field, FieldType
+from remit.packs.build.render_migration import tables
+from remit.packs.build.render_text import spoken
+
+SEAMS = "app/custom/"
+"""Files below this path (but for `__init__.py`) are written once and then belong to the user."""
+
+UNSORTED = frozenset({FieldType.TEXT, FieldType.JSON, FieldType.BYTES})
+RANGED = frozenset(
+    {FieldType.INT, FieldType.BIGINT, FieldType.DECIMAL, FieldType.DATE, FieldType.DATETIME, FieldType.FLOAT}
+)
+EQUAL = frozenset({FieldType.ENUM, FieldType.BOOL, FieldType.INT, FieldType.BIGINT, FieldType.UUID, FieldType.DATE})
+PAGING = frozenset({"limit", "offset", "sort"})
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A query parameter of a list; `source` is the field of an answer that a test can filter by."""
+
+    name: str
+    attribute: str
+    column: str
+    type: str
+    kind: str
+    source: str | None = None
+    flag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueCase:
+    """A unique constraint that a test can break with one body."""
+
+    label: str
+    names: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenGuard:
+    """A transition with one guard made to fail."""
+
+    function: str
+    segment: str
+    source: str
+    attribute: str
+    literal: str
+
+
+class PackageTemplates(BaseLoader):
+    """The templates beside this module, read through importlib.resources."""
+
+    def __init__(self) -> None:
+        """Read all of them once; they are few and small."""
+        self.sources = dict(sorted(_walk("")))
+
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
+        """The text of a template."""
+        if template not in self.sources:
+            raise TemplateNotFound(template)
+        return self.sources[template], None, None
+
+    def list_templates(self) -> list[str]:
+        """All names, sorted."""
+        return list(self.sources)
+
+
+def _walk(prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    folder = files("remit.packs.build").joinpath("templates", *filter(None, prefix.split("/")))
+    for entry in folder.iterdir():
+        path = f"{prefix}/{entry.name}" if prefix else entry.name
+        if entry.is_dir():
+            found.extend(_walk(path))
+        elif entry.name.endswith(".j2"):
+            found.append((path, entry.read_text(encoding="utf-8")))
+    return found
+
+
+_LOADER = PackageTemplates()
+
+TEMPLATE_VERSION = hashlib.sha256(
+    "\0".join(f"{name}\0{text}" for name, text in _LOADER.sources.items()).encode()
+).hexdigest()
+"""A hash over all template sources, for skip keys."""
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    made = Environment(
+        loader=_LOADER,
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - code, not HTML; every string of an intake passes a literal filter
+        keep_trailing_newline=True,
+    )
+    filters = {
+        "py": render_text.py,
+        "doc": render_text.doc,
+        "prose": render_text.prose,
+        "oneline": render_text.oneline,
+        "toml": render_text.toml,
+        "spoken": spoken,
+        "system_alias": render_text.system_alias,
+        "bases": _bases,
+        "roles_for": lambda entity, action: list(entity.roles_for(Action(action))),
+        "is_state": render_names.is_state,
+        "link_index": render_names.link_index,
+        "check_name": render_names.check_name,
+        "ondelete": render_names.on_delete,
+        "python_type": render_names.python_type,
+        "column_type": render_names.stored_type,
+        "input_type": render_names.input_type,
+        "output_type": render_names.output_type,
+        "create_default": render_names.create_default,
+        "patch_default": render_names.patch_default,
+        "read_alias": render_names.read_alias,
+        "alias_option": render_names.alias_option,
+        "sample": render_names.sample,
+        "example": render_names.example,
+        "path_type": render_names.path_type,
+        "plain_type": render_names.plain_type,
+        "filled_path": render_names.filled_path,
+        "response_default": render_names.response_default,
+        "scalar_type": render_names.scalar_type,
+        "target_name": lambda member: "_User" if member.target == "user" else member.target_class,
+        "target_route": lambda ref, app: app.entity(ref.target).route,
+        "guard_value": render_names.guard_value,
+    }
+    made.filters.update(filters)
+    return made
+
+
+def _bases(entity: Entity) -> str:
+    return ", ".join(
+        name for name, wanted in (("Owned", entity.owned), ("InTenant", entity.tenant), ("Row", True)) if wanted
+    )
+
+
+def render_application(app: Application) -> dict[str, bytes]:
+    """All files of the application, by path; sorted."""
+    found = render_skeleton(app)
+    for feature in app.features:
+        found |= render_feature(app, feature.id)
+    return dict(sorted((found | render_assembly(app)).items()))
+
+
+def render_skeleton(app: Application) -> dict[str, bytes]:
+    """What every application has: settings, database, accounts, checks. No feature shows in it."""
+    return _rendered_folder("skeleton", app=app, is_postgres=app.database != "sqlite")
+
+
+def render_feature(app: Application, feature_id: str) -> dict[str, bytes]:
+    """One feature's tables, schemas, operations and tests; KeyError when there is no such feature."""
+    feature = app.feature(feature_id)
+    found: dict[str, str] = {}
+    for entity_id in feature.entities:
+        found |= _entity_files(app, app.entity(entity_id))
+    if feature.endpoints:
+        context = {"app": app, "feature": feature}
+        for template, path in (
+            ("contract", f"app/contracts/{feature.module}.py"),
+            ("endpoints", f"app/endpoints/{feature.module}.py"),
+            ("custom", f"{SEAMS}{feature.module}.py"),
+            ("test_endpoints", f"tests/test_{feature.module}_endpoints.py"),
+        ):
+            found[path] = _render(f"feature/{template}.py.j2", **context)
+    return _checked(found)
+
+
+def render_assembly(app: Application) -> dict[str, bytes]:
+    """What knows all features: imports, routing, the first migration, tiers, the smoke test, the manual."""
+    first = smoke_entity(app)
+    return _rendered_folder(
+        "assembly",
+        app=app,
+        tables=tables(app),
+        deferred=[(entity, ref) for entity in app.entities for ref in entity.references if ref.deferred],
+        models=sorted({entity.module for entity in app.entities}),
+        first=first,
+        smoke_order=_smoke_order(app, first) if first else [],
+        gated=sorted(app.billing.gated) if app.billing else [],
+    )
+
+
+def smoke_entity(app: Application) -> Entity | None:
+    """The entity that the smoke test makes a row of: the first of the first feature that has one."""
+    return next((app.entity(entity) for feature in app.features for entity in feature.entities), None)
+
+
+def _smoke_order(app: Application, first: Entity) -> list[Entity]:
+    """The entity and all that it needs, what is needed first."""
+    order: list[Entity] = []
+
+    def visit(entity: Entity) -> None:
+        for ref in entity.references:
+            if ref.required and ref.target != "user" and not ref.self_reference:
+                visit(app.entity(ref.target))
+        if entity not in order:
+            order.append(entity)
+
+    visit(first)
+    return order
+
+
+def _entity_files(app: Application, entity: Entity) -> dict[str, str]:
+    filters = _filters(app, entity)
+    targets = {(member.target_module, member.target_class) for member in (*entity.references, *entity.links)}
+    others = sorted(targets - {(entity.module, entity.class_name), ("user", "User")})
+    context: dict[str, object] = {
+        "app": app,
+        "entity": entity,
+        "imported": sorted(targets - {(entity.module, entity.class_name)}),
+        "targets": others,
+        "filters": filters,
+        "sorts": _sorts(app, entity),
+    }
+    return {
+        f"app/models/{entity.module}.py": _render("feature/model.py.j2", **context),
+        f"app/schemas/{entity.module}.py": _render("feature/schema.py.j2", **context),
+        f"app/routes/{entity.module}.py": _render("feature/routes.py.j2", **context),
+        f"tests/factories/{entity.module}.py": _render(
+            "feature/factory.py.j2",
+            **context,
+            required_factories=sorted(
+                {ref.target_module for ref in entity.references if ref.required and ref.target != "user"}
+            ),
+        ),
+        f"tests/test_{entity.module}.py": _render("feature/test_entity.py.j2", **context, **_test_context(app, entity)),
+    }
+
+
+def _public(field: Field) -> bool:
+    return not field.secret and not field.write_only
+
+
+def _sorts(app: Application, entity: Entity) -> list[tuple[str, str]]:
+    names = [(field.name, field.attribute) for field in entity.fields if _public(field) and field.type not in UNSORTED]
+    return [*names, (spoken("created_at", app), "created_at"), (spoken("updated_at", app), "updated_at")]
+
+
+def _filters(app: Application, entity: Entity) -> list[Filter]:
+    found: list[Filter] = [
+        Filter(ref.name, ref.fk_attribute, ref.fk_attribute, "Identifier", "equal") for ref in entity.references
+    ]
+    for field in entity.fields:
+        # personal data stays out of addresses, which end up in logs
+        if field.pii or not _public(field):
+            continue
+        kind = render_names.input_type(field, query=True)
+        if field.type in EQUAL or (field.type not in UNSORTED | RANGED and (field.unique or field.indexed)):
+            source = None if field.type in (FieldType.TIME, FieldType.FLOAT) else field.name
+            flag = field.type is FieldType.BOOL
+            found.append(Filter(field.name, field.attribute, field.attribute, kind, "equal", source, flag))
+        if field.type in RANGED:
+            for suffix, side in (("min", "least"), ("max", "most")):
+                said = spoken(f"x_{suffix}", app)[1:]
+                name = f"{field.attribute.rstrip('_')}_{suffix}"
+                found.append(Filter(f"{field.name}{said}", name, field.attribute, kind, side))
+    taken: set[str] = set(PAGING)
+    kept: list[Filter] = []
+    for item in found:
+        if not {item.name, item.attribute} & taken:
+            taken |= {item.name, item.attribute}
+            kept.append(item)
+    return kept
+
+
+def _test_context(app: Application, entity: Entity) -> dict[str, object]:
+    inputs = [field for field in entity.fields if not render_names.is_state(entity, field)]
+    held = [ref for ref in entity.references if ref.required]
+    exact = [f for f in inputs if _public(f) and f.type not in (FieldType.FLOAT, FieldType.DATETIME)]
+    changeable = [(f.name, not f.required, _public(f)) for f in inputs if not f.immutable]
+    bad = [(f.name, value) for f in inputs for value in render_names.bad_values(f)]
+    others = {
+        member.target_module
+        for member in (*entity.references, *(link for link in entity.links if not link.through))
+        if member.target not in ("user", entity.id)
+    }
+    return {
+        "compared": [*(ref.name for ref in held), *(f.name for f in exact)],
+        "changeable": changeable,
+        "frozen": [f.name for f in inputs if f.immutable],
+        "required": [
+            *(ref.name for ref in held),
+            *(f.name for f in inputs if f.required and not render_names.has_default(f)),
+        ],
+        "bad_values": bad,
+        "unique_fields": _unique_cases(app, entity),
+        "optional_factories": sorted(others),
+        **_state_context(entity),
+    }
+
+
+def _unique_cases(app: Application, entity: Entity) -> list[UniqueCase]:
+    names = {field.attribute: field.name for field in entity.fields if not render_names.is_state(entity, field)}
+    names |= {ref.fk_attribute: ref.name for ref in entity.references if ref.required}
+    hidden = {app.tenancy.attribute} if app.tenancy else set[str]()
+    found: list[UniqueCase] = []
+    for unique in entity.uniques:
+        wanted = [name for name in unique.attributes if name not in hidden]
+        if all(name in names for name in wanted):
+            found.append(UniqueCase("_and_".join(wanted), [names[name] for name in wanted]))
+    return found
+
+
+def _state_context(entity: Entity) -> dict[str, object]:
+    states = entity.states
+    if states is None:
+        return {"state_name": "", "prepared": [], "unsure": [], "broken_guards": []}
+    prepared: list[tuple[str, list[tuple[str, str]]]] = []
+    unsure: list[str] = []
+    broken: list[BrokenGuard] = []
+    for transition in states.transitions:
+        values: dict[str, str] = {}
+        for guard in transition.guards:
+            value = render_names.guard_literal(guard, entity, holds=True)
+            if value is None or values.get(guard.attribute, value) != value:
+                unsure.append(transition.segment)
+                break
+            values[guard.attribute] = value
+        prepared.append((transition.segment, list(values.items())))
+        for guard in transition.guards:
+            value = render_names.guard_literal(guard, entity, holds=False)
+            if value is not None and not any(case.function == transition.function for case in broken):
+                source = transition.sources[0].value
+                broken.append(BrokenGuard(transition.function, transition.segment, source, guard.attribute, value))
+    name = next(field.name for field in entity.fields if field.attribute == states.attribute)
+    return {"state_name": name, "prepared": prepared, "unsure": unsure, "broken_guards": broken}
+
+
+def _render(template: str, **context: object) -> str:
+    return _environment().get_template(template).render(context)
+
+
+def _rendered_folder(folder: str, **context: object) -> dict[str, bytes]:
+    found: dict[str, str] = {}
+    for name in _LOADER.list_templates():
+        if name.startswith(f"{folder}/"):
+            text = _render(name, **context)
+            if text.strip():
+                found[name.removeprefix(f"{folder}/").removesuffix(".j2")] = text
+    return _checked(found)
+
+
+def _checked(found: Mapping[str, str]) -> dict[str, bytes]:
+    """Every Python file must parse before anything is written."""
+    for path, text in found.items():
+        if path.endswith(".py"):
+            ast.parse(text, path)
+    return {path: text.encode() for path, text in sorted(found.items())}
+

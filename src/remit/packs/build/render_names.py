@@ -1,0 +1,442 @@
+"""Expressions of Python code for the parts of the intermediate representation: types, defaults, samples, guards."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from remit.packs.build.ir import FieldType, OnDelete, Operator
+from remit.packs.build.render_text import py
+
+if TYPE_CHECKING:
+    from remit.packs.build.ir import Bound, Endpoint, Entity, Field, Guard, Link, PathParameter, Reference
+
+IDENTIFIER_LIMIT = 63
+MOMENTS = {FieldType.DATE: "CalendarDate", FieldType.DATETIME: "UtcMoment", FieldType.TIME: "TimeOfDay"}
+PYTHON_TYPES = {
+    FieldType.STRING: "str",
+    FieldType.TEXT: "str",
+    FieldType.EMAIL: "str",
+    FieldType.URL: "str",
+    FieldType.ENUM: "str",
+    FieldType.INT: "int",
+    FieldType.BIGINT: "int",
+    FieldType.FLOAT: "float",
+    FieldType.DECIMAL: "Decimal",
+    FieldType.BOOL: "bool",
+    FieldType.DATE: "CalendarDate",
+    FieldType.DATETIME: "UtcMoment",
+    FieldType.TIME: "TimeOfDay",
+    FieldType.UUID: "UUID",
+    FieldType.JSON: "dict[str, Any] | list[Any]",
+    FieldType.BYTES: "bytes",
+}
+INPUT_TYPES = {
+    FieldType.STRING: "Text",
+    FieldType.TEXT: "Text",
+    FieldType.EMAIL: "Email",
+    FieldType.URL: "Url",
+    FieldType.INT: "Integer",
+    FieldType.BIGINT: "Integer",
+    FieldType.FLOAT: "Number",
+    FieldType.DECIMAL: "Amount",
+    FieldType.BOOL: "Flag",
+    FieldType.DATE: "Day",
+    FieldType.DATETIME: "Moment",
+    FieldType.TIME: "Clock",
+    FieldType.UUID: "Identifier",
+    FieldType.JSON: "JsonData",
+    FieldType.BYTES: "Binary",
+}
+EMAIL_LENGTH = 254
+
+
+def fit(name: str) -> str:
+    """A database identifier cut to what Postgres keeps, with a stable hash in place of the rest."""
+    if len(name) <= IDENTIFIER_LIMIT:
+        return name
+    return f"{name[: IDENTIFIER_LIMIT - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def check_name(field: "Field", entity: "Entity") -> str:
+    """The check constraint of an enum column, without the prefix that the naming convention adds."""
+    return fit(f"ck_{entity.table}_{field.column}").removeprefix(f"ck_{entity.table}_")
+
+
+def link_index(link: "Link") -> str:
+    """The index on the far column of a join table."""
+    return fit(f"ix_{link.table}_{link.right_column}")
+
+
+def on_delete(reference: "Reference") -> str:
+    """SQL for what happens when the target goes."""
+    return {OnDelete.RESTRICT: "RESTRICT", OnDelete.CASCADE: "CASCADE", OnDelete.SET_NULL: "SET NULL"}[
+        reference.on_delete
+    ]
+
+
+def python_type(field: "Field") -> str:
+    """The type of a mapped attribute."""
+    return PYTHON_TYPES[field.type]
+
+
+def stored_type(field: "Field", prefix: str = "") -> str:
+    """The column type; with a prefix (`sa.`) only in types of SQLAlchemy's own, as migrations spell it."""
+    kind = field.type
+    if kind is FieldType.DECIMAL and prefix:
+        precision, scale = field.precision or 12, field.scale or 0
+        narrow = f"{prefix}BigInteger()" if precision <= 18 else f"{prefix}String({precision + 1})"
+        return f'{prefix}Numeric({precision}, {scale}).with_variant({narrow}, "sqlite")'
+    if kind is FieldType.DECIMAL:
+        return f"ExactDecimal({field.precision}, {field.scale or 0})"
+    if kind is FieldType.DATETIME:
+        return f"{prefix}DateTime(timezone=True)" if prefix else "UtcDateTime()"
+    if kind in (FieldType.STRING, FieldType.EMAIL, FieldType.URL, FieldType.ENUM):
+        return f"{prefix}String({field.max_length or EMAIL_LENGTH})"
+    if kind is FieldType.JSON:
+        return f"{prefix}JSON(none_as_null=True)" if not prefix else f"{prefix}JSON()"
+    names = {
+        FieldType.TEXT: "Text",
+        FieldType.INT: "Integer",
+        FieldType.BIGINT: "BigInteger",
+        FieldType.FLOAT: "Float",
+        FieldType.BOOL: "Boolean",
+        FieldType.DATE: "Date",
+        FieldType.TIME: "Time",
+        FieldType.UUID: "Uuid",
+        FieldType.BYTES: "LargeBinary",
+    }
+    return f"{prefix}{names[kind]}()"
+
+
+def moment_text(value: str) -> str:
+    """An ISO moment, taken as UTC when it names no zone."""
+    found = datetime.fromisoformat(value)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+
+
+def literal(field: "Field", value: "Bound | bool") -> str:
+    """A Python expression for a value of this field."""
+    if field.type in MOMENTS:
+        text = moment_text(str(value)) if field.type is FieldType.DATETIME else str(value)
+        return f"{MOMENTS[field.type]}.fromisoformat({py(text)})"
+    if field.type is FieldType.DECIMAL:
+        return f'Decimal("{Decimal(str(value)):f}")'
+    if field.type is FieldType.FLOAT:
+        return repr(float(value))
+    if field.type is FieldType.UUID:
+        return f"UUID({py(str(value))})"
+    if field.type is FieldType.BYTES:
+        return repr(base64.b64decode(str(value)))
+    return py(value)
+
+
+def decimal_pattern(field: "Field") -> str:
+    """The JSON schema pattern of a decimal: its digits, and no sign where none can be."""
+    scale = field.scale or 0
+    whole = max((field.precision or 12) - scale, 1)
+    sign = "" if field.minimum is not None and Decimal(str(field.minimum)) >= 0 else "-?"
+    fraction = rf"(\.[0-9]{{1,{scale}}})?" if scale else ""
+    return f"^{sign}[0-9]{{1,{whole}}}{fraction}$"
+
+
+def bounds(field: "Field") -> Iterator[str]:
+    """The keyword arguments of a Pydantic Field that bound a value."""
+    if field.type is FieldType.DECIMAL:
+        yield f"max_digits={field.precision}, decimal_places={field.scale or 0}"
+    elif field.type in (FieldType.STRING, FieldType.TEXT, FieldType.URL, FieldType.EMAIL, FieldType.BYTES):
+        if field.min_length:
+            yield f"min_length={field.min_length}"
+        if field.max_length and (field.type is not FieldType.EMAIL or field.max_length != EMAIL_LENGTH):
+            yield f"max_length={field.max_length}"
+    for name, bound in (("ge", field.minimum), ("le", field.maximum)):
+        if bound is not None:
+            yield f"{name}={literal(field, bound)}"
+
+
+def input_type(field: "Field", *, query: bool = False) -> str:
+    """The strict type of a value that comes in."""
+    if field.enum_class:
+        return field.enum_class
+    kind = INPUT_TYPES[field.type]
+    if query:
+        kind = {"Flag": "QueryFlag", "Integer": "QueryInteger", "Number": "QueryNumber"}.get(kind, kind)
+    limits = ", ".join(bounds(field))
+    if field.type is FieldType.DECIMAL:
+        schema = f'WithJsonSchema({{"type": "string", "pattern": {py(decimal_pattern(field))}}})'
+        return f"Annotated[{kind}, Field({limits}), {schema}]"
+    return f"Annotated[{kind}, Field({limits})]" if limits else kind
+
+
+def output_type(field: "Field") -> str:
+    """The type of a value that goes out."""
+    if field.enum_class:
+        return field.enum_class
+    if field.type in (FieldType.JSON, FieldType.BYTES, FieldType.TIME):
+        return INPUT_TYPES[field.type]
+    return PYTHON_TYPES[field.type]
+
+
+def is_state(entity: "Entity", field: "Field") -> bool:
+    """Whether only transitions change this field."""
+    return entity.states is not None and entity.states.attribute == field.attribute
+
+
+def has_default(field: "Field | Reference") -> bool:
+    """Whether a body may leave this field out although it is required."""
+    default: object = getattr(field, "default", None)
+    return bool(getattr(field, "default_now", False)) or default is not None
+
+
+def create_default(member: "Field | Reference") -> str:
+    """What follows the type of a field in the body of a creation: nullability, default, alias."""
+    attribute: str = getattr(member, "fk_attribute", "") or getattr(member, "attribute", "")
+    options: list[str] = []
+    if getattr(member, "default_now", False):
+        names = {FieldType.DATE: "_day_now", FieldType.DATETIME: "_moment_now", FieldType.TIME: "_time_now"}
+        options.append(f"default_factory={names[getattr(member, 'type')]}")
+    elif has_default(member):
+        options.append(f"default={literal(member, getattr(member, 'default'))}")  # type: ignore[arg-type]
+    elif not member.required:
+        options.append("default=None")
+    optional = "" if member.required else " | None"
+    if member.name != attribute:
+        options.append(f"validation_alias={py(member.name)}")
+    return f"{optional} = Field({', '.join(options)})" if options else optional
+
+
+def patch_default(member: "Field | Reference") -> str:
+    """What follows the type of a field in the body of a change."""
+    attribute: str = getattr(member, "fk_attribute", "") or getattr(member, "attribute", "")
+    optional = "" if member.required else " | None"
+    alias = f", validation_alias={py(member.name)}" if member.name != attribute else ""
+    return f"{optional} = Field(default_factory=_unset{alias})"
+
+
+def read_alias(member: "Field | Reference", attribute: str) -> str:
+    """The name under which a field goes out, when it is not its attribute's."""
+    return f" = Field(serialization_alias={py(member.name)})" if member.name != attribute else ""
+
+
+def alias_option(member: "Link", kind: str, attribute: str) -> str:
+    """A further keyword argument with the name the API speaks, when it differs."""
+    return f", {kind}={py(member.name)}" if member.name != attribute else ""
+
+
+def sample(field: "Field") -> str:
+    """A call of the generated tests' samples that makes a valid JSON value."""
+    low, high = field.minimum, field.maximum
+    kind = field.type
+    if kind is FieldType.ENUM:
+        return f"samples.choice({', '.join(py(value.value) for value in field.values)})"
+    if kind in (FieldType.STRING, FieldType.TEXT):
+        return f"samples.text({field.min_length or 1}, {field.max_length or 255})"
+    if kind in (FieldType.INT, FieldType.BIGINT):
+        return f"samples.whole({low}, {high})"
+    if kind is FieldType.FLOAT:
+        first = float(low) if low is not None else (float(high) - 100 if high is not None else 0.0)
+        return f"samples.number({first!r}, {float(high) if high is not None else first + 100!r})"
+    if kind is FieldType.DECIMAL:
+        return _decimal_sample(field)
+    if kind is FieldType.DATE:
+        return f"samples.day({py(str(low or '2024-01-01'))}, {py(str(high or _later(low)))})"
+    if kind is FieldType.DATETIME:
+        first = moment_text(str(low or "2024-01-01T00:00:00"))
+        last = moment_text(str(high)) if high else _later(first[:10]) + "T00:00:00+00:00"
+        return f"samples.moment({py(first)}, {py(last)})"
+    if kind is FieldType.TIME:
+        return f"samples.clock({py(str(low or '00:00:00'))}, {py(str(high or '23:59:00'))})"
+    if kind is FieldType.BYTES:
+        return f"samples.binary({field.min_length or 1}, {field.max_length or 64})"
+    return {
+        FieldType.EMAIL: "samples.email()",
+        FieldType.URL: "samples.web_address()",
+        FieldType.BOOL: "samples.flag()",
+        FieldType.UUID: "samples.identifier()",
+        FieldType.JSON: "samples.data()",
+    }[kind]
+
+
+def _later(low: object) -> str:
+    text = str(low or "2024-01-01")
+    return f"{min(int(text[:4]) + 5, 9998):04}-12-28"
+
+
+def _decimal_sample(field: "Field") -> str:
+    scale = field.scale or 0
+    room = Decimal(10) ** min((field.precision or 12) - scale, 6) - 1
+    low = Decimal(str(field.minimum)) if field.minimum is not None else Decimal(0)
+    if field.minimum is None and field.maximum is not None:
+        low = min(low, Decimal(str(field.maximum)))
+    high = Decimal(str(field.maximum)) if field.maximum is not None else max(low, room)
+    return f'samples.amount("{low:f}", "{high:f}", {scale})'
+
+
+def bad_values(field: "Field") -> list[str]:
+    """Expressions for values that this field must refuse."""
+    kind = field.type
+    found: list[str] = []
+    if kind in (FieldType.STRING, FieldType.TEXT):
+        found = [f'"x" * {(field.max_length or 255) + 1}', "7", '"a\\x00b"']
+        if field.min_length:
+            found.append(f'"x" * {field.min_length - 1}')
+    elif kind in (FieldType.INT, FieldType.BIGINT):
+        found = ['"1"', "1.5", "True", f"{int(field.maximum or 0) + 1}", f"{int(field.minimum or 0) - 1}"]
+    elif kind is FieldType.FLOAT:
+        found = ['"1"', "True"]
+    elif kind is FieldType.DECIMAL:
+        found = ['""', '"1e3"', "True", f'"1{"0" * (field.precision or 12)}"', f'"0.{"1" * ((field.scale or 0) + 1)}"']
+        if field.minimum is not None:
+            found.append(f'"{Decimal(str(field.minimum)) - 1:f}"')
+        if field.maximum is not None:
+            found.append(f'"{Decimal(str(field.maximum)) + 1:f}"')
+    elif kind is FieldType.BYTES:
+        found = ['"!"', "7"]
+    else:
+        found = {
+            FieldType.BOOL: ['"yes"', "1"],
+            FieldType.DATE: ["0", '"0"', '"2024-02-30"'],
+            FieldType.DATETIME: ["0", '"2024-01-01T00:00:00"', '"0001-01-01T00:00:00+14:00"'],
+            FieldType.TIME: ["0", '"24:00"'],
+            FieldType.UUID: ["7", '"nonsense"'],
+            FieldType.EMAIL: ['"nonsense"', "7"],
+            FieldType.URL: ['"javascript:alert(1)"', "7"],
+            FieldType.ENUM: ['"no such value"', "7"],
+            FieldType.JSON: ['"text"', "7"],
+        }[kind]
+    return found
+
+
+def guard_value(guard: "Guard", entity: "Entity") -> str:
+    """The value a guard compares with, in the type of its field; uses modules that routes import."""
+    field = next((field for field in entity.fields if field.attribute == guard.attribute), None)
+    if guard.value is None:
+        return "None"
+    return literal(field, guard.value) if field else f"UUID({py(str(guard.value))})"
+
+
+def guard_literal(guard: "Guard", entity: "Entity", *, holds: bool) -> str | None:
+    """A value of the guarded attribute with which the guard holds (or does not); None when none is known."""
+    field = next((field for field in entity.fields if field.attribute == guard.attribute), None)
+    if field is None:
+        return "None" if (guard.operator is Operator.EMPTY) == holds and not _needs_value(guard, entity) else None
+    if guard.operator in (Operator.SET, Operator.EMPTY):
+        wants_value = (guard.operator is Operator.SET) == holds
+        if not wants_value:
+            return "None" if not field.required else None
+        return _any_value(field)
+    if guard.value is None:
+        return None
+    same = literal(field, guard.value)
+    if guard.operator in (Operator.EQ, Operator.GE, Operator.LE) and holds:
+        return same
+    if guard.operator in (Operator.NE, Operator.GT, Operator.LT) and not holds:
+        return same
+    return _other_value(field, guard, holds=holds)
+
+
+def _needs_value(guard: "Guard", entity: "Entity") -> bool:
+    return any(ref.fk_attribute == guard.attribute and ref.required for ref in entity.references)
+
+
+def _any_value(field: "Field") -> str | None:
+    values = {
+        FieldType.STRING: '"x"',
+        FieldType.TEXT: '"x"',
+        FieldType.EMAIL: '"x@example.com"',
+        FieldType.URL: '"https://example.com"',
+        FieldType.INT: "1",
+        FieldType.BIGINT: "1",
+        FieldType.FLOAT: "1.0",
+        FieldType.DECIMAL: 'Decimal("1")',
+        FieldType.BOOL: "True",
+        FieldType.DATE: 'CalendarDate.fromisoformat("2024-01-01")',
+        FieldType.DATETIME: 'UtcMoment.fromisoformat("2024-01-01T00:00:00+00:00")',
+        FieldType.TIME: 'TimeOfDay.fromisoformat("12:00:00")',
+        FieldType.UUID: "uuid.uuid4()",
+        FieldType.BYTES: 'b"x"',
+        FieldType.JSON: '{"x": 1}',
+    }
+    return py(field.values[0].value) if field.values else values.get(field.type)
+
+
+def _other_value(field: "Field", guard: "Guard", *, holds: bool) -> str | None:
+    value = guard.value
+    if field.values:
+        return next((py(item.value) for item in field.values if item.value != value), None)
+    if isinstance(value, bool):
+        return repr(not value)
+    if isinstance(value, int | float) or field.type is FieldType.DECIMAL:
+        up = guard.operator in (Operator.GT, Operator.LE) if holds else guard.operator in (Operator.LE, Operator.LT)
+        up = guard.operator is Operator.GT if holds else guard.operator is Operator.LE
+        number = Decimal(str(value)) + (1 if up or guard.operator in (Operator.EQ, Operator.NE) else -1)
+        return literal(field, number) if field.type in (FieldType.DECIMAL, FieldType.FLOAT) else str(int(number))
+    if guard.operator in (Operator.EQ, Operator.NE) and isinstance(value, str) and field.type is FieldType.STRING:
+        return py(value + "x")
+    return None
+
+
+PATH_TYPES = {FieldType.INT: "QueryInteger", FieldType.UUID: "Identifier"}
+
+
+def path_type(parameter: "PathParameter") -> str:
+    """The type of a path parameter, bounded as every value is."""
+    if parameter.type is FieldType.INT:
+        return "Annotated[QueryInteger, Path(ge=0, le=2147483647)]"
+    return PATH_TYPES.get(parameter.type, "Annotated[_Text, Path(max_length=255)]")
+
+
+def plain_type(parameter: "PathParameter") -> str:
+    """The type a hand-written function sees."""
+    return {FieldType.INT: "int", FieldType.UUID: "UUID"}.get(parameter.type, "str")
+
+
+def filled_path(endpoint: "Endpoint") -> str:
+    """The path with a value for every parameter."""
+    path = endpoint.path
+    for parameter in endpoint.parameters:
+        value = {FieldType.INT: "1", FieldType.UUID: str(UUID(int=1))}.get(parameter.type, "sample")
+        path = path.replace(f"{{{parameter.name}}}", value)
+    return path
+
+
+def response_default(field: "Field") -> str:
+    """What follows the type of a field in a hand-written answer."""
+    if field.name != field.attribute:
+        optional = "" if field.required else "default=None, "
+        return f" = Field({optional}serialization_alias={py(field.name)})"
+    return "" if field.required else " = None"
+
+
+def scalar_type(value: object) -> str:
+    """The type of a configuration value."""
+    return type(value).__name__ if isinstance(value, bool | int | float | str) else "str | None"
+
+
+def example(field: "Field") -> str:
+    """One valid JSON value, as a literal; for scripts that can't import the tests' samples."""
+    low, high, kind = field.minimum, field.maximum, field.type
+    fixed = {
+        FieldType.EMAIL: "sample@example.com",
+        FieldType.URL: "https://example.com/",
+        FieldType.BOOL: True,
+        FieldType.UUID: str(UUID(int=1)),
+        FieldType.JSON: {"sample": 1},
+        FieldType.BYTES: base64.b64encode(b"x" * (field.min_length or 1)).decode(),
+        FieldType.DATE: str(low or high or "2024-01-01"),
+        FieldType.DATETIME: moment_text(str(low or high or "2024-01-01T00:00:00")),
+        FieldType.TIME: str(low or high or "12:00:00"),
+    }
+    if kind in fixed:
+        return repr(fixed[kind])
+    if field.values:
+        return py(field.values[0].value)
+    if kind in (FieldType.INT, FieldType.BIGINT):
+        return str(max(int(low or 0), min(1, int(high or 1))))
+    if kind in (FieldType.FLOAT, FieldType.DECIMAL):
+        number = Decimal(str(low)) if low is not None else min(Decimal(0), Decimal(str(high or 0)))
+        return f'"{number:f}"' if kind is FieldType.DECIMAL else repr(float(number))
+    return py("x" * max(field.min_length or 1, 1))
