@@ -16,7 +16,7 @@ from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
 from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
-from remit.kernel.errors import Conflict
+from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
@@ -178,7 +178,9 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
     elif ending.error is not None:
-        payload["error"] = str(ending.error)[:LONGEST_TEXT]
+        # A caller's own cancellation was masked by nobody: its kind says enough.
+        known = isinstance(ending.error, RemitError)
+        payload["error"] = (str(ending.error) if known else type(ending.error).__name__)[:LONGEST_TEXT]
     values = {
         "which": action.id,
         "now_in": ending.state.value,
