@@ -23,7 +23,15 @@ PROJECT_FILE = "remit.toml"
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
 OTHER_VARIABLES = frozenset(
-    {"REMIT_PYTHON", "REMIT_REQUIRE_ALL", "REMIT_PROVE", "REMIT_TEST_POSTGRES_URL", "REMIT_CRASH_AT", "REMIT_CRASH_LOG"}
+    {
+        "REMIT_PYTHON",
+        "REMIT_REQUIRE_ALL",
+        "REMIT_PROVE",
+        "REMIT_TEST_POSTGRES_URL",
+        "REMIT_CRASH_AT",
+        "REMIT_CRASH_LOG",
+        "REMIT_PROBE_LOG",
+    }
 )
 
 

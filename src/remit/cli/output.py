@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from remit.cli.redaction import REDACTOR
 from remit.kernel.errors import InternalError, InvalidInput, RemitError, row_of
 
 
@@ -44,21 +45,19 @@ def hint(text: str) -> None:
 
 def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell an error on stderr (and as JSON on stdout when asked); its exit code."""
-    from remit.redact import logs  # noqa: PLC0415 - what is shown passes the same redactor as the logs
-
     if debug:
-        sys.stderr.write(logs.mask("".join(traceback.format_exception(error))))
+        sys.stderr.write(REDACTOR.mask("".join(traceback.format_exception(error))))
     if not isinstance(error, RemitError):
         error = InternalError(
             f"{type(error).__name__}: {error}", hint="run the command again with --debug and report it"
         )
     row = row_of(type(error))
     if as_json:
-        body: dict[str, object] = {"code": error.code, "message": logs.mask(error.message), "hint": error.hint}
+        body: dict[str, object] = {"code": error.code, "message": REDACTOR.mask(error.message), "hint": error.hint}
         if error.place:
             body["place"] = error.place
         if isinstance(error, InvalidInput):
-            body["problems"] = [logs.mask(problem) for problem in error.problems]
+            body["problems"] = [REDACTOR.mask(problem) for problem in error.problems]
         decision = getattr(error, "decision_id", None)
         if decision:
             body["decision"] = decision
@@ -69,7 +68,7 @@ def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
         lines += [f"  - {problem}" for problem in error.problems]
     lines.append(f"why:   {error.code} ({row.code}, exit code {row.exit})")
     lines.append(f"hint:  {error.hint}")
-    sys.stderr.write(logs.mask("\n".join(lines)) + "\n")
+    sys.stderr.write(REDACTOR.mask("\n".join(lines)) + "\n")
     return row.exit
 
 

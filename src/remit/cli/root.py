@@ -10,7 +10,7 @@ import click
 
 from remit import __version__
 from remit.cli.output import report_error
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import UserError
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -33,6 +33,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("home", "Check this install, with the fix for each finding."),
     "demo": ("demo", "Run the clinic intake to a running, tested application."),
 }
+
+
+INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
@@ -58,7 +61,7 @@ class LazyGroup(click.Group):
         """Unknown commands name the nearest known one."""
         name = args[0] if args else ""
         if name and name not in COMMANDS and not name.startswith("-"):
-            import difflib  # noqa: PLC0415 - only for a mistake
+            import difflib
 
             near = difflib.get_close_matches(name, COMMANDS, 1)
             guess = f" Did you mean 'remit {near[0]}'?" if near else ""
@@ -84,34 +87,22 @@ def root() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
-    wants_json = "--json" in argv
-    debug = "--debug" in argv
+    as_json, debug = "--json" in argv, "--debug" in argv
     try:
         code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
     except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.exceptions.Abort:
+        code = stop.exit_code
+    except (click.exceptions.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
-        return 130
+        code = INTERRUPTED
     except click.ClickException as error:
-        if wants_json:
-            report_error(_as_usage_error(error), as_json=True, debug=debug)
-        else:
+        if not as_json:
             error.show()
-        return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    except BrokenPipeError:
-        return 0
-    except RemitError as error:
-        return report_error(error, as_json=wants_json, debug=debug)
+        code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
-        return report_error(error, as_json=wants_json, debug=debug)
+        code = report_error(error, as_json=as_json, debug=debug)
     return code if isinstance(code, int) else 0
 
 
-def _as_usage_error(error: click.ClickException) -> RemitError:
-    from remit.kernel.errors import UserError  # noqa: PLC0415 - only for a mistake
-
+def _as_usage_error(error: click.ClickException) -> UserError:
     return UserError(error.format_message(), code="usage")

@@ -37,6 +37,8 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # writes outside the store
+        "engine.submit",
+        "engine.claim",
         "files.write",
         "git.init",
         "git.objects",

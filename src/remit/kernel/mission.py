@@ -171,7 +171,7 @@ class StepSpec:
     """One step of a plan.
 
     ``uses`` names the pack's step function, ``params`` its inputs (JSON), ``version`` the tools and templates that
-    shape the result: all three enter the skip key. ``weight`` is the estimated number of seconds, for the critical path.
+    shape the result: all three enter the skip key. ``weight`` is the estimated seconds, for the critical path.
 
     Raises:
         InvalidInput: No name, no postcondition, or a timeout that is not above zero.

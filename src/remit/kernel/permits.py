@@ -1,8 +1,22 @@
-"""Which action this task is performing: set by the guard round an attempt, read by the net that tests lay."""
+"""Which action, if any, may touch the outside world right now.
 
-from __future__ import annotations
+The guard opens a permit round each attempt. Nothing in the product reads it: the audit hook of the test suite does, and
+fails any write, process or connection made outside one. A context variable does not enter another thread by itself,
+so an adapter that works in one takes its context along (`contextvars.copy_context().run`, or `asyncio.to_thread`).
+"""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
-#: The id of the action whose permit is open in this context, or ``None``.
 CURRENT: ContextVar[str | None] = ContextVar("remit_permit", default=None)
+
+
+@contextmanager
+def opened(action_id: str) -> Generator[None]:
+    """Mark everything in this context, until the block ends, as done for the action `action_id`."""
+    token = CURRENT.set(action_id)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)

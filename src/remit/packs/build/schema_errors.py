@@ -50,6 +50,11 @@ _MEANT: Mapping[str, str] = {
     "local": "password",
     "email": "password",
     "bearer": "jwt",
+    "monthly": "month",
+    "yearly": "year",
+    "annual": "year",
+    "annually": "year",
+    "one_time": "once",
     "postgres": "postgresql",
     "python": "python3.12",
 }
@@ -164,7 +169,9 @@ def _translated(error: ErrorDetails, path: DocumentPath) -> Problem:
     if kind in _LENGTHS:
         limit = context.get("min_length", context.get("max_length"))
         what = _LENGTHS[kind].format(length=len(error["input"]), limit=limit)
-        return Problem(code, path, f"{shown} {what}", "Shorten it." if "max_length" in context else "Add what is missing.")
+        return Problem(
+            code, path, f"{shown} {what}", "Shorten it." if "max_length" in context else "Add what is missing."
+        )
     if code == "build.out_of_range" and path and path[-1] == "price":
         what = (
             f"price {shown} is negative" if kind == "greater_than_equal" else f"price {shown}: {_lower(error['msg'])}"

@@ -1,0 +1,45 @@
+# Everything a person types. Each target sets up first, which is quick when nothing changed.
+# PYTEST="-k guard" make test    REMIT_PYTHON=/path/to/python3.12 make setup    BENCH=audit make bench
+
+PYTHON := .venv/bin/python
+BENCH ?=
+PYTEST ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check coverage bench bench-peers prove docs
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv: find an interpreter, install exactly what requirements/ locks
+	@sh scripts/bootstrap
+
+demo: setup ## take the clinic intake to a running, tested application, then verify the audit log
+	@.venv/bin/remit demo
+
+test: setup ## every test this machine can run, saying at the end what was not run and why
+	@$(PYTHON) -m pytest $(PYTEST)
+
+check: setup ## lint, format, types, import contracts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright --pythonpath $(PYTHON)
+	.venv/bin/lint-imports
+
+coverage: setup ## the tests again, counting lines and branches; fails below 80 %
+	@$(PYTHON) -m coverage erase
+	@$(PYTHON) -m coverage run -m pytest $(PYTEST)
+	@$(PYTHON) -m coverage combine --quiet
+	@$(PYTHON) -m coverage report
+
+bench: setup ## measure the hot paths against a floor or a peer (BENCH=name for one)
+	@.venv/bin/remit bench $(BENCH)
+
+bench-peers: setup ## make the peers' environments, so that `make bench` compares with them
+	@$(PYTHON) benchmarks/peers.py
+
+prove: setup ## the figures in full, written to proof/*.json with commit and machine
+	@$(PYTHON) benchmarks/prove.py
+
+docs: setup ## run every command that README and docs show
+	@$(PYTHON) -m pytest tests/docs $(PYTEST)

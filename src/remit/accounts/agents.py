@@ -1,0 +1,255 @@
+"""Agents: who they are, who owns them, what they may touch and spend, and how to stop one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import orjson
+from sqlalchemy import bindparam, insert, select
+
+from remit.accounts.budgets import BudgetScope, add_limit
+from remit.accounts.kills import KillScope
+from remit.accounts.tables import AGENT, BUDGET, EVERYWHERE, KILL
+from remit.audit.entry import Entry, Result
+from remit.kernel.action import ActorKind, Principal
+from remit.kernel.canonical import Json
+from remit.kernel.clock import Clock, micros_of
+from remit.kernel.errors import Conflict, Denied, InvalidInput, NotFound
+from remit.kernel.money import Money
+from remit.kernel.ports import Journal, ReadTx, Row, Tx
+
+EFFECT_KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
+ANY_TOOL = "*"
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+_INSERT = insert(AGENT)
+_BY_NAME = select(AGENT).where(AGENT.c.workspace == bindparam("of"), AGENT.c.name == bindparam("called"))
+_ALL = select(AGENT).where(AGENT.c.workspace == bindparam("of")).order_by(AGENT.c.name)
+_BUDGETS = select(BUDGET).where(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == BudgetScope.AGENT.value)
+_KILLS = (
+    select(KILL)
+    .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))
+    .order_by(KILL.c.killed_us)
+)
+
+
+class AgentStatus(StrEnum):
+    """Whether an agent may act. ``KILLED`` is derived from the kills in force, never stored."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent as registered.
+
+    ``effects`` are the effect kinds it may ask for, ``tools`` the tools it may call (``*``: any). ``owner`` is the id
+    of the user who answers for it.
+
+    Raises:
+        InvalidInput: A name that is no lower-case word, an unknown effect kind, tools without the ``tool`` kind.
+    """
+
+    workspace: str
+    name: str
+    owner: str
+    kind: str = "coder"
+    team: str = ""
+    effects: frozenset[str] = field(default_factory=frozenset[str])
+    tools: frozenset[str] = field(default_factory=frozenset[str])
+    status: AgentStatus = AgentStatus.ACTIVE
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{what} {text[:60]!r} must be a lower-case word of at most 64 letters, digits, - and _"
+            for what, text in (("the name", self.name), ("the kind", self.kind), ("the team", self.team or "none"))
+            if not _NAME.fullmatch(text)
+        ]
+        for unknown in sorted(self.effects - EFFECT_KINDS):
+            near = difflib.get_close_matches(unknown, EFFECT_KINDS, 1)
+            problems.append(f"{unknown!r} is no effect kind" + (f", did you mean {near[0]!r}?" if near else ""))
+        if not self.owner:
+            problems.append("an agent needs an owner")
+        if self.tools and "tool" not in self.effects:
+            problems.append("it lists tools but not the effect kind 'tool'")
+        if self.status is AgentStatus.KILLED:
+            problems.append("an agent is stopped by a kill, not by its status")
+        if problems:
+            message = f"The agent can't be registered: {'; '.join(problems)}."
+            raise InvalidInput(message, code="accounts.agent", problems=tuple(problems))
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """The five questions on one line: what runs, who owns it, what may it touch, what may it spend, how to stop it."""
+
+    agent: Agent
+    status: AgentStatus
+    running: tuple[str, ...]
+    limit: Money | None
+    spent: Money
+    reserved: Money
+    stopped_because: str
+    stop: str
+
+    def as_json(self) -> dict[str, Json]:
+        """For ``remit agents --json``."""
+        return {
+            "name": self.agent.name,
+            "kind": self.agent.kind,
+            "status": self.status.value,
+            "running": list(self.running),
+            "owner": self.agent.owner,
+            "team": self.agent.team,
+            "may_touch": {"effects": sorted(self.agent.effects), "tools": sorted(self.agent.tools)},
+            "may_spend_usd": None if self.limit is None else str(self.limit.usd),
+            "spent_usd": str(self.spent.usd),
+            "reserved_usd": str(self.reserved.usd),
+            "stopped_because": self.stopped_because,
+            "stop": self.stop,
+        }
+
+
+#: What each agent is doing now, by name; ``remit.guard.records.running`` reads it from the open actions.
+type Activity = Callable[[ReadTx, str], Mapping[str, tuple[str, ...]]]
+
+
+async def register_agent(
+    journal: Journal, agent: Agent, *, by: Principal, clock: Clock, spend_limit: Money | None = None
+) -> None:
+    """Register an agent with what it may touch and (unless ``None``: no limit) spend, and audit it.
+
+    Raises:
+        Denied: ``by`` is an agent: agents never administer.
+        Conflict: The name is taken.
+    """
+    by_a_person(by)
+    entry = Entry(
+        actor=by,
+        action="accounts.agent.registered",
+        domain="accounts",
+        result=Result.SUCCESS,
+        workspace=agent.workspace,
+        subject=agent.name,
+    )
+    payload: dict[str, Json] = {
+        "kind": agent.kind,
+        "owner": agent.owner,
+        "team": agent.team,
+        "effects": sorted(agent.effects),
+        "tools": sorted(agent.tools),
+        "spend_limit_micros": None if spend_limit is None else spend_limit.micros,
+    }
+
+    def op(tx: Tx) -> None:
+        if tx.row(_BY_NAME, {"of": agent.workspace, "called": agent.name}) is not None:
+            message = f"There is an agent {agent.name!r} already."
+            raise Conflict(message, code="accounts.taken", hint="remit agents")
+        tx.execute(_INSERT, {**_row(agent), "created_us": micros_of(clock.now())})
+        if spend_limit is not None:
+            add_limit(tx, workspace=agent.workspace, scope=BudgetScope.AGENT, name=agent.name, limit=spend_limit)
+        tx.append(entry, payload)
+
+    await journal.commit("accounts.agent", op)
+
+
+async def list_agents(journal: Journal, *, workspace: str, activity: Activity) -> list[AgentView]:
+    """Every agent of a workspace, by name, with the answers to the five questions, read in one snapshot."""
+
+    def op(tx: ReadTx) -> list[AgentView]:
+        agents = read_agents(tx, workspace)
+        budgets = {row["name"]: row for row in tx.rows(_BUDGETS, {"of": workspace})}
+        kills = tx.rows(_KILLS, {"of": workspace})
+        busy = activity(tx, workspace)
+        return [_view(agent, budgets.get(agent.name), kills, busy.get(agent.name, ())) for agent in agents.values()]
+
+    return await journal.read(op)
+
+
+def read_agents(tx: ReadTx, workspace: str) -> dict[str, Agent]:
+    """The agents of a workspace by name."""
+    return {row["name"]: _agent(row) for row in tx.rows(_ALL, {"of": workspace})}
+
+
+def find_agent(tx: ReadTx, *, workspace: str, name: str) -> Agent:
+    """The agent called ``name``.
+
+    Raises:
+        NotFound: There is none; the message names the nearest.
+    """
+    row = tx.row(_BY_NAME, {"of": workspace, "called": name})
+    if row is not None:
+        return _agent(row)
+    near = difflib.get_close_matches(name, read_agents(tx, workspace), 1)
+    message = f"There is no agent {name[:60]!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+    raise NotFound(message, code="accounts.agent", hint="remit agents")
+
+
+def by_a_person(by: Principal) -> None:
+    """Agents never administer.
+
+    Raises:
+        Denied: ``by`` is an agent.
+    """
+    if by.kind is ActorKind.AGENT:
+        message = f"{by} is an agent: agents neither register, nor stop, nor approve anything."
+        raise Denied(message, code="accounts.agent_administers", hint="run the command as a person")
+
+
+def _view(agent: Agent, budget: Row | None, kills: Iterable[Row], running: tuple[str, ...]) -> AgentView:
+    stopped = next((row for row in kills if _stops(row, agent)), None)
+    return AgentView(
+        agent=agent,
+        status=agent.status if stopped is None else AgentStatus.KILLED,
+        running=running,
+        limit=None if budget is None else Money(budget["limit_micros"]),
+        spent=Money(0 if budget is None else budget["spent"]),
+        reserved=Money(0 if budget is None else budget["reserved"]),
+        stopped_because="" if stopped is None else f"{stopped['scope']}: {stopped['reason']}",
+        stop=f"remit kill {agent.name}" if stopped is None else f"remit unkill {stopped['name'] or stopped['scope']}",
+    )
+
+
+def _stops(kill: Row, agent: Agent) -> bool:
+    match KillScope(kill["scope"]):
+        case KillScope.INSTALL:
+            return True
+        case KillScope.TEAM:
+            return kill["name"] == agent.team
+        case KillScope.AGENT:
+            return kill["name"] == agent.name
+        case KillScope.MISSION:
+            return False
+
+
+def _row(agent: Agent) -> dict[str, str]:
+    return {
+        "workspace": agent.workspace,
+        "name": agent.name,
+        "kind": agent.kind,
+        "owner": agent.owner,
+        "team": agent.team,
+        "effects": orjson.dumps(sorted(agent.effects)).decode(),
+        "tools": orjson.dumps(sorted(agent.tools)).decode(),
+        "status": agent.status.value,
+    }
+
+
+def _agent(row: Row) -> Agent:
+    return Agent(
+        workspace=row["workspace"],
+        name=row["name"],
+        owner=row["owner"],
+        kind=row["kind"],
+        team=row["team"],
+        effects=frozenset(orjson.loads(row["effects"])),
+        tools=frozenset(orjson.loads(row["tools"])),
+        status=AgentStatus(row["status"]),
+    )

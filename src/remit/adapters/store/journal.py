@@ -1,0 +1,126 @@
+"""What both stores share: queueing writes, waiting for them, reading off the event loop, verifying."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Self
+
+from remit.adapters.store.log import LogWriter
+from remit.adapters.store.statistics import Statistics
+from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
+from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
+from remit.audit.note import Verifier
+from remit.audit.verify import Report
+from remit.kernel.effects import Durability
+
+
+class Store(ABC):
+    """Remit's own store; implements ``kernel.ports.Journal`` and is its only implementation, on two databases."""
+
+    def __init__(self, log: LogWriter, writer: Writer, *, readers: int) -> None:
+        self._log = log
+        self._writer = writer
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="remit-reader")
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """The public keys of the log."""
+        return self._log.verifiers
+
+    @abstractmethod
+    def migrate(self) -> None:
+        """Bring the database to this version's schema (creating it), in this process.
+
+        Raises:
+            Conflict: A newer Remit wrote it.
+        """
+
+    # ------------------------------------------------------------------------------------------------------- writes
+
+    def submit[T](
+        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
+    ) -> Future[T]:
+        """Queue a write, first in first out, from any thread; see ``kernel.ports.Journal``.
+
+        Raises:
+            InternalError: ``name`` is no crash point.
+            Unavailable: The store is closed.
+        """
+        future: Future[T] = Future()
+        self._writer.put(Item(name, op, durable, FutureWaiter(future)))
+        return future
+
+    async def commit[T](
+        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
+    ) -> T:
+        """Queue a write and wait until it is committed, or signed for ``SEALED``.
+
+        A waiter that is cancelled does not take its write back.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._writer.put(Item(name, op, durable, LoopWaiter(loop, future)))
+        return await future
+
+    def write[T](self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT) -> T:
+        """As ``commit``, for code without an event loop."""
+        return self.submit(name, op, durable=durable).result()
+
+    def seal(self) -> None:
+        """Wait until a signed checkpoint covers every entry committed so far.
+
+        Raises:
+            IntegrityError: The log does not continue the last head.
+        """
+        self.write("audit.checkpoint", lambda _tx: None, durable=Durability.SEALED)
+
+    # -------------------------------------------------------------------------------------------------------- reads
+
+    async def read[T](self, op: Callable[[ReadTransaction], T]) -> T:
+        """Run reads in one snapshot, on a reader thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.view, op)
+
+    @abstractmethod
+    def view[T](self, op: Callable[[ReadTransaction], T]) -> T:
+        """As ``read``, in the calling thread."""
+
+    # ------------------------------------------------------------------------------------------------------ the rest
+
+    def verify(self) -> Report:
+        """Verify the whole audit log against the signatures and the heads file; see ``audit.verify.verify``."""
+        report = self._verify_once()
+        if any(d.kind == "unrecorded" for d in report.discrepancies):
+            # Another process may be between writing its head and committing the row.
+            time.sleep(1)
+            report = self._verify_once()
+        return report
+
+    @abstractmethod
+    def _verify_once(self) -> Report: ...
+
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """Rows, sizes and queues, for administrators."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Ask the database something.
+
+        Raises:
+            RemitError: It does not answer.
+        """
+
+    def close(self) -> None:
+        """Commit what is queued, sign what is unsigned, close every connection."""
+        self._writer.close()
+        self._readers.shutdown(wait=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,154 @@
+"""Writing the log: entries with their nodes, and signed checkpoints. The same on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, insert, select
+
+from remit.adapters.store.heads import HeadsFile
+from remit.adapters.store.transaction import WriteTransaction, named
+from remit.audit import query
+from remit.audit.entry import Draft
+from remit.audit.merkle import Edge, edge_of, leaf_hash
+from remit.audit.note import Checkpoint, Signer, open_note, parse_checkpoint, sign_note
+from remit.audit.proof import verify_consistency
+from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD
+from remit.kernel.errors import IntegrityError
+
+_ENTRY_COLUMNS = ("seq", "workspace", "ts_us", "mission", "action", "actor", "header", "leaf_hash")
+_PAYLOAD_COLUMNS = ("seq", "workspace", "salt", "body")
+_NODE_COLUMNS = ("level", "idx", "hash")
+
+_ADD_ENTRY = insert(ENTRY)
+_ADD_PAYLOAD = insert(PAYLOAD)
+_ADD_NODE = insert(NODE)
+_ADD_CHECKPOINT = insert(CHECKPOINT)
+_NOTE_AT = select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == bindparam("at"))
+
+
+class LogWriter:
+    """The one place that adds to the log's tables. Every call needs the store's write lock.
+
+    The right edge is remembered between transactions and only moves when ``committed`` says so: a rollback, or another
+    process that appended, makes the next ``write`` read it again.
+    """
+
+    def __init__(self, signers: Sequence[Signer], heads: HeadsFile, *, sole_file: bool) -> None:
+        """``sole_file``: every head is in this file (SQLite); else each host keeps the heads it signed (Postgres)."""
+        self.signers = tuple(signers)
+        self.verifiers = tuple(signer.verifier for signer in signers)
+        self.heads = heads
+        self._sole_file = sole_file
+        self._edge: Edge | None = None
+        self._next: Edge | None = None
+        self.signed_size = 0
+
+    @property
+    def size(self) -> int:
+        """Entries committed, as far as this process knows."""
+        return self._edge.size if self._edge else 0
+
+    def _current(self, tx: WriteTransaction) -> Edge:
+        size = query.size(tx)
+        if self._edge is None or self._edge.size != size:
+            self._edge = edge_of(size, lambda level, index: query.read_node(tx, level, index))
+        return self._edge
+
+    def write(self, tx: WriteTransaction, drafts: Sequence[Draft]) -> None:
+        """Give the drafts their places and add their rows and nodes."""
+        edge = self._current(tx).copy()
+        entries: list[tuple[object, ...]] = []
+        payloads: list[tuple[object, ...]] = []
+        nodes: list[tuple[int, int, bytes]] = []
+        for item in drafts:
+            seq, fields = edge.size, item.fields
+            header = item.header(seq)
+            leaf = leaf_hash(header)
+            entries.append(
+                (
+                    seq,
+                    fields["workspace"],
+                    item.ts_us,
+                    fields["mission"],
+                    fields["action"],
+                    fields["actor"],
+                    header,
+                    leaf,
+                )
+            )
+            payloads.append((seq, fields["workspace"], item.salt, item.body))
+            nodes += edge.append(leaf)
+        tx.execute(_ADD_ENTRY, named(_ENTRY_COLUMNS, entries))
+        tx.execute(_ADD_PAYLOAD, named(_PAYLOAD_COLUMNS, payloads))
+        tx.execute(_ADD_NODE, named(_NODE_COLUMNS, nodes))
+        self._next = edge
+
+    def committed(self) -> None:
+        """What ``write`` added is committed."""
+        if self._next is not None:
+            self._edge, self._next = self._next, None
+
+    def rolled_back(self) -> None:
+        """What ``write`` added is gone."""
+        self._next = None
+
+    def sign(self, tx: WriteTransaction) -> bool:
+        """Sign a checkpoint over everything committed, if anything is unsigned: heads file first, then the row.
+
+        The entries must have been committed before this transaction began.
+
+        Returns:
+            Whether a checkpoint was added.
+
+        Raises:
+            IntegrityError: The log does not continue the last head, or heads are missing. Nothing is signed then.
+        """
+        edge = self._current(tx)
+        head = self._last_head(tx)
+        if head is not None:
+            self._check_continues(tx, head, edge)
+        self.signed_size = head.size if head else 0
+        if edge.size == self.signed_size:
+            return False
+        text = Checkpoint(self.signers[0].name, edge.size, edge.root()).text()
+        note = sign_note(text, self.signers)
+        self.heads.append(note)
+        tx.execute(_ADD_CHECKPOINT, {"size": edge.size, "note": note})
+        self.signed_size = edge.size
+        return True
+
+    def _last_head(self, tx: WriteTransaction) -> Checkpoint | None:
+        """The newest head of table and file, which must tell the same story."""
+        stored, kept = query.latest_note(tx), self.heads.last()
+        if kept is None and (self.heads.read() or (self._sole_file and stored is not None)):
+            message = f"{self.heads.path} does not hold the last signed head; nothing is signed until it does."
+            raise IntegrityError(message, code="audit.heads", hint="remit audit verify")
+        newest = self._open(stored)
+        head = self._open(kept)
+        if kept is None or head is None:
+            return newest
+        rows = tx.tuples(_NOTE_AT, {"at": head.size})
+        if not rows:
+            # A crash between the file and the commit, or a deleted row: the file is the older witness, so it decides.
+            tx.execute(_ADD_CHECKPOINT, {"size": head.size, "note": kept})
+        elif rows[0][0] != kept:
+            message = f"two different heads over {head.size} entries: audit_checkpoint and {self.heads.path} disagree."
+            raise IntegrityError(message, code="audit.heads", hint="remit audit verify")
+        if newest is None or newest.size <= head.size:
+            return head
+        if self._sole_file:
+            message = f"{self.heads.path} was cut at {head.size} entries: a head over {newest.size} was signed."
+            raise IntegrityError(message, code="audit.heads", hint="remit audit verify")
+        return newest
+
+    def _open(self, note: str | None) -> Checkpoint | None:
+        return None if note is None else parse_checkpoint(open_note(note, self.verifiers))
+
+    def _check_continues(self, tx: WriteTransaction, head: Checkpoint, edge: Edge) -> None:
+        if head.size > edge.size:
+            message = f"a head over {head.size} entries was signed, but the log ends after {edge.size}: it was cut."
+            raise IntegrityError(message, code="audit.cut", hint="remit audit verify")
+        if edge.size:
+            proof = query.prove_consistency(tx, head.size, edge.size)
+            verify_consistency(head.size, edge.size, proof, head.root, edge.root())

@@ -1,0 +1,126 @@
+"""Bringing a database to this version's schema, inside the process that needs it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from remit.adapters.store.errors import from_sqlite
+from remit.kernel.errors import Conflict
+
+#: The newest revision under ``migrations/versions``; a test holds it. Alembic is imported only when it differs.
+HEAD = "0002"
+
+_VERSION = "SELECT version_num FROM alembic_version"
+
+
+def migrate_sqlite(path: Path) -> None:
+    """Create or upgrade the file; nothing happens when it is current.
+
+    Raises:
+        Conflict: A newer Remit wrote it.
+        Unavailable: It cannot be opened or written.
+    """
+    if _sqlite_version(path) == HEAD:
+        return
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import NullPool
+
+    if not path.exists():
+        path.touch(mode=0o600)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 30})
+
+    def connected(connection: Any, _record: object) -> None:
+        # The driver must not commit before DDL: a migration happens whole or not at all.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    def began(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", began)
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    finally:
+        engine.dispose()
+
+
+def _sqlite_version(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path, timeout=30)) as connection:
+            row = connection.execute(_VERSION).fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise from_sqlite(error) from error
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    return row[0] if row else None
+
+
+def migrate_postgres(url: str) -> None:
+    """As ``migrate_sqlite``, for the database at ``url``; workers that start at once take turns."""
+    import psycopg
+
+    from remit.adapters.store.errors import from_postgres
+
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+            if exists and exists[0] is not None and connection.execute(_VERSION).fetchone() == (HEAD,):
+                return
+    except psycopg.Error as error:
+        raise from_postgres(error) from error
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: psycopg.connect(url))
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(7246313)"))
+            upgrade(connection)
+    except psycopg.Error as error:
+        raise from_postgres(error) from error
+    finally:
+        engine.dispose()
+
+
+def upgrade(connection: Any) -> None:
+    """Run the missing revisions on a SQLAlchemy connection, in its transaction.
+
+    Raises:
+        Conflict: The database is at a revision that this version does not know.
+    """
+    from alembic import command
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = alembic_config(connection)
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if current is not None and current not in known:
+        message = f"This store was written by a newer Remit (schema {current}; this version knows up to {HEAD})."
+        raise Conflict(message, code="store.newer", hint="install the newer Remit, or restore a backup: remit restore")
+    command.upgrade(config, "head")
+
+
+def alembic_config(connection: Any, *, folder: Callable[[], Path] | None = None) -> Any:
+    """Alembic's configuration: the revisions of this package, and a connection that is open already."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    if folder is not None:
+        config.set_main_option("version_locations", str(folder()))
+    config.attributes["connection"] = connection
+    return config

@@ -1,0 +1,278 @@
+"""The store on Postgres: a pool for readers, one writing connection a process, and a sealer that numbers the log.
+
+A writing transaction cannot number its entries: sequences leave gaps, and transactions become visible out of order. It
+puts them into ``audit_pending`` with an authentication code, and one sealer at a time (whoever holds the advisory lock)
+moves what is visible into the log and signs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+from sqlalchemy import insert
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from remit.adapters.store.errors import from_postgres
+from remit.adapters.store.heads import HeadsFile
+from remit.adapters.store.journal import Store
+from remit.adapters.store.log import LogWriter
+from remit.adapters.store.migrate import migrate_postgres
+from remit.adapters.store.pending import PendingMac, pending_rows
+from remit.adapters.store.sealer import Sealer
+from remit.adapters.store.statements import Statements
+from remit.adapters.store.statistics import Statistics, count_rows
+from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
+from remit.adapters.store.writer import Writer
+from remit.audit import verify as audit
+from remit.audit.entry import SALT_SIZE, Draft
+from remit.audit.note import Signer
+from remit.audit.tables import PENDING
+from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.errors import Unavailable
+
+READERS = 8
+SYSTEM_CLOCK = SystemClock()
+CONNECT_SECONDS = 10
+POOL_SECONDS = 10.0
+LIFETIME_SECONDS = 1800.0
+
+_ADD_PENDING = insert(PENDING)
+
+type Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def connect(url: str) -> Connection:
+    """A connection on which a commit is on disk when it returns, whatever the server's default.
+
+    Raises:
+        Unavailable: The server does not answer.
+    """
+    try:
+        connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
+        prepare(connection)
+    except psycopg.Error as error:
+        raise from_postgres(error) from error
+    return connection
+
+
+def prepare(connection: Connection) -> None:
+    """Session settings that the store's promises rest on."""
+    connection.autocommit = True
+    connection.execute("SET synchronous_commit = on")
+
+
+class PostgresStore(Store):
+    """The journal (``kernel.ports.Journal``) on a Postgres database that many workers share.
+
+    Args:
+        url: ``postgresql://...``, without secrets in logs.
+        signers: Keys that sign checkpoints, the first names the log; every worker needs the same.
+        heads: Where this host keeps the heads that it signed, outside the database.
+        clock: For the entries' times.
+        salt: Source of random bytes.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        signers: Sequence[Signer],
+        *,
+        heads: Path,
+        clock: Clock = SYSTEM_CLOCK,
+        salt: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._url = url
+        self._statements = Statements(PGDialect_psycopg())
+        self._heads = HeadsFile(heads)
+        log = LogWriter(signers, self._heads, sole_file=False)
+        self._mac = PendingMac(signers[0].derive("audit pending"))
+        self._sealer = Sealer(lambda: connect(url), self._statements, log, self._mac)
+        make = partial(
+            WriteTransaction,
+            statements=self._statements,
+            translate=from_postgres,
+            now_us=lambda: micros_of(clock.now()),
+            salt=lambda: salt(SALT_SIZE),
+        )
+        backend = _Backend(lambda: connect(url), make, self._mac, self._sealer, monotonic=clock.monotonic)
+        super().__init__(log, Writer(backend), readers=READERS)
+        self._pool: ConnectionPool[Connection] | None = None
+
+    def migrate(self) -> None:
+        """Bring the database to this version's schema (creating it), in this process; workers take turns.
+
+        Raises:
+            Conflict: A newer Remit wrote it.
+        """
+        migrate_postgres(self._url)
+
+    def view[T](self, op: Callable[[ReadTransaction], T]) -> T:
+        """As ``read``, in the calling thread."""
+        with self._snapshot() as tx:
+            return op(tx)
+
+    @contextmanager
+    def _snapshot(self) -> Generator[ReadTransaction]:
+        if self._pool is None:
+            self._pool = ConnectionPool(
+                self._url,
+                min_size=1,
+                max_size=READERS,
+                timeout=POOL_SECONDS,
+                max_lifetime=LIFETIME_SECONDS,
+                configure=prepare,
+                check=ConnectionPool.check_connection,
+                open=True,
+            )
+        try:
+            with self._pool.connection() as connection:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                try:
+                    yield ReadTransaction(connection.cursor(), self._statements, from_postgres)
+                finally:
+                    with suppress(psycopg.Error):
+                        connection.execute("COMMIT")
+        except PoolTimeout as error:
+            message = f"Postgres gave no connection within {POOL_SECONDS:g} seconds."
+            raise Unavailable(message, code="store.connection") from error
+        except psycopg.Error as error:
+            raise from_postgres(error) from error
+
+    def _verify_once(self) -> audit.Report:
+        return self.view(
+            lambda tx: audit.verify(
+                tx,
+                verifiers=self.verifiers,
+                heads=self._heads.read,
+                pending_mac=self._mac.of_row,
+                every_row_has_head=False,
+            )
+        )
+
+    def statistics(self) -> Statistics:
+        """Rows, sizes and queues, for administrators."""
+        rows = self.view(count_rows)
+        size = self.view(lambda tx: tx.cursor.execute("SELECT pg_database_size(current_database())").fetchone()[0])
+        pool = self._pool.get_stats() if self._pool else {}
+        return Statistics(
+            database="postgres",
+            rows=rows,
+            bytes=size,
+            wal_bytes=0,
+            queued=self._writer.depth,
+            connections={"writer": 1, "sealer": 1, **pool},
+            signed=self._log.signed_size,
+            seal_error=str(self._writer.seal_error or self._sealer.error or ""),
+        )
+
+    def check(self) -> None:
+        """Ask the database something.
+
+        Raises:
+            Unavailable: It does not answer.
+        """
+        self.view(lambda tx: tx.cursor.execute("SELECT 1"))
+
+    def close(self) -> None:
+        """Commit what is queued, sign what is unsigned, close every connection."""
+        super().close()
+        self._sealer.close()
+        if self._pool is not None:
+            self._pool.close()
+
+
+class _Backend:
+    """The writer's connection."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        make: Callable[[Cursor], WriteTransaction],
+        mac: PendingMac,
+        sealer: Sealer,
+        *,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._connect = connect
+        self._make = make
+        self._mac = mac
+        self._sealer = sealer
+        self._monotonic = monotonic
+        self._connection: Connection | None = None
+        self._tx: WriteTransaction | None = None
+        self._opened = 0.0
+
+    def begin(self) -> WriteTransaction:
+        """Start a transaction; a connection that died, or is old, is replaced first."""
+        if self._connection is not None and self._monotonic() - self._opened > LIFETIME_SECONDS:
+            self.close()
+        if self._connection is not None:
+            try:
+                self._connection.execute("BEGIN")
+            except psycopg.OperationalError:
+                self.close()
+        if self._connection is None or self._tx is None:
+            self._connection = self._connect()
+            self._opened = self._monotonic()
+            self._tx = self._make(self._connection.cursor())
+            self._run("BEGIN")
+        return self._tx
+
+    def _run(self, sql: str) -> None:
+        if self._connection is None:
+            message = "Postgres closed the connection."
+            raise Unavailable(message, code="store.connection")
+        try:
+            self._connection.execute(sql)  # pyright: ignore[reportCallIssue, reportArgumentType] - fixed texts
+        except psycopg.Error as error:
+            raise from_postgres(error) from error
+
+    def savepoint(self) -> None:
+        """Mark a place to return to."""
+        self._run("SAVEPOINT op")
+
+    def undo(self) -> bool:
+        """Return to the mark."""
+        if self._connection is None or self._connection.closed:
+            return False
+        self._run("ROLLBACK TO op")
+        return True
+
+    def commit(self, drafts: list[Draft]) -> None:
+        """Put the entries where the sealer finds them, and commit."""
+        if drafts and self._tx is not None:
+            self._tx.execute(_ADD_PENDING, pending_rows(drafts, self._mac))
+        self._run("COMMIT")
+        if drafts:
+            self._sealer.start()
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error:
+            self.close()
+
+    def again(self, error: BaseException) -> bool:
+        """A deadlock or serialization failure between workers ends a transaction; alone, each operation may succeed."""
+        return isinstance(error, Unavailable) and error.code == "store.contention"
+
+    def seal(self) -> None:
+        """Have the sealer take over what is committed, now."""
+        self._sealer.now()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+        self._connection = self._tx = None

@@ -1,0 +1,135 @@
+"""SQLAlchemy Core statements, compiled once, run on the driver's own cursor.
+
+Compiling costs some 100 µs and SQLAlchemy's own execution 30 to 60 µs; a cached statement costs 1 to 2 µs here. A room
+keeps its statements in module constants with ``bindparam`` values; one that is built on the fly is found by its shape.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Integer, LargeBinary, String
+from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from remit.kernel.errors import InternalError
+
+MAX_SHAPES = 512
+
+type Values = Mapping[str, Any]
+type Shape = tuple[str, ...]
+type Process = Callable[[Any], Any]
+
+# Types whose values both drivers take and give as they are.
+_PLAIN = (Integer, LargeBinary, String)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement as the driver wants it."""
+
+    sql: str
+    defaults: dict[str, Any]
+    binders: tuple[tuple[str, Process], ...]
+    columns: tuple[str, ...]
+    readers: tuple[Process | None, ...] | None
+
+    def values(self, params: Values | None) -> dict[str, Any]:
+        """The driver's parameters."""
+        values = {**self.defaults, **params} if params else dict(self.defaults)
+        for name, process in self.binders:
+            values[name] = process(values[name])
+        return values
+
+    def read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Rows with the column types' conversions done."""
+        if self.readers is None:
+            return rows
+        readers = self.readers
+        return [
+            tuple(value if read is None else read(value) for value, read in zip(row, readers, strict=True))
+            for row in rows
+        ]
+
+
+class Statements:
+    """Compiles for one dialect and remembers. Safe for several threads: a race compiles twice, to the same result."""
+
+    def __init__(self, dialect: DefaultDialect) -> None:
+        self._dialect = dialect
+        self._by_object: WeakKeyDictionary[Executable, dict[Shape, Prepared]] = WeakKeyDictionary()
+        self._by_shape: OrderedDict[Any, SQLCompiler] = OrderedDict()
+
+    def prepare(self, stmt: Executable, params: Values | Sequence[Values] | None) -> Prepared:
+        """The compiled form of ``stmt`` for parameters of these names.
+
+        Raises:
+            InternalError: The statement relies on a column default computed in Python.
+        """
+        first = params if params is None or isinstance(params, Mapping) else next(iter(params), None)
+        shape = tuple(first) if first else ()
+        known = self._by_object.get(stmt)
+        if known is not None and shape in known:
+            return known[shape]
+        compiled, defaults = self._compile(stmt, shape)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            return self._expanded(compiled, {**defaults, **(first or {})})
+        prepared = self._prepared(compiled, defaults)
+        self._by_object.setdefault(stmt, {})[shape] = prepared
+        return prepared
+
+    def _compile(self, stmt: Executable, shape: Shape) -> tuple[SQLCompiler, dict[str, Any]]:
+        core: Any = stmt  # every Core statement has what follows; ``Executable`` does not declare it
+        key = core._generate_cache_key()  # noqa: SLF001 - what SQLAlchemy's own cache uses
+        if key is None:
+            compiled = self._fresh(stmt, shape, None)
+            return compiled, dict(compiled.params)
+        compiled = self._by_shape.get((key.key, shape))
+        if compiled is None:
+            compiled = self._by_shape[(key.key, shape)] = self._fresh(stmt, shape, key)
+            while len(self._by_shape) > MAX_SHAPES:
+                self._by_shape.popitem(last=False)
+        return compiled, dict(compiled.construct_params(extracted_parameters=key.bindparams, _check=False))
+
+    def _fresh(self, stmt: Executable, shape: Shape, key: Any) -> SQLCompiler:
+        core: Any = stmt
+        compiled: SQLCompiler = core.compile(dialect=self._dialect, column_keys=list(shape) or None, cache_key=key)
+        if compiled.insert_prefetch or compiled.update_prefetch:
+            message = f"give every column a value; Python-side defaults are not run: {compiled}"
+            raise InternalError(message, code="store.default")
+        return compiled
+
+    def _expanded(self, compiled: SQLCompiler, values: dict[str, Any]) -> Prepared:
+        """A statement whose text depends on its values (``IN`` over a list): good for this one call."""
+        state = compiled.construct_expanded_state(values)
+        whole = self._prepared(compiled, {})
+        binders = tuple((name, process) for name, process in state.processors.items() if callable(process))
+        return Prepared(state.statement, dict(state.parameters), binders, whole.columns, whole.readers)
+
+    def _prepared(self, compiled: SQLCompiler, values: dict[str, Any]) -> Prepared:
+        required = {name for name, bind in compiled.binds.items() if bind.required and values.get(name) is None}
+        plain = {name for name, bind in compiled.binds.items() if isinstance(bind.type, _PLAIN)}
+        binders = tuple(
+            (name, process)
+            for name, process in compiled._bind_processors.items()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as SQLAlchemy's execution does
+            if name not in plain and callable(process)
+        )
+        columns = compiled._result_columns  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - as above
+        readers = tuple(self._reader(column.type) for column in columns)
+        return Prepared(
+            sql=str(compiled),
+            defaults={name: value for name, value in values.items() if name not in required},
+            binders=binders,
+            columns=tuple(column.keyname for column in columns),
+            readers=readers if any(readers) else None,
+        )
+
+    def _reader(self, kind: Any) -> Process | None:
+        if isinstance(kind, _PLAIN):
+            return None
+        return kind.dialect_impl(self._dialect).result_processor(self._dialect, None)

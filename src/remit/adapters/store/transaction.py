@@ -1,0 +1,118 @@
+"""Transactions as rooms see them, over either driver's cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy.sql.base import Executable
+
+from remit.adapters.store.statements import Statements
+from remit.audit.entry import Draft, Entry, draft
+from remit.kernel.ports import Params, Row
+
+
+class Cursor(Protocol):
+    """What sqlite3 and psycopg cursors share."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows touched by the last statement."""
+        ...
+
+    def execute(self, query: Any, params: Any = ..., /) -> Any:
+        """Run once."""
+        ...
+
+    def executemany(self, query: Any, params_seq: Any, /) -> Any:
+        """Run for each set of parameters."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Every row."""
+        ...
+
+
+class ReadTransaction:
+    """Reads in one snapshot (``kernel.ports.ReadTx``, and ``audit.verify.LogReader``)."""
+
+    def __init__(
+        self, cursor: Cursor, statements: Statements, translate: Callable[[BaseException], BaseException]
+    ) -> None:
+        self.cursor = cursor
+        self._statements = statements
+        self._translate = translate
+
+    def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
+        """Every row, as plain tuples."""
+        prepared = self._statements.prepare(stmt, params)
+        try:
+            self.cursor.execute(prepared.sql, prepared.values(_one(params)))
+            return prepared.read(self.cursor.fetchall())
+        except Exception as error:
+            raise self._translate(error) from error
+
+    def rows(self, stmt: Executable, params: Params = None) -> list[Row]:
+        """Every row, as mappings by column name."""
+        names = self._statements.prepare(stmt, params).columns
+        return [dict(zip(names, row, strict=True)) for row in self.tuples(stmt, params)]
+
+    def row(self, stmt: Executable, params: Params = None) -> Row | None:
+        """The first row, or ``None``."""
+        found = self.tuples(stmt, params)
+        if not found:
+            return None
+        return dict(zip(self._statements.prepare(stmt, params).columns, found[0], strict=True))
+
+
+class WriteTransaction(ReadTransaction):
+    """Writes of one operation (``kernel.ports.Tx``): its business rows and its audit entries commit together.
+
+    A statement that fails raises a ``RemitError``; the operation should let it pass (on Postgres it has ended what the
+    operation did). An operation may be run again when the database ended its transaction for reasons of its own
+    (a deadlock between workers), so it must change nothing but the transaction.
+    """
+
+    def __init__(
+        self,
+        cursor: Cursor,
+        statements: Statements,
+        translate: Callable[[BaseException], BaseException],
+        *,
+        now_us: Callable[[], int],
+        salt: Callable[[], bytes],
+    ) -> None:
+        super().__init__(cursor, statements, translate)
+        self._now_us = now_us
+        self._salt = salt
+        self.drafts: list[Draft] = []
+
+    def execute(self, stmt: Executable, params: Params = None) -> int:
+        """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
+        prepared = self._statements.prepare(stmt, params)
+        try:
+            if params is None or isinstance(params, Mapping):
+                self.cursor.execute(prepared.sql, prepared.values(params))
+            elif params:
+                self.cursor.executemany(prepared.sql, [prepared.values(each) for each in params])
+            else:
+                return 0
+        except Exception as error:
+            raise self._translate(error) from error
+        return self.cursor.rowcount
+
+    def append(self, entry: Entry, payload: Mapping[str, Any] | None = None) -> None:
+        """Add an entry to the log; it takes its place when the operation commits."""
+        self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt()))
+
+
+def _one(params: Params) -> Mapping[str, Any] | None:
+    if params is None or isinstance(params, Mapping):
+        return params
+    message = "a SELECT takes one set of parameters"
+    raise TypeError(message)
+
+
+def named(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    """Rows as parameters by name."""
+    return [dict(zip(columns, row, strict=True)) for row in rows]

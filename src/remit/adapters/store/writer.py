@@ -1,0 +1,305 @@
+"""The writer: one thread, one queue, one transaction for whatever queued while the last one was being committed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from remit.adapters.store.transaction import WriteTransaction
+from remit.audit.entry import Draft
+from remit.kernel import crash
+from remit.kernel.effects import Durability
+from remit.kernel.errors import Unavailable
+
+MAX_BATCH = 256
+SEAL_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+type Operation = Callable[[WriteTransaction], Any]
+
+
+class Backend(Protocol):
+    """What the writer asks of a database. Called from the writer's thread only."""
+
+    def begin(self) -> WriteTransaction:
+        """Start a transaction that holds the write lock where there is one.
+
+        Raises:
+            Unavailable: It cannot be started; nothing is at risk.
+        """
+        ...
+
+    def savepoint(self) -> None:
+        """Mark a place to return to."""
+        ...
+
+    def undo(self) -> bool:
+        """Return to the mark; ``False`` when the database has ended the whole transaction."""
+        ...
+
+    def commit(self, drafts: list[Draft]) -> None:
+        """Add the entries and commit; on return both are on disk.
+
+        Raises:
+            RemitError: Nothing was committed.
+        """
+        ...
+
+    def rollback(self) -> None:
+        """Undo everything since ``begin``."""
+        ...
+
+    def again(self, error: BaseException) -> bool:
+        """Whether the database gave up on a transaction that may well succeed when run by itself."""
+        ...
+
+    def seal(self) -> None:
+        """Sign a checkpoint over everything committed.
+
+        Raises:
+            RemitError: Nothing was signed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        ...
+
+
+class _OperationError(Exception):
+    """The only operation of a batch failed; its own error is kept in its item."""
+
+
+class Waiter(Protocol):
+    """Who waits for an operation."""
+
+    def tell(self, item: Item, by_loop: dict[asyncio.AbstractEventLoop, list[Item]]) -> None:
+        """Pass the outcome on, or leave it with the loop it belongs to."""
+        ...
+
+
+@dataclass(slots=True)
+class Item:
+    """A queued operation and, once run, its outcome."""
+
+    name: str
+    op: Operation
+    durable: Durability
+    waiter: Waiter
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FutureWaiter:
+    """A thread that holds a future."""
+
+    future: Future[Any]
+
+    def tell(self, item: Item, by_loop: dict[asyncio.AbstractEventLoop, list[Item]]) -> None:  # noqa: ARG002 - the protocol's
+        """Resolve the future here."""
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if item.error is not None:
+            self.future.set_exception(item.error)
+        else:
+            self.future.set_result(item.value)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopWaiter:
+    """A coroutine: all that wait on one loop are woken by one call."""
+
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+    def tell(self, item: Item, by_loop: dict[asyncio.AbstractEventLoop, list[Item]]) -> None:
+        """Leave it for the loop."""
+        by_loop.setdefault(self.loop, []).append(item)
+
+
+def _wake(items: list[Item]) -> None:
+    for item in items:
+        waiter = item.waiter
+        if not isinstance(waiter, LoopWaiter) or waiter.future.done():
+            continue
+        if item.error is not None:
+            waiter.future.set_exception(item.error)
+        else:
+            waiter.future.set_result(item.value)
+
+
+@dataclass(slots=True)
+class Writer:
+    """Runs operations in the order in which they were queued; starts with the first one.
+
+    It never lingers: a batch is what queued during the last commit, at most 256. An unsigned entry is signed at most
+    half a second later, at once when somebody waits for it, and at ``close``.
+    """
+
+    backend: Backend
+    name: str = "remit-writer"
+    monotonic: Callable[[], float] = time.monotonic
+    _queue: queue.SimpleQueue[Item | None] = field(default_factory=queue.SimpleQueue[Item | None])
+    _thread: threading.Thread | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _closed: bool = False
+    _unsigned_since: float | None = None
+    seal_error: BaseException | None = None
+
+    def put(self, item: Item) -> None:
+        """Queue an operation.
+
+        Raises:
+            InternalError: Its name is no crash point.
+            Unavailable: The store is closed.
+        """
+        crash.check(item.name)
+        with self._lock:
+            if self._closed:
+                message = "The store is closed."
+                raise Unavailable(message, code="store.closed")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
+            self._queue.put(item)
+
+    def close(self) -> None:
+        """Finish what is queued, sign what is unsigned, and end the thread."""
+        with self._lock:
+            self._closed = True
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
+        if thread is not None:
+            thread.join()
+
+    @property
+    def depth(self) -> int:
+        """Operations that wait."""
+        return self._queue.qsize()
+
+    # --------------------------------------------------------------------------------------------- the thread's side
+
+    def _run(self) -> None:
+        open_ = True
+        while open_:
+            batch, open_ = self._take()
+            if batch:
+                self._guarded(batch)
+            if self._unsigned_since is not None and (not open_ or self._due() <= 0):
+                self._seal([])
+        self.backend.close()
+
+    def _due(self) -> float:
+        if self._unsigned_since is None:
+            return SEAL_SECONDS
+        return self._unsigned_since + SEAL_SECONDS - self.monotonic()
+
+    def _take(self) -> tuple[list[Item], bool]:
+        """What is queued; ``False`` once the end is reached."""
+        batch: list[Item] = []
+        timeout = max(self._due(), 0.001) if self._unsigned_since is not None else None
+        try:
+            item = self._queue.get(timeout=timeout)
+            while item is not None:
+                batch.append(item)
+                if len(batch) == MAX_BATCH:
+                    return batch, True
+                item = self._queue.get_nowait()
+        except queue.Empty:
+            return batch, True
+        return batch, False
+
+    def _guarded(self, batch: list[Item]) -> None:
+        """Whatever goes wrong, every waiter hears of it and the thread lives on."""
+        try:
+            self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - handed to every waiter
+            for item in batch:
+                item.error = item.error or error
+            self._tell(batch)
+
+    def _commit(self, batch: list[Item]) -> None:
+        for item in batch:
+            crash.reach(f"{item.name}:before")
+        try:
+            drafts = self._run_all(batch)
+        except Exception as error:
+            if len(batch) > 1 and self.backend.again(error):
+                for item in batch:
+                    item.error = item.value = None
+                    self._guarded([item])
+                return
+            raise
+        for item in batch:
+            if item.error is None:
+                crash.reach(f"{item.name}:after")
+        if drafts and self._unsigned_since is None:
+            self._unsigned_since = self.monotonic()
+        sealed = [item for item in batch if item.durable is Durability.SEALED and item.error is None]
+        self._tell([item for item in batch if item not in sealed] if sealed else batch)
+        if sealed:
+            self._seal(sealed)
+
+    def _run_all(self, batch: list[Item]) -> int:
+        """Run the operations in one transaction; how many entries it added."""
+        tx = self.backend.begin()
+        try:
+            drafts: list[Draft] = []
+            for item in batch:
+                drafts += self._run_one(tx, item, alone=len(batch) == 1)
+            self.backend.commit(drafts)
+        except BaseException:
+            self.backend.rollback()
+            raise
+        return len(drafts)
+
+    def _run_one(self, tx: WriteTransaction, item: Item, *, alone: bool) -> list[Draft]:
+        if not alone:
+            self.backend.savepoint()
+        tx.drafts = []
+        try:
+            item.value = item.op(tx)
+        except BaseException as error:
+            if self.backend.again(error):
+                raise
+            item.error = error
+            if alone:
+                raise _OperationError from error
+            if not self.backend.undo():
+                message = f"The database ended the whole transaction: {error}"
+                raise Unavailable(message, code="store.ended") from error
+            return []
+        return tx.drafts
+
+    def _seal(self, waiting: list[Item]) -> None:
+        try:
+            self.backend.seal()
+            self.seal_error = None
+        except Exception as error:  # noqa: BLE001 - kept, and handed to whoever waits
+            self.seal_error = error
+            _log.error("the audit log could not be signed: %s", error)
+            for item in waiting:
+                item.error = error
+        # After a failure the next try comes half a second after the next entry, or when somebody waits for it.
+        self._unsigned_since = None
+        self._tell(waiting)
+
+    def _tell(self, batch: list[Item]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[Item]] = {}
+        for item in batch:
+            item.waiter.tell(item, by_loop)
+        for loop, items in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_wake, items)
+            except RuntimeError:
+                _log.debug("an event loop closed before its writes were committed")

@@ -1,0 +1,240 @@
+"""The guard: the one way to an effect. The list below is the whole of it, top to bottom.
+
+    identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
+    authorise    the owner, or an agent within what it was registered with
+    scan         a secret in what is executed refuses; in what is read it is masked
+    breaker      is the service behind it there?
+    budget       nothing more once a scope is overspent
+    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    attempt(s)   timeout and retry, cancelled within a second by a kill
+    -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
+    mask         what the caller gets to read
+
+A refusal is a transaction too, "guard.refused". Whatever can't be answered refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+from remit.guard import authorise, available, budget, identify, scan
+from remit.guard.breaker import Numbers, Report
+from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
+from remit.guard.scene import Scene, Standing, denied
+from remit.guard.standing import Register
+from remit.guard.watch import Watch
+from remit.kernel.action import Action
+from remit.kernel.clock import Clock, micros_of
+from remit.kernel.decision import Check, Verdict
+from remit.kernel.effects import Durability
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.mission import Outcome
+from remit.kernel.ports import Adapter, Journal
+from remit.redact.redactor import Redactor
+
+type Checker = Callable[[Action, Scene], Check]
+
+CHECKS: tuple[Checker, ...] = (
+    identify.check,
+    authorise.check,
+    scan.check,
+    available.check,
+    budget.check,
+)
+_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALL_ALLOWED = verdicts(_ALLOWED)
+
+
+class Guard:
+    """Admits, performs, settles and records every effect. Any number of tasks, and any event loop, may use one guard.
+
+    Args:
+        journal: Where intents, outcomes and refusals are written.
+        adapters: Who performs each kind of effect.
+        redactor: What is masked or refused.
+        clock: Wall and monotonic time.
+        rand: Numbers in [0, 1), for jitter.
+        policy_rev: The revision of the rules in force; stands in every decision.
+        terms: Retries inside a permit.
+        numbers: Bounds of the breakers.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        adapters: Mapping[str, Adapter],
+        *,
+        redactor: Redactor,
+        clock: Clock,
+        rand: Callable[[], float],
+        policy_rev: str,
+        terms: Terms | None = None,
+        numbers: Numbers | None = None,
+    ) -> None:
+        self.journal = journal
+        self.adapters = adapters
+        self.redactor = redactor
+        self.clock = clock
+        self.rand = rand
+        self.policy_rev = policy_rev
+        self.terms = terms or Terms()
+        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
+        self.register = Register(journal, clock)
+        self.watch = Watch(self.register)
+        self._kinds = frozenset(adapters)
+
+    async def restore(self, workspace: str) -> None:
+        """Take over the circuits that another process of this installation left open."""
+        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+
+    async def run(
+        self,
+        action: Action,
+        *,
+        within: Within | None = None,
+        pending: Pending | None = None,
+        timeout_s: float | None = None,
+    ) -> Outcome:
+        """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
+        permit = await self._open(action, within)
+        return await permit.perform(timeout_s=timeout_s, pending=pending)
+
+    @asynccontextmanager
+    async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
+        """A permit for ``action``; its intent is durable as its kind demands. An unused permit is closed as unused.
+
+        Args:
+            action: With an id of its own: one id, one admission.
+            within: Runs first in the intent's and in the outcome's transaction; what it raises undoes that
+                transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
+
+        Raises:
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
+            Conflict: An unrepeatable effect was done, or may have been done, before.
+        """
+        permit = await self._open(action, within)
+        try:
+            yield permit
+        finally:
+            await permit.drop()
+
+    # ----------------------------------------------------------------------------------------------------- admission
+
+    async def _open(self, action: Action, within: Within | None) -> Permit:
+        scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+        try:
+            said = await self._check(action, scene)
+            committed = await self._intend(action, said, within)
+        except BaseException:
+            if scene.lease is not None:
+                self.circuits.give(scene.lease, Report.NEUTRAL)
+            raise
+        return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+
+    async def _standing(self, action: Action) -> Standing:
+        standing = self.register.fresh(action.workspace)
+        if standing is not None:
+            return standing
+        try:
+            return await self.register.refresh(action.workspace)
+        except Exception as error:  # noqa: BLE001 - no answer is no leave
+            verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
+            await self._refuse(action, (verdict,), cause=error)
+
+    async def _check(self, action: Action, scene: Scene) -> Verdicts:
+        said: list[Check] = []
+        for check in CHECKS:
+            verdict = check(action, scene)
+            said.append(verdict)
+            if verdict.verdict is not Verdict.ALLOW:
+                await self._refuse(action, tuple(said))
+        return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
+
+    async def _intend(self, action: Action, said: Verdicts, within: Within | None) -> Future[None] | None:
+        """Write the intent; the future of one that need not be committed before the effect starts."""
+        write = intent(
+            action,
+            said,
+            target=self._target(action),
+            policy_rev=self.policy_rev,
+            now_us=micros_of(self.clock.now()),
+        )
+        op = write if within is None else both(within, write)
+        durable = action.effect.trait.durability
+        if durable is Durability.NONE and not action.estimate:
+            return self.journal.submit("guard.intent", op)
+        # What costs money waits for its reservation, whatever its kind.
+        durable = Durability.COMMIT if durable is Durability.NONE else durable
+        try:
+            await self.journal.commit("guard.intent", op, durable=durable)
+        except BudgetExceeded as error:
+            await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+        except Conflict as error:
+            if error.code.startswith("guard."):
+                verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
+                await self._refuse(action, (*said.checks, verdict), cause=error)
+            raise
+        except BaseException:
+            self._withdraw(action)
+            raise
+        return None
+
+    def _withdraw(self, action: Action) -> None:
+        """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
+
+        Writes are first in first out, and a write stays queued when its waiter goes.
+        """
+        ending = Ending(State.UNUSED, "withdrawn", tries=0)
+        now_us = micros_of(self.clock.now())
+        with suppress(RemitError):
+            self.journal.submit(
+                "guard.outcome", outcome(action, ending, policy_rev=self.policy_rev, now_us=now_us, lenient=True)
+            )
+
+    # ------------------------------------------------------------------------------------------------------ refusals
+
+    async def _refuse(self, action: Action, said: tuple[Check, ...], *, cause: BaseException | None = None) -> NoReturn:
+        """Record the refusal and raise it; it stands even when it can't be recorded."""
+        refused = self._refusal(action, said[-1], cause)
+        write = refusal(
+            action,
+            verdicts(said),
+            target=self._target(action),
+            policy_rev=self.policy_rev,
+            now_us=micros_of(self.clock.now()),
+        )
+        try:
+            await self.journal.commit("guard.refused", write)
+        except Exception as unrecorded:
+            refused.add_note(f"The refusal could not be recorded: {unrecorded}")
+            raise refused from unrecorded
+        raise refused from cause
+
+    def _refusal(self, action: Action, last: Check, cause: BaseException | None) -> RemitError:
+        hint = f"remit why {action.id}"
+        code = f"guard.{last.reason}"
+        match last.name, last.reason:
+            case (identify.NAME, "unreadable"):
+                return Unavailable(last.detail, code=code, hint="remit doctor")
+            case (available.NAME, _):
+                key = key_of(action)
+                wait = self.circuits.wait(key) if key is not None else None
+                return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
+            case (budget.NAME, _):
+                return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+            case ("effect_key", _) if isinstance(cause, Conflict):
+                return Conflict(last.detail, code=cause.code, hint=cause.hint)
+            case _:
+                return Denied(last.detail, code=code, decision_id=action.id)
+
+    def _target(self, action: Action) -> str:
+        return self.redactor.mask(action.target[:LONGEST_TARGET])
+
+    def _breaker_changed(self, change: Change) -> None:
+        self.journal.submit("guard.breaker", record(change))

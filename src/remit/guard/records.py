@@ -1,0 +1,365 @@
+"""What the guard writes: the intent before, the outcome after, the refusal instead. Each is one operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+from sqlalchemy import bindparam, insert, select, update
+
+from remit.audit.entry import Entry, Result
+from remit.guard import budget
+from remit.guard.tables import ACTION
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.canonical import Json, digest
+from remit.kernel.decision import Check
+from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.errors import Conflict
+from remit.kernel.mission import Outcome
+from remit.kernel.money import ZERO, Money
+from remit.kernel.ports import Journal, ReadTx, Row, Tx
+
+LONGEST_TARGET = 500
+LONGEST_TEXT = 2000
+
+type Within = Callable[[Tx], None]
+
+
+class State(StrEnum):
+    """Where an action stands."""
+
+    OPEN = "open"  # the intent is there, the outcome isn't
+    OK = "ok"
+    FAILED = "failed"  # it certainly did not happen, or ended with a result that isn't what was wanted
+    UNKNOWN = "unknown"  # it may have happened
+    BLOCKED = "blocked"  # stopped by a kill switch while it ran
+    CANCELLED = "cancelled"  # stopped by its caller while it ran
+    UNUSED = "unused"  # admitted, never started
+    ABANDONED = "abandoned"  # its process died; settled at resume
+    REFUSED = "refused"
+
+
+KILLED = "killed"
+
+#: States in which a repetition can't do harm, whatever the kind.
+HARMLESS = frozenset({State.FAILED, State.UNUSED, State.REFUSED})
+
+_RESULTS = {
+    State.OK: Result.SUCCESS,
+    State.FAILED: Result.FAILURE,
+    State.UNKNOWN: Result.FAILURE,
+    State.BLOCKED: Result.BLOCKED,
+    State.CANCELLED: Result.FAILURE,
+    State.UNUSED: Result.FAILURE,
+    State.ABANDONED: Result.FAILURE,
+}
+
+_TRAITS: dict[str, Trait] = {
+    effect.trait.kind: effect.trait
+    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
+}
+
+_INSERT = insert(ACTION)
+_CLOSE = (
+    update(ACTION)
+    .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
+    .values(
+        state=bindparam("now_in"),
+        reason=bindparam("because"),
+        cost_micros=bindparam("cost"),
+        tries=bindparam("tried"),
+        closed_us=bindparam("at"),
+    )
+)
+_SAME_EFFECT = (
+    select(ACTION.c.id, ACTION.c.state, ACTION.c.cost_micros, ACTION.c.opened_us)
+    .where(ACTION.c.workspace == bindparam("of"), ACTION.c.effect_key == bindparam("same"))
+    .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
+)
+_RUNNING = select(ACTION.c.principal, ACTION.c.mission, ACTION.c.kind, ACTION.c.target).where(
+    ACTION.c.workspace == bindparam("of"), ACTION.c.state == State.OPEN.value
+)
+_LEFT_OPEN = (
+    select(ACTION)
+    .where(
+        ACTION.c.workspace == bindparam("of"),
+        ACTION.c.mission == bindparam("in_mission"),
+        ACTION.c.state == State.OPEN.value,
+    )
+    .order_by(ACTION.c.opened_us, ACTION.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What became of an effect when it was asked for before."""
+
+    action: str
+    state: State
+    cost: Money
+
+    @property
+    def must_ask(self) -> bool:
+        """Whether it may have happened, so that a person has to say before an unrepeatable effect is repeated."""
+        return self.state not in HARMLESS and self.state is not State.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an action ended. ``error`` is raised to the caller once the outcome is written."""
+
+    state: State
+    reason: str
+    outcome: Outcome | None = None
+    error: BaseException | None = None
+    tries: int = 1
+    cost: Money = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The verdicts of one admission in the order in which they fell, as logged and as stored."""
+
+    checks: tuple[Check, ...]
+    told: list[Json]
+    text: str
+
+
+def verdicts(checks: tuple[Check, ...]) -> Verdicts:
+    """Verdicts ready to be written."""
+    told: list[Json] = [check.as_json() for check in checks]
+    return Verdicts(checks, told, orjson.dumps(told).decode())
+
+
+def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+    """The operation that reserves the estimate and writes action row and audit entry.
+
+    An unrepeatable effect whose key is known is refused here, in the same transaction.
+
+    Raises (when run):
+        BudgetExceeded: The estimate does not fit.
+        Conflict: The effect happened, or may have happened, before.
+    """
+    row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
+    payload = _payload(action, target, said.told)
+    once = not action.effect.trait.repeatable
+
+    def op(tx: Tx) -> None:
+        if once:
+            _check_unrepeated(tx, action)
+        if action.estimate:
+            budget.reserve(tx, action)
+        tx.execute(_INSERT, row)
+        tx.append(entry, payload)
+
+    return op
+
+
+def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, lenient: bool) -> Within:
+    """The operation that closes the action, settles its budget and writes the audit entry.
+
+    ``lenient``: the intent may never have been committed; then there is nothing to close.
+
+    Raises (when run):
+        Conflict: Somebody else settled the action meanwhile.
+    """
+    result = Result.BLOCKED if ending.reason == KILLED else _RESULTS[ending.state]
+    entry = _entry(action, "guard.outcome", result, policy_rev=policy_rev, reason=ending.reason)
+    payload: dict[str, Json] = {
+        "kind": action.kind,
+        "state": ending.state.value,
+        "tries": ending.tries,
+        "cost_micros": ending.cost.micros,
+    }
+    if ending.outcome is not None:
+        payload["value_sha256"] = digest(ending.outcome.value)
+        payload["text"] = ending.outcome.text[:LONGEST_TEXT]
+    elif ending.error is not None:
+        payload["error"] = str(ending.error)[:LONGEST_TEXT]
+    values = {
+        "which": action.id,
+        "now_in": ending.state.value,
+        "because": ending.reason,
+        "cost": ending.cost.micros,
+        "tried": ending.tries,
+        "at": now_us,
+    }
+
+    def op(tx: Tx) -> None:
+        if tx.execute(_CLOSE, values) == 0:
+            if lenient:
+                return
+            message = f"The action {action.id} was settled by another process: this one had been given up."
+            raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
+        if action.estimate or ending.cost:
+            budget.settle(tx, action, cost=ending.cost)
+        tx.append(entry, payload)
+
+    return op
+
+
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+    """The operation that records who was refused what, and why (POL-6)."""
+    last = said.checks[-1]
+    reason = f"{last.name}.{last.reason}"
+    row = _row(action, State.REFUSED, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    row |= {"reason": reason, "closed_us": now_us}
+    entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
+    payload = _payload(action, target, said.told)
+
+    def op(tx: Tx) -> None:
+        tx.execute(_INSERT, row)
+        tx.append(entry, payload)
+
+    return op
+
+
+async def find_outcome(journal: Journal, effect_key: str, *, workspace: str) -> Past | None:
+    """What became of the newest action with this effect key that wasn't refused; ``None`` when there was none."""
+
+    def op(tx: ReadTx) -> Past | None:
+        for row in tx.rows(_SAME_EFFECT, {"of": workspace, "same": effect_key}):
+            if State(row["state"]) is not State.REFUSED:
+                return Past(row["id"], State(row["state"]), Money(row["cost_micros"]))
+        return None
+
+    return await journal.read(op)
+
+
+def running(tx: ReadTx, workspace: str) -> Mapping[str, tuple[str, ...]]:
+    """What each agent is doing now: its open actions, as ``mission: kind target`` (``accounts.agents.Activity``)."""
+    busy: dict[str, list[str]] = {}
+    for row in tx.rows(_RUNNING, {"of": workspace}):
+        kind, _, name = row["principal"].partition(":")
+        if kind == ActorKind.AGENT.value:
+            what = f"{row['kind']} {row['target']}".strip()
+            busy.setdefault(name, []).append(f"{row['mission']}: {what}" if row["mission"] else what)
+    return {name: tuple(each) for name, each in busy.items()}
+
+
+def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> list[Past]:
+    """Close what a dead run of a mission left open: ``abandoned`` when it may be repeated, else ``unknown``.
+
+    Its reservation becomes spending, for nobody knows what it cost. To be called by whoever holds the mission's fence,
+    inside an operation of theirs (``guard.settle``).
+    """
+    settled: list[Past] = []
+    for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
+        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+        cost = int(row["estimate_micros"])
+        principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
+        tx.execute(
+            _CLOSE,
+            {
+                "which": row["id"],
+                "now_in": state.value,
+                "because": "abandoned",
+                "cost": cost,
+                "tried": row["tries"],
+                "at": now_us,
+            },
+        )
+        agents = (who.id for who in (principal, origin) if who.kind is ActorKind.AGENT)
+        budget.settle_scopes(tx, workspace, budget.scopes(mission=mission, agents=agents), held=cost, cost=cost)
+        tx.append(
+            _settled_entry(row, principal, origin, state),
+            {"kind": row["kind"], "state": state.value, "cost_micros": cost},
+        )
+        settled.append(Past(row["id"], state, Money(cost)))
+    return settled
+
+
+def _check_unrepeated(tx: Tx, action: Action) -> None:
+    if not action.effect_key:
+        message = f"An effect of kind {action.kind!r} can't be repeated, so it needs an effect key."
+        raise Conflict(message, code="guard.no_key", hint="set Action.effect_key")
+    for row in tx.rows(_SAME_EFFECT, {"of": action.workspace, "same": action.effect_key}):
+        state = State(row["state"])
+        if state in HARMLESS:
+            continue
+        if state is State.OK:
+            message = f"This {action.kind} was done already (action {row['id']}) and is not repeated."
+            raise Conflict(message, code="guard.done", hint=f"remit why {row['id']}")
+        message = (
+            f"Nobody knows whether this {action.kind} was done (action {row['id']} is {state.value}): "
+            "look at its target and decide; it is never repeated by itself."
+        )
+        raise Conflict(message, code="guard.unknown_outcome", hint=f"remit why {row['id']}")
+
+
+def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: str, now_us: int) -> dict[str, object]:
+    return {
+        "id": action.id,
+        "workspace": action.workspace,
+        "mission": action.mission,
+        "step": action.step,
+        "attempt": action.attempt,
+        "kind": action.kind,
+        "target": target,
+        "subject_hash": action.subject_hash,
+        "effect_key": action.effect_key,
+        "principal": str(action.principal),
+        "on_behalf_of": str(action.on_behalf_of),
+        "parent": action.parent,
+        "estimate_micros": action.estimate.micros,
+        "cost_micros": 0,
+        "state": state.value,
+        "reason": "",
+        "tries": 0,
+        "checks": checks,
+        "policy_rev": policy_rev,
+        "opened_us": now_us,
+        "closed_us": None,
+    }
+
+
+def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
+    return Entry(
+        actor=action.principal,
+        action=name,
+        domain=action.effect.trait.domain,
+        result=result,
+        workspace=action.workspace,
+        on_behalf_of=action.on_behalf_of,
+        reason=reason,
+        subject=action.id,
+        mission=action.mission,
+        step=action.step,
+        policy_rev=policy_rev,
+    )
+
+
+def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
+    return {
+        "kind": action.kind,
+        "target": target,
+        "subject_hash": action.subject_hash,
+        "effect_key": action.effect_key,
+        "attempt": action.attempt,
+        "estimate_micros": action.estimate.micros,
+        "checks": checks,
+    }
+
+
+def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State) -> Entry:
+    return Entry(
+        actor=principal,
+        action="guard.outcome",
+        domain=_TRAITS[row["kind"]].domain,
+        result=_RESULTS[state],
+        workspace=row["workspace"],
+        on_behalf_of=origin,
+        reason="abandoned",
+        subject=row["id"],
+        mission=row["mission"],
+        step=row["step"],
+        policy_rev=row["policy_rev"],
+    )
+
+
+def _principal(text: str) -> Principal:
+    kind, _, name = text.partition(":")
+    return Principal(ActorKind(kind), name)

@@ -1,0 +1,59 @@
+"""Third check: secrets. What is executed is refused, what is read goes on masked; no payload is changed in silence.
+
+An address counts as executed: a masked URL would fetch something nobody asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+from remit.guard.scene import Scene, allowed, denied
+from remit.kernel.action import Action
+from remit.kernel.canonical import Json
+from remit.kernel.decision import Check, Verdict
+from remit.kernel.effects import Command, Effect, Model, Notify, WriteFiles
+from remit.redact.redactor import Redactor
+
+NAME = "scan"
+ALLOWED = allowed(NAME)
+
+
+def check(action: Action, scene: Scene) -> Check:
+    """Scan everything that leaves: the canonical payload, and the bytes that it only names by hash."""
+    kinds = secrets_in(action, scene.redactor)
+    if not kinds:
+        return ALLOWED
+    told = ", ".join(kinds)
+    effect = masked(action.effect, scene.redactor)
+    if effect is None:
+        detail = f"The {action.kind} carries a secret ({told}); what is executed is never changed, so it is refused."
+        return denied(NAME, "secret", detail)
+    scene.performed = replace(action, effect=effect)
+    if secrets_in(scene.performed, scene.redactor):
+        return denied(NAME, "secret", f"The {action.kind} carries a secret ({told}) where it can't be masked.")
+    return Check(NAME, Verdict.ALLOW, "masked", f"Secrets were masked before the {action.kind} left: {told}.")
+
+
+def secrets_in(action: Action, redactor: Redactor) -> list[str]:
+    """The kinds of secrets that the action carries, each once."""
+    found = redactor.scan(action.payload)
+    effect = action.effect
+    if isinstance(effect, WriteFiles):
+        for data in effect.files.values():
+            found += redactor.scan(data)
+    elif isinstance(effect, Command) and effect.stdin:
+        found += redactor.scan(effect.stdin)
+    return list(dict.fromkeys(span.kind for span in found)) if found else []
+
+
+def masked(effect: Effect, redactor: Redactor) -> Effect | None:
+    """The effect with its readable text masked; ``None`` for one that is executed."""
+    match effect:
+        case Model():
+            request = cast("dict[str, Json]", redactor.mask_tree(dict(effect.request), names=False))
+            return replace(effect, request=request)
+        case Notify():
+            return replace(effect, subject=redactor.mask(effect.subject), body=redactor.mask(effect.body))
+        case _:
+            return None

@@ -1,0 +1,75 @@
+"""Reading who may act: one snapshot for each workspace, at most 250 ms old, and no answer rather than an old one."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, select
+
+from remit.accounts.agents import read_agents
+from remit.accounts.budgets import BudgetScope
+from remit.accounts.kills import read_kills
+from remit.accounts.owner import read_owner
+from remit.accounts.tables import BUDGET
+from remit.guard.scene import Standing
+from remit.kernel.clock import Clock
+from remit.kernel.ports import Journal, ReadTx
+
+OLDEST_S = 0.25
+REFRESH_S = 0.15  # the first caller after this reads anew while the others still use what is known
+
+_OVER = select(BUDGET.c.scope, BUDGET.c.name).where(
+    BUDGET.c.workspace == bindparam("of"), BUDGET.c.spent + BUDGET.c.reserved > BUDGET.c.limit_micros
+)
+
+
+def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
+    """The workspace's owner, agents, kills in force and overspent budgets, in one snapshot."""
+    owner = read_owner(tx, workspace)
+    return Standing(
+        owner=None if owner is None else owner.id,
+        agents=read_agents(tx, workspace),
+        kills=read_kills(tx, workspace),
+        over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        read_at=read_at,
+    )
+
+
+class Register:
+    """The known standings. Ages count from before the read began."""
+
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._known: dict[str, Standing] = {}
+        self._reading: set[str] = set()
+
+    def fresh(self, workspace: str) -> Standing | None:
+        """What is known, if it is fresh enough and nobody needs to read anew."""
+        known = self._known.get(workspace)
+        if known is None:
+            return None
+        age = self._clock.monotonic() - known.read_at
+        if age <= REFRESH_S or (age <= OLDEST_S and workspace in self._reading):
+            return known
+        return None
+
+    async def refresh(self, workspace: str) -> Standing:
+        """Read anew.
+
+        Raises:
+            Exception: Whatever the journal raises; the caller refuses then.
+        """
+        self._reading.add(workspace)
+        read_at = self._clock.monotonic()
+        try:
+            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at))
+        finally:
+            self._reading.discard(workspace)
+        known = self._known.get(workspace)
+        if known is None or known.read_at <= read_at:
+            self._known[workspace] = standing
+        return standing
+
+    def age(self, workspace: str) -> float:
+        """Seconds since the last good read began."""
+        known = self._known.get(workspace)
+        return float("inf") if known is None else self._clock.monotonic() - known.read_at

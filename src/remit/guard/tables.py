@@ -1,0 +1,51 @@
+"""Actions and breakers as rows. Every row carries its workspace."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
+
+from remit.kernel.tables import METADATA
+
+#: One row for each action that asked: refused, or with an intent and (once closed) its outcome.
+ACTION = Table(
+    "action",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("workspace", Text, nullable=False),
+    Column("mission", Text, nullable=False),
+    Column("step", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),  # masked
+    Column("subject_hash", Text, nullable=False),
+    Column("effect_key", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("on_behalf_of", Text, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("estimate_micros", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("checks", Text, nullable=False),  # JSON
+    Column("policy_rev", Text, nullable=False),
+    Column("opened_us", BigInteger, nullable=False),
+    Column("closed_us", BigInteger),
+    Index(None, "workspace", "effect_key"),
+    Index(None, "workspace", "mission", "state"),
+    Index(None, "workspace", "state"),
+)
+
+#: Where a circuit stands since its last change; one that never opened has no row.
+BREAKER = Table(
+    "breaker",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("trips", Integer, nullable=False),
+    Column("cooldown_ms", BigInteger, nullable=False),
+    Column("changed_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "kind", "operation"),
+)

@@ -1,0 +1,211 @@
+"""``remit why ID``: the story of a refusal or an action, a mission's refusals, or an effect across its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from remit.audit.entry import read_header
+from remit.audit.tables import ENTRY
+from remit.guard.records import State
+from remit.guard.tables import ACTION
+from remit.kernel.canonical import Json
+from remit.kernel.clock import iso
+from remit.kernel.errors import NotFound
+from remit.kernel.money import Money
+from remit.kernel.ports import Journal, ReadTx, Row
+
+MOST = 50
+_SLACK_US = 120_000_000  # entries are stamped by the writer, rows by the guard
+
+_BY_ID = select(ACTION).where(ACTION.c.workspace == bindparam("of"), ACTION.c.id == bindparam("which"))
+_BY_KEY = (
+    select(ACTION)
+    .where(ACTION.c.workspace == bindparam("of"), ACTION.c.effect_key == bindparam("which"))
+    .order_by(ACTION.c.opened_us, ACTION.c.id)
+    .limit(MOST)
+)
+_BY_MISSION = (
+    select(ACTION)
+    .where(
+        ACTION.c.workspace == bindparam("of"),
+        ACTION.c.mission == bindparam("which"),
+        ACTION.c.state != State.OK.value,
+    )
+    .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
+    .limit(MOST)
+)
+_IN_MISSION = (
+    select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
+)
+_ENTRIES = (
+    select(ENTRY.c.seq, ENTRY.c.header)
+    .where(
+        ENTRY.c.workspace == bindparam("of"),
+        ENTRY.c.mission == bindparam("in_mission"),
+        ENTRY.c.actor == bindparam("by"),
+        ENTRY.c.action.in_(("guard.intent", "guard.outcome", "guard.refused")),
+        ENTRY.c.ts_us >= bindparam("since"),
+        ENTRY.c.ts_us <= bindparam("until"),
+    )
+    .order_by(ENTRY.c.seq)
+)
+
+_NEXT = {
+    State.OPEN: "it runs, or its process died: remit show {mission}",
+    State.OK: "nothing: it was done",
+    State.FAILED: "remit logs {mission}",
+    State.UNKNOWN: "look at {target} and decide whether it was done: it is never repeated by itself",
+    State.BLOCKED: "remit unkill NAME, then remit resume {mission}",
+    State.CANCELLED: "remit resume {mission}",
+    State.UNUSED: "remit resume {mission}",
+    State.ABANDONED: "remit resume {mission}",
+}
+_NEXT_REFUSED = {
+    "identify.no_owner": "remit init",
+    "identify.killed": "remit agents, then remit unkill NAME",
+    "identify.unknown_agent": "remit agents",
+    "identify.unreadable": "remit doctor",
+    "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
+    "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+    "budget.exceeded": "remit budget, then remit resume {mission}",
+    "effect_key.unknown_outcome": "look at {target} and decide whether it was done",
+    "effect_key.done": "nothing: it was done",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionStory:
+    """One action: what was asked, the checks in order, how it ended, and where the audit log says so."""
+
+    row: Row
+    checks: tuple[Mapping[str, Json], ...]
+    audit: tuple[int, ...]
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return State(self.row["state"])
+
+    @property
+    def next(self) -> str:
+        """What to do now."""
+        names = {"mission": self.row["mission"] or "ID", "target": self.row["target"]}
+        if self.state is State.REFUSED:
+            return _NEXT_REFUSED.get(self.row["reason"], "remit agents").format(**names)
+        return _NEXT[self.state].format(**names)
+
+    def as_json(self) -> dict[str, Json]:
+        """For ``remit why --json``."""
+        row = self.row
+        return {
+            "action": row["id"],
+            "mission": row["mission"],
+            "step": row["step"],
+            "attempt": row["attempt"],
+            "kind": row["kind"],
+            "target": row["target"],
+            "principal": row["principal"],
+            "on_behalf_of": row["on_behalf_of"],
+            "subject_hash": row["subject_hash"],
+            "effect_key": row["effect_key"],
+            "asked_at": iso(row["opened_us"]),
+            "checks": [dict(check) for check in self.checks],
+            "policy_rev": row["policy_rev"],
+            "state": self.state.value,
+            "reason": row["reason"],
+            "tries": row["tries"],
+            "estimate_usd": str(Money(row["estimate_micros"]).usd),
+            "cost_usd": str(Money(row["cost_micros"]).usd),
+            "ended_at": None if row["closed_us"] is None else iso(row["closed_us"]),
+            "audit": list(self.audit),
+            "next": self.next,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What an id stands for, told from the rows. ``kind``: ``action``, ``mission`` or ``effect``."""
+
+    id: str
+    kind: str
+    actions: tuple[ActionStory, ...]
+
+    def as_json(self) -> dict[str, Json]:
+        """For ``remit why --json``."""
+        return {"id": self.id, "kind": self.kind, "actions": [action.as_json() for action in self.actions]}
+
+    def text(self) -> str:
+        """For people."""
+        if not self.actions:
+            return f"Nothing in {self.kind} {self.id} was refused, failed or is open.\nNext: remit show {self.id}"
+        return "\n\n".join(_told(action) for action in self.actions)
+
+
+async def why(journal: Journal, which: str, *, workspace: str) -> Story:
+    """The story behind an action or decision id, an effect key, or a mission id (then: all that isn't plainly done).
+
+    Raises:
+        NotFound: Nothing in this workspace has that id.
+    """
+
+    def op(tx: ReadTx) -> Story:
+        at = {"of": workspace, "which": which}
+        row = tx.row(_BY_ID, at)
+        if row is not None:
+            return Story(which, "action", (_action(tx, row),))
+        rows = tx.rows(_BY_KEY, at) if which else []
+        if rows:
+            return Story(which, "effect", tuple(_action(tx, row) for row in rows))
+        rows = tx.rows(_BY_MISSION, at)
+        if rows or tx.row(_IN_MISSION, at) is not None:
+            return Story(which, "mission", tuple(_action(tx, row) for row in rows))
+        message = f"Nothing here has the id {which[:60]!r}: give an action, a decision, a mission or an effect key."
+        raise NotFound(message, code="guard.why", hint="remit missions")
+
+    return await journal.read(op)
+
+
+def _action(tx: ReadTx, row: Row) -> ActionStory:
+    checks = cast("list[dict[str, Json]]", orjson.loads(row["checks"]))
+    return ActionStory(row, tuple(checks), tuple(_entries(tx, row)))
+
+
+def _entries(tx: ReadTx, row: Row) -> list[int]:
+    found: list[Any] = tx.rows(
+        _ENTRIES,
+        {
+            "of": row["workspace"],
+            "in_mission": row["mission"],
+            "by": row["principal"],
+            "since": row["opened_us"] - _SLACK_US,
+            "until": (row["closed_us"] or row["opened_us"]) + _SLACK_US,
+        },
+    )
+    return [entry["seq"] for entry in found if read_header(entry["header"]).get("subject") == row["id"]]
+
+
+def _told(story: ActionStory) -> str:
+    row = story.row
+    whom = "" if row["on_behalf_of"] == row["principal"] else f" for {row['on_behalf_of']}"
+    where = f" in step {row['step']} of mission {row['mission']}" if row["mission"] else ""
+    lines = [
+        f"{row['principal']}{whom} asked for {row['kind']} {row['target']}{where}, {iso(row['opened_us'])}",
+        *(
+            f"  {check['check']:<11} {check['verdict']:<6} {check['detail'] or check['reason']}"
+            for check in story.checks
+        ),
+        f"Ended: {story.state.value}" + (f" ({row['reason']})" if row["reason"] else "") + _figures(row),
+    ]
+    if story.audit:
+        lines.append("Audit: " + ", ".join(f"entry {seq}" for seq in story.audit))
+    return "\n".join((*lines, f"Next: {story.next}"))
+
+
+def _figures(row: Row) -> str:
+    tries = f", {row['tries']} tries" if row["tries"] > 1 else ""
+    return tries + (f", cost {Money(row['cost_micros'])}" if row["cost_micros"] else "")

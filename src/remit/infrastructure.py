@@ -1,0 +1,28 @@
+"""What may touch the outside world without passing the guard: Remit's own means, listed here and nowhere else.
+
+The audit hook of the test suite reads this list: a file opened for writing, a process started or a connection made by
+any other part of Remit, outside an open permit, fails the test. Add a line only for what Remit needs in order to have a
+guard and a record at all, never for what an agent or a mission asked for.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
+    {
+        "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
+        "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
+        "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
+        "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
+        "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
+    }
+)
+
+
+def reason(module: str) -> str | None:
+    """Say why `module` may do what it does without a permit, or None when it may not."""
+    while module:
+        if module in INFRASTRUCTURE:
+            return INFRASTRUCTURE[module]
+        module = module.rpartition(".")[0]
+    return None

@@ -1,0 +1,133 @@
+"""What a domain brings: a planner from input to steps, and the functions that its steps use."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from remit.kernel.canonical import Json
+from remit.kernel.effects import Effect
+from remit.kernel.mission import Outcome, Plan
+from remit.kernel.money import ZERO, Money
+
+type Result = Mapping[str, Json]
+
+
+class StepContext(Protocol):
+    """All that a step's function is given. Everything it does to the outside world goes through ``do``."""
+
+    @property
+    def mission(self) -> str:
+        """The mission's id."""
+        ...
+
+    @property
+    def step(self) -> str:
+        """The step's name in the plan."""
+        ...
+
+    @property
+    def feature(self) -> str:
+        """The feature the step belongs to, or empty."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1; attempts that a crash cut short count."""
+        ...
+
+    @property
+    def upstream(self) -> Mapping[str, Result]:
+        """The results of the steps that this one needs, by name."""
+        ...
+
+    @property
+    def directory(self) -> str:
+        """Absolute path of the step's own directory, to be read; write with a ``WriteFiles`` effect.
+
+        Raises:
+            InternalError: Nothing has opened the directory yet: ``await ctx.open()`` first, or ask for a file or
+                command effect, which open it.
+        """
+        ...
+
+    async def open(self) -> str:
+        """Make the step's directory from the newest checkpoint, unless it is there; its absolute path.
+
+        A step that never opens it costs no directory and no git call.
+        """
+        ...
+
+    async def do(self, effect: Effect, *, estimate: Money = ZERO) -> Outcome:
+        """Ask the guard for an effect and wait until it has happened.
+
+        The effect's key is mission / step / skip key / generation / ordinal, the same on every attempt and after every
+        crash, so that a receiver that honours it sees each effect once. Ask in a fixed order.
+
+        Raises:
+            Denied, ApprovalPending, Unavailable, Failed: What the guard or the adapter answered.
+        """
+        ...
+
+    def log(self, text: str) -> None:
+        """Add a line to the attempt's log; secrets are masked before it is kept or shown."""
+        ...
+
+
+class StepFunction(Protocol):
+    """A step's body. Its result (JSON) goes to the steps that need it."""
+
+    def __call__(self, ctx: StepContext, params: Mapping[str, Json], /) -> Awaitable[Result | None]:
+        """Do the work."""
+        ...
+
+
+class Pack(Protocol):
+    """A domain. ``plan`` and ``without`` are pure: same bytes, same answer."""
+
+    @property
+    def name(self) -> str:
+        """As in ``remit run NAME``."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Changes whenever plans or steps may."""
+        ...
+
+    def plan(self, data: bytes, *, name: str) -> Plan:
+        """The steps that turn this input into the result.
+
+        Args:
+            data: The input file's bytes.
+            name: What the file was called, for messages.
+
+        Raises:
+            InvalidInput: The input is wrong; says where.
+        """
+        ...
+
+    def step(self, uses: str) -> StepFunction:
+        """The function behind ``StepSpec.uses``.
+
+        Raises:
+            InvalidInput: There is none of that name.
+        """
+        ...
+
+    def without(self, data: bytes, feature: str) -> tuple[bytes, tuple[str, ...]]:
+        """The input without a feature, and the names of every feature that goes with it (itself included).
+
+        Raises:
+            NotFound: The input has no such feature.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """What a finished step hands on."""
+
+    result: Result = field(default_factory=dict[str, Json])
+    output_hash: str = ""

@@ -1,0 +1,125 @@
+"""A small mission that touches everything a mission can: files, commands, an outside witness, parallel steps, features.
+
+Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The input is JSON:
+``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
+Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, cast
+
+from remit.kernel.canonical import Json, canonical
+from remit.kernel.effects import Command, Notify, WriteFiles
+from remit.kernel.errors import Failed, InvalidInput, NotFound
+from remit.kernel.mission import FileContains, FileExists, NoSecrets, Plan, ResultHas, StepSpec
+from remit.missions.pack import Result, StepContext, StepFunction
+
+VERSION = "1"
+
+JOIN = "from pathlib import Path; Path('all').write_text(' '.join(map(str, sorted(Path().glob('*.txt')))))"
+
+
+def _read(data: bytes, name: str) -> dict[str, Any]:
+    try:
+        value: object = json.loads(data)
+    except ValueError as error:
+        message = f"the probe's input is no JSON: {error}"
+        raise InvalidInput(message, place=name) from error
+    if not isinstance(value, dict):
+        message = "the probe's input must be a JSON object"
+        raise InvalidInput(message, place=name)
+    return {"witness": "", "features": [], "pause_s": 0, "fail": "", **cast("dict[str, Any]", value)}
+
+
+def _note(ctx: StepContext) -> None:
+    log = os.environ.get("REMIT_PROBE_LOG")
+    if log:
+        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(handle, f"{ctx.step} {ctx.attempt}\n".encode())
+        os.close(handle)
+
+
+async def _tell(ctx: StepContext, witness: str) -> None:
+    if witness:
+        outcome = await ctx.do(Notify(f"{witness}/{ctx.step}", f"{ctx.step} done", "probe"))
+        if not outcome.ok:
+            message = f"the witness did not take {ctx.step}"
+            raise Failed(message)
+
+
+async def write(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Write one file, tell the witness."""
+    _note(ctx)
+    await asyncio.sleep(cast("float", params["pause_s"]))
+    await ctx.do(WriteFiles({f"{ctx.step}.txt": f"{ctx.step}\n".encode()}))
+    await _tell(ctx, str(params["witness"]))
+    return {"wrote": f"{ctx.step}.txt"}
+
+
+async def compute(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Run a command that joins the files that are there into one, tell the witness."""
+    _note(ctx)
+    outcome = await ctx.do(Command(("python", "-c", JOIN)))
+    if not outcome.ok:
+        raise Failed(f"the command failed: {outcome.text}")
+    await _tell(ctx, str(params["witness"]))
+    return {"exit_code": cast("int", outcome.value["exit_code"])}
+
+
+async def fail(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Fail, always."""
+    del params
+    _note(ctx)
+    raise Failed(f"{ctx.step} was told to fail")
+
+
+class Probe:
+    """The pack."""
+
+    name = "remit.testing.probe:PACK"
+    version = VERSION
+
+    def plan(self, data: bytes, *, name: str) -> Plan:
+        """``start``, one step for each feature, ``join``, ``last``."""
+        given = _read(data, name)
+        params = {"witness": given["witness"], "pause_s": given["pause_s"]}
+        steps = [self._write("start", params, ())]
+        steps += [self._write(f"feature-{one}", params, ("start",), feature=one) for one in given["features"]]
+        names = tuple(step.name for step in steps)
+        join = StepSpec(
+            "join", "compute", params=params, needs=names, version=VERSION, post=(FileExists("all"), NoSecrets())
+        )
+        post = (ResultHas("wrote", "last.txt"),)
+        steps += [join, StepSpec("last", "write", params=params, needs=("join",), version=VERSION, post=post)]
+        if given["fail"]:
+            steps.append(StepSpec("broken", "fail", needs=("join",), version=VERSION, post=(FileExists("all"),)))
+        return Plan(self.name, tuple(steps), summary=f"probe with {len(given['features'])} features")
+
+    def _write(self, name: str, params: Mapping[str, Json], needs: tuple[str, ...], *, feature: str = "") -> StepSpec:
+        post = (FileContains(f"{name}.txt", name), NoSecrets())
+        return StepSpec(name, "write", params=params, needs=needs, version=VERSION, post=post, feature=feature)
+
+    def step(self, uses: str) -> StepFunction:
+        """The function of that name."""
+        functions: dict[str, StepFunction] = {"write": write, "compute": compute, "fail": fail}
+        if uses not in functions:
+            message = f"the probe has no step function {uses!r}"
+            raise InvalidInput(message)
+        return functions[uses]
+
+    def without(self, data: bytes, feature: str) -> tuple[bytes, tuple[str, ...]]:
+        """The input without a feature; nothing depends on one."""
+        given = _read(data, "input")
+        if feature not in given["features"]:
+            message = f"the probe has no feature {feature!r}"
+            raise NotFound(message)
+        given["features"] = [name for name in given["features"] if name != feature]
+        return canonical(given), (feature,)
+
+
+PACK = Probe()
