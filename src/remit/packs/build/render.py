@@ -377,4 +377,3 @@ def _checked(found: Mapping[str, str]) -> dict[str, bytes]:
         if path.endswith(".py"):
             ast.parse(text, path)
     return {path: text.encode() for path, text in sorted(found.items())}
-
