@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG002, ARG005 - step bodies and stand-ins have the shape that is called
+# ruff: noqa: ARG001 - step bodies and stand-ins have the shape that is called
 """A run, as its owner sees it."""
 
 from __future__ import annotations
@@ -203,6 +203,31 @@ async def test_the_refusal_does_not_hang_on_timing(world: World, parallel: int) 
         [{"name": "a", "params": {"files": ["x"]}}, {"name": "b", "params": {"files": ["x"], "text": "other"}}]
     )
     assert view.mission.error_code == "step.overlap"
+
+
+async def test_what_was_finished_behind_a_failed_step_is_kept_and_not_made_again(world: World) -> None:
+    broken = True
+
+    async def shaky(ctx: Any, params: Any) -> Any:
+        await asyncio.sleep(0.05)
+        if broken:
+            raise ValueError("bad")
+        return await world.pack.do(ctx, params)
+
+    world.pack.bodies["shaky"] = shaky
+    view = await world.run(
+        [
+            {"name": "first", "uses": "shaky", "weight": 9, "params": {"files": ["1"]}},
+            {"name": "second", "params": {"files": ["2"]}},
+        ]
+    )
+    assert view.status == "failed"
+    assert statuses(view) == {"first": "failed", "second": "succeeded"}
+    broken = False
+    view = await world.resume(view.mission.id)
+    assert view.status == "succeeded"
+    assert set(world.files(view)) == {"1", "2"}
+    assert world.pack.ran == {"first": 1, "second": 1}
 
 
 async def test_continue_goes_on_and_leaves_out_what_needs_the_failed_step(world: World) -> None:

@@ -7,7 +7,7 @@ runner still owns the mission.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from typing import cast
 
@@ -267,13 +267,13 @@ def read_steps(tx: ReadTx, mission: MissionRow) -> list[StepRow]:
 
 def insert_mission(tx: Tx, mission: MissionRow, steps: Iterable[StepRow]) -> None:
     """A new mission with its steps."""
-    tx.execute(MISSION_INSERT, asdict(mission))
+    tx.execute(MISSION_INSERT, _params(mission))
     insert_steps(tx, steps)
 
 
 def insert_steps(tx: Tx, steps: Iterable[StepRow]) -> None:
     """The steps of a (new) plan."""
-    rows = [asdict(step) for step in steps]
+    rows = [_params(step) for step in steps]
     if rows:
         tx.execute(STEP_INSERT, rows)
 
@@ -318,7 +318,22 @@ def replace_steps(tx: Tx, steps: Iterable[StepRow]) -> None:
 
 def insert_attempt(tx: Tx, attempt: AttemptRow) -> None:
     """Record a finished attempt."""
-    tx.execute(ATTEMPT_INSERT, asdict(attempt))
+    tx.execute(ATTEMPT_INSERT, _params(attempt))
+
+
+def record_child(tx: Tx, child: ChildRow) -> None:
+    """Record a command's process group, before it executes anything (operation ``command.start``)."""
+    tx.execute(CHILD_INSERT, _params(child))
+
+
+def forget_child(tx: Tx, child: ChildRow) -> None:
+    """The command has ended and nothing of it is left (operation ``command.end``)."""
+    names = ("workspace", "mission", "host", "pgid", "start_time")
+    tx.execute(CHILD_DELETE, {name: getattr(child, name) for name in names})
+
+
+def _params(row: MissionRow | StepRow | AttemptRow | ChildRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def pack_json(value: Json) -> bytes:
