@@ -11,6 +11,7 @@ import pytest
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import ApprovalPending, InvalidInput, Unavailable
 from remit.kernel.mission import FileContains, ResultHas
+from remit.kernel.money import Money
 
 type World = Any
 
@@ -376,3 +377,11 @@ async def test_listing_pages_by_key_newest_first(world: World) -> None:
     rest = await world.missions.list("w", limit=3, after=first[-1].cursor)
     assert [each.id for each in (*first, *rest)] == made[::-1]
     assert await world.missions.list("other") == []
+
+
+async def test_a_missions_budget_is_a_limit_that_the_guard_finds(world: World) -> None:
+    from remit.accounts.tables import BUDGET
+
+    mission = await world.create([{"name": "a"}], budget=Money(500_000))
+    rows = await world.journal.read(lambda tx: tx.rows(BUDGET.select()))
+    assert [(row["scope"], row["name"], row["limit_micros"]) for row in rows] == [("mission", mission, 500_000)]

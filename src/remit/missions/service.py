@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
@@ -144,6 +145,8 @@ class Missions:
 
         def op(tx: Tx) -> None:
             insert_mission(tx, mission, steps)
+            if budget:
+                add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
 
         await self.deps.journal.commit("mission.create", op)
