@@ -75,7 +75,9 @@ def _tools(tier: int) -> Iterator[Found]:
 
     yield Found("python", sys.version_info >= (3, 12), platform.python_version(), "install Python 3.12 or newer")
     git = shutil.which("git")
-    version = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout if git else ""
+    version = ""
+    if git:
+        version = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - no input
     yield Found("git", bool(git), version.strip() or "not found", "install git 2.36 or newer")
     best = probe().best
     yield Found(

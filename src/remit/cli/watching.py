@@ -31,6 +31,19 @@ if TYPE_CHECKING:
 
 async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[View]], *, as_json: bool) -> int:
     """Do ``work`` on a mission, show its progress, print how it stands; the exit code."""
+    view = await follow(runtime, mission, work)
+    await asyncio.to_thread(runtime.store.seal)
+    if as_json:
+        emit(mission_view(runtime.store, view))
+    else:
+        say("\n".join(mission_lines(view)))
+    if view.mission.error:
+        hint(f"error: {view.mission.error}")
+    return exit_code(view.status.value, view.mission.error_code)
+
+
+async def follow(runtime: Runtime, mission: str, work: Callable[[], Awaitable[View]]) -> View:
+    """Start the engine, do ``work`` on a mission and show its progress; how it stands afterwards."""
     await runtime.start()
     before = await runtime.missions.show(runtime.settings.workspace, mission)
     board = Board(mission)
@@ -42,22 +55,13 @@ async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[Vi
         task = asyncio.ensure_future(work())
         follower = asyncio.create_task(_follow(watch, board, shown))
         try:
-            view = await task
-            await asyncio.sleep(0)
+            return await task
         finally:
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
             for event in watch.drain():
                 _take(event, board, shown)
-    await asyncio.to_thread(runtime.store.seal)
-    if as_json:
-        emit(mission_view(runtime.store, view))
-    else:
-        say("\n".join(mission_lines(view)))
-    if view.mission.error:
-        hint(f"error: {view.mission.error}")
-    return exit_code(view.status.value, view.mission.error_code)
 
 
 async def _follow(watch: Watch, board: Board, shown: Progress) -> None:
