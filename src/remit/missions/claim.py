@@ -24,7 +24,7 @@ async def claim(deps: Deps, workspace: str, mission: str, *, owner: str, over: b
         IntegrityError: Its stored plan is not the one that was hashed, or its pack's version is not installed.
     """
 
-    def op(tx: Tx) -> tuple[MissionRow, list[StepRow]] | None:
+    def op(tx: Tx) -> tuple[str, MissionRow, list[StepRow]] | None:
         row = read_mission(tx, workspace, mission, lock=True)
         if MissionStatus(row.status).over and not over:
             return None
@@ -43,13 +43,13 @@ async def claim(deps: Deps, workspace: str, mission: str, *, owner: str, over: b
             ),
             {"fence": held.fence, "owner": owner, "was": row.status, "revision": row.revision},
         )
-        return held, read_steps(tx, held)
+        return row.status, held, read_steps(tx, held)
 
     claimed = await deps.journal.commit("mission.claim", op)
     if claimed is None:
         return None
-    row, steps = claimed
-    return Holding(deps, row, plan=stored_plan(row), rows=steps, repository=deps.repository_for(row.id))
+    was, row, steps = claimed
+    return Holding(deps, row, plan=stored_plan(row), rows=steps, repository=deps.repository_for(row.id), was=was)
 
 
 def stored_plan(row: MissionRow) -> OrderedPlan:

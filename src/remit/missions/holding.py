@@ -74,9 +74,17 @@ class Holding:
     """Made by a claim; see ``remit.missions.claim``."""
 
     def __init__(
-        self, deps: Deps, mission: MissionRow, *, plan: OrderedPlan, rows: Iterable[StepRow], repository: Repository
+        self,
+        deps: Deps,
+        mission: MissionRow,
+        *,
+        plan: OrderedPlan,
+        rows: Iterable[StepRow],
+        repository: Repository,
+        was: str,
     ) -> None:
         self.deps = deps
+        self.was = was
         self.mission = mission
         self.plan = plan
         self.rows = {row.name: row for row in rows}
@@ -369,6 +377,12 @@ class Holding:
             self.mission, status=status, owner="", control="", error_code=error[0], error=error[1], updated_us=now
         )
         return self.mission
+
+    async def release(self) -> None:
+        """Let go without having done anything: the mission stands as it stood before the claim."""
+        self.over = True
+        await self.write("mission.status", lambda tx: set_mission(tx, self.mission, status=self.was, owner=""))
+        self.mission = replace(self.mission, status=self.was, owner="")
 
     def entry(
         self, action: str, result: Result, *, step: str = "", reason: str = "", actor: Principal = SYSTEM

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from remit.kernel import crash
 from remit.kernel.errors import Drift, IntegrityError
 from remit.kernel.mission import StepStatus
 from remit.kernel.ports import Tx
@@ -51,9 +52,11 @@ async def prepare(holding: Holding) -> Validation:
         IntegrityError: The repository is damaged, or a finished step's checkpoint is missing or another step's.
         Drift: Artefacts changed, and the person did not say to run their steps again.
     """
-    leftovers = await _end_leftovers(holding)
+    leftovers = await end_leftovers(holding)
     repository = holding.repository
+    crash.reach("mission.folder:before")
     await repository.init()
+    crash.reach("mission.folder:after")
     if holding.mission.fence > 1:
         await repository.recover()
         await repository.verify()
@@ -62,7 +65,7 @@ async def prepare(holding: Holding) -> Validation:
     known = await _known_head(holding, history)
     _check_checkpoints(holding, history)
     taken = await _adopt(holding, history)
-    interrupted = await _interrupt(holding)
+    interrupted = await interrupt(holding)
     drifted, wrong = await _drift(holding, known)
     again: tuple[str, ...] = ()
     if drifted or wrong:
@@ -71,7 +74,7 @@ async def prepare(holding: Holding) -> Validation:
     return Validation(taken, interrupted, drifted, again, leftovers)
 
 
-async def _end_leftovers(holding: Holding) -> int:
+async def end_leftovers(holding: Holding) -> int:
     """Processes of the dead run would go on writing: they end first, then their reservations are settled."""
     deps, mission = holding.deps, holding.mission
     params = {"workspace": mission.workspace, "mission": mission.id}
@@ -108,7 +111,7 @@ async def _known_head(holding: Holding, history: Sequence[Checkpoint]) -> str:
     if not foreign:
         holding.head = beyond[-1].commit if beyond else last
         return last
-    if holding.mission.drift == OnDrift.RERUN:
+    if holding.mission.drift != OnDrift.REFUSE:
         await holding.repository.rewind(last)
         holding.head = last
         return last
@@ -167,7 +170,7 @@ async def _adopt(holding: Holding, history: Sequence[Checkpoint]) -> tuple[str, 
     return tuple(taken)
 
 
-async def _interrupt(holding: Holding) -> tuple[str, ...]:
+async def interrupt(holding: Holding) -> tuple[str, ...]:
     """Attempts that the crash cut short get their row, and their steps start again; it is no failure of theirs."""
     running = [row for row in holding.rows.values() if row.status == StepStatus.RUNNING]
     if not running:
@@ -226,7 +229,7 @@ def _postconditions(holding: Holding, row: StepRow) -> list[str]:
 
 async def _answer_drift(holding: Holding, drifted: Sequence[str], wrong: dict[str, list[str]]) -> tuple[str, ...]:
     mission = holding.mission
-    if mission.drift != OnDrift.RERUN:
+    if mission.drift == OnDrift.REFUSE:
         said = [f"changed since their step: {', '.join(drifted[:_NAMED])}"] if drifted else []
         said += [f"step {name!r} no longer holds: {'; '.join(found)}" for name, found in wrong.items()]
         more = f" and {len(drifted) - _NAMED} more" if len(drifted) > _NAMED else ""
@@ -240,6 +243,7 @@ async def _answer_drift(holding: Holding, drifted: Sequence[str], wrong: dict[st
     await holding.repository.reset_workspace(holding.head)
     await holding.write("mission.status", lambda tx: set_mission(tx, mission, workspace_commit=holding.head))
     holding.mission = replace(mission, workspace_commit=holding.head)
-    if steps:
+    if steps and mission.drift == OnDrift.RERUN:
         await rerun(holding, steps, why="drift")
-    return tuple(sorted(steps))
+        return tuple(sorted(steps))
+    return ()

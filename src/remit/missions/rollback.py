@@ -1,10 +1,11 @@
 """Going back: everything, to a step, or without one feature; and running steps again that were done.
 
 Two shapes. *Rewind*: the head moves back to an earlier checkpoint and the workspace with it (everything, to a step).
-*Restack*: on top of the head comes one commit whose tree is that of the newest checkpoint with nothing unwanted in it;
-steps that stay but lie beyond it are offered their own earlier outputs, which the next run commits again in plan order
-(a feature, a re-run). Either way the rows change first, with what is still to be done to git in ``mission.pending``, and
-a crash in between is finished by whoever claims the mission next. What is given up stays reachable in git.
+*Restack*: on top of the head comes one commit whose tree is that of the newest checkpoint with nothing unwanted in
+it; steps that stay but lie beyond it are offered their own earlier outputs, which the next run commits again in plan
+order (a feature, a re-run). Either way the rows change first, with what is still to be done to git in
+``mission.pending``, and a crash in between is finished by whoever claims the mission next. What is given up stays
+reachable in git.
 """
 
 from __future__ import annotations
@@ -224,8 +225,8 @@ async def undo_effects(holding: Holding, steps: Collection[str] | None) -> None:
             continue
         if effect.reversal is Reversal.IRREVERSIBLE:
             raise Conflict(
-                f"The {effect.kind} to {effect.target} by step {effect.step!r} can't be undone (action {effect.action}), "
-                "so the rollback stops before it.",
+                f"The {effect.kind} to {effect.target} by step {effect.step!r} can't be undone "
+                f"(action {effect.action}), so the rollback stops before it.",
                 code="rollback.irreversible",
                 hint=f"roll back to that step or a later one: remit rollback {mission.id} --to {effect.step}",
             )

@@ -28,7 +28,8 @@ class OnDrift(StrEnum):
     """What a resume does about artefacts that changed since their step."""
 
     REFUSE = "refuse"
-    RERUN = "rerun"
+    RESET = "reset"  # put the files back from their checkpoint
+    RERUN = "rerun"  # and run the steps again that wrote them
 
 
 class Standing(IntEnum):

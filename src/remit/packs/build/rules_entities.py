@@ -13,7 +13,8 @@ from remit.packs.build.survey import USER, EntityPlace, Survey, is_built_in
 from remit.packs.build.values import ORDERED, read_value
 
 BUILT_IN_TABLES = frozenset({"users", "tenants", "audit_entries", "revoked_tokens", "alembic_version"})
-BUILT_IN_SEGMENTS = frozenset({"auth", "health", "users", "docs", "redoc", "openapi", "billing", "metrics", "admin"})
+BUILT_IN_SEGMENTS = frozenset({"auth", "users", "billing"})
+BUILT_IN_MODULES = frozenset({"accounts", "billing", "migrations", "user", "users"})
 _PAIRLESS = frozenset({Operator.SET, Operator.EMPTY})
 _ORDERING = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 
@@ -63,6 +64,7 @@ def _names_together(found: Survey, relations: Relations) -> Iterator[Problem]:
                 for join in joins
             ],
         ),
+        ("module", BUILT_IN_MODULES, [(attribute(p.snake), p.spec.name, path) for p, path in places]),
         ("route", BUILT_IN_SEGMENTS, [(kebab(place.table), place.spec.name, path) for place, path in places]),
     )
     reported: set[DocumentPath] = set()
@@ -110,7 +112,7 @@ def _attribute_problems(
             seen.add(field.name)
         else:
             names.append((attribute(snake(field.code or field.name)), field.name, path))
-    yield from collision_problems([*related, *names], what=f"attribute of {place.spec.name}", taken=taken)
+    yield from collision_problems([*names, *related], what=f"attribute of {place.spec.name}", taken=taken)
 
 
 def member_named(place: EntityPlace, relations: Relations, name: str) -> FieldSpec | Key | None:
@@ -173,6 +175,11 @@ def _states_problems(
             "Make it `type: enum` with one value for each state.",
         )
         return
+    for flag, key in ((field.unique, "unique"), (field.write_only, "writeOnly")):
+        if flag:
+            text = f"`{field.name}` holds the states of entity `{place.spec.name}` and can't be {key}"
+            index = place.spec.fields.index(field)
+            yield Problem("build.states_field", (*place.path, "fields", index, key), text, f"Remove `{key}`.")
     if states.initial is not None:
         yield from _state_problem(states.initial, field, (*path, "initial"))
         if field.default is not None and field.default != states.initial:
