@@ -5,17 +5,48 @@ Promise: whoever wants a running Remit asks here, and no other module knows both
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import os
+import platform
+import random
 import secrets
-from collections.abc import Generator
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
 
+from remit import __version__
+from remit.accounts.agents import Agent, read_agents, register_agent
+from remit.accounts.owner import create_local_owner
+from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+from remit.adapters.files.writing import FilesAdapter
+from remit.adapters.git.mission import MissionRepository
+from remit.adapters.notify.webhook import WebhookAdapter
+from remit.adapters.sandbox.adapter import CommandAdapter
+from remit.adapters.sandbox.leftover import kill_leftover
+from remit.adapters.sandbox.tiers import Tier
 from remit.adapters.store.keyfile import create_key, load_key
-from remit.adapters.store.postgres import PostgresStore
-from remit.adapters.store.sqlite import SqliteStore
-from remit.kernel.errors import Conflict, NotFound, Unavailable
+from remit.guard.guard import Guard
+from remit.guard.outside import performed
+from remit.guard.records import settle_abandoned
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.ports import Adapter, Tx
+from remit.missions.deps import Deps, Performed
+from remit.missions.pack import Pack
+from remit.missions.rows import CHILD_INSERT
+from remit.missions.service import Missions
+from remit.redact.redactor import Redactor
 from remit.settings import Settings
+
+if TYPE_CHECKING:
+    from remit.adapters.store.postgres import PostgresStore
+    from remit.adapters.store.sqlite import SqliteStore
 
 type Store = SqliteStore | PostgresStore
 
@@ -24,6 +55,7 @@ ENGINE_DATABASE = "engine.db"
 KEY = "audit.key"
 MASK_KEY = "mask.key"
 HEADS = "heads.log"
+LOCKS = "executors"
 PRIVATE = 0o700
 
 
@@ -90,7 +122,11 @@ def make_store(settings: Settings) -> Store:
     signers = [load_key(settings.home / KEY)]
     heads = settings.home / HEADS
     if settings.store_url:
+        from remit.adapters.store.postgres import PostgresStore
+
         return PostgresStore(settings.store_url, signers, heads=heads)
+    from remit.adapters.store.sqlite import SqliteStore
+
     return SqliteStore(settings.home / DATABASE, signers, heads=heads)
 
 
@@ -104,3 +140,214 @@ def open_store(settings: Settings, *, migrate: bool = True) -> Generator[Store]:
         yield store
     finally:
         store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A wired Remit: the use cases, and what stands behind them for those who only look."""
+
+    settings: Settings
+    store: Store
+    guard: Guard
+    engine: DurableEngine
+    missions: Missions
+    redactor: Redactor
+    clock: Clock
+
+    @property
+    def owner(self) -> Principal:
+        """The local owner, in whose name the command line acts."""
+        return Principal(ActorKind.USER, self.settings.owner)
+
+    async def start(self, *, worker: bool = False) -> None:
+        """Start the engine; a worker also takes queued runs and those of dead workers."""
+        await self.guard.restore(self.settings.workspace)
+        await self.engine.start(self.missions.drive, worker=worker)
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+) -> AsyncGenerator[Runtime]:
+    """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
+
+    Args:
+        settings: The settings in force.
+        pack: A pack to load beside the shipped ones, as ``module:attribute``.
+        adapters: More adapters, by effect kind; they replace the shipped ones.
+
+    Raises:
+        NotFound: No home was made there, or the pack can't be found.
+        Unavailable: The store does not answer.
+    """
+    store = make_store(settings)
+    try:
+        store.migrate()
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        try:
+            yield runtime
+        finally:
+            await runtime.engine.stop()
+    finally:
+        store.close()
+
+
+def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+    clock = SystemClock()
+    redactor = Redactor(mask_key(settings))
+    redactor.register(load_key(settings.home / KEY).skey)
+    locks = ExecutorLocks(settings.home / LOCKS)
+    engine = DurableEngine(
+        settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
+        lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
+        locks=locks,
+    )
+    adapters: dict[str, Adapter] = {
+        "files": FilesAdapter(),
+        "command": CommandAdapter(
+            python=Path(sys.executable),
+            record=lambda action, pgid, start: _record_child(store, clock, action, pgid, start),
+            minimum_tier=Tier(settings.sandbox_tier),
+        ),
+        "notify": WebhookAdapter(),
+        **more,
+    }
+    guard = Guard(
+        store, adapters, redactor=redactor, clock=clock, rand=random.random, policy_rev=f"remit-{__version__}"
+    )
+    deps = Deps(
+        journal=store,
+        guard=guard,
+        ledger=_Ledger(store, clock),
+        engine=engine,
+        packs=packs,
+        repository_for=lambda mission: MissionRepository(settings.missions, mission),
+        redactor=redactor,
+        verify_log=lambda _workspace, _mission: _verify_log(store),
+        kill_leftover=kill_leftover,
+        alive=lambda owner: _alive(locks, owner, elsewhere=bool(settings.store_url)),
+        host=platform.node() or "localhost",
+        clock=clock,
+        parallel=settings.parallel,
+    )
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+
+
+class Packs(Mapping[str, Pack]):
+    """The shipped packs, and any other by ``module:attribute``; each is imported when it is asked for."""
+
+    SHIPPED: Final = MappingProxyType({"build": "remit.packs.build.pack:PACK"})
+
+    def __init__(self, extra: str = "") -> None:
+        self._extra = extra if ":" in extra else ""
+
+    def __getitem__(self, name: str) -> Pack:
+        place = self.SHIPPED.get(name) or (name if ":" in name else None)
+        if place is None:
+            raise KeyError(name)
+        module, _, attribute = place.partition(":")
+        try:
+            found: Pack = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            message = f"The pack {name!r} can't be loaded: {error}."
+            raise NotFound(message, code="pack.missing", hint="remit run --help") from error
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self.SHIPPED, *([self._extra] if self._extra else [])])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+def _alive(locks: ExecutorLocks, owner: str, *, elsewhere: bool) -> bool:
+    """Whether an executor lives. One that is not of this host counts as alive where there can be other hosts."""
+    state = locks.alive(owner)
+    return elsewhere if state is None else state
+
+
+async def _record_child(store: Store, clock: Clock, action: Action, pgid: int, start: str) -> None:
+    """Put a command's process group on disk before its first instruction, so that a resume can end what is left."""
+    row = {
+        "workspace": action.workspace,
+        "mission": action.mission,
+        "step": action.step,
+        "host": platform.node() or "localhost",
+        "pgid": pgid,
+        "start_time": start,
+        "recorded_us": micros_of(clock.now()),
+    }
+    await store.commit("command.start", lambda tx: tx.execute(CHILD_INSERT, row))
+
+
+async def _verify_log(store: Store) -> None:
+    """Refuse to go on over a damaged audit log.
+
+    Raises:
+        IntegrityError: Names the first places.
+    """
+    report = await asyncio.to_thread(store.verify)
+    if not report.ok:
+        named = "; ".join(str(found) for found in report.discrepancies[:3])
+        message = f"The audit log is damaged: {named}."
+        raise IntegrityError(message, code="audit.damaged", hint="remit audit verify")
+
+
+class _Ledger:
+    """What the guard knows of a mission's effects, for the missions."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def performed(self, workspace: str, mission: str) -> Sequence[Performed]:
+        """Effects on the outside world that were done (or may have been), newest first."""
+        rows = await self._store.read(lambda tx: performed(tx, workspace, mission))
+        return [Performed(row.action, row.step, row.kind, row.target, row.reversal) for row in rows]
+
+    async def compensate(self, performed: Performed) -> None:
+        """No adapter of this version can undo an outside effect, so rollback stops and names it.
+
+        Raises:
+            Conflict: Always.
+        """
+        message = f"The {performed.kind} of step {performed.step!r} to {performed.target} can't be undone here."
+        raise Conflict(message, code="rollback.irreversible", hint=f"remit why {performed.action}")
+
+    def settle_abandoned(self, tx: Tx, workspace: str, mission: str) -> None:
+        """Close what dead runs left open."""
+        settle_abandoned(tx, mission, workspace=workspace, now_us=micros_of(self._clock.now()))
+
+
+def shipped_agents(workspace: str, owner: str) -> tuple[Agent, ...]:
+    """The agents that the shipped packs act as, with no more than they need."""
+    return (
+        Agent(
+            workspace=workspace,
+            name="coder",
+            owner=owner,
+            kind="coder",
+            effects=frozenset({"files", "command", "notify"}),
+        ),
+        Agent(workspace=workspace, name="apptester", owner=owner, kind="tester", effects=frozenset({"command"})),
+    )
+
+
+async def prepare_home(settings: Settings) -> bool:
+    """Make a home with everything a first mission needs; whether it is a new one. Harmless to repeat.
+
+    Raises:
+        Conflict, Unavailable: The folder or the store can't be made.
+    """
+    fresh = make_home(settings)
+    clock = SystemClock()
+    with open_store(settings) as store:
+        owner = await create_local_owner(
+            store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
+        )
+        known = await store.read(lambda tx: read_agents(tx, settings.workspace))
+        for agent in shipped_agents(settings.workspace, owner.id):
+            if agent.name not in known:
+                await register_agent(store, agent, by=owner.principal, clock=clock)
+        await asyncio.to_thread(store.seal)
+    return fresh

@@ -201,9 +201,9 @@ def test_whatever_the_paths_nothing_outside_changes(
         pass
     else:
         assert {path: data for path, data in listing(step).items() if path in files} == dict(files)
-    assert set(os.listdir(home)) == {"step", "target"}
-    assert os.listdir(home / "target") == []
-    assert not [path for path in step.rglob(".remit-*")]
+    assert {path.name for path in home.iterdir()} == {"step", "target"}
+    assert list((home / "target").iterdir()) == []
+    assert not list(step.rglob(".remit-*"))
 
 
 async def test_the_adapter_answers_with_the_manifest(step: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import remit
+from remit.adapters.files.removal import remove_tree
 from remit.adapters.git.collect import EXCLUDES, Changes, Kind, Offence, is_git_name
-from remit.adapters.git.process import EMPTY_TREE
+from remit.adapters.git.process import EMPTY_TREE, Git
 from remit.adapters.git.repository import Repository
 from remit.kernel import crash
 from remit.kernel.errors import Conflict, Drift, Failed, IntegrityError, InvalidInput, NotFound
@@ -160,6 +163,18 @@ async def test_a_step_without_a_change_is_still_a_checkpoint(repo: Repository, s
     assert first != second
     assert await repo.tree(first) == await repo.tree(second)
     assert [found.subject for found in await repo.log()] == ["Step two", "Step one"]
+
+
+async def test_everything_can_be_deleted(repo: Repository, steps: Steps) -> None:
+    await steps.commit({"a": b"1", "b/c": b"1"})
+    empty = await steps.commit({}, delete=("a", "b/c"))
+    assert await repo.tree(empty) == EMPTY_TREE
+    await repo.reset_workspace(empty)
+    assert await repo.workspace_drift(empty) == []
+    assert await repo.verify() == []
+    await steps.commit({"d": b"1"})
+    await repo.reset_workspace(None)
+    assert await repo.verify() == []
 
 
 async def test_the_same_steps_give_the_same_commits(tmp_path: Path) -> None:
@@ -376,7 +391,8 @@ async def test_a_folder_nobody_may_read_is_read_all_the_same(repo: Repository, s
 
 
 TAMPERED: Mapping[str, str] = {
-    "config": "[core]\n\tfsmonitor = {script}\n\thooksPath = {hooks}\n\tpager = {script}\n[diff]\n\texternal = {script}\n"
+    "config": "[core]\n\tfsmonitor = {script}\n\thooksPath = {hooks}\n\tpager = {script}\n[diff]\n"
+    "\texternal = {script}\n"
     '[filter "x"]\n\tclean = {script}\n\tsmudge = {script}\n[alias]\n\tlog = !{script}\n',
     "config.worktree": "[core]\n\tfsmonitor = {script}\n",
     "hooks/reference-transaction": "#!/bin/sh\ntouch {witness}\n",
@@ -503,7 +519,7 @@ async def test_a_branch_shares_history_and_nothing_else(repo: Repository, steps:
     assert [found.id for found in await twin.find("Remit-Step", "one")] == [first]
     await Steps(twin, tmp_path / "m2" / "steps").commit({"c": b"1"})
     assert len(await repo.log()) == 2
-    subprocess.run(["rm", "-rf", str(repo.git_dir)], check=True)
+    remove_tree(repo.git_dir)
     assert await twin.verify() == []
     empty = await twin.clone_to(tmp_path / "m3" / "repo.git", tmp_path / "m3" / "workspace", None)
     assert await empty.head() is None
@@ -528,8 +544,6 @@ async def test_damage_is_named(repo: Repository, steps: Steps, tmp_path: Path) -
 
 
 def test_a_lock_of_a_dead_git_goes_only_when_nobody_works(tmp_path: Path) -> None:
-    import asyncio
-
     repository = Repository(tmp_path / "repo.git", tmp_path / "workspace")
     asyncio.run(repository.init())
     lock = tmp_path / "lock"
@@ -627,11 +641,15 @@ async def test_kill_nine_at_any_time_leaves_a_usable_repository(tmp_path: Path) 
     commits: list[str] = []
     for round_number in range(6):
         process = committer(tmp_path, "")
-        time.sleep(0.35 + 0.037 * round_number)
+        assert process.stdout
+        commits.append(process.stdout.readline().strip())
+        await asyncio.sleep(0.013 * round_number)
         process.kill()
         commits += said(process)
         process.wait()
-        time.sleep(0.1)  # a git of the dead one may still finish: the mission's lock is its witness, see keep_open
+        await asyncio.sleep(
+            0.1
+        )  # a git of the dead one may still finish: the mission's lock is its witness, see keep_open
         repository = Repository(tmp_path / "repo.git", tmp_path / "workspace")
         known = [found.id for found in await repository.log()]
         assert set(commits) <= set(known)
@@ -641,8 +659,6 @@ async def test_kill_nine_at_any_time_leaves_a_usable_repository(tmp_path: Path) 
 
 
 def test_the_missions_lock_outlives_remit_while_its_git_writes(tmp_path: Path) -> None:
-    from remit.adapters.git.process import Git
-
     lock = tmp_path / "lock"
     with lock.open("a") as ours, lock.open("a") as theirs:
         fcntl.flock(ours, fcntl.LOCK_EX)
@@ -667,7 +683,8 @@ def _lay(directory: Path, files: Mapping[str, tuple[bytes, bool]]) -> None:
     taken: set[str] = set()
     for path, (data, executable) in files.items():
         parts = path.split("/")
-        if any(part in {".", ".."} or is_git_name(part) for part in parts):
+        left_out = any(fnmatchcase(part, pattern) for part in parts for pattern in EXCLUDES)
+        if left_out or any(part in {".", ".."} or is_git_name(part) for part in parts):
             continue
         prefixes = {"/".join(parts[:count]).casefold() for count in range(1, len(parts) + 1)}
         if prefixes & taken or any(old.startswith(f"{path.casefold()}/") for old in taken):
@@ -684,8 +701,6 @@ def _lay(directory: Path, files: Mapping[str, tuple[bytes, bool]]) -> None:
 def test_any_edits_come_back_byte_for_byte(
     tmp_path_factory: pytest.TempPathFactory, trees: list[dict[str, tuple[bytes, bool]]]
 ) -> None:
-    import asyncio
-
     home = tmp_path_factory.mktemp("property")
 
     async def main() -> None:

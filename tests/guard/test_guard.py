@@ -399,68 +399,6 @@ async def test_a_deploy_is_done_once_and_one_that_certainly_failed_may_be_tried_
 
 
 async def hang(_action: Action) -> Outcome:
-        await asyncio.sleep(60)
-        raise AssertionError
-
-    world.adapter.moves = [hang]
-    with pytest.raises(Timeout):
-        await world.guard.run(act(Command(("sleep", "60"))), timeout_s=0.05)
-    assert world.states() == ["failed"]
-
-
-@pytest.mark.parametrize(
-    "how", [Unavailable("cut"), RuntimeError("boom"), Timeout("late")], ids=lambda e: type(e).__name__
-)
-async def test_a_deploy_that_may_have_happened_is_asked_about_and_never_repeated(world: World, how: Exception) -> None:
-    world.adapter.moves = [how, Outcome(ok=True)]
-    with pytest.raises((Unavailable, InternalError)):
-        await world.guard.run(act(deploy(), key="release-1"))
-    with pytest.raises(Conflict) as told:
-        await world.guard.run(act(deploy(), key="release-1"))
-    assert told.value.code == "guard.unknown_outcome"
-    assert len(world.adapter.calls) == 1
-    assert world.states() == ["unknown", "refused"]
-    past = await find_outcome(world.journal, "release-1", workspace=WORKSPACE)
-    assert past is not None
-    assert past.must_ask
-
-
-async def test_a_deploy_whose_process_died_is_asked_about(world: World) -> None:
-    world.journal.failing = {"guard.outcome"}
-    with pytest.raises(Unavailable):
-        await world.guard.run(act(deploy(), key="release-1"))
-    world.journal.failing = set()
-    with pytest.raises(Conflict, match="Nobody knows"):
-        await world.guard.run(act(deploy(), key="release-1"))
-    settled = await world.store.commit(
-        "guard.settle", lambda tx: settle_abandoned(tx, "m1", workspace=WORKSPACE, now_us=1)
-    )
-    assert [past.state for past in settled] == [State.UNKNOWN]
-    with pytest.raises(Conflict, match="Nobody knows"):
-        await world.guard.run(act(deploy(), key="release-1"))
-    assert len(world.adapter.calls) == 1
-
-
-async def test_a_deploy_is_done_once_and_one_that_certainly_failed_may_be_tried_again(world: World) -> None:
-    world.adapter.moves = [Failed("rejected"), Outcome(ok=True)]
-    with pytest.raises(Failed):
-        await world.guard.run(act(deploy(), key="release-1"))
-    assert (await world.guard.run(act(deploy(), key="release-1"))).ok
-    with pytest.raises(Conflict, match="done already"):
-        await world.guard.run(act(deploy(), key="release-1"))
-    with pytest.raises(Conflict, match="effect key"):
-        await world.guard.run(act(deploy()))
-
-
-# -------------------------------------------------------------------------------------------- cancellation and kills
-
-
-async def wait_for_call(world: World) -> None:
-    while not world.adapter.calls:
-        await asyncio.sleep(0.005)
-
-
-async def hang(_action: Action) -> Outcome:
     await asyncio.sleep(60)
     raise AssertionError
 

@@ -19,7 +19,7 @@ import remit
 from remit.adapters.sandbox import tiers
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.processes import start_date, start_time
+from remit.adapters.sandbox.processes import descendants, start_date, start_time
 from remit.adapters.sandbox.run import CommandResult, CommandSpec, End, Reach, run_command
 from remit.adapters.sandbox.tiers import Probe, Tier
 from remit.kernel.action import Action, ActorKind, Principal
@@ -159,8 +159,9 @@ async def test_our_own_environment_is_not_readable_through_proc(step: Path, conf
 
 async def test_no_open_file_of_ours_is_inherited(step: Path, tier: Tier) -> None:
     with (step.parent / "secret").open("w") as held:
-        os.set_inheritable(held.fileno(), True)
+        os.dup2(held.fileno(), held.fileno() + 100, inheritable=True)
         result = await run(step, tier, "import os; print(sorted(os.listdir('/proc/self/fd')))")
+        os.close(held.fileno() + 100)
     assert result.stdout == b"['0', '1', '2', '3']\n"  # 3: the listing itself
 
 
@@ -334,12 +335,25 @@ async def test_a_flood_of_output_is_cut_and_says_so(step: Path, tier: Tier) -> N
 async def test_cancelling_frees_everything(step: Path, tier: Tier) -> None:
     code = DAEMON + "\n    import time; time.sleep(60)\n"
     task = asyncio.ensure_future(run(step, tier, code, grace_s=0.2))
-    while not (step / "beat").exists():
+    while not (step / "beat").exists():  # noqa: ASYNC110 - another process writes it
         await asyncio.sleep(0.02)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not alive(step / "beat")
+
+
+async def test_cancelling_at_any_moment_is_heard_and_leaves_nothing(step: Path) -> None:
+    for delay in (0.0, 0.001, 0.005, 0.01, 0.02, 0.04, 0.08):
+        task = asyncio.ensure_future(run(step, Tier.PROCESS, HEARTBEAT + "\n    beat()\n", grace_s=0.2))
+        await asyncio.sleep(delay)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (step / "beat").write_bytes(b"")
+    assert not alive(step / "beat")
+    for pid in descendants(os.getpid()):
+        assert b"launcher.py" not in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 async def test_an_error_in_recording_means_that_the_command_never_begins(step: Path, tier: Tier) -> None:
@@ -414,8 +428,7 @@ def test_kill_nine_of_remit_leaves_no_process(step: Path, tier: Tier) -> None:
 def test_what_survives_remit_and_its_launcher_is_found_on_resume(step: Path, tier: Tier) -> None:
     group, start = outlived(step, tier, launcher_too=True)
     assert kill_leftover(group, start + "0") is False  # another process has that id now: not ours to touch
-    left = alive(step / "beat")
-    assert kill_leftover(group, start) is left
+    assert kill_leftover(group, start) or tier is Tier.NAMESPACE  # which ended with its parent, a moment later
     assert not alive(step / "beat")
     assert kill_leftover(group, start) is False
 

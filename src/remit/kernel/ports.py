@@ -37,7 +37,7 @@ class Tx(ReadTx, Protocol):
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
         ...
 
-    def append(self, entry: object, payload: Mapping[str, Any] | None = None) -> None:
+    def append(self, entry: Any, payload: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401 - audit stands above the kernel
         """Add an ``audit.Entry`` (with its payload) to the log in this transaction."""
         ...
 

@@ -1,4 +1,7 @@
-"""What a mission asks of its git repository. ``adapters/git`` implements it on git, ``testing`` in memory."""
+"""What a mission asks of its git repository. ``adapters/git`` implements it on git, ``testing`` in memory.
+
+A commit is named by its id; the empty text names the empty start, whose tree is the empty tree.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,23 @@ TRAILER_FEATURE = "Remit-Feature"
 TRAILER_ATTEMPT = "Remit-Attempt"
 TRAILER_KEY = "Remit-Skip-Key"
 TRAILER_GENERATION = "Remit-Generation"
+TRAILER_ROLLBACK = "Remit-Rollback"
+
+START = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a step did to the tree it was given: path to (mode, blob id), or ``None`` for a file that it removed.
+    """What turns the tree of ``base`` into what lies in ``source``: path to (mode, blob id), ``None`` when removed.
 
-    The blobs are already in the repository's object store; nothing points at them until ``Repository.apply``.
+    ``source`` must stay as it is until the changes were applied. ``problems`` names what can't be committed (a link
+    that leads outside, a file too large): changes with problems are refused.
     """
 
+    base: str = START
+    source: str = ""
     files: Mapping[str, tuple[str, str] | None] = field(default_factory=dict[str, tuple[str, str] | None])
+    problems: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.files)
@@ -45,22 +55,32 @@ class Checkpoint:
     """A commit of a mission's history, with its trailers."""
 
     commit: str
+    parent: str
     trailers: Mapping[str, str]
 
 
 class Repository(Protocol):
     """One mission's repository, work tree (the *workspace*) and step directories."""
 
-    async def init(self) -> str:
-        """Make the repository and its empty start, unless they are there; the empty start's commit."""
+    @property
+    def workspace(self) -> str:
+        """Absolute path of the work tree that a person may look at."""
+        ...
+
+    async def init(self) -> None:
+        """Make the repository and an empty work tree, unless they are there."""
+        ...
+
+    async def recover(self) -> None:
+        """Remove what a killed git left behind. Only the mission's holder calls it."""
         ...
 
     async def head(self) -> str:
-        """The commit of the newest checkpoint."""
+        """The newest checkpoint."""
         ...
 
     async def tree(self, commit: str) -> str:
-        """The id of a commit's tree."""
+        """The id of a commit's tree: equal ids mean equal files, byte for byte."""
         ...
 
     async def materialise(self, commit: str, name: str) -> str:
@@ -71,52 +91,53 @@ class Repository(Protocol):
         ...
 
     async def collect(self, commit: str, name: str) -> Changes:
-        """What the step's directory holds that ``commit`` does not, its content stored as blobs."""
+        """What the step's directory holds that ``commit`` does not."""
         ...
 
     async def discard(self, names: Iterable[str] | None = None) -> None:
         """Remove step directories: these, or (``None``) all."""
         ...
 
-    async def changes(self, old: str, new: str) -> Changes:
-        """What turns the tree of ``old`` into the tree of ``new``."""
+    async def changes(self, old: str, new: str, name: str) -> Changes:
+        """What turns the tree of ``old`` into the tree of ``new``; ``name`` names a directory to lay it out in."""
         ...
 
     async def apply(
         self, changes: Changes, *, onto: str, message: str, trailers: Mapping[str, str], when: datetime
     ) -> str:
-        """Commit ``changes`` on top of ``onto`` and move the head and the workspace there; the new commit.
+        """Commit ``changes`` on top of ``onto`` and move the head there; the new commit. The workspace stays.
 
         Raises:
-            Conflict: The head is no longer ``onto``.
+            Conflict: Another step changed the same path in another way since ``changes.base`` (``git.conflict``), or
+                the head is no longer ``onto`` (``git.moved``). Nothing moved.
+            Failed, Drift: The changes have problems, or their source is no longer what was collected.
         """
         ...
 
-    async def history(self, *, since: str = "") -> Sequence[Checkpoint]:
-        """The commits from (after) ``since`` to the head, oldest first."""
+    async def history(self, *, since: str = START) -> Sequence[Checkpoint]:
+        """The commits after ``since`` up to the head, oldest first; all of them when ``since`` is not among them."""
+        ...
+
+    async def rewind(self, commit: str) -> None:
+        """Move the head back to ``commit``; what is given up stays reachable under a reference of its own."""
         ...
 
     async def reset_workspace(self, commit: str) -> None:
-        """Move head and workspace to ``commit``, whatever else is there removed; a ref keeps the old head."""
+        """Make the work tree hold exactly a commit's files, byte for byte; whatever else is in it goes."""
         ...
 
-    async def workspace_drift(self) -> Sequence[str]:
-        """Paths of the workspace that are not as the head has them: changed, missing or extra (ignored ones too)."""
+    async def workspace_drift(self, commit: str) -> Sequence[str]:
+        """Paths of the work tree that are not as in the commit: changed, missing or extra (ignored ones too)."""
         ...
 
-    async def clone_to(self, other: Repository, commit: str) -> None:
-        """Give ``other`` (not yet made) this history up to ``commit`` as its own."""
+    async def clone_to(self, mission: str, commit: str) -> None:
+        """Make the repository of a new mission, with this history up to ``commit`` and its files as workspace."""
         ...
 
     async def verify(self) -> None:
-        """Check every object the head reaches.
+        """Check every object that the head reaches.
 
         Raises:
             IntegrityError: The repository is damaged; the message names what.
         """
-        ...
-
-    @property
-    def workspace(self) -> str:
-        """Absolute path of the work tree that a person may look at."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import cast
 
 import orjson
@@ -28,7 +28,17 @@ class OnDrift(StrEnum):
     """What a resume does about artefacts that changed since their step."""
 
     REFUSE = "refuse"
-    RERUN = "rerun"
+    RESET = "reset"  # put the files back from their checkpoint
+    RERUN = "rerun"  # and run the steps again that wrote them
+
+
+class Standing(IntEnum):
+    """What the output in a step's row is worth."""
+
+    NONE = 0
+    OFFERED = 1  # from an earlier plan or the parent mission: taken over when the skip key turns out the same
+    PRODUCED = 2  # of this attempt, recorded just before its commit
+    FINAL = 3
 
 
 class AttemptOutcome(StrEnum):
@@ -65,12 +75,14 @@ class MissionRow:
     parent: str = ""
     parent_step: str = ""
     control: str = ""
+    pending: str = ""
     drift: str = OnDrift.REFUSE
     error_code: str = ""
     error: str = ""
     start_commit: str = ""
     floor_commit: str = ""
     head_commit: str = ""
+    workspace_commit: str = ""
     tree: str = ""
     budget_micros: int = 0
     cost_micros: int = 0
@@ -91,7 +103,7 @@ class StepRow:
     generation: int = 0
     attempts: int = 0
     failures: int = 0
-    offered: int = 0
+    standing: int = 0
     skip_key: str = ""
     commit_id: str = ""
     result: bytes = b"{}"

@@ -50,6 +50,7 @@ class EngineDatabase:
             )
             event.listen(engine, "connect", _prepare_sqlite)
         else:
+            given = self.url.query.get("options", "")
             engine = sa.create_engine(
                 self.url,
                 pool_size=pool_size,
@@ -59,7 +60,7 @@ class EngineDatabase:
                     "application_name": "remit-engine",
                     "connect_timeout": 10,
                     # A frozen process must not hold its row locks for ever.
-                    "options": f"-c idle_in_transaction_session_timeout={_IDLE_TRANSACTION_MS}",
+                    "options": f"{given} -c idle_in_transaction_session_timeout={_IDLE_TRANSACTION_MS}".strip(),
                 },
             )
         return engine.execution_options(schema_translate_map={None: self.schema})

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import json
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -28,17 +27,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from remit.adapters.engine.database import engine_database
 from remit.adapters.engine.leases import Lease, executor_name
 from remit.adapters.engine.locks import ExecutorLocks
-from remit.adapters.engine.records import FORMAT, Records, RunRow, Stranded
+from remit.adapters.engine.outcomes import check_format, code_of, error_of, stopped
+from remit.adapters.engine.records import Records, RunRow, Stranded
 from remit.adapters.engine.watchdog import Watchdog, dead_executors
 from remit.kernel import crash
 from remit.kernel.errors import (
-    TABLE,
     Cancelled,
     Conflict,
-    Failed,
     Fenced,
-    IntegrityError,
-    InternalError,
     InvalidInput,
     NotFound,
     RemitError,
@@ -51,8 +47,6 @@ if TYPE_CHECKING:
 
 type Drive = Callable[[RunTicket], Awaitable[None]]
 
-#: Recorded for a run that its driver ended by ``Cancelled``.
-CANCELLED = "cancelled"
 #: Ended runs whose full error is kept for a waiter that comes late.
 KEPT_ERRORS = 16
 #: Rows deleted in one transaction.
@@ -106,6 +100,7 @@ class DurableEngine:
         self._grace = grace
         self._driving: dict[str, _Driving] = {}
         self._errors: OrderedDict[str, BaseException] = OrderedDict()
+        self._let_go: set[str] = set()  # ours by their rows, but their drivers found the store unavailable
         self._live: _Live | None = None
         self._stopping = False
 
@@ -178,17 +173,19 @@ class DurableEngine:
             row = live.records.run(run_id)
         if row is None or row.finished or queued:
             return
-        _check_format(row)
-        if row.status == "PENDING" and not self._dead(live, row.executor):
+        check_format(row)
+        if row.status == "PENDING" and not self._free(live, row):
             return
         crash.reach("engine.claim:before")
         if live.transact.execute(live.records, row):
             crash.reach("engine.claim:after")
 
-    def _dead(self, live: _Live, executor: str) -> bool:
+    def _free(self, live: _Live, row: RunRow) -> bool:
+        """Whether nobody drives a run that somebody has claimed."""
+        executor = row.executor
         if executor == self.executor:
-            return False
-        with live.engine.connect() as connection:
+            return row.run_id in self._let_go
+        with live.records.looking() as connection:
             return executor in dead_executors(
                 live.records,
                 connection,
@@ -218,10 +215,12 @@ class DurableEngine:
             await before.ended.wait()
         driving = _Driving(RunTicket(run_id, row.attempts - 1, self.executor), task)
         self._driving[run_id] = driving
+        self._let_go.discard(run_id)
         try:
             await drive(driving.ticket)
         except asyncio.CancelledError:
-            driving.error = _stopped(run_id)
+            driving.error = stopped(run_id)
+            self._let_go.add(run_id)
             raise
         except (Exception, Cancelled) as error:  # noqa: BLE001 - whatever ended the driver is its waiter's to know
             driving.error = error
@@ -230,12 +229,13 @@ class DurableEngine:
             self._keep(run_id, driving.error)
             driving.ended.set()
         if isinstance(driving.error, Unavailable):
+            self._let_go.add(run_id)
             raise asyncio.CancelledError
         # DBOS refuses a late outcome itself; asking first only keeps a lost run from waiting and warning there.
         with suppress(Unavailable):
             if not await self._owns(driving.ticket):
                 raise asyncio.CancelledError
-        return _code(driving.error)
+        return code_of(driving.error)
 
     def _keep(self, run_id: str, error: BaseException | None) -> None:
         self._errors.pop(run_id, None)
@@ -262,19 +262,19 @@ class DurableEngine:
             if (driving := self._driving.get(run_id)) is not None:
                 await driving.ended.wait()
                 pause = FIRST_LOOK
-            error = self._errors.get(run_id)
+            error = driving.error if driving is not None else self._errors.get(run_id)
             if isinstance(error, Unavailable | Fenced):
-                raise self._errors.pop(run_id)
+                self._errors.pop(run_id, None)
+                raise error
             if self._stopping:
-                raise _stopped(run_id)
+                raise stopped(run_id)
             row = await _in_thread(self._started().records.run, run_id)
             if row is None:
                 message = f"The engine knows no run {run_id}."
                 raise NotFound(message)
             if row.finished or (error is not None and row.executor != self.executor):
-                self._errors.pop(run_id, None)
-                error = error or _error(row)
-                if error is not None:
+                # Looked up again: the driver may have ended while the row was read.
+                if (error := error or self._errors.get(run_id) or error_of(row)) is not None:
                     raise error
                 return
             await asyncio.sleep(pause)
@@ -308,7 +308,12 @@ class DurableEngine:
 
     async def stranded(self) -> list[Stranded]:
         """Unfinished runs that no living worker will take: none runs their version, or none is there at all."""
-        return await _in_thread(self._started().records.stranded, self._lease.lease)
+        return await _in_thread(self._stranded)
+
+    def _stranded(self) -> list[Stranded]:
+        records = self._started().records
+        with records.looking() as connection:
+            return records.stranded(connection, self._lease.lease)
 
     async def retain(self, *, older_than: datetime) -> int:
         """Delete the records of runs that ended before ``older_than`` (aware); how many.
@@ -379,10 +384,6 @@ class _Live:
     transact: Transact
 
 
-def _stopped(run_id: str) -> Unavailable:
-    return Unavailable(f"The engine stopped before run {run_id} had ended.", hint=f"remit resume {run_id}")
-
-
 async def _in_thread[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call off the loop; a database that is not there becomes ``Unavailable``."""
     try:
@@ -390,40 +391,3 @@ async def _in_thread[**P, T](call: Callable[P, T], *args: P.args, **kwargs: P.kw
     except SQLAlchemyError as error:
         message = f"The engine's database does not answer ({type(error).__name__})."
         raise Unavailable(message, code="unavailable.engine") from error
-
-
-def _check_format(row: RunRow) -> None:
-    if row.serialization != FORMAT:
-        message = f"The engine's row of run {row.run_id} was changed from outside: it asks for {row.serialization!r}."
-        raise IntegrityError(message, code="integrity.engine_row", hint="remit doctor")
-
-
-def _code(error: BaseException | None) -> str | None:
-    """What the engine records of an error: never its text, which may hold content."""
-    match error:
-        case None:
-            return None
-        case Cancelled():
-            return CANCELLED
-        case RemitError():
-            return error.row.code
-        case _:
-            return TABLE[InternalError].code
-
-
-def _error(row: RunRow) -> BaseException | None:
-    """The error of a run that ended elsewhere, from its row."""
-    _check_format(row)
-    if row.status == "SUCCESS":
-        code = json.loads(row.output) if row.output else None
-    else:
-        code = {"CANCELLED": CANCELLED, "ERROR": TABLE[InternalError].code}.get(row.status, "")
-    if code is None:
-        return None
-    if code == CANCELLED:
-        return Cancelled()
-    hint = f"remit show {row.run_id}"
-    for kind, listed in TABLE.items():
-        if listed.code == code:
-            return kind(f"Run {row.run_id} ended with {code}.", hint=hint)
-    return Failed(f"Run {row.run_id} was given up after {row.attempts} attempts: it never came to its end.", hint=hint)

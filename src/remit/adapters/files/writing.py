@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +114,7 @@ def _clashes(files: Mapping[str, bytes]) -> list[str]:
 
 
 @contextmanager
-def _opened(directory: Path) -> Iterator[int]:
+def _opened(directory: Path) -> Generator[int]:
     try:
         root = os.open(directory, _FOLDER)
     except OSError as error:
@@ -127,7 +127,7 @@ def _opened(directory: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _parent(root: int, path: str, *, make: bool) -> Iterator[tuple[int, str]]:
+def _parent(root: int, path: str, *, make: bool) -> Generator[tuple[int, str]]:
     """The folder of a path, opened step by step from the root without following a link, and the last name."""
     *folders, name = path.split("/")
     current = os.dup(root)
@@ -216,5 +216,5 @@ class FilesAdapter:
             raise InvalidInput(message, code="files.path")
         done = await asyncio.to_thread(write_files, effect, Path(action.directory))
         manifest: dict[str, Json] = {path: {"sha256": one.sha256, "size": one.size} for path, one in done.items()}
-        deleted: list[Json] = list(sorted(effect.delete))
+        deleted: list[Json] = [*sorted(effect.delete)]
         return Outcome(ok=True, value={"files": manifest, "deleted": deleted}, text=f"{len(done)} files written")

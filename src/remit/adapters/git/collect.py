@@ -176,7 +176,7 @@ def _listing(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _take_link(path: str, entry: os.DirEntry[str], root: str, found: Found) -> None:
-    target = os.readlink(entry.path)
+    target = str(Path(entry.path).readlink())
     lexical = os.path.normpath(os.path.join(os.path.dirname(path), target))  # noqa: PTH118, PTH120 - text, not files
     real = os.path.realpath(entry.path)
     outside = target.startswith("/") or lexical.startswith("..") or not f"{real}/".startswith(f"{root}/")

@@ -1,4 +1,4 @@
-"""One step's changes as one commit: merged by path, written in one go, and nothing moved unless the branch stood still."""
+"""One step's changes as one commit: merged by path, written in one go, on a branch that must have stood still."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def apply(git: Git, changes: Changes, onto: str | None, stamp: Stamp) -> str:
     return new
 
 
-def _import(  # noqa: PLR0913, PLR0917 - all parts of one commit
+def _import(  # noqa: PLR0917 - all parts of one commit
     git: Git, changes: Changes, items: tuple[Change, ...], onto: str | None, ref: str, message: bytes, stamp: Stamp
 ) -> str:
     """Write contents, trees and commit as one pack, in one process (git-fast-import(1))."""

@@ -1,168 +1,179 @@
-"""A mission's repository as the missions room asks for it: one folder a mission, names and start in that room's terms.
-
-``<missions>/<id>/repo.git`` holds the history, ``workspace`` the work tree that people look at, ``steps/<name>`` the
-directories in which steps work. No step can write the first two.
-"""
+"""The missions' port on git: one folder a mission with its repository, its work tree and its step directories."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from remit.adapters.files.removal import remove_tree
-from remit.adapters.git.collect import Change, Entry, Kind, Offence, Violation
-from remit.adapters.git.collect import Changes as Found
-from remit.adapters.git.commit import Commit
-from remit.adapters.git.repository import Repository
-from remit.kernel import crash
-from remit.kernel.errors import IntegrityError
+from remit.adapters.git import collect, commit, tree
+from remit.adapters.git.repository import IDENTITY
+from remit.adapters.git.repository import Repository as GitRepository
+from remit.kernel.errors import Failed, IntegrityError
 from remit.missions.repository import START, Changes, Checkpoint
 
-REPOSITORY = "repo.git"
-WORKSPACE = "workspace"
-STEPS = "steps"
-LOCK = "lock"
+_LONGEST_NAME = 120
 
 
 class MissionRepository:
-    """``missions.repository.Repository`` on git.
+    """`remit.missions.repository.Repository` for the mission `mission`, whose folder lies in `missions`.
 
-    Args:
-        missions: The folder that holds a folder for each mission.
-        mission: The mission's id.
+    The folder holds ``repo.git``, ``workspace`` and ``steps/<step>``. ``keep_open`` is as in
+    `remit.adapters.git.repository.Repository`: give the mission's lock file.
     """
 
-    def __init__(self, missions: Path, mission: str) -> None:
+    def __init__(
+        self, missions: Path, mission: str, *, identity: str = IDENTITY, keep_open: tuple[int, ...] = ()
+    ) -> None:
         self._missions = missions
         self._folder = missions / mission
-        self._git = Repository(self._folder / REPOSITORY, self._folder / WORKSPACE)
+        self._identity = identity
+        self._git = GitRepository(
+            self._folder / "repo.git", self._folder / "workspace", identity=identity, keep_open=keep_open
+        )
 
     @property
     def workspace(self) -> str:
-        """Absolute path of the work tree."""
-        return str(self._folder / WORKSPACE)
+        """Absolute path of the work tree that a person may look at."""
+        return str(self._git.workspace)
 
     async def init(self) -> None:
-        """Make the mission's folder, repository and work tree, unless they are there."""
-        if not self._folder.is_dir():
-            crash.reach("mission.folder:before")
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            crash.reach("mission.folder:after")
+        """Make the repository and an empty work tree, unless they are there."""
         await self._git.init()
 
     async def recover(self) -> None:
-        """Remove what a killed git left behind; the caller holds the mission."""
-        await self._git.recover(self._folder / LOCK, held=True)
+        """Remove what a killed git left behind. Only the mission's holder calls it."""
+        await self._git.recover(self._folder / "lock", held=True)
 
     async def head(self) -> str:
         """The newest checkpoint."""
         return await self._git.head() or START
 
     async def tree(self, commit: str) -> str:
-        """The id of a commit's tree."""
+        """The id of a commit's tree: equal ids mean equal files, byte for byte."""
         return await self._git.tree(commit or None)
 
     async def materialise(self, commit: str, name: str) -> str:
-        """A fresh directory for a step with exactly the files of a commit."""
-        folder = self._step(name)
+        """A fresh directory for the step `name` with exactly the files of `commit`; its absolute path."""
+        directory = self._directory(name)
         await self.discard([name])
-        folder.parent.mkdir(mode=0o700, exist_ok=True)
-        await self._git.materialise(commit or None, folder)
-        return str(folder)
+        await self._git.materialise(commit or None, directory)
+        return str(directory)
 
     async def collect(self, commit: str, name: str) -> Changes:
-        """What a step's directory holds that the commit it was made from does not."""
-        return _ours(await self._git.collect(self._step(name), commit or None), commit)
+        """What the step's directory holds that `commit` does not."""
+        directory = self._directory(name)
+        found = await self._git.collect(directory, commit or None)
+        return Changes(
+            base=commit,
+            source=str(directory),
+            files={change.path: _pair(change.entry) for change in found.items},
+            problems=tuple(f"{violation.path!r} {violation.text}" for violation in found.violations),
+        )
 
     async def discard(self, names: Iterable[str] | None = None) -> None:
-        """Remove step directories with everything in them."""
-        folders = [self._folder / STEPS] if names is None else [self._step(name) for name in names]
-        if any(folder.exists() for folder in folders):
-            await asyncio.to_thread(_remove, folders)
+        """Remove step directories, with the private folders of their commands: these, or (``None``) all."""
+        steps = self._folder / "steps"
+        chosen = None if names is None else [self._directory(name) for name in names]
+
+        def work() -> None:
+            if chosen is None:
+                remove_tree(steps)
+                return
+            for directory in chosen:
+                remove_tree(directory)
+                remove_tree(directory.with_name(f".{directory.name}.private"))
+
+        await asyncio.to_thread(work)
 
     async def changes(self, old: str, new: str, name: str) -> Changes:
-        """What turns one tree into another, with the new one laid out as the source of its content."""
-        await self.materialise(new, name)
-        return await self.collect(old, name)
+        """What turns the tree of `old` into the tree of `new`, laid out in the directory of the step `name`."""
+        await self.discard([name])
+        directory = self._directory(name)
+
+        def work(git: commit.Git) -> Changes:
+            files = commit.difference(git, old or None, new or None)
+            directory.mkdir(parents=True)
+            tree.write(git, {path: entry for path, entry in files.items() if entry}, directory)
+            return Changes(old, str(directory), {path: _pair(entry) for path, entry in sorted(files.items())})
+
+        return await self._with_git(work)
 
     async def apply(
         self, changes: Changes, *, onto: str, message: str, trailers: Mapping[str, str], when: datetime
     ) -> str:
-        """Commit changes on top of ``onto`` and move the head there."""
-        return await self._git.apply(_theirs(changes), onto=onto or None, message=message, trailers=trailers, when=when)
+        """Commit `changes` on top of `onto` and move the head there; the new commit. The workspace stays.
+
+        Raises:
+            Conflict: Another step changed the same path in another way since the base (``git.conflict``), or the head
+                is no longer `onto` (``git.moved``). Nothing moved.
+            Failed: The changes have problems (``git.violation``).
+            Drift: The source is no longer what was collected.
+        """
+        if changes.problems:
+            text = f"The step left what can't be part of a checkpoint: {'; '.join(changes.problems[:20])}."
+            raise Failed(text, code="git.violation", hint="correct the step; nothing was committed")
+        items = tuple(_change(path, pair) for path, pair in sorted(changes.files.items()))
+        given = collect.Changes(Path(changes.source), changes.base or None, items)
+        return await self._git.apply(given, onto=onto or None, message=message, trailers=trailers, when=when)
 
     async def history(self, *, since: str = START) -> Sequence[Checkpoint]:
-        """The commits after ``since``, oldest first; all of them when it is not among them."""
-        newest_first = await self._git.log()
-        later: list[Commit] = []
-        for found in newest_first:
-            if found.id == since:
+        """The commits after `since` up to the head, oldest first; all of them when `since` is not among them."""
+        found: list[Checkpoint] = []
+        for one in await self._git.log():
+            if one.id == since:
                 break
-            later.append(found)
-        return [_checkpoint(found) for found in reversed(later)]
+            found.append(Checkpoint(one.id, one.parents[0] if one.parents else START, one.trailers))
+        return found[::-1]
 
     async def rewind(self, commit: str) -> None:
-        """Move the head back; what is given up keeps a reference."""
+        """Move the head back to `commit`; what is given up stays reachable under a reference of its own."""
         await self._git.rewind(commit or None, expected=await self._git.head())
 
     async def reset_workspace(self, commit: str) -> None:
-        """Make the work tree hold exactly a commit's files."""
+        """Make the work tree hold exactly a commit's files, byte for byte; whatever else is in it goes."""
         await self._git.reset_workspace(commit or None)
 
     async def workspace_drift(self, commit: str) -> Sequence[str]:
-        """Paths of the work tree that are not as in the commit."""
+        """Paths of the work tree that are not as in the commit: changed, missing or extra (ignored ones too)."""
         return await self._git.workspace_drift(commit or None)
 
     async def clone_to(self, mission: str, commit: str) -> None:
-        """Make the repository of a new mission with this history up to ``commit``."""
+        """Make the repository of a new mission, with this history up to `commit` and its files as workspace."""
         folder = self._missions / mission
-        crash.reach("mission.folder:before")
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        crash.reach("mission.folder:after")
-        await self._git.clone_to(folder / REPOSITORY, folder / WORKSPACE, commit or None)
+        await self._git.clone_to(folder / "repo.git", folder / "workspace", commit or None)
 
     async def verify(self) -> None:
-        """Check every object.
+        """Check every object of the repository.
 
         Raises:
-            IntegrityError: The repository is damaged; names up to five places.
+            IntegrityError: The repository is damaged; the message names what.
         """
-        problems = await self._git.verify()
-        if problems:
-            message = f"The mission's repository {self._folder / REPOSITORY} is damaged: {'; '.join(problems[:5])}."
-            raise IntegrityError(message, code="git.corrupt", hint="restore the mission's folder from a backup")
+        found = await self._git.verify()
+        if found:
+            text = f"The repository {self._git.git_dir} is damaged: {'; '.join(found[:10])}."
+            raise IntegrityError(text, code="git.corrupt", hint="restore the mission's repository from a backup")
 
-    async def diff(self, old: str, new: str) -> str:
-        """The difference between two commits as a patch for people."""
-        return await self._git.diff(old or None, new or None)
+    async def _with_git[T](self, work: Callable[[commit.Git], T]) -> T:
+        return await asyncio.to_thread(work, self._git.git)
 
-    def _step(self, name: str) -> Path:
-        return self._folder / STEPS / name
-
-
-def _remove(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        remove_tree(folder)
-        remove_tree(folder.parent / f".{folder.name}.private")
+    def _directory(self, name: str) -> Path:
+        """Where a step works. Any name gives one plain folder of its own."""
+        plain = quote(name, safe=" ,+=@").replace(".", "%2E") if name.startswith(".") else quote(name, safe=" ,+=@")
+        if len(plain) > _LONGEST_NAME:
+            plain = f"{plain[:80]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+        return self._folder / "steps" / (plain or "%")
 
 
-def _checkpoint(found: Commit) -> Checkpoint:
-    return Checkpoint(found.id, found.parents[0] if found.parents else START, found.trailers)
+def _pair(entry: collect.Entry | None) -> tuple[str, str] | None:
+    return (entry.mode, entry.blob) if entry else None
 
 
-def _ours(found: Found, base: str) -> Changes:
-    files = {item.path: None if item.entry is None else (item.entry.mode, item.entry.blob) for item in found.items}
-    return Changes(
-        base, str(found.source), files, tuple(f"{problem.path}: {problem.text}" for problem in found.violations)
-    )
-
-
-def _theirs(changes: Changes) -> Found:
-    items = tuple(
-        Change(path, Kind.DELETED if to is None else Kind.MODIFIED, None if to is None else Entry(*to))
-        for path, to in sorted(changes.files.items())
-    )
-    violations = tuple(Violation(text, Offence.SPECIAL_FILE, "can't be committed") for text in changes.problems)
-    return Found(Path(changes.source), changes.base or None, items, violations)
+def _change(path: str, pair: tuple[str, str] | None) -> collect.Change:
+    if pair is None:
+        return collect.Change(path, collect.Kind.DELETED, None)
+    return collect.Change(path, collect.Kind.MODIFIED, collect.Entry(*pair))

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -36,7 +36,7 @@ def executable() -> str:
     if not found:
         message = "Checkpoints need git, and there is none on this machine."
         raise Unavailable(message, code="git.missing", hint="install git (apt-get install git)")
-    said = subprocess.run([found, "--version"], capture_output=True, check=False, env={}).stdout.decode()  # noqa: S603
+    said = subprocess.run([found, "--version"], capture_output=True, check=False, env={}).stdout.decode()
     version = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
     if version < MINIMUM_VERSION:
         message = f"Checkpoints need git 2.36 or later; {found} is {said.strip()!r}."
@@ -104,7 +104,7 @@ class Git:
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
         try:
-            done = subprocess.run(  # noqa: S603 - fixed words, no shell
+            done = subprocess.run(
                 self._argv(arguments),
                 input=stdin,
                 capture_output=True,
@@ -120,14 +120,14 @@ class Git:
         return done.returncode, done.stdout, done.stderr.decode(errors="replace").strip()
 
     @contextmanager
-    def conversation(self, *arguments: str) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    def conversation(self, *arguments: str) -> Generator[tuple[IO[bytes], IO[bytes]]]:
         """A git process that is written to and read from; it must end well when the block does.
 
         Raises:
             Failed: It ended badly (``git.failed``).
         """
         seal.seal(self.git_dir, self.workspace)
-        with subprocess.Popen(  # noqa: S603 - fixed words, no shell
+        with subprocess.Popen(
             self._argv(arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import threading
@@ -43,7 +42,7 @@ class Repository:
         self.git_dir = git_dir
         self.workspace = workspace
         self._identity = identity
-        self._git = Git(git_dir, workspace, keep_open=keep_open)
+        self.git = Git(git_dir, workspace, keep_open=keep_open)
         self._writing = threading.Lock()
 
     async def _in_thread[T](self, work: Callable[[], T]) -> T:
@@ -62,21 +61,20 @@ class Repository:
         Raises:
             Unavailable: No git, or one before 2.36.
         """
+        await self._alone(self._init)
 
-        def work() -> None:
-            crash.reach("git.init:before")
-            for folder in ("objects/pack", "objects/info", "refs/heads", "refs/remit", "info"):
-                (self.git_dir / folder).mkdir(parents=True, exist_ok=True)
-            self.workspace.mkdir(parents=True, exist_ok=True)
-            self.git_dir.chmod(0o700)
-            seal.seal(self.git_dir, self.workspace)
-            gitfile = seal.gitfile(self.git_dir, self.workspace)
-            if not seal.is_exactly(self.workspace / ".git", gitfile):
-                seal.put(self.workspace / ".git", gitfile)
-            self._git.run("rev-parse", "--git-dir")
-            crash.reach("git.init:after")
-
-        await self._alone(work)
+    def _init(self) -> None:
+        crash.reach("git.init:before")
+        for folder in ("objects/pack", "objects/info", "refs/heads", "refs/remit", "info"):
+            (self.git_dir / folder).mkdir(parents=True, exist_ok=True)
+        self.workspace.mkdir(parents=True, exist_ok=True)
+        self.git_dir.chmod(0o700)
+        seal.seal(self.git_dir, self.workspace)
+        gitfile = seal.gitfile(self.git_dir, self.workspace)
+        if not seal.is_exactly(self.workspace / ".git", gitfile):
+            seal.put(self.workspace / ".git", gitfile)
+        self.git.run("rev-parse", "--git-dir")
+        crash.reach("git.init:after")
 
     async def seal(self) -> list[str]:
         """Set back what git would obey (hooks, configuration, attributes ...); the names of what had been changed.
@@ -94,7 +92,7 @@ class Repository:
         return await self._in_thread(self._head)
 
     def _head(self) -> str | None:
-        code, out, _ = self._git.attempt("rev-parse", "--verify", "--quiet", f"{BRANCH}^{{commit}}")
+        code, out, _ = self.git.attempt("rev-parse", "--verify", "--quiet", f"{BRANCH}^{{commit}}")
         if not code:
             return out.decode().strip()
         if os.path.lexists(self.git_dir / BRANCH):
@@ -104,7 +102,7 @@ class Repository:
 
     async def tree(self, commit_id: str | None) -> str:
         """The id of a commit's tree (of the empty tree for ``None``): equal ids mean equal files, byte for byte."""
-        return await self._in_thread(lambda: tree.tree_of(self._git, commit_id))
+        return await self._in_thread(lambda: tree.tree_of(self.git, commit_id))
 
     async def materialise(self, commit_id: str | None, directory: Path) -> None:
         """Lay a commit's files out in an empty or absent directory; nothing of git's is in it.
@@ -113,7 +111,7 @@ class Repository:
             Conflict: The directory is not empty.
             IntegrityError: A content is missing or broken.
         """
-        await self._in_thread(lambda: tree.materialise(self._git, commit_id, directory))
+        await self._in_thread(lambda: tree.materialise(self.git, commit_id, directory))
 
     async def collect(
         self, directory: Path, base: str | None, *, max_file_bytes: int = collect.MAX_FILE_BYTES
@@ -123,7 +121,7 @@ class Repository:
         ``.gitignore`` and ``.gitattributes`` in the tree have no say; `collect.EXCLUDES` names what is left out.
         """
         return await self._in_thread(
-            lambda: collect.compare(directory, base, tree.entries(self._git, base), max_bytes=max_file_bytes)
+            lambda: collect.compare(directory, base, tree.entries(self.git, base), max_bytes=max_file_bytes)
         )
 
     async def apply(
@@ -140,14 +138,14 @@ class Repository:
             Drift: A file changed after it was collected.
         """
         stamp = Stamp(message, trailers, self._identity, when)
-        return await self._alone(lambda: commit.apply(self._git, changes, onto, stamp))
+        return await self._alone(lambda: commit.apply(self.git, changes, onto, stamp))
 
     async def find(self, trailer: str, value: str) -> list[Commit]:
         """Commits on the branch whose trailer has exactly this value, newest first."""
 
         def work() -> list[Commit]:
             head = self._head()
-            listed = commit.log(self._git, head, grep=f"{trailer}: {value}") if head else []
+            listed = commit.log(self.git, head, grep=f"{trailer}: {value}") if head else []
             return [found for found in listed if found.trailers.get(trailer) == value]
 
         return await self._in_thread(work)
@@ -164,11 +162,11 @@ class Repository:
         """
 
         def work() -> Commit:
-            code, _, _ = self._git.attempt("cat-file", "-e", f"{commit_id}^{{commit}}")
+            code, _, _ = self.git.attempt("cat-file", "-e", f"{commit_id}^{{commit}}")
             if code:
                 message = f"There is no checkpoint {commit_id!r} in {self.git_dir}."
                 raise NotFound(message, code="git.no_commit", hint="remit show ID")
-            return commit.log(self._git, commit_id, limit=1)[0]
+            return commit.log(self.git, commit_id, limit=1)[0]
 
         return await self._in_thread(work)
 
@@ -177,7 +175,7 @@ class Repository:
 
         def work() -> list[Commit]:
             head = self._head()
-            return commit.log(self._git, head) if head else []
+            return commit.log(self.git, head) if head else []
 
         return await self._in_thread(work)
 
@@ -185,11 +183,11 @@ class Repository:
         """The difference as a patch for people (bytes that are not UTF-8 are replaced)."""
         arguments = ("diff-tree", "-p", "-r", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames")
         ends = (old or EMPTY_TREE, new or EMPTY_TREE)
-        return await self._in_thread(lambda: self._git.run(*arguments, *ends).decode("utf-8", "replace"))
+        return await self._in_thread(lambda: self.git.run(*arguments, *ends).decode("utf-8", "replace"))
 
     async def changed_paths(self, commit_id: str) -> list[str]:
         """Paths a commit changed against its parent, sorted."""
-        return sorted(await self._in_thread(lambda: commit.changed_paths(self._git, commit_id)))
+        return sorted(await self._in_thread(lambda: commit.changed_paths(self.git, commit_id)))
 
     async def reset_workspace(self, commit_id: str | None) -> None:
         """Make the work tree hold exactly a commit's files, byte for byte; anything else in it goes.
@@ -199,18 +197,25 @@ class Repository:
 
         def work() -> None:
             crash.reach("git.workspace:before")
-            tree.restore(self._git, tree.entries(self._git, commit_id), self.workspace)
-            index = self.git_dir / f"index.remit-{os.getpid()}"
-            remove_tree(index)
-            self._git.run("read-tree", commit_id or "--empty", index=index)
-            index.replace(self.git_dir / "index")
+            tree.restore(self.git, tree.entries(self.git, commit_id), self.workspace)
+            self._show_in_index(commit_id)
             crash.reach("git.workspace:after")
 
         await self._alone(work)
 
+    def _show_in_index(self, commit_id: str | None) -> None:
+        """Let plain git in the work tree see a clean checkout. Only people use the index; nothing here reads it."""
+        if commit_id is None:
+            remove_tree(self.git_dir / "index")
+            return
+        index = self.git_dir / f"index.remit-{os.getpid()}"
+        remove_tree(index)
+        self.git.run("read-tree", commit_id, index=index)
+        index.replace(self.git_dir / "index")
+
     async def workspace_drift(self, commit_id: str | None) -> list[str]:
         """Paths in the work tree that are not as in the commit; empty means the same byte for byte."""
-        return await self._in_thread(lambda: tree.drift(self.workspace, tree.entries(self._git, commit_id)))
+        return await self._in_thread(lambda: tree.drift(self.workspace, tree.entries(self.git, commit_id)))
 
     async def rewind(self, to: str | None, *, expected: str | None) -> str | None:
         """Move the branch back to an earlier checkpoint (``None``: the empty start); the reference that keeps the rest.
@@ -225,13 +230,13 @@ class Repository:
             if expected is None or expected == to:
                 return None
             kept = self._keep(expected)
-            commit.move(self._git, to, expected=expected)
+            commit.move(self.git, to, expected=expected)
             return kept
 
         return await self._alone(work)
 
     def _keep(self, commit_id: str) -> str:
-        listed = self._git.run("for-each-ref", "--format=%(refname) %(objectname)", ROLLED_BACK).decode().splitlines()
+        listed = self.git.run("for-each-ref", "--format=%(refname) %(objectname)", ROLLED_BACK).decode().splitlines()
         known = dict(line.split(" ") for line in listed)
         for name, kept in known.items():
             if kept == commit_id:
@@ -239,7 +244,7 @@ class Repository:
         number = 1 + max((int(name.removeprefix(ROLLED_BACK)) for name in known), default=0)
         name = f"{ROLLED_BACK}{number}"
         crash.reach("git.ref:before")
-        self._git.run("update-ref", "--no-deref", name, commit_id, "0" * 40)
+        self.git.run("update-ref", "--no-deref", name, commit_id, "0" * 40)
         crash.reach("git.ref:after")
         return name
 
@@ -259,10 +264,10 @@ class Repository:
         def work() -> None:
             if commit_id is None:
                 return
-            twin._git.run("rev-list", "--objects", "--quiet", commit_id)  # noqa: SLF001 - of the same class
-            commit.move(twin._git, commit_id, expected=twin._head())  # noqa: SLF001
+            twin.git.run("rev-list", "--objects", "--quiet", commit_id)
+            commit.move(twin.git, commit_id, expected=twin._head())
 
-        await twin._alone(work)  # noqa: SLF001
+        await twin._alone(work)
         await twin.reset_workspace(commit_id)
         return twin
 
@@ -271,7 +276,8 @@ class Repository:
 
         def work() -> list[str]:
             arguments = ("fsck", "--full", "--strict", "--no-dangling", "--no-progress", "--name-objects")
-            code, out, complaint = self._git.attempt(*arguments)
+            no_index = self.git_dir / "no-index"  # what a person staged is no part of the record
+            code, out, complaint = self.git.attempt(*arguments, index=no_index)
             lines = [line for line in [*out.decode(errors="replace").splitlines(), *complaint.splitlines()] if line]
             found = [line for line in lines if not line.startswith(("notice:", "dangling"))]
             return found or ([f"git fsck ended with {code}"] if code else [])
@@ -291,6 +297,8 @@ class Repository:
         def work() -> list[str]:
             if held:
                 return self._sweep()
+            import fcntl  # not on Windows, where missions do not run
+
             with lock.open("a") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -302,14 +310,15 @@ class Repository:
         return await self._alone(work)
 
     def _sweep(self) -> list[str]:
+        self._init()  # a kill may have come before there was a repository at all
         patterns = ("*.lock", "refs/**/*.lock", "objects/**/tmp_*", "objects/**/*.lock", "fast_import_crash_*")
         stale = {path for pattern in patterns for path in self.git_dir.glob(pattern)}
         stale |= {path for pattern in ("*.remit-*", "info/*.remit-*") for path in self.git_dir.glob(pattern)}
         for path in stale:
             remove_tree(path)
-        incoming = self._git.run("for-each-ref", "--format=%(refname)", "refs/remit/incoming/").decode().split()
+        incoming = self.git.run("for-each-ref", "--format=%(refname)", "refs/remit/incoming/").decode().split()
         for name in incoming:
-            self._git.run("update-ref", "--no-deref", "-d", name)
+            self.git.run("update-ref", "--no-deref", "-d", name)
         return sorted([*(str(path.relative_to(self.git_dir)) for path in stale), *incoming])
 
 

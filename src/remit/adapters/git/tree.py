@@ -181,7 +181,7 @@ def _folders(files: Iterable[str]) -> set[str]:
 def _same(entry: os.DirEntry[str], wanted: Entry, *, exactly: bool = False) -> bool:
     """Whether a path holds what is wanted; `exactly` also asks for our modes and that no other name shares the file."""
     if entry.is_symlink():
-        return wanted.mode == LINK and bytes_id(os.fsencode(os.readlink(entry.path))) == wanted.blob
+        return wanted.mode == LINK and bytes_id(os.fsencode(Path(entry.path).readlink())) == wanted.blob
     if not entry.is_file(follow_symlinks=False) or wanted.mode == LINK:
         return False
     info = entry.stat(follow_symlinks=False)

@@ -31,7 +31,7 @@ class CommandAdapter:
         probe: What the machine offers; found out at the first command when left out.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first two are optional, all by keyword
+    def __init__(
         self,
         *,
         python: Path,

@@ -45,9 +45,9 @@ def start_time(pid: int) -> str:
 
 def start_date(pid: int) -> str:
     """When a process started by ``ps``, to the second; "" if gone. For systems without /proc."""
-    import subprocess  # noqa: PLC0415 - dear, and not needed on Linux
+    import subprocess
 
-    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False, text=True)  # noqa: S603, S607 - fixed words; ps lives in different places
+    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, check=False, text=True)
     return " ".join(listed.stdout.split())
 
 

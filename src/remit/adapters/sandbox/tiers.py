@@ -101,7 +101,7 @@ def _try_bubblewrap(bwrap: str) -> str:
     """Run ``true`` as a command would be run; the reason when that fails, else nothing."""
     argv = [*bubblewrap(bwrap, read=(), write=(), cwd="/"), "/usr/bin/env", "true"]
     try:
-        tried = subprocess.run(argv, env={}, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False)  # noqa: S603 - fixed argv
+        tried = subprocess.run(argv, env={}, capture_output=True, timeout=PROBE_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"bubblewrap does not run here: {error}"
     if tried.returncode:

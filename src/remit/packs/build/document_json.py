@@ -3,6 +3,7 @@
 import json
 import re
 from bisect import bisect_right
+from typing import cast
 
 from remit.packs.build.document_marks import MAX_DEPTH, MAX_NODES, Malformed, Mark, malformed
 
@@ -21,13 +22,33 @@ def read_json(text: str) -> object:
         Malformed: Not JSON, a key twice, a number that is none, or beyond a bound; with the place.
     """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
+        found: object = json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
+        _check_size(found)
     except json.JSONDecodeError as error:
         raise _syntax(error, text) from None
     except (_Suspicious, RecursionError):
         mark_json(text)
         what = "the document can't be read"
         raise malformed("build.syntax", what, "Check it with another JSON reader.", at=(1, 1)) from None
+    return found
+
+
+def _check_size(document: object) -> None:
+    """Level by level, so that depth costs no stack."""
+    level, nodes = [document], 0
+    for _ in range(MAX_DEPTH + 1):
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                below.extend(cast("dict[str, object]", value).values())
+            elif isinstance(value, list):
+                below.extend(cast("list[object]", value))
+        nodes += len(level)
+        level = below
+        if not level or nodes > MAX_NODES:
+            break
+    if level or nodes > MAX_NODES:
+        raise _Suspicious
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

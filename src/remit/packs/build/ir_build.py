@@ -28,7 +28,7 @@ from remit.packs.build.ir import (
 from remit.packs.build.ir_entities import Surroundings, expanded, lower_entity, lower_field
 from remit.packs.build.names import attribute, cased, kebab, label, member, pascal, snake
 from remit.packs.build.relations import Relations, resolve
-from remit.packs.build.rules_features import PARAMETER, function_name
+from remit.packs.build.rules_features import PARAMETER, function_name, generated_routes, restates
 from remit.packs.build.rules_security import ADMIN, MEMBER
 from remit.packs.build.schema_feature import EndpointSpec, FeatureSpec, Method, SecretProvider
 from remit.packs.build.schema_security import RoleSpec
@@ -116,12 +116,12 @@ def _surroundings(intake: "Intake", places: list[EntityPlace], relations: Relati
 
 def _deferred(places: list[EntityPlace], relations: Relations) -> frozenset[tuple[str, str]]:
     """Optional keys inside a knot of tables: their constraints are added when all tables stand."""
-    edges = {place.id: [key.target.id for key in relations.keys_of(place.id) if key.target] for place in places}
+    edges = {place.id: [key.target.id for key in relations.keys_of(place) if key.target] for place in places}
     knot = {entity: number for number, members in enumerate(find_components(edges)) for entity in members}
     return frozenset(
         (place.id, key.column)
         for place in places
-        for key in relations.keys_of(place.id)
+        for key in relations.keys_of(place)
         if key.target and key.target is not place and not key.required and knot[place.id] == knot.get(key.target.id)
     )
 
@@ -135,7 +135,7 @@ def _in_order(
     for place in places:
         before = [
             key.target.id
-            for key in relations.keys_of(place.id)
+            for key in relations.keys_of(place)
             if key.target and key.target is not place and (place.id, key.column) not in deferred
         ]
         sorter.add(place.id, *before)
@@ -151,7 +151,7 @@ def _in_order(
 
 def _declared_roles(intake: "Intake") -> list[RoleSpec]:
     """The roles of the intake with the administrator last; `member` stands in when there is no other."""
-    declared = list(intake.requirements.security.authorization.roles)
+    declared = list(intake.requirements.security.authorization.declared)
     others = [role for role in declared if role.name != ADMIN] or [RoleSpec(name=MEMBER)]
     admin = next((role for role in declared if role.name == ADMIN), RoleSpec(name=ADMIN, label="Administrator"))
     return [*others, admin]
@@ -203,6 +203,8 @@ def _auth(intake: "Intake") -> Auth:
 
 
 def _feature(spec: FeatureSpec, places: list[EntityPlace], around: Surroundings) -> Feature:
+    generated = generated_routes(places)
+    own = [endpoint for endpoint in spec.api.endpoints if not restates(endpoint, generated)]
     return Feature(
         id=spec.id,
         name=spec.name,
@@ -211,7 +213,7 @@ def _feature(spec: FeatureSpec, places: list[EntityPlace], around: Surroundings)
         type=spec.type,
         priority=spec.priority,
         entities=tuple(place.id for place in places if place.feature is spec),
-        endpoints=tuple(_endpoint(endpoint, around) for endpoint in spec.api.endpoints),
+        endpoints=tuple(_endpoint(endpoint, around) for endpoint in own),
         pages=tuple(Page(page.name, page.path, page.description) for page in spec.ui.pages),
         dependencies=tuple(target for target, _, _ in dependencies_of(spec)),
     )
@@ -223,14 +225,14 @@ def _endpoint(spec: EndpointSpec, around: Surroundings) -> Endpoint:
     fallback = 201 if spec.method is Method.POST and spec.response.fields else 200 if spec.response.fields else 204
     return Endpoint(
         method=spec.method.value,
-        path=spec.path,
+        path=PARAMETER.sub(lambda found: f"{{{snake(found[1])}}}", spec.path),
         function=function,
         description=spec.description,
         public=spec.auth is False,
         roles=expanded([spec.auth], around) if isinstance(spec.auth, str) else (),
         parameters=tuple(
             PathParameter(name, FieldType.UUID if name == "id" or name.endswith("_id") else FieldType.STRING)
-            for name in PARAMETER.findall(spec.path)
+            for name in map(snake, PARAMETER.findall(spec.path))
         ),
         request_class=f"{owner}Request" if spec.request.fields else None,
         request=tuple(lower_field(field, f"{owner}Request") for field in spec.request.fields),

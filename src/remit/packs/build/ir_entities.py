@@ -64,13 +64,13 @@ def lower_entity(place: EntityPlace, around: Surroundings) -> Entity:
     """One entity with every name decided."""
     spec, name = place.spec, place.snake
     cls = class_name(name)
-    absorbed = around.relations.absorbed(place.id)
+    absorbed = around.relations.absorbed(place)
     fields = tuple(
         lower_field(field, cls, personal=f"{spec.name}.{field.name}" in around.personal)
         for field in spec.fields
         if field.name not in absorbed and not is_built_in(field)
     )
-    references = tuple(_reference(key, around) for key in around.relations.keys_of(place.id))
+    references = tuple(_reference(key, around) for key in around.relations.keys_of(place))
     tenant = around.tenant if spec.tenant is not False else None
     return Entity(
         id=place.id,
@@ -180,7 +180,7 @@ def _link(join: Join, around: Surroundings) -> Link:
         left, right = f"from_{own}_id", f"to_{own}_id"
     if join.through is not None:
         table = join.through.table
-        ends = [(key.target, key.column) for key in around.relations.keys_of(join.through.id) if key.required]
+        ends = [(key.target, key.column) for key in around.relations.keys_of(join.through) if key.required]
         left = next(column for end, column in ends if end is join.holder)
         right = next(column for end, column in ends if end is target and column != left)
     return Link(

@@ -144,3 +144,4 @@ def _condition(found: conditions.Condition) -> mission.Condition:
         case _:
             message = f"the condition {found.id!r} is of kind {found.type!r}, which missions can't check"
             raise InternalError(message)
+PACK = BuildPack()

@@ -68,6 +68,10 @@ def _notes(intake: Intake, app: Application) -> list[str]:
         for feature in app.features
         for endpoint in feature.endpoints
     ]
+    described = sum(len(spec.api.endpoints) for spec in intake.requirements.features if spec.enabled)
+    restated = described - sum(len(feature.endpoints) for feature in app.features)
+    if restated:
+        notes.append(f"{restated} endpoint(s) of the intake are those that its entities bring anyway")
     if intake.requirements.security.data_protection.encryption.at_rest:
         notes.append("encryption at rest is the duty of the disk or the database, the application does not encrypt")
     if app.billing and app.billing.provider != BillingProvider.MANUAL:

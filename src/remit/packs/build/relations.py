@@ -66,14 +66,15 @@ class Relations:
 
     keys: list[Key] = field(default_factory=list[Key])
     joins: list[Join] = field(default_factory=list[Join])
+    held: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
-    def keys_of(self, entity_id: str) -> list[Key]:
+    def keys_of(self, place: EntityPlace) -> list[Key]:
         """The keys that this entity holds."""
-        return [key for key in self.keys if key.holder.id == entity_id]
+        return [self.keys[position] for position in self.held.get(place.id, ())]
 
-    def absorbed(self, entity_id: str) -> set[str]:
+    def absorbed(self, place: EntityPlace) -> set[str]:
         """The declared fields of this entity that are keys."""
-        return {key.absorbed.name for key in self.keys_of(entity_id) if key.absorbed}
+        return {key.absorbed.name for key in self.keys_of(place) if key.absorbed}
 
 
 def resolve(found: Survey) -> Relations:
@@ -173,13 +174,15 @@ def _join(
 
 def _add_key(relations: Relations, new: Key) -> None:
     """Add a key, or join it with the other side of the same relation."""
-    for position, old in enumerate(relations.keys):
-        other_side = old.holder is new.target and old.target is new.holder and old.unique and new.unique
-        if other_side and old.path[:-1] != new.path[:-1] and new.absorbed is None and not new.required:
-            relations.keys[position] = replace(old, inverse=old.inverse or new.stem)
-            return
-        same = old.holder is new.holder and old.target is new.target and old.column == new.column
-        if same and old.path[:-1] != new.path[:-1]:
+    if new.unique and new.target and not new.required and new.absorbed is None:
+        for position in relations.held.get(new.target.id, ()):
+            old = relations.keys[position]
+            if old.unique and old.target is new.holder and old.path[:-1] != new.path[:-1]:
+                relations.keys[position] = replace(old, inverse=old.inverse or new.stem)
+                return
+    for position in relations.held.get(new.holder.id, ()):
+        old = relations.keys[position]
+        if old.target is new.target and old.column == new.column and old.path[:-1] != new.path[:-1]:
             relations.keys[position] = replace(
                 old,
                 inverse=old.inverse or new.inverse,
@@ -191,6 +194,7 @@ def _add_key(relations: Relations, new: Key) -> None:
                 absorbed=old.absorbed or new.absorbed,
             )
             return
+    relations.held.setdefault(new.holder.id, []).append(len(relations.keys))
     relations.keys.append(new)
 
 

@@ -13,7 +13,8 @@ from remit.packs.build.survey import USER, EntityPlace, Survey, is_built_in
 from remit.packs.build.values import ORDERED, read_value
 
 BUILT_IN_TABLES = frozenset({"users", "tenants", "audit_entries", "revoked_tokens", "alembic_version"})
-BUILT_IN_SEGMENTS = frozenset({"auth", "health", "users", "docs", "redoc", "openapi", "billing", "metrics", "admin"})
+BUILT_IN_SEGMENTS = frozenset({"auth", "users", "billing"})
+BUILT_IN_MODULES = frozenset({"accounts", "billing", "migrations", "user", "users"})
 _PAIRLESS = frozenset({Operator.SET, Operator.EMPTY})
 _ORDERING = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
 
@@ -22,6 +23,7 @@ def entity_problems(
     found: Survey, relations: Relations, roles: Collection[str], tenant: str | None
 ) -> Iterator[Problem]:
     """Everything wrong with the entities, one by one and together. `tenant` is the folded tenant column, if any."""
+    related = _relation_names(relations)
     for place in found.entities:
         spec = place.spec
         yield from name_problems(spec.name, place.path, what="entity", code=spec.code)
@@ -39,7 +41,7 @@ def entity_problems(
             )
         for position, field in enumerate(spec.fields):
             yield from field_problems(field, (*place.path, "fields", position))
-        yield from _attribute_problems(place, relations, tenant)
+        yield from _attribute_problems(place, relations, related.get(id(place), []), tenant)
         yield from _unique_problems(place, relations)
         if spec.states is not None:
             yield from _states_problems(place, spec.states, relations, roles)
@@ -62,6 +64,7 @@ def _names_together(found: Survey, relations: Relations) -> Iterator[Problem]:
                 for join in joins
             ],
         ),
+        ("module", BUILT_IN_MODULES, [(attribute(p.snake), p.spec.name, path) for p, path in places]),
         ("route", BUILT_IN_SEGMENTS, [(kebab(place.table), place.spec.name, path) for place, path in places]),
     )
     reported: set[DocumentPath] = set()
@@ -72,52 +75,63 @@ def _names_together(found: Survey, relations: Relations) -> Iterator[Problem]:
                 yield problem
 
 
-def _attribute_problems(place: EntityPlace, relations: Relations, tenant: str | None) -> Iterator[Problem]:
+type _Named = tuple[str, str, DocumentPath]
+
+
+def _relation_names(relations: Relations) -> dict[int, list[_Named]]:
+    """What relations become on each entity (by identity): both names of a key or a join, and ways back."""
+    found: dict[int, list[_Named]] = {}
+
+    def add(place: EntityPlace | None, path: DocumentPath, *names: str | None) -> None:
+        if place is not None:
+            found.setdefault(id(place), []).extend((attribute(name), name, path) for name in names if name)
+
+    for key in relations.keys:
+        add(key.holder, key.path, key.stem, key.column)
+        add(key.target, key.path, key.inverse)
+    for join in relations.joins:
+        add(join.holder, join.path, join.stem, join.ids)
+        add(join.target, join.path, join.inverse)
+    return found
+
+
+def _attribute_problems(
+    place: EntityPlace, relations: Relations, related: list[_Named], tenant: str | None
+) -> Iterator[Problem]:
     """No two of an entity's fields, keys and ways back may become one attribute."""
     taken = {"id", "created_at", "updated_at"}
     if place.spec.ownership is Ownership.USER:
         taken |= {"owner", "owner_id"}
     if tenant is not None and place.spec.tenant is not False:
         taken.add(tenant)
-    absorbed = relations.absorbed(place.id)
-    names: list[tuple[str, str, DocumentPath]] = [
-        (attribute(snake(field.code or field.name)), field.name, (*place.path, "fields", position, "name"))
-        for position, field in enumerate(place.spec.fields)
-        if field.name not in absorbed and not is_built_in(field)
-    ]
-    twice = {field.name for field in place.spec.fields if [f.name for f in place.spec.fields].count(field.name) > 1}
-    if twice & absorbed:
-        names.extend((name, name, (*place.path, "fields")) for name in sorted(twice & absorbed) * 2)
-    for key in relations.keys:
-        if key.holder is place:
-            names += [(attribute(key.stem), key.stem, key.path), (attribute(key.column), key.column, key.path)]
-        if key.target is place and key.inverse:
-            names.append((attribute(key.inverse), key.inverse, key.path))
-    for join in relations.joins:
-        if join.holder is place:
-            names += [(attribute(join.stem), join.stem, join.path), (attribute(join.ids), join.ids, join.path)]
-        if join.target is place and join.inverse:
-            names.append((attribute(join.inverse), join.inverse, join.path))
-    yield from collision_problems(names, what=f"attribute of {place.spec.name}", taken=taken)
+    absorbed, seen = relations.absorbed(place), set[str]()
+    names: list[_Named] = []
+    for position, field in enumerate(place.spec.fields):
+        path = (*place.path, "fields", position, "name")
+        if is_built_in(field) or (field.name in absorbed and field.name not in seen):
+            seen.add(field.name)
+        else:
+            names.append((attribute(snake(field.code or field.name)), field.name, path))
+    yield from collision_problems([*names, *related], what=f"attribute of {place.spec.name}", taken=taken)
 
 
 def member_named(place: EntityPlace, relations: Relations, name: str) -> FieldSpec | Key | None:
     """The field, or the key by its relation's name, its column's or its API name."""
-    absorbed = relations.absorbed(place.id)
+    absorbed = relations.absorbed(place)
     for field in place.spec.fields:
         if field.name == name and name not in absorbed:
             return field
     folded = snake(name)
-    for key in relations.keys_of(place.id):
+    for key in relations.keys_of(place):
         if name == key.name or (folded and folded in {key.stem, key.column}):
             return key
     return None
 
 
 def _member_names(place: EntityPlace, relations: Relations) -> list[str]:
-    absorbed = relations.absorbed(place.id)
+    absorbed = relations.absorbed(place)
     fields = [field.name for field in place.spec.fields if field.name not in absorbed]
-    return [*fields, *(key.stem for key in relations.keys_of(place.id))]
+    return [*fields, *(key.stem for key in relations.keys_of(place))]
 
 
 def _unique_problems(place: EntityPlace, relations: Relations) -> Iterator[Problem]:
@@ -161,6 +175,11 @@ def _states_problems(
             "Make it `type: enum` with one value for each state.",
         )
         return
+    for flag, key in ((field.unique, "unique"), (field.write_only, "writeOnly")):
+        if flag:
+            text = f"`{field.name}` holds the states of entity `{place.spec.name}` and can't be {key}"
+            index = place.spec.fields.index(field)
+            yield Problem("build.states_field", (*place.path, "fields", index, key), text, f"Remove `{key}`.")
     if states.initial is not None:
         yield from _state_problem(states.initial, field, (*path, "initial"))
         if field.default is not None and field.default != states.initial:

@@ -1,21 +1,22 @@
 """Rules on features: ids, dependencies without a cycle, something to build in each, endpoints that answer alone."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.ir import FeatureType
 from remit.packs.build.names import kebab, snake, suggestion
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.relations import Relations
+from remit.packs.build.reserved import KEYWORDS
 from remit.packs.build.rules_entities import BUILT_IN_SEGMENTS
 from remit.packs.build.rules_fields import field_problems
 from remit.packs.build.rules_names import collision_problems, id_problems, name_problems
 from remit.packs.build.schema_feature import DependencyType, EndpointSpec, FeatureSpec, Method
-from remit.packs.build.survey import FEATURES, Survey, dependencies_of
+from remit.packs.build.survey import FEATURES, EntityPlace, Survey, dependencies_of
 
-PATH = re.compile(r"(/([A-Za-z0-9_~.-]+|\{[a-z][a-z0-9_]*\}))+\Z")
-PARAMETER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+PATH = re.compile(r"(/([A-Za-z0-9_~.-]+|\{[A-Za-z][A-Za-z0-9_]*\}))+\Z")
+PARAMETER = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)\}")
 _BODILESS = frozenset({Method.GET, Method.DELETE})
 
 
@@ -91,14 +92,20 @@ def function_name(endpoint: EndpointSpec) -> str:
 def _endpoint_problems(endpoint: EndpointSpec, path: DocumentPath, roles: Collection[str]) -> Iterator[Problem]:
     if endpoint.name is not None:
         yield from name_problems(endpoint.name, path, what="endpoint")
-    parameters = PARAMETER.findall(endpoint.path)
+    parameters = [snake(name) for name in PARAMETER.findall(endpoint.path)]
     if not PATH.match(endpoint.path) or ".." in endpoint.path:
         yield Problem(
             "build.endpoint_path",
             (*path, "path"),
-            f"endpoint path `{endpoint.path}` is no path of plain segments and `{{snake_case}}` parameters",
+            f"endpoint path `{endpoint.path}` is no path of plain segments and `{{name}}` parameters",
             "Write it like `/orders/{order_id}/export`, without a trailing slash.",
         )
+    elif endpoint.path.split("/")[1] == "api":
+        text = f"endpoint path `{endpoint.path}` starts with `/api`, but the application adds `/api/v1` itself"
+        yield Problem("build.endpoint_path", (*path, "path"), text, "Leave the prefix out.")
+    elif set(parameters) & KEYWORDS:
+        text = f"endpoint path `{endpoint.path}` has a parameter that is a reserved word of Python"
+        yield Problem("build.reserved_name", (*path, "path"), text, "Give the parameter another name.")
     elif len(set(parameters)) < len(parameters):
         text = f"endpoint path `{endpoint.path}` uses a parameter twice"
         yield Problem("build.endpoint_path", (*path, "path"), text, "Give every parameter a name of its own.")
@@ -177,23 +184,45 @@ def _cycle_problems(features: tuple[FeatureSpec, ...], found: Survey, relations:
         )
 
 
-def _route_problems(features: tuple[FeatureSpec, ...], found: Survey) -> Iterator[Problem]:
-    """No custom endpoint may answer where another one or a generated one does."""
-    routes: dict[tuple[str, str], str] = {}
-    for place in found.entities:
+type Route = tuple[str, str]
+"""A method and a path with `{}` for every parameter."""
+
+
+def generated_routes(places: Iterable[EntityPlace]) -> dict[Route, str]:
+    """The routes that entities bring, and the entity's name."""
+    routes: dict[Route, str] = {}
+    for place in places:
         base = f"/{kebab(place.table)}"
         crud = (("GET", base), ("POST", base), *((m, f"{base}/{{}}") for m in ("GET", "PATCH", "DELETE")))
         flows = place.spec.states.transitions if place.spec.states else ()
         moves = (("POST", f"{base}/{{}}/{kebab(transition.name)}") for transition in flows)
         for route in (*crud, *moves):
-            routes.setdefault(route, f"the generated route of entity `{place.spec.name}`")
+            routes.setdefault(route, place.spec.name)
+    return routes
+
+
+def _route(endpoint: EndpointSpec) -> Route:
+    return endpoint.method.value, PARAMETER.sub("{}", endpoint.path)
+
+
+def restates(endpoint: EndpointSpec, generated: Mapping[Route, str]) -> bool:
+    """Whether an endpoint only says what is generated anyway: its route is, and it asks for nothing of its own."""
+    plain = not endpoint.request.fields and not endpoint.response.fields and not endpoint.tests
+    return plain and endpoint.auth is True and _route(endpoint) in generated
+
+
+def _route_problems(features: tuple[FeatureSpec, ...], found: Survey) -> Iterator[Problem]:
+    """No custom endpoint may answer where another one or a generated one does."""
+    generated = generated_routes(found.entities)
+    routes: dict[Route, str] = {}
     functions: dict[tuple[str, str], str] = {}
     for position, feature in enumerate(features):
         for index, endpoint in enumerate(feature.api.endpoints):
             path = (*FEATURES, position, "api", "endpoints", index)
-            said = f"{endpoint.method} {endpoint.path}"
-            route = (endpoint.method.value, PARAMETER.sub("{}", endpoint.path))
+            said, route = f"{endpoint.method} {endpoint.path}", _route(endpoint)
             taken = routes.get(route)
+            if route in generated and not restates(endpoint, generated):
+                taken = taken or f"the generated route of entity `{generated[route]}`, which it would change"
             if endpoint.path.split("/")[1:2] and endpoint.path.split("/")[1] in BUILT_IN_SEGMENTS:
                 taken = taken or "the application's own routes"
             if taken:

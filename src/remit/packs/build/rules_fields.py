@@ -14,44 +14,16 @@ _MOMENTS = frozenset({FieldType.DATE, FieldType.DATETIME, FieldType.TIME})
 _UNCOMPARABLE = frozenset({FieldType.JSON, FieldType.BYTES})
 _SECRETIVE = frozenset({FieldType.STRING, FieldType.TEXT})
 
+_SHORTEST = {FieldType.EMAIL: 20, FieldType.URL: 20}
+"""The least room that makes sense: `a@b.io` and `http://a.io` fit, and the generated tests' own samples too."""
+
 _PERSONAL = frozenset(
-    [
-        "email",
-        "email_address",
-        "e_mail",
-        "phone",
-        "phone_number",
-        "mobile",
-        "telephone",
-        "fax",
-        "birth_date",
-        "date_of_birth",
-        "dob",
-        "birthday",
-        "birthdate",
-        "first_name",
-        "last_name",
-        "middle_name",
-        "full_name",
-        "given_name",
-        "family_name",
-        "surname",
-        "maiden_name",
-        "ssn",
-        "social_security_number",
-        "national_id",
-        "passport",
-        "passport_number",
-        "tax_id",
-        "street",
-        "street_address",
-        "postal_address",
-        "home_address",
-        "iban",
-        "insurance_number",
-        "driver_license",
-        "blood_type",
-    ]
+    """
+    email email_address e_mail phone phone_number mobile telephone fax birth_date date_of_birth dob birthday birthdate
+    first_name last_name middle_name full_name given_name family_name surname maiden_name ssn social_security_number
+    national_id passport passport_number tax_id street street_address postal_address home_address iban
+    insurance_number driver_license blood_type
+    """.split()  # noqa: SIM905 - a page of words is read, a page of quotes and commas is not
 )
 
 
@@ -155,6 +127,10 @@ def _value_problems(spec: FieldSpec, path: DocumentPath) -> Iterator[Problem]:
 
 
 def _length_problems(spec: FieldSpec, path: DocumentPath) -> Iterator[Problem]:
+    floor = _SHORTEST.get(spec.type, 0)
+    if spec.max_length is not None and spec.max_length < floor:
+        text = f"no {spec.type} fits into field `{spec.name}` with maxLength {spec.max_length}"
+        yield Problem("build.bounds", (*path, "maxLength"), text, f"Make maxLength at least {floor}.")
     limit = spec.max_length if spec.max_length is not None else DEFAULT_LENGTHS.get(spec.type)
     if limit is not None and spec.min_length is not None and spec.min_length > limit:
         yield Problem(

@@ -94,7 +94,7 @@ def _through_problems(
             "build.unknown_entity", (*path, "through"), text, suggestion(relation.through, found.entity_names())
         )
         return
-    ends = [key.target for key in relations.keys_of(through.id) if key.required]
+    ends = [key.target for key in relations.keys_of(through) if key.required]
     if place not in ends or target not in ends or (place is target and ends.count(place) < 2):  # noqa: PLR2004 - both ends
         yield Problem(
             "build.relation",

@@ -40,7 +40,7 @@ _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 def role_names(intake: "Intake") -> list[str]:
     """The roles that may be referred to: those declared, and `admin`."""
-    declared = [role.name for role in intake.requirements.security.authorization.roles]
+    declared = [role.name for role in intake.requirements.security.authorization.declared]
     if not [name for name in declared if name != ADMIN]:
         declared.append(MEMBER)
     return [*declared, *([ADMIN] if ADMIN not in declared else [])]
@@ -83,7 +83,7 @@ def _sign_in_problems(security: Security) -> Iterator[Problem]:
 
 
 def _role_problems(security: Security, known: list[str]) -> Iterator[Problem]:
-    roles, path = security.authorization.roles, (*_SECURITY, "authorization", "roles")
+    roles, path = security.authorization.declared, (*_SECURITY, "authorization", "roles")
     for index, role in enumerate(roles):
         yield from name_problems(role.name, (*path, index), what="role", keywords=True)
         for position, name in enumerate(role.inherits):

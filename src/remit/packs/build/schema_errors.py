@@ -50,6 +50,11 @@ _MEANT: Mapping[str, str] = {
     "local": "password",
     "email": "password",
     "bearer": "jwt",
+    "monthly": "month",
+    "yearly": "year",
+    "annual": "year",
+    "annually": "year",
+    "one_time": "once",
     "postgres": "postgresql",
     "python": "python3.12",
 }
@@ -92,11 +97,21 @@ _CODES: Mapping[str, str] = {
 }
 
 
+_LENGTHS: Mapping[str, str] = {
+    "string_too_long": "has {length} characters, {limit} at most are allowed",
+    "string_too_short": "has {length} characters, {limit} at least are needed",
+    "too_long": "has {length} items, {limit} at most are allowed",
+    "too_short": "has {length} items, {limit} at least are needed",
+}
+
+
 def schema_problems(model: type[BaseModel], errors: list[ErrorDetails], document: object) -> list[Problem]:
     """One problem for each place; of the branches of a union the document's own type decides."""
     found: dict[DocumentPath, Problem] = {}
     for error in errors:
         path, left_over = _document_path(error["loc"], document)
+        if error["type"] == "too_short" and len(error["input"]) >= error.get("ctx", {}).get("min_length", 0):
+            continue  # an echo: items that are wrong themselves were not counted
         if error["type"] == "missing":
             key = str(error["loc"][-1])
             found.setdefault((*path, key), _missing(key, path))
@@ -151,6 +166,12 @@ def _translated(error: ErrorDetails, path: DocumentPath) -> Problem:
         hint = _type_hint(error["input"], _KINDS[kind])
         return Problem(code, path, f"{shown} stands where {_KINDS[kind]} belongs", hint)
     code = _CODES.get(kind, "build.invalid")
+    if kind in _LENGTHS:
+        limit = context.get("min_length", context.get("max_length"))
+        what = _LENGTHS[kind].format(length=len(error["input"]), limit=limit)
+        return Problem(
+            code, path, f"{shown} {what}", "Shorten it." if "max_length" in context else "Add what is missing."
+        )
     if code == "build.out_of_range" and path and path[-1] == "price":
         what = (
             f"price {shown} is negative" if kind == "greater_than_equal" else f"price {shown}: {_lower(error['msg'])}"

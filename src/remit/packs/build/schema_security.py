@@ -4,7 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from remit.packs.build.ir import Action
 from remit.packs.build.schema_document import Document, Line, Many, Name, Path, Prose
@@ -94,6 +94,14 @@ class RoleSpec(Document):
     default: bool = False
 
 
+def _role_kind(value: object) -> str:
+    return "one" if isinstance(value, str) else "object"
+
+
+type RoleEntry = Annotated[Annotated[Name, Tag("one")] | Annotated[RoleSpec, Tag("object")], Discriminator(_role_kind)]
+"""A role's name, or a role with its label, what it inherits and whether it is the default."""
+
+
 class PermissionSpec(Document):
     """`role` may do `actions` with the rows of `resource`: an entity's name, or `*` for all."""
 
@@ -106,8 +114,13 @@ class Authorization(Document):
     """Roles and what they may do. Without permissions every signed-in account may do everything."""
 
     model: AuthorizationModel = AuthorizationModel.RBAC
-    roles: Many[RoleSpec] = ()
+    roles: Many[RoleEntry] = ()
     permissions: Many[PermissionSpec] = ()
+
+    @property
+    def declared(self) -> tuple[RoleSpec, ...]:
+        """The roles, those given by name alone included."""
+        return tuple(RoleSpec(name=role) if isinstance(role, str) else role for role in self.roles)
 
 
 class Encryption(Document):

@@ -17,28 +17,26 @@ USER = "User"
 FEATURES: DocumentPath = ("requirements", "features")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EntityPlace:
-    """An entity of the intake, the feature that brings it, and where it stands."""
+    """An entity of the intake, the feature that brings it, and where it stands.
+
+    `id` is the stable id: as given, else the folded name. `snake` is the folded name that all names of code derive
+    from, empty when the script folds to nothing. `table` is the plural as given, else the English one.
+    """
 
     spec: EntitySpec
     feature: FeatureSpec
     path: DocumentPath
+    id: str
+    snake: str
+    table: str
 
-    @property
-    def id(self) -> str:
-        """The stable id: as given, else the folded name."""
-        return self.spec.id or snake(self.spec.code or self.spec.name)
 
-    @property
-    def snake(self) -> str:
-        """The folded name that all names of code derive from; empty when the script folds to nothing."""
-        return snake(self.spec.code or self.spec.name)
-
-    @property
-    def table(self) -> str:
-        """The table's name: the plural as given, else the English one."""
-        return snake(self.spec.plural) if self.spec.plural else plural(self.snake)
+def _place(spec: EntitySpec, feature: FeatureSpec, path: DocumentPath) -> EntityPlace:
+    folded = snake(spec.code or spec.name)
+    table = snake(spec.plural) if spec.plural else plural(folded)
+    return EntityPlace(spec, feature, path, spec.id or folded, folded, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +71,7 @@ def survey(intake: "Intake") -> Survey:
     for position, feature in enumerate(intake.requirements.features):
         features.setdefault(feature.id, feature)
         root = (*FEATURES, position, "dataModel", "entities")
-        places.extend(EntityPlace(spec, feature, (*root, i)) for i, spec in enumerate(feature.data_model.entities))
+        places.extend(_place(spec, feature, (*root, i)) for i, spec in enumerate(feature.data_model.entities))
     by_name: dict[str, EntityPlace] = {}
     for place in places:
         by_name.setdefault(place.spec.name, place)

@@ -1,0 +1,170 @@
+"""What a step's function is given: its inputs, its directory, and the guard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+from remit.kernel import crash
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.effects import Command, Effect, WriteFiles
+from remit.kernel.errors import Cancelled, Conflict, Fenced, InternalError
+from remit.kernel.ids import new_id
+from remit.kernel.mission import Outcome, StepSpec
+from remit.kernel.money import ZERO, Money
+from remit.missions.holding import Holding
+from remit.missions.pack import Result
+from remit.missions.progress import StepLogged
+from remit.missions.repository import Changes
+from remit.missions.rows import StepRow
+
+LOG_LIMIT = 64 << 10  # characters kept of one attempt's log
+DONE_BEFORE = "guard.done"
+_CUT = "… the log is cut here …"
+
+
+class Context:
+    """``pack.StepContext`` for one attempt."""
+
+    def __init__(self, holding: Holding, spec: StepSpec, row: StepRow, *, key: str) -> None:
+        self._holding = holding
+        self._spec = spec
+        self._row = row
+        self._key = key
+        self._pending: list[Future[None]] = []
+        self._directory = ""
+        self._opening = asyncio.Lock()
+        self._ordinal = 0
+        self._log: list[str] = []
+        self._logged = 0
+        self.base = ""
+        self.cost = ZERO
+        self.closed = False
+        self.upstream: Mapping[str, Result] = holding.upstream(spec)
+
+    @property
+    def mission(self) -> str:
+        """The mission's id."""
+        return self._row.mission
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self._row.name
+
+    @property
+    def feature(self) -> str:
+        """The feature the step belongs to."""
+        return self._row.feature
+
+    @property
+    def input(self) -> bytes:
+        """The mission's input."""
+        return self._holding.mission.input
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        return self._row.attempts
+
+    @property
+    def opened(self) -> bool:
+        """Whether the step has a directory."""
+        return bool(self._directory)
+
+    @property
+    def directory(self) -> str:
+        """The step's directory, once it is open."""
+        if not self._directory:
+            raise InternalError(
+                f"Step {self.step!r} asks for its directory before anything opened it.",
+                code="step.directory",
+                hint="await ctx.open() first, or declare the step with @step(directory=True)",
+            )
+        return self._directory
+
+    async def open(self) -> str:
+        """Make the directory from the newest checkpoint, once."""
+        async with self._opening:
+            if not self._directory:
+                self._check()
+                self.base = self._holding.head
+                crash.reach("step.folder:before")
+                self._directory = await self._holding.repository.materialise(self.base, self.step)
+                crash.reach("step.folder:after")
+        return self._directory
+
+    async def do(self, effect: Effect, *, estimate: Money = ZERO) -> Outcome:
+        """Ask the guard."""
+        self._check()
+        self._ordinal += 1
+        ordinal = self._ordinal
+        if isinstance(effect, WriteFiles | Command):
+            await self.open()
+        action = Action(
+            id=new_id(),
+            effect=effect,
+            principal=Principal(ActorKind.AGENT, self._spec.agent),
+            on_behalf_of=self._holding.originator,
+            workspace=self._row.workspace,
+            mission=self.mission,
+            step=self.step,
+            attempt=self.attempt,
+            effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
+            estimate=estimate,
+            directory=self._directory,
+        )
+        # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
+        # is queued; the step's own commit comes after it.
+        pending = self._pending if effect.trait.repeatable else None
+        try:
+            outcome = await self._holding.deps.guard.run(action, within=self._holding.hold, pending=pending)
+        except Conflict as error:
+            if error.code != DONE_BEFORE:
+                raise
+            # Before a crash, or in an earlier attempt: what can't be repeated was done, and is not done again.
+            return Outcome(ok=True, value={"done_before": True}, text=error.message)
+        self.cost += outcome.cost
+        return outcome
+
+    async def settled(self) -> None:
+        """Wait until every outcome is committed.
+
+        Raises:
+            Fenced: One was refused, because the mission has another owner.
+        """
+        for future in self._pending:
+            await asyncio.wrap_future(future)
+        self._pending.clear()
+
+    def log(self, text: str) -> None:
+        """Keep a masked line."""
+        masked = self._holding.deps.redactor.mask(text)
+        if self._logged <= LOG_LIMIT:
+            self._logged += len(masked) + 1
+            self._log.append(masked if self._logged <= LOG_LIMIT else _CUT)
+        progress = self._holding.deps.progress
+        if progress.watched(self.mission):
+            progress.publish(StepLogged(self.mission, self.step, masked))
+
+    @property
+    def logged(self) -> str:
+        """The attempt's log so far."""
+        return "\n".join(self._log)
+
+    async def collect(self) -> Changes:
+        """What the step did to its directory; nothing, without a git call, when it has none."""
+        if not self.opened:
+            return Changes()
+        return await self._holding.repository.collect(self.base, self.step)
+
+    def close(self) -> None:
+        """Nothing is done for this attempt any more."""
+        self.closed = True
+
+    def _check(self) -> None:
+        if self._holding.lost:
+            raise Fenced(f"Another worker owns mission {self.mission} now.")
+        if self.closed or self._holding.over:
+            raise Cancelled(f"step {self.step} has ended")

@@ -1,0 +1,89 @@
+"""What the engine calls: claim, validate, run, and record how it ended."""
+
+from __future__ import annotations
+
+from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError, Unavailable
+from remit.kernel.mission import MissionStatus
+from remit.kernel.ports import RunTicket
+from remit.missions.claim import claim
+from remit.missions.deps import Deps
+from remit.missions.holding import Holding
+from remit.missions.resume import prepare, show_head
+from remit.missions.rollback import rollback_all
+from remit.missions.rows import CANCEL, read_mission
+from remit.missions.run import Run, Stop, ended
+
+
+def run_id(workspace: str, mission: str, number: int) -> str:
+    """The engine's name of a mission's run."""
+    return f"{workspace}/{mission}/{number}"
+
+
+def run_parts(name: str) -> tuple[str, str, int]:
+    """Workspace, mission and number of a run.
+
+    Raises:
+        InvalidInput: Not a name that ``run_id`` makes.
+    """
+    workspace, _, rest = name.partition("/")
+    mission, _, number = rest.partition("/")
+    if not (workspace and mission and number.isdigit()):
+        raise InvalidInput(f"{name[:80]!r} is not the id of a run: WORKSPACE/MISSION/NUMBER.")
+    return workspace, mission, int(number)
+
+
+async def drive(deps: Deps, ticket: RunTicket) -> None:
+    """Drive one run to its end. Harmless to repeat: what is done stays done, and an older run changes nothing.
+
+    A mission that fails, waits or is cancelled ends its run without an error: its row says so.
+
+    Raises:
+        Fenced: Another worker took the mission meanwhile; nothing was written since.
+        IntegrityError, Drift: The mission was not as it was left; it stays as it is.
+        Unavailable: The store or another part of the surroundings was away; a later run goes on.
+    """
+    workspace, mission, number = run_parts(ticket.run_id)
+    row = await deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
+    if row.run != number or MissionStatus(row.status).over:
+        return
+    if row.fence:
+        await deps.verify_log(workspace, mission)
+    pack = deps.pack(row.pack, row.pack_version)
+    holding = await claim(deps, workspace, mission, owner=ticket.executor)
+    if holding is None:
+        return
+    try:
+        await prepare(holding)
+        stop = Stop(MissionStatus.CANCELLED)
+        if holding.mission.control != CANCEL:
+            stop = await _run(Run(holding, pack))
+        await settle(holding, stop)
+    except (Fenced, Unavailable):
+        raise
+    except RemitError:
+        await holding.release()
+        raise
+
+
+async def _run(run: Run) -> Stop:
+    try:
+        return await run.drive()
+    except (Fenced, Unavailable):
+        raise
+    except Conflict as error:
+        return Stop(MissionStatus.FAILED, error)
+
+
+async def settle(holding: Holding, stop: Stop) -> None:
+    """Record how a run ended, after the rollback that its failure asks for; the workspace shows the head."""
+    status, error = stop.status, stop.error
+    if status is MissionStatus.ROLLED_BACK:
+        try:
+            await rollback_all(holding, why="critical failure")
+        except Conflict as stuck:
+            status, error = MissionStatus.FAILED, stuck
+    await show_head(holding)
+    await holding.repository.discard()
+    told = ("", "") if error is None else (error.code, holding.deps.redactor.mask(error.message))
+    await holding.rest(status, error=told)
+    ended(holding)

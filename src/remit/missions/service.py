@@ -1,0 +1,458 @@
+"""The use cases of missions: what the command line, the API and the console call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from remit.audit.entry import Entry, Result
+from remit.kernel.action import Principal
+from remit.kernel.canonical import sha256_hex
+from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError
+from remit.kernel.ids import check_id, new_id
+from remit.kernel.mission import MissionStatus, StepStatus
+from remit.kernel.money import ZERO, Money
+from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.missions import branch as branching
+from remit.missions import rollback as back
+from remit.missions.claim import claim, stored_plan
+from remit.missions.deps import Deps
+from remit.missions.drive import drive, run_id
+from remit.missions.holding import Holding
+from remit.missions.intake import planned
+from remit.missions.plan import OrderedPlan
+from remit.missions.plan_json import dump
+from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
+from remit.missions.rows import (
+    ATTEMPTS_SELECT,
+    CANCEL,
+    MISSIONS_PAGE,
+    AttemptRow,
+    MissionRow,
+    OnDrift,
+    StepRow,
+    insert_mission,
+    read_mission,
+    read_steps,
+    set_mission,
+    set_step,
+)
+
+CANCEL_WAIT_S = 3.0
+PAGE_LIMIT = 500
+
+
+class Shown(StrEnum):
+    """The statuses that a person sees: those of the row, and one that is derived."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    ROLLED_BACK = "rolled_back"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A mission as shown: its row, its steps in plan order, its plan, its workspace."""
+
+    mission: MissionRow
+    status: Shown
+    steps: tuple[StepRow, ...]
+    plan: OrderedPlan
+    workspace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after."""
+
+    id: str
+    pack: str
+    input_name: str
+    status: Shown
+    originator: str
+    parent: str
+    error: str
+    cost_micros: int
+    created_us: int
+    updated_us: int
+    cursor: tuple[int, str]
+
+
+type StepChange = Callable[[Tx, MissionRow, int], None]
+
+
+class Missions:
+    """Bound to its surroundings; any number of calls at once."""
+
+    def __init__(self, deps: Deps) -> None:
+        self.deps = deps
+
+    # ----------------------------------------------------------------------------------------------------- beginning
+
+    async def create(
+        self, workspace: str, pack: str, data: bytes, *, name: str, originator: Principal, budget: Money = ZERO
+    ) -> str:
+        """Plan a mission and store it; its id. On bad input nothing is written anywhere.
+
+        Raises:
+            NotFound: There is no such pack.
+            InvalidInput: The input is wrong, or its plan can't run; says where.
+        """
+        found = self.deps.pack(pack)
+        plan = planned(found, data, name)
+        stored = dump(plan.plan)
+        now = self.deps.now()
+        mission = MissionRow(
+            id=new_id(),
+            workspace=workspace,
+            pack=pack,
+            pack_version=found.version,
+            input_name=name,
+            input=data,
+            input_sha256=sha256_hex(data),
+            plan=stored,
+            plan_hash=sha256_hex(stored),
+            originator=str(originator),
+            budget_micros=budget.micros,
+            created_us=now,
+            updated_us=now,
+        )
+        steps = [
+            StepRow(
+                workspace, mission.id, 1, spec.name, position, title=spec.title, feature=spec.feature, changed_us=now
+            )
+            for position, spec in enumerate(plan.steps)
+        ]
+        entry = _entry(mission, "mission.create", originator)
+        payload = {
+            "pack": pack,
+            "version": found.version,
+            "input_sha256": mission.input_sha256,
+            "plan": mission.plan_hash,
+            "steps": len(steps),
+            "budget_micros": budget.micros,
+        }
+
+        def op(tx: Tx) -> None:
+            insert_mission(tx, mission, steps)
+            tx.append(entry, payload)
+
+        await self.deps.journal.commit("mission.create", op)
+        return mission.id
+
+    async def submit(self, workspace: str, mission: str, *, queued: bool = False) -> str:
+        """Hand a stored mission to the engine; the run's id.
+
+        Raises:
+            NotFound: There is no such mission.
+            Conflict: It is over: ``resume`` orders it again.
+        """
+        row = await self._row(workspace, mission)
+        if MissionStatus(row.status).over:
+            raise Conflict(f"Mission {mission} is {row.status}.", hint=f"remit resume {mission}")
+        if not row.run:
+            await self._control(row, self._no_steps, actor=None, run=1)
+        name = run_id(workspace, mission, max(row.run, 1))
+        await self.deps.engine.submit(name, queued=queued)
+        return name
+
+    async def run(self, workspace: str, mission: str) -> View:
+        """Submit and wait until the run has ended; how the mission stands then.
+
+        Raises:
+            RemitError: What ``drive`` raises.
+        """
+        await self.deps.engine.wait(await self.submit(workspace, mission))
+        return await self.show(workspace, mission)
+
+    async def drive(self, ticket: RunTicket) -> None:
+        """What the engine is started with; see ``remit.missions.drive``."""
+        await drive(self.deps, ticket)
+
+    async def resume(
+        self,
+        workspace: str,
+        mission: str,
+        *,
+        actor: Principal,
+        from_step: str = "",
+        drift: OnDrift = OnDrift.REFUSE,
+        queued: bool = False,
+    ) -> str:
+        """Order a mission to go on; the new run's id, or an empty text when it is done already.
+
+        Steps that are done stay done, but for ``from_step`` and what needs it: they run again as a new generation.
+
+        Raises:
+            NotFound: No such mission or step.
+            Conflict: It is running now.
+            IntegrityError: The log, the plan, the repository or a checkpoint is damaged. Nothing was changed.
+            Drift: Artefacts changed since their steps, and ``drift`` says to refuse.
+        """
+        row = await self._row(workspace, mission)
+        self._not_running(row)
+        if row.status == MissionStatus.SUCCEEDED and not from_step and drift is OnDrift.REFUSE:
+            return ""
+        if row.fence:
+            await self.deps.verify_log(workspace, mission)
+        if from_step:
+            async with self._held(row, drift=drift) as holding:
+                await back.rerun(holding, [from_step], why="ordered", actor=actor)
+                await show_head(holding)
+            row = await self._row(workspace, mission)
+        number = row.run + 1
+        await self._control(
+            row, self._retry_steps, actor=actor, run=number, drift=drift, status=MissionStatus.QUEUED, control=""
+        )
+        name = run_id(workspace, mission, number)
+        await self.deps.engine.submit(name, queued=queued)
+        return name
+
+    async def validate(self, workspace: str, mission: str, *, drift: OnDrift = OnDrift.REFUSE) -> Validation:
+        """Check a mission that does not run as a resume would, and change nothing that a resume would not.
+
+        Raises:
+            Conflict, IntegrityError, Drift: As ``resume``.
+        """
+        row = await self._row(workspace, mission)
+        self._not_running(row)
+        if row.fence:
+            await self.deps.verify_log(workspace, mission)
+        async with self._held(row, drift=drift, prepared=False) as holding:
+            return await prepare(holding)
+
+    # -------------------------------------------------------------------------------------------------- going back
+
+    async def rollback(
+        self, workspace: str, mission: str, *, actor: Principal, to_step: str = "", feature: str = ""
+    ) -> View:
+        """Roll back everything, to a step's checkpoint, or one feature (then the rest is run again where it changed).
+
+        Raises:
+            NotFound: No such mission, step or feature.
+            Conflict: It is running, or an effect outside can't be undone.
+            IntegrityError: What stands is damaged.
+        """
+        if to_step and feature:
+            raise InvalidInput("A rollback goes to a step or takes out a feature, not both.", hint="remit rollback ID")
+        row = await self._row(workspace, mission)
+        self._not_running(row)
+        await self.deps.verify_log(workspace, mission)
+        pack = self.deps.pack(row.pack, row.pack_version)
+        async with self._held(row, drift=OnDrift.RESET) as holding:
+            if feature:
+                await back.rollback_feature(holding, pack, feature, actor=actor)
+            elif to_step:
+                await back.rollback_to(holding, to_step, why="ordered", actor=actor)
+            else:
+                await back.rollback_all(holding, why="ordered", actor=actor)
+            if not feature:
+                await show_head(holding)
+                await holding.rest(MissionStatus.ROLLED_BACK)
+        if feature:
+            row = await self._row(workspace, mission)
+            status = MissionStatus.QUEUED
+            await self._control(row, self._retry_steps, actor=actor, run=row.run + 1, status=status, control="")
+            return await self.run(workspace, mission)
+        return await self.show(workspace, mission)
+
+    async def branch(
+        self,
+        workspace: str,
+        mission: str,
+        *,
+        from_step: str,
+        actor: Principal,
+        other: tuple[bytes, str] | None = None,
+    ) -> str:
+        """Start a variation at a finished step, optionally with another input (bytes, name); the new mission's id.
+
+        Raises:
+            NotFound, InvalidInput: No such mission or step; it is not finished; the other input is wrong.
+        """
+        row = await self._row(workspace, mission)
+        pack = self.deps.pack(row.pack, row.pack_version)
+        plan = None if other is None else (other[0], other[1], planned(pack, *other))
+        return await branching.branch(self.deps, workspace, mission, step=from_step, actor=actor, other=plan)
+
+    async def cancel(self, workspace: str, mission: str, *, actor: Principal) -> View:
+        """End a mission that is queued, running or waiting; within a second when a worker holds it.
+
+        Raises:
+            Conflict: It is over already.
+        """
+        row = await self._row(workspace, mission)
+        if MissionStatus(row.status).over:
+            raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
+        await self._control(row, self._no_steps, actor=actor, control=CANCEL)
+        if row.owner and self.deps.alive(row.owner):
+            await self._await_end(row)
+        else:
+            async with self._held(row, drift=OnDrift.REFUSE, prepared=False) as holding:
+                await end_leftovers(holding)
+                await interrupt(holding)
+                await holding.rest(MissionStatus.CANCELLED)
+        if row.run:
+            await self.deps.engine.cancel(run_id(workspace, mission, row.run))
+        return await self.show(workspace, mission)
+
+    async def _await_end(self, row: MissionRow) -> None:
+        hint = self.deps.hints.get(row.id)
+        if hint is not None:
+            hint.set()
+        try:
+            async with asyncio.timeout(CANCEL_WAIT_S):
+                while not MissionStatus((await self._row(row.workspace, row.id)).status).over:  # noqa: ASYNC110 - the row is in another process's hands
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            return  # the order stands in the row; its owner obeys when it next reads it
+
+    # ----------------------------------------------------------------------------------------------------- showing
+
+    async def show(self, workspace: str, mission: str) -> View:
+        """A mission with its steps.
+
+        Raises:
+            NotFound: This workspace has no such mission.
+        """
+        check_id(mission, "mission")
+
+        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...]]:
+            row = read_mission(tx, workspace, mission)
+            return row, tuple(read_steps(tx, row))
+
+        row, steps = await self.deps.journal.read(op)
+        where = self.deps.repository_for(mission).workspace
+        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where)
+
+    async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
+        """Missions, newest first; ``after`` is the cursor of the last one seen."""
+        before_us, before_id = after or (1 << 62, "")
+        params = {
+            "workspace": workspace,
+            "before_us": before_us,
+            "before_id": before_id,
+            "size": max(1, min(limit, PAGE_LIMIT)),
+        }
+        rows = await self.deps.journal.read(lambda tx: tx.rows(MISSIONS_PAGE, params))
+        return [
+            Listed(
+                id=row["id"],
+                pack=row["pack"],
+                input_name=row["input_name"],
+                status=self._shown(row["status"], row["owner"]),
+                originator=row["originator"],
+                parent=row["parent"],
+                error=row["error"],
+                cost_micros=row["cost_micros"],
+                created_us=row["created_us"],
+                updated_us=row["updated_us"],
+                cursor=(row["created_us"], row["id"]),
+            )
+            for row in rows
+        ]
+
+    async def logs(self, workspace: str, mission: str) -> list[AttemptRow]:
+        """Every finished attempt with its masked log, oldest first.
+
+        Raises:
+            NotFound: This workspace has no such mission.
+        """
+        await self._row(workspace, mission)
+        params = {"workspace": workspace, "mission": mission}
+        return [AttemptRow(**row) for row in await self.deps.journal.read(lambda tx: tx.rows(ATTEMPTS_SELECT, params))]
+
+    # ------------------------------------------------------------------------------------------------------ private
+
+    async def _row(self, workspace: str, mission: str) -> MissionRow:
+        check_id(mission, "mission")
+        return await self.deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
+
+    def _shown(self, status: str, owner: str) -> Shown:
+        if status == MissionStatus.RUNNING and not (owner and self.deps.alive(owner)):
+            return Shown.INTERRUPTED
+        return Shown(status)
+
+    def _not_running(self, row: MissionRow) -> None:
+        if row.status == MissionStatus.RUNNING and row.owner and self.deps.alive(row.owner):
+            raise Conflict(
+                f"Mission {row.id} is running now.", code="mission.running", hint=f"remit cancel {row.id}, or wait"
+            )
+
+    @asynccontextmanager
+    async def _held(self, row: MissionRow, *, drift: OnDrift, prepared: bool = True) -> AsyncGenerator[Holding]:
+        """Hold a mission that does not run, for an order; afterwards it stands as before, unless the order said."""
+        holding = await claim(self.deps, row.workspace, row.id, owner=f"order-{new_id()}", over=True)
+        if holding is None:  # never with over=True
+            raise Conflict(f"Mission {row.id} can't be held.", hint=f"remit show {row.id}")
+        holding.mission = replace(holding.mission, drift=drift)
+        try:
+            if prepared:
+                await prepare(holding)
+            yield holding
+        except Fenced:
+            raise
+        except RemitError:
+            await holding.release()
+            raise
+        if holding.mission.owner:
+            await holding.release()
+
+    async def _control(
+        self, row: MissionRow, steps: StepChange, *, actor: Principal | None, **values: str | int
+    ) -> None:
+        """Write a person's order to the mission's row (and its steps), with its audit entry."""
+        now = self.deps.now()
+        verb = "cancel" if values.get("control") == CANCEL else "resume"
+        entry = None if actor is None else _entry(row, "mission.control", actor, reason=verb)
+
+        def op(tx: Tx) -> None:
+            held = read_mission(tx, row.workspace, row.id, lock=True)
+            if held.fence != row.fence:
+                raise Conflict(f"Mission {row.id} changed meanwhile.", hint=f"remit show {row.id}")
+            steps(tx, held, now)
+            set_mission(tx, held, **values, updated_us=now)
+            if entry is not None:
+                tx.append(entry, {"order": verb, "run": values.get("run", row.run)})
+
+        await self.deps.journal.commit("mission.control", op)
+
+    @staticmethod
+    def _no_steps(tx: Tx, row: MissionRow, now: int) -> None:
+        """An order that concerns the mission only."""
+
+    @staticmethod
+    def _retry_steps(tx: Tx, row: MissionRow, now: int) -> None:
+        """Steps that failed, were cancelled or rolled back may run again; their generation stays."""
+        again = {StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.ROLLED_BACK}
+        for number, step in enumerate(read_steps(tx, row)):
+            if step.status in again or step.not_before_us:
+                set_step(
+                    tx,
+                    step,
+                    status=step.status if step.status not in again else StepStatus.PENDING,
+                    failures=0,
+                    not_before_us=0,
+                    changed_us=max(now, step.changed_us + 1) + number,
+                )
+
+
+def _entry(row: MissionRow, action: str, actor: Principal, *, reason: str = "") -> Entry:
+    return Entry(
+        actor=actor,
+        action=action,
+        domain="missions",
+        result=Result.SUCCESS,
+        workspace=row.workspace,
+        reason=reason,
+        subject=row.id,
+        mission=row.id,
+    )

@@ -1,0 +1,194 @@
+"""One attempt of one step: what must hold before, the body under its timeout, what must hold after.
+
+Idempotency, in this order: the step's row says done (then nobody comes here); git has the commit of an output that was
+recorded (``resume``); an output on offer, which met its postconditions, has the same skip key (here); only then act.
+Retries are decided here and slept by the runner; each attempt has its own row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from remit.kernel.errors import (
+    ApprovalPending,
+    Failed,
+    Fenced,
+    InternalError,
+    RemitError,
+    Timeout,
+    Unavailable,
+)
+from remit.kernel.mission import StepSpec, StepStatus
+from remit.missions import conditions
+from remit.missions.context import Context
+from remit.missions.holding import Holding, Output
+from remit.missions.pack import Pack
+from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
+
+MESSAGE_LIMIT = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The attempt succeeded and changed files: its commit waits for its turn."""
+
+    spec: StepSpec
+    row: StepRow
+    output: Output
+    key: str
+    began_us: int = 0
+    inherited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The step's result stands."""
+
+    row: StepRow
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The attempt failed and another one may start at ``at_us``."""
+
+    row: StepRow
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The step failed for good."""
+
+    row: StepRow
+    error: RemitError
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The step waits for a person."""
+
+    row: StepRow
+    error: RemitError
+
+
+type Ending = Made | Done | Again | Broken | Parked
+
+
+async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
+    """Try a step once.
+
+    Raises:
+        Fenced: The mission has another owner; nothing was written.
+        Cancelled, asyncio.CancelledError: The runner (or a person) ended the attempt; the caller records it.
+    """
+    row = holding.rows[spec.name]
+    key = holding.skip_key(spec)
+    if row.standing == Standing.OFFERED and row.skip_key == key:
+        return await _inherit(holding, spec, row)
+    began_us = holding.stamp()
+    row = holding.begin(row)
+    context = Context(holding, spec, row, key=key)
+    try:
+        output = await _act(holding, pack, spec, context)
+    except RemitError as error:
+        return await _failed(holding, spec, context, row=row, began_us=began_us, error=error)
+    except Exception as error:  # noqa: BLE001 - whatever a step raises ends its attempt, not the mission's runner
+        known = _known(error)
+        return await _failed(holding, spec, context, row=row, began_us=began_us, error=known)
+    finally:
+        context.close()
+    await context.settled()
+    if output.changes:
+        return Made(spec, row, output, key, began_us)
+    if context.opened:
+        await holding.repository.discard([spec.name])
+    return Done(await holding.finish(row, output, key=key, began_us=began_us))
+
+
+async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -> Output:
+    """Preconditions, body, postconditions, all within the step's timeout."""
+    redactor = holding.deps.redactor
+    function = pack.step(spec.uses)
+    limit = asyncio.timeout(spec.timeout_s)
+    try:
+        async with limit:
+            if missing := await conditions.unmet(spec.pre, context, redactor=redactor):
+                raise Failed(f"A precondition does not hold: {'; '.join(missing)}.", code="step.precondition")
+            if getattr(function, "directory", False):
+                await context.open()
+            result = dict(await function(context, spec.params) or {})
+            changes = await context.collect()
+            if changes.problems:
+                raise Failed(f"What the step left can't be kept: {'; '.join(changes.problems)}.", code="step.artefact")
+            found = await conditions.unmet(spec.post, context, redactor=redactor, result=result, changed=changes.paths)
+            if found:
+                raise Failed(f"A postcondition does not hold: {'; '.join(found)}.", code="step.postcondition")
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise Timeout(f"The step did not end within its {spec.timeout_s:g} seconds.", code="step.timeout") from error
+    return Output(result, changes, context.logged, context.cost.micros)
+
+
+async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:
+    """Take over an earlier output with the same skip key: the same inputs, tools and upstream outputs made it."""
+    if row.commit_id:
+        parent = next(each.parent for each in await holding.all_history() if each.commit == row.commit_id)
+        changes = await holding.repository.changes(parent, row.commit_id, spec.name)
+        output = Output(row.outcome, changes)
+        return Made(spec, row, output, row.skip_key, inherited=True)
+    output = Output(row.outcome)
+    return Done(await holding.finish(row, output, key=row.skip_key, status=StepStatus.SKIPPED, attempt=None))
+
+
+def delay(spec: StepSpec, failures: int, error: RemitError, *, rand: Callable[[], float]) -> float:
+    """Seconds until the next attempt: the policy's, or what the other side asked for (Retry-After) if longer."""
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    return max(spec.retry.delay(failures, rand=rand), asked or 0.0)
+
+
+def _known(error: Exception) -> RemitError:
+    """A foreign exception in our words; connection and time errors may be tried again."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, TimeoutError):
+        return Timeout(text)
+    if isinstance(error, ConnectionError):
+        return Unavailable(text)
+    known = InternalError(text, code="step.exception", hint="mend the step's function and run: remit resume ID")
+    known.__cause__ = error
+    return known
+
+
+async def _failed(
+    holding: Holding, spec: StepSpec, context: Context, *, row: StepRow, began_us: int, error: RemitError
+) -> Ending:
+    if isinstance(error, Fenced) or holding.lost:
+        raise error
+    await context.settled()
+    message = holding.deps.redactor.mask(error.message)[:MESSAGE_LIMIT]
+    log, cost = context.logged, context.cost.micros
+
+    def record(outcome: AttemptOutcome, delay_us: int = 0) -> AttemptRow:
+        return holding.attempt(
+            row, outcome, began_us=began_us, log=log, error=(error.code, message), delay_us=delay_us, cost=cost
+        )
+
+    if isinstance(error, ApprovalPending):
+        waiting = record(AttemptOutcome.WAITING)
+        return Parked(await holding.fail(row, waiting, status=StepStatus.PENDING, failures=row.failures), error)
+    failures = row.failures + 1
+    if not error.row.retryable or failures >= spec.retry.max_attempts:
+        failed = record(AttemptOutcome.FAILED)
+        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures), error)
+    delay_us = round(delay(spec, failures, error, rand=holding.deps.rand) * 1_000_000)
+    at_us = holding.deps.now() + delay_us
+    again = await holding.fail(
+        row,
+        record(AttemptOutcome.FAILED, delay_us),
+        status=StepStatus.PENDING,
+        failures=failures,
+        not_before_us=at_us,
+    )
+    return Again(again, at_us)
