@@ -14,7 +14,7 @@ import secrets
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -319,11 +319,18 @@ class _Ledger:
         settle_abandoned(tx, mission, workspace=workspace, now_us=micros_of(self._clock.now()))
 
 
-AGENTS = (
-    Agent(workspace="", name="coder", owner="", kind="coder", effects=frozenset({"files", "command", "notify"})),
-    Agent(workspace="", name="apptester", owner="", kind="tester", effects=frozenset({"command"})),
-)
-"""The agents that the shipped packs act as, with no more than they need."""
+def shipped_agents(workspace: str, owner: str) -> tuple[Agent, ...]:
+    """The agents that the shipped packs act as, with no more than they need."""
+    return (
+        Agent(
+            workspace=workspace,
+            name="coder",
+            owner=owner,
+            kind="coder",
+            effects=frozenset({"files", "command", "notify"}),
+        ),
+        Agent(workspace=workspace, name="apptester", owner=owner, kind="tester", effects=frozenset({"command"})),
+    )
 
 
 async def prepare_home(settings: Settings) -> bool:
@@ -339,9 +346,8 @@ async def prepare_home(settings: Settings) -> bool:
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
         known = await store.read(lambda tx: read_agents(tx, settings.workspace))
-        for agent in AGENTS:
+        for agent in shipped_agents(settings.workspace, owner.id):
             if agent.name not in known:
-                made = replace(agent, workspace=settings.workspace, owner=owner.id)
-                await register_agent(store, made, by=owner.principal, clock=clock)
+                await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh

@@ -261,7 +261,7 @@ def _filters(app: Application, entity: Entity) -> list[Filter]:
         # personal data stays out of addresses, which end up in logs
         if field.pii or not _public(field):
             continue
-        kind = render_names.input_type(field, query=True)
+        kind = render_names.query_type(field)
         if field.type in EQUAL or (field.type not in UNSORTED | RANGED and (field.unique or field.indexed)):
             source = None if field.type in (FieldType.TIME, FieldType.FLOAT) else field.name
             flag = field.type is FieldType.BOOL
@@ -294,6 +294,9 @@ def _test_context(app: Application, entity: Entity) -> dict[str, object]:
     return {
         "compared": [*(ref.name for ref in held), *(f.name for f in exact)],
         "changeable": changeable,
+        "nullable": [name for name, nullable, _ in changeable if nullable],
+        "filled": [name for name, nullable, _ in changeable if not nullable],
+        "bounds_tested": _outside(app, entity),
         "frozen": [f.name for f in inputs if f.immutable],
         "required": [
             *(ref.name for ref in held),
@@ -304,6 +307,17 @@ def _test_context(app: Application, entity: Entity) -> dict[str, object]:
         "optional_factories": sorted(others),
         **_state_context(entity),
     }
+
+
+def _outside(app: Application, entity: Entity) -> list[dict[str, str]]:
+    """One filter by a range that no sample of the tests can fulfil."""
+    found: list[dict[str, str]] = []
+    never = {FieldType.DATE: '"9999-12-31"', FieldType.DATETIME: '"9999-12-30T00:00:00Z"'}
+    types = {field.attribute: field for field in entity.fields}
+    for item in _filters(app, entity):
+        if item.kind == "least" and types[item.column].type in never and not found:
+            found.append({"name": item.name, "out": never[types[item.column].type]})
+    return found
 
 
 def _unique_cases(app: Application, entity: Entity) -> list[UniqueCase]:
@@ -363,4 +377,3 @@ def _checked(found: Mapping[str, str]) -> dict[str, bytes]:
         if path.endswith(".py"):
             ast.parse(text, path)
     return {path: text.encode() for path, text in sorted(found.items())}
-

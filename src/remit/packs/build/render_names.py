@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -39,8 +40,6 @@ INPUT_TYPES = {
     FieldType.TEXT: "Text",
     FieldType.EMAIL: "Email",
     FieldType.URL: "Url",
-    FieldType.INT: "Integer",
-    FieldType.BIGINT: "Integer",
     FieldType.FLOAT: "Number",
     FieldType.DECIMAL: "Amount",
     FieldType.BOOL: "Flag",
@@ -52,6 +51,7 @@ INPUT_TYPES = {
     FieldType.BYTES: "Binary",
 }
 EMAIL_LENGTH = 254
+INTEGERS = {FieldType.INT: 2**31 - 1, FieldType.BIGINT: 2**63 - 1}
 
 
 def fit(name: str) -> str:
@@ -157,18 +157,29 @@ def bounds(field: "Field") -> Iterator[str]:
             yield f"{name}={literal(field, bound)}"
 
 
-def input_type(field: "Field", *, query: bool = False) -> str:
-    """The strict type of a value that comes in."""
+def input_type(field: "Field") -> str:
+    """The strict type of a value in a body."""
     if field.enum_class:
         return field.enum_class
-    kind = INPUT_TYPES[field.type]
-    if query:
-        kind = {"Flag": "QueryFlag", "Integer": "QueryInteger", "Number": "QueryNumber"}.get(kind, kind)
+    kind = INPUT_TYPES.get(field.type, "int")
     limits = ", ".join(bounds(field))
     if field.type is FieldType.DECIMAL:
         schema = f'WithJsonSchema({{"type": "string", "pattern": {py(decimal_pattern(field))}}})'
         return f"Annotated[{kind}, Field({limits}), {schema}]"
+    if field.type in INTEGERS:
+        # a bound after a validator would be missing in the API description
+        return f"Annotated[int, Strictly, Field({limits}), Whole]"
     return f"Annotated[{kind}, Field({limits})]" if limits else kind
+
+
+def query_type(field: "Field") -> str:
+    """The type of a filter: bounded by the column and not by the field, as one may well ask for what can't be."""
+    open_field = replace(field, minimum=None, maximum=None, min_length=None)
+    if field.type in INTEGERS:
+        limit = INTEGERS[field.type]
+        return f"Annotated[int, Field(ge={-limit - 1}, le={limit}), QueryWhole]"
+    kind = input_type(open_field)
+    return {"Flag": "QueryFlag", "Number": "QueryNumber"}.get(kind, kind)
 
 
 def output_type(field: "Field") -> str:
@@ -379,13 +390,13 @@ def _other_value(field: "Field", guard: "Guard", *, holds: bool) -> str | None:
     return None
 
 
-PATH_TYPES = {FieldType.INT: "QueryInteger", FieldType.UUID: "Identifier"}
+PATH_TYPES = {FieldType.UUID: "Identifier"}
 
 
 def path_type(parameter: "PathParameter") -> str:
     """The type of a path parameter, bounded as every value is."""
     if parameter.type is FieldType.INT:
-        return "Annotated[QueryInteger, Path(ge=0, le=2147483647)]"
+        return "Annotated[int, Path(ge=0, le=2147483647), QueryWhole]"
     return PATH_TYPES.get(parameter.type, "Annotated[_Text, Path(max_length=255)]")
 
 
