@@ -28,7 +28,7 @@ from remit.adapters.git.mission import MissionRepository
 from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.tiers import Tier
+from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
@@ -351,3 +351,13 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def sandbox_tier() -> tuple[int, str]:
+    """The strongest sandbox tier of this machine, with its name.
+
+    Raises:
+        Denied: Commands can't be run here at all.
+    """
+    best = probe().best
+    return int(best), best.name.lower()
