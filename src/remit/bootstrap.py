@@ -221,7 +221,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ledger=_Ledger(store, clock),
         engine=engine,
         packs=packs,
-        repository_for=lambda mission: MissionRepository(settings.missions, mission),
+        repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
         redactor=redactor,
         verify_log=lambda _workspace, _mission: _verify_log(store),
         kill_leftover=kill_leftover,

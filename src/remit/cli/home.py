@@ -81,8 +81,6 @@ def _tools(tier: int) -> Iterator[Found]:
     yield Found("git", bool(git), version.strip() or "not found", "install git 2.36 or newer")
     best, name = sandbox_tier()
     yield Found("sandbox", best >= tier, f"tier {best} ({name}), demanded {tier}", "install bubblewrap")
-        "sandbox", best >= tier, f"tier {int(best)} ({best.name.lower()}), demanded {tier}", "install bubblewrap"
-    )
     missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]
     fix = "make setup, or: pip install 'remit[build]'"
     yield Found("build environment", not missing, f"missing: {', '.join(missing)}" if missing else "complete", fix)
