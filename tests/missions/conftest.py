@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001, ARG002, ARG005 - step bodies and stand-ins have the shape that is called
 """A small world for missions: everything in memory but the steps' directories."""
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class World:
         return replace(self, missions=missions, deps=deps, guard=guard, engine=engine)
 
 
-async def make_world(folder: Path, *, parallel: int = 2) -> World:
+async def build_world(folder: Path, *, parallel: int = 2) -> World:
     clock = ManualClock()
     journal = MemoryJournal(clock)
     repositories = MemoryRepositories(folder)
@@ -156,8 +157,19 @@ async def make_world(folder: Path, *, parallel: int = 2) -> World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> Any:
-    made = await make_world(tmp_path)
+    made = await build_world(tmp_path)
     yield made
     crash.install(None)
     await made.engine.stop()
     made.journal.close()
+
+
+@pytest.fixture
+def make_world() -> Any:
+    return build_world
+
+
+@pytest.fixture(autouse=True)
+def no_crash_is_left_armed() -> Any:
+    yield
+    crash.install(None)

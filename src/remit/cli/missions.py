@@ -18,8 +18,6 @@ from remit.kernel.ids import is_id
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
-_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
-_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -352,13 +350,6 @@ async def _resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: AN
             raise InvalidInput(message, hint="give more of the id")
     message = f"There is no mission {text[:60]!r}."
     raise NotFound(message, hint="remit missions")
-
-
-def exit_code(status: str, error_code: str = "") -> int:
-    """The exit code for how a mission stands: a refusal of the guard is 3, an open circuit 5, any other failure 1."""
-    if status == "failed" and error_code.startswith("guard."):
-        return 5 if error_code in _AWAY else 3
-    return _EXITS.get(status, 1)
 
 
 COMMANDS = {

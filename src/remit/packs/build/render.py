@@ -124,6 +124,7 @@ def _environment() -> Environment:
         "ondelete": render_names.on_delete,
         "python_type": render_names.python_type,
         "column_type": render_names.stored_type,
+        "unshadowed": render_names.unshadowed,
         "input_type": render_names.input_type,
         "output_type": render_names.output_type,
         "create_default": render_names.create_default,

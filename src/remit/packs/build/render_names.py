@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ INPUT_TYPES = {
     FieldType.BYTES: "Binary",
 }
 EMAIL_LENGTH = 254
+BUILTINS = frozenset({"str", "int", "float", "bool", "bytes", "dict", "list"})
 INTEGERS = {FieldType.INT: 2**31 - 1, FieldType.BIGINT: 2**63 - 1}
 
 
@@ -110,6 +112,12 @@ def stored_type(field: "Field", prefix: str = "") -> str:
         FieldType.BYTES: "LargeBinary",
     }
     return f"{prefix}{names[kind]}()"
+
+
+def unshadowed(annotation: str, entity: "Entity") -> str:
+    """An annotation in a class that has an attribute called `float` or the like: there the type needs its module."""
+    hidden = {field.attribute for field in entity.fields} & BUILTINS
+    return re.sub(rf"\b({'|'.join(sorted(hidden))})\b", r"builtins.\1", annotation) if hidden else annotation
 
 
 def moment_text(value: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.document_text import SECRET_PREFIX
-from remit.packs.build.names import snake, suggestion
+from remit.packs.build.names import Suggestion, snake
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.rules_fields import is_personal
 from remit.packs.build.rules_names import collision_problems, name_problems
@@ -89,7 +89,7 @@ def _role_problems(security: Security, known: list[str]) -> Iterator[Problem]:
         for position, name in enumerate(role.inherits):
             if name not in known:
                 text = f"role `{role.name}` inherits `{name}`, which the intake has not"
-                yield Problem("build.unknown_role", (*path, index, "inherits", position), text, suggestion(name, known))
+                yield Problem("build.unknown_role", (*path, index, "inherits", position), text, Suggestion(name, known))
     named = ((snake(role.name), role.name, (*path, index, "name")) for index, role in enumerate(roles))
     yield from collision_problems(named, what="role")
     for cycle in find_cycles({role.name: role.inherits for role in roles}):
@@ -112,22 +112,22 @@ def _permission_problems(security: Security, known: list[str], found: Survey) ->
         path = (*_SECURITY, "authorization", "permissions", index)
         if permission.role not in known:
             text = f"a permission is for role `{permission.role}`, which the intake has not"
-            yield Problem("build.unknown_role", (*path, "role"), text, suggestion(permission.role, known))
+            yield Problem("build.unknown_role", (*path, "role"), text, Suggestion(permission.role, known))
         if permission.resource != "*" and found.find(permission.resource) is None:
             text = f"a permission is on `{permission.resource}`, which is no entity of the intake"
-            yield Problem("build.unknown_entity", (*path, "resource"), text, suggestion(permission.resource, resources))
+            yield Problem("build.unknown_entity", (*path, "resource"), text, Suggestion(permission.resource, resources))
 
 
 def _protection_problems(security: Security, found: Survey) -> Iterator[Problem]:
     protection, path = security.data_protection, (*_SECURITY, "dataProtection")
+    names = [f"{place.spec.name}.{field.name}" for place in found.entities for field in place.spec.fields]
     for key, entries in (("pii", protection.pii), ("sensitiveFields", protection.sensitive_fields)):
         for index, entry in enumerate(entries):
             entity_name, _, field_name = entry.rpartition(".")
             place = found.find(entity_name)
-            names = [f"{p.spec.name}.{field.name}" for p in found.entities for field in p.spec.fields]
             if place is None or field_name not in {field.name for field in place.spec.fields}:
                 text = f"{key} names `{entry}`, which is no `Entity.field` of the intake"
-                yield Problem("build.unknown_field", (*path, key, index), text, suggestion(entry, names))
+                yield Problem("build.unknown_field", (*path, key, index), text, Suggestion(entry, names))
     compliance = security.compliance
     personal = any(is_personal(field) for place in found.entities for field in place.spec.fields)
     strict = [name for name in compliance.standards if name in {Standard.HIPAA, Standard.PCI_DSS}]
@@ -163,7 +163,7 @@ def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> 
             if feature not in found.features:
                 text = f"tier `{tier.name}` opens feature `{feature}`, which the intake has not"
                 yield Problem(
-                    "build.unknown_feature", (*place, "features", position), text, suggestion(feature, found.features)
+                    "build.unknown_feature", (*place, "features", position), text, Suggestion(feature, found.features)
                 )
         if len(set(tier.features)) < len(tier.features):
             text = f"tier `{tier.name}` names a feature twice"
@@ -196,7 +196,7 @@ def _integration_problems(intake: "Intake") -> Iterator[Problem]:
             if name not in known:
                 text = f"integration `{entry.name}` depends on `{name}`, which the intake has not"
                 yield Problem(
-                    "build.unknown_integration", (*path, "dependsOn", position), text, suggestion(name, known)
+                    "build.unknown_integration", (*path, "dependsOn", position), text, Suggestion(name, known)
                 )
         yield from _config_problems(entry, (*path, "config"), secrets)
     named = (
@@ -219,7 +219,7 @@ def _config_problems(entry: IntegrationSpec, path: DocumentPath, secrets: list[s
             name = value.removeprefix(SECRET_PREFIX)
             if name not in secrets:
                 text = f"`{key}` of integration `{entry.name}` refers to secret `{name}`, which is not declared"
-                hint = f"{suggestion(name, secrets)} Or add it under `secrets:` with its name, provider and path."
+                hint = f"{Suggestion(name, secrets)} Or add it under `secrets:` with its name, provider and path."
                 yield Problem("build.undeclared_secret", place, text, hint)
         elif isinstance(value, str) and _TELLTALE.search(key) and value:
             text = f"`{key}` of integration `{entry.name}` looks like a secret written out"
