@@ -21,7 +21,7 @@ from remit.missions.checkpoint import commit
 from remit.missions.holding import Holding
 from remit.missions.pack import Pack
 from remit.missions.progress import MissionEnded, Planned, StepFinished, StepRetrying, StepStarted
-from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, hold, insert_attempt, read_steps, set_step
+from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, insert_attempt, peek, read_steps, set_step
 from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, attempt
 
 WATCH_SECONDS = 0.5
@@ -239,7 +239,7 @@ class Run:
                 hint.clear()
                 try:
                     control = await holding.deps.journal.read(
-                        lambda tx: hold(tx, mission.workspace, mission.id, fence=mission.fence)
+                        lambda tx: peek(tx, mission.workspace, mission.id, fence=mission.fence)
                     )
                 except Fenced:
                     holding.lost = True
