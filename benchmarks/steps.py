@@ -1,8 +1,9 @@
 """Steps a second through guard and audit, beside LangGraph's checkpointers, and where the time goes.
 
-A mission of ``STEPS`` steps in sequence. A step's body asks the guard for one effect (a tool that does nothing) and ends:
-identify, authorise, scan, breaker, budget, intent row and audit entry, outcome row and audit entry, step row and audit
-entry, all at synchronous=FULL. No file changes, so git has nothing to do; its share is measured with steps that write one.
+A mission of ``STEPS`` steps in sequence. A step's body asks the guard for one effect (a tool that does nothing) and
+ends: identify, authorise, scan, breaker, budget, intent row and audit entry, outcome row and audit entry, step row and
+audit entry, all at synchronous=FULL. No file changes, so git has nothing to do; its share is measured with steps that
+write one.
 The peer runs ``STEPS`` trivial nodes in sequence with ``durability="sync"``, in the same run.
 """
 
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from remit.accounts.agents import Agent, register_agent
@@ -35,7 +37,7 @@ from remit.missions.pack import StepContext
 from remit.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from harness import ROOT, report, wait_for_quiet  # noqa: E402 - beside this file, wherever it is loaded from
+from harness import ROOT, report, wait_for_quiet
 
 STEPS = 200
 RUNS = 3
@@ -103,10 +105,8 @@ async def _home(folder: Path, url: str) -> Settings:
             effects=frozenset({"tool", "files"}),
             tools=frozenset({"nothing"}),
         )
-        try:
+        with suppress(Conflict):  # a database that was measured before has it
             await register_agent(runtime.store, agent, by=runtime.owner, clock=SystemClock())
-        except Conflict:
-            pass  # a database that was measured before
     return settings
 
 
@@ -220,7 +220,7 @@ def figures() -> dict[str, object]:
 
 def _fresh(server: str, name: str) -> str:
     """An empty database of its own on the server."""
-    import psycopg  # noqa: PLC0415 - only where Postgres is measured
+    import psycopg
 
     base, _, _ = server.rpartition("/")
     made = f"remit_bench_{name}_{os.getpid()}"

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never
 
-from remit.cli.missions import exit_code
 from remit.cli.output import emit, hint, say
 from remit.cli.progress import Board, Line, Progress, progress
-from remit.cli.views import mission_lines, mission_view
+from remit.cli.views import exit_code, mission_lines, mission_view
 from remit.kernel.money import Money
 from remit.missions.progress import (
     Event,
