@@ -53,7 +53,7 @@ def upgrade() -> None:
     with op.batch_alter_table("action", schema=None) as batch_op:
         batch_op.create_index(
             "ix_action_open",
-            ["workspace", "mission"],
+            ["workspace", "state", "mission"],
             unique=False,
             sqlite_where=sa.text("state = 'open'"),
             postgresql_where=sa.text("state = 'open'"),
