@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG002, ARG005 - step bodies and stand-ins have the shape that is called
+# ruff: noqa: ARG002, ARG005 - step bodies and stand-ins have the shape that is called
 """A small world for missions: everything in memory but the steps' directories."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG002, ARG005 - step bodies and stand-ins have the shape that is called
+# ruff: noqa: ARG001 - step bodies and stand-ins have the shape that is called
 """Killed anywhere, a mission ends as if nothing had happened."""
 
 from __future__ import annotations

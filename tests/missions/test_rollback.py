@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001, ARG002, ARG005 - step bodies and stand-ins have the shape that is called
+# ruff: noqa: ARG001 - step bodies and stand-ins have the shape that is called
 """Going back, and branching off."""
 
 from __future__ import annotations

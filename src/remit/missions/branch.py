@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus
+from remit.kernel.money import Money
 from remit.kernel.ports import Tx
 from remit.missions.claim import stored_plan
 from remit.missions.deps import Deps
@@ -102,6 +104,9 @@ async def branch(
 
     def op(tx: Tx) -> None:
         insert_mission(tx, mission, steps)
+        if mission.budget_micros:
+            limit = Money(mission.budget_micros)
+            add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=child, limit=limit)
         tx.append(entry, payload)
 
     await deps.journal.commit("mission.branch", op)
