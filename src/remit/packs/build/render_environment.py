@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
 
 from remit.packs.build import render_names, render_samples, render_text
-from remit.packs.build.ir import Action, Application, Entity, Link, Reference
+from remit.packs.build.ir import Action, Application, Entity, Link, Reference, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,6 +95,7 @@ def environment() -> Environment:
         "response_default": render_names.response_default,
         "scalar_type": render_names.scalar_type,
         "target_name": _target_name,
+        "secret_variable": _secret_variable,
         "target_route": _target_route,
         "guard_value": render_names.guard_value,
     }
@@ -114,6 +115,11 @@ def _roles_for(entity: Entity, action: str) -> list[str]:
 
 def _target_name(member: Reference | Link) -> str:
     return "_User" if member.target == "user" else member.target_class
+
+
+def _secret_variable(setting: Setting, app: Application) -> str:
+    """The variable of the secret that a setting names; the setting's own where none is declared."""
+    return next((secret.environment for secret in app.secrets if secret.name == setting.secret), setting.environment)
 
 
 def _target_route(reference: Reference, app: Application) -> str:
