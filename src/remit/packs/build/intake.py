@@ -39,7 +39,10 @@ class PlacedProblem:
 
 
 class InvalidDocument(InvalidInput):
-    """A document that can't be accepted. `found` holds its problems, in the order in which they stand in the file."""
+    """A document that can't be accepted.
+
+    `found` holds its problems, in the order in which they stand in the file; `more` counts those left out.
+    """
 
     def __init__(self, found: tuple[PlacedProblem, ...], *, more: int = 0) -> None:
         first = found[0]
@@ -55,6 +58,15 @@ class InvalidDocument(InvalidInput):
             problems=(*listed, f"... and {more} more") if more else listed,
         )
         self.found = found
+        self.more = more
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survives a process boundary whole."""
+        return (_again, (self.found, self.more))
+
+
+def _again(found: tuple[PlacedProblem, ...], more: int) -> InvalidDocument:
+    return InvalidDocument(found, more=more)
 
 
 def read_intake(data: bytes, *, name: str) -> Intake:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.document_text import SECRET_PREFIX
@@ -11,6 +10,7 @@ from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.rules_fields import is_personal
 from remit.packs.build.rules_names import collision_problems, name_problems
 from remit.packs.build.schema_feature import IntegrationSpec, SecretProvider
+from remit.packs.build.schema_intake import UncheckedIntake
 from remit.packs.build.schema_security import (
     AuthMethod,
     AuthorizationModel,
@@ -21,9 +21,6 @@ from remit.packs.build.schema_security import (
     Standard,
 )
 from remit.packs.build.survey import Survey
-
-if TYPE_CHECKING:
-    from remit.packs.build.schema import Intake
 
 ADMIN = "admin"
 """The role every generated application has, with every right; an intake may declare it to name or inherit it."""
@@ -38,7 +35,7 @@ _TELLTALE = re.compile(r"(password|passwd|secret|token|api_?key|private_?key|cre
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def role_names(intake: "Intake") -> list[str]:
+def role_names(intake: UncheckedIntake) -> list[str]:
     """The roles that may be referred to: those declared, and `admin`."""
     declared = [role.name for role in intake.requirements.security.authorization.declared]
     if not [name for name in declared if name != ADMIN]:
@@ -46,7 +43,7 @@ def role_names(intake: "Intake") -> list[str]:
     return [*declared, *([ADMIN] if ADMIN not in declared else [])]
 
 
-def security_problems(intake: "Intake", found: Survey) -> Iterator[Problem]:
+def security_problems(intake: UncheckedIntake, found: Survey) -> Iterator[Problem]:
     """Everything wrong outside the data model."""
     security = intake.requirements.security
     yield from _sign_in_problems(security)
@@ -139,7 +136,7 @@ def _protection_problems(security: Security, found: Survey) -> Iterator[Problem]
         yield Problem("build.compliance", path, text, "Set `compliance.auditLog: true`.")
 
 
-def _tenancy_problems(intake: "Intake") -> Iterator[Problem]:
+def _tenancy_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     tenancy, path = intake.requirements.multi_tenancy, ("requirements", "multiTenancy")
     if tenancy is None:
         return
@@ -154,7 +151,7 @@ def _tenancy_problems(intake: "Intake") -> Iterator[Problem]:
         yield Problem(problem.code, (*path, "tenantIdentifier"), problem.what, problem.hint)
 
 
-def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> Iterator[Problem]:
+def _billing_problems(billing: BillingSpec, intake: UncheckedIntake, found: Survey) -> Iterator[Problem]:
     path = ("requirements", "billing")
     for index, tier in enumerate(billing.tiers):
         place = (*path, "tiers", index)
@@ -177,7 +174,7 @@ def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> 
         yield Problem("build.billing_provider", (*path, "provider"), text, hint)
 
 
-def _secret_problems(intake: "Intake") -> Iterator[Problem]:
+def _secret_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     named = ((snake(secret.name), secret.name, ("secrets", i, "name")) for i, secret in enumerate(intake.secrets))
     yield from collision_problems(named, what="secret")
     for index, secret in enumerate(intake.secrets):
@@ -186,7 +183,7 @@ def _secret_problems(intake: "Intake") -> Iterator[Problem]:
             yield Problem("build.secret_path", ("secrets", index, "path"), text, "Write it like `STRIPE_API_KEY`.")
 
 
-def _integration_problems(intake: "Intake") -> Iterator[Problem]:
+def _integration_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     known = [entry.name for entry in intake.integrations]
     secrets = [secret.name for secret in intake.secrets]
     for index, entry in enumerate(intake.integrations):

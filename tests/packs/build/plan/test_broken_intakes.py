@@ -1,5 +1,6 @@
 """Every way to get an intake wrong that we thought of: refused, with its code, its line and a word that helps."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,5 @@ def test_the_error_is_a_usage_error_with_exit_code_2() -> None:
     assert error.code == "build.empty"
     assert error.place == "x.yaml:1:1"
     assert "examples/intakes" in error.hint
+    again = copy.copy(error)
+    assert (again.found, again.problems, again.place) == (error.found, error.problems, error.place)
