@@ -28,7 +28,7 @@ from remit.adapters.git.mission import MissionRepository
 from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.tiers import Tier
+from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
@@ -221,7 +221,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ledger=_Ledger(store, clock),
         engine=engine,
         packs=packs,
-        repository_for=lambda mission: MissionRepository(settings.missions, mission),
+        repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
         redactor=redactor,
         verify_log=lambda _workspace, _mission: _verify_log(store),
         kill_leftover=kill_leftover,
@@ -351,3 +351,13 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def sandbox_tier() -> tuple[int, str]:
+    """The strongest sandbox tier of this machine, with its name.
+
+    Raises:
+        Denied: Commands can't be run here at all.
+    """
+    best = probe().best
+    return int(best), best.name.lower()
