@@ -14,7 +14,7 @@ import secrets
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -28,7 +28,7 @@ from remit.adapters.git.mission import MissionRepository
 from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.tiers import Tier
+from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
@@ -221,7 +221,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ledger=_Ledger(store, clock),
         engine=engine,
         packs=packs,
-        repository_for=lambda mission: MissionRepository(settings.missions, mission),
+        repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
         redactor=redactor,
         verify_log=lambda _workspace, _mission: _verify_log(store),
         kill_leftover=kill_leftover,
@@ -319,11 +319,18 @@ class _Ledger:
         settle_abandoned(tx, mission, workspace=workspace, now_us=micros_of(self._clock.now()))
 
 
-AGENTS = (
-    Agent(workspace="", name="coder", owner="", kind="coder", effects=frozenset({"files", "command", "notify"})),
-    Agent(workspace="", name="apptester", owner="", kind="tester", effects=frozenset({"command"})),
-)
-"""The agents that the shipped packs act as, with no more than they need."""
+def shipped_agents(workspace: str, owner: str) -> tuple[Agent, ...]:
+    """The agents that the shipped packs act as, with no more than they need."""
+    return (
+        Agent(
+            workspace=workspace,
+            name="coder",
+            owner=owner,
+            kind="coder",
+            effects=frozenset({"files", "command", "notify"}),
+        ),
+        Agent(workspace=workspace, name="apptester", owner=owner, kind="tester", effects=frozenset({"command"})),
+    )
 
 
 async def prepare_home(settings: Settings) -> bool:
@@ -339,9 +346,18 @@ async def prepare_home(settings: Settings) -> bool:
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
         known = await store.read(lambda tx: read_agents(tx, settings.workspace))
-        for agent in AGENTS:
+        for agent in shipped_agents(settings.workspace, owner.id):
             if agent.name not in known:
-                made = replace(agent, workspace=settings.workspace, owner=owner.id)
-                await register_agent(store, made, by=owner.principal, clock=clock)
+                await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def sandbox_tier() -> tuple[int, str]:
+    """The strongest sandbox tier of this machine, with its name.
+
+    Raises:
+        Denied: Commands can't be run here at all.
+    """
+    best = probe().best
+    return int(best), best.name.lower()

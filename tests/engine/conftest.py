@@ -2,31 +2,77 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg import sql
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]  # import mode importlib adds no folder: engine_workers and postgres
 
 from engine_workers import QUICK, Worker  # noqa: E402
 
-from postgres import postgres_server, postgres_url  # noqa: E402
+from postgres import postgres_server, postgres_url, with_database  # noqa: E402
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease  # noqa: E402
+from remit.kernel.ports import RunTicket  # noqa: E402
 
 __all__ = ["postgres_server", "postgres_url"]
 
 WORKER = HERE / "worker.py"
 
 
+@pytest.fixture(scope="session")
+def migrated(postgres_server: str) -> Iterator[str]:
+    """The name of a database in which an engine has run once, to be copied: DBOS has 125 migrations."""
+    name = f"remit_engine_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+    async def nothing(_ticket: RunTicket) -> None:
+        """Drive a run that has nothing to do."""
+
+    async def once() -> None:
+        engine = DurableEngine(with_database(postgres_server, name))
+        await engine.start(nothing, worker=False)
+        await engine.stop()
+
+    asyncio.run(once())
+    yield name
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def postgres_copy(postgres_server: str, migrated: str) -> Iterator[str]:
+    """A database of its own for a test, with the engine's tables."""
+    name = f"remit_{uuid4().hex[:12]}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        connection.execute(copy.format(sql.Identifier(name), sql.Identifier(migrated)))
+    yield with_database(postgres_server, name)
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database for one test."""
+    """A database for one test."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/engine.db"
+    return request.getfixturevalue("postgres_copy")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database in which nothing has run yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/engine.db"
     return request.getfixturevalue("postgres_url")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from remit.adapters.engine import Lease
+from remit.adapters.engine.database import engine_database
 
 #: Short, and the same as in worker.py.
 QUICK = Lease(lease=1.5, beat=0.25)
@@ -34,6 +37,23 @@ class Worker:
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
+
+    def freeze(self, url: str) -> None:
+        """Stop the process, though not while it writes: on SQLite it would take everybody's lock with it (see docs)."""
+        engine = engine_database(url).engine(1)
+        for _ in range(50):
+            self.signal(signal.SIGSTOP)
+            try:
+                with engine.begin() as connection:
+                    if engine.dialect.name == "sqlite":
+                        connection.exec_driver_sql("PRAGMA busy_timeout=300")
+                        connection.exec_driver_sql("BEGIN IMMEDIATE")
+            except OperationalError:
+                self.signal(signal.SIGCONT)
+                time.sleep(0.05)
+            else:
+                break
+        engine.dispose()
 
     def kill(self) -> None:
         self.process.kill()

@@ -90,7 +90,7 @@ async def test_tables_of_postgres_lie_in_a_schema_of_their_own(postgres_url: str
     admin.dispose()
 
 
-def test_several_processes_may_start_on_a_new_database_at_once(engine_url: str) -> None:
+def test_several_processes_may_start_on_a_new_database_at_once(fresh_url: str) -> None:
     code = (
         "import asyncio, sys\n"
         "from remit.adapters.engine import DurableEngine\n"
@@ -102,7 +102,7 @@ def test_several_processes_may_start_on_a_new_database_at_once(engine_url: str) 
         "asyncio.run(main())\n"
     )
     processes = [
-        subprocess.Popen([sys.executable, "-W", "error", "-c", code, engine_url], stderr=subprocess.PIPE)
+        subprocess.Popen([sys.executable, "-W", "error", "-c", code, fresh_url], stderr=subprocess.PIPE)
         for _ in range(3)
     ]
     for process in processes:

@@ -308,8 +308,8 @@ class TestTakeover:
         await until(lambda: any(line[1] == "step" for line in first.lines()))
         first.kill()
         seconds = await until(lambda: any(line[1] == "start" for line in second.lines()))
-        # the row must then be dequeued (a poll of 0.2 s), and this machine is shared
-        assert seconds <= QUICK.lease + 2 * QUICK.beat + 0.5
+        # The row must then be dequeued (a poll of 0.2 s), and this machine may be busy.
+        assert seconds <= QUICK.lease + 2 * QUICK.beat + 2
         await until(lambda: any(line[1] == "end" for line in second.lines()))
         assert [line[1:] for line in second.lines()][1:] == [
             ["start", "a", "1"],
@@ -360,11 +360,11 @@ class TestTakeover:
         assert driver.tickets == [RunTicket("a", 1, engine.executor)]
         await engine.stop()
 
-    async def test_of_a_frozen_worker_which_then_learns_that_it_lost(self, spawn: Spawn) -> None:
+    async def test_of_a_frozen_worker_which_then_learns_that_it_lost(self, spawn: Spawn, engine_url: str) -> None:
         first = spawn(submit="a", steps=200, pause=0.1)
         second = spawn(steps=25, pause=0.1)
         await until(lambda: any(line[1] == "step" for line in first.lines()))
-        first.signal(signal.SIGSTOP)
+        first.freeze(engine_url)
         await until(lambda: any(line[1] == "start" for line in second.lines()))
         before = len(first.lines())
         first.signal(signal.SIGCONT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +53,7 @@ async def test_from_the_empty_start_to_a_checkpoint_and_back(repo: Repository) -
     await repo.rewind(START)
     assert await repo.head() == START
     await repo.reset_workspace(START)
-    assert sorted(os.listdir(repo.workspace)) == [".git"]
+    assert [path.name for path in Path(repo.workspace).iterdir()] == [".git"]
     await repo.verify()
 
 
@@ -105,7 +104,8 @@ async def test_directories_are_fresh_and_freed(repo: Repository) -> None:
     private = directory.with_name(".one.private")
     (directory / "left").write_bytes(b"")
     (private / "tmp").mkdir(parents=True)
-    assert sorted(os.listdir(await repo.materialise(base, "one"))) == ["a"]
+    again = Path(await repo.materialise(base, "one"))
+    assert [path.name for path in again.iterdir()] == ["a"]
     assert not private.exists()
     await repo.discard()
     assert not directory.parent.exists()

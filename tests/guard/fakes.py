@@ -12,6 +12,7 @@ from sqlalchemy import Table, create_engine, select
 
 from remit.accounts import tables as accounts_tables
 from remit.accounts.owner import create_local_owner
+from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 from remit.audit import query
@@ -79,7 +80,7 @@ class Script:
 class FailingJournal:
     """The real store, but operations of the names in ``failing`` (and reads, as ``read``) fail as a lost disk would."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.failing: set[str] = set()
         self.names: list[str] = []
@@ -108,7 +109,7 @@ class FailingJournal:
 class World:
     """A store with an owner, and a guard over scripted adapters."""
 
-    store: SqliteStore
+    store: Store
     journal: FailingJournal
     adapter: Script
     redactor: Redactor
@@ -148,7 +149,7 @@ def make_store(folder: Path) -> SqliteStore:
 
 
 async def make_world(
-    store: SqliteStore,
+    store: Store,
     *,
     clock: Clock | None = None,
     numbers: Numbers | None = None,

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from remit.kernel.money import ZERO, Money
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -42,8 +44,12 @@ class Board:
 
     mission: str
     lines: dict[str, Line] = field(default_factory=dict[str, Line])
-    cost: str = "$0.00"
+    cost: Money = ZERO
     started: float = field(default_factory=time.monotonic)
+
+    def spend(self, amount: Money) -> None:
+        """Add what a step cost."""
+        self.cost += amount
 
     def left(self) -> float:
         """Estimated seconds left: the weights of what is not done, scaled by how fast the done part went."""

@@ -11,12 +11,12 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
-from remit.guard.tables import ACTION
+from remit.guard.tables import ACTION, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
 from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
-from remit.kernel.errors import Conflict
+from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
@@ -79,14 +79,14 @@ _SAME_EFFECT = (
     .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
 )
 _RUNNING = select(ACTION.c.principal, ACTION.c.mission, ACTION.c.kind, ACTION.c.target).where(
-    ACTION.c.workspace == bindparam("of"), ACTION.c.state == State.OPEN.value
+    ACTION.c.workspace == bindparam("of"), IS_OPEN
 )
 _LEFT_OPEN = (
     select(ACTION)
     .where(
         ACTION.c.workspace == bindparam("of"),
         ACTION.c.mission == bindparam("in_mission"),
-        ACTION.c.state == State.OPEN.value,
+        IS_OPEN,
     )
     .order_by(ACTION.c.opened_us, ACTION.c.id)
 )
@@ -178,7 +178,9 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
     elif ending.error is not None:
-        payload["error"] = str(ending.error)[:LONGEST_TEXT]
+        # A caller's own cancellation was masked by nobody: its kind says enough.
+        known = isinstance(ending.error, RemitError)
+        payload["error"] = (str(ending.error) if known else type(ending.error).__name__)[:LONGEST_TEXT]
     values = {
         "which": action.id,
         "now_in": ending.state.value,

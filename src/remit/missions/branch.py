@@ -15,7 +15,7 @@ from remit.missions.claim import stored_plan
 from remit.missions.deps import Deps
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
-from remit.missions.rollback import restack, shared_prefix, unchanged
+from remit.missions.rollback import restack, restack_order, shared_prefix, unchanged
 from remit.missions.rows import MissionRow, StepRow, insert_mission, read_mission, read_steps
 
 
@@ -64,10 +64,6 @@ async def branch(
     child = new_id()
     await repository.clone_to(child, top)
     start = prefix[-1] if prefix else ""
-    twin = deps.repository_for(child)
-    if start != top:
-        await twin.rewind(start)
-        await twin.reset_workspace(start)
     now = deps.now()
     stored = dump(plan.plan)
     mission = replace(
@@ -82,10 +78,11 @@ async def branch(
         parent=parent,
         parent_step=step,
         start_commit=start,
-        floor_commit=start,
-        head_commit=start,
-        workspace_commit=start,
-        tree=await twin.tree(start),
+        floor_commit=top,
+        head_commit=top,
+        workspace_commit=top,
+        tree=await repository.tree(top),
+        pending="" if start == top else restack_order(prefix, why=f"branch from {step}"),
     )
     steps = [
         _adopted(each, child, now)

@@ -30,7 +30,7 @@ async def commit(holding: Holding, made: Made) -> Done | Broken:
     except Conflict as error:
         if error.code != CLASH:
             raise
-        return await _overlap(holding, made, error.message)
+        return await _overlap(holding, made, _writer(holding, made) or error.message)
     holding.moved(found)
     done = await finish(holding, row, made, commit=found)
     await holding.repository.discard([row.name])
@@ -105,11 +105,16 @@ def _stranger(holding: Holding, made: Made) -> str:
 
     What was written meanwhile is git's to judge: the same bytes are welcome, others a conflict.
     """
+    return _writer(holding, made, until=made.output.changes.base)
+
+
+def _writer(holding: Holding, made: Made, *, until: str | None = None) -> str:
+    """Who else wrote a file that this step changed (up to the commit ``until``), in words; empty when nobody did."""
     name, writers = made.spec.name, holding.writers()
     others = {path: writers[path] for path in made.output.changes.paths if writers.get(path, name) != name}
     allowed = holding.plan.upstream(name) if others else frozenset[str]()
     for path, writer in others.items():
-        seen = holding.before(holding.rows[writer].commit_id, made.output.changes.base)
+        seen = until is None or holding.before(holding.rows[writer].commit_id, until)
         if writer not in allowed and seen:
             return f"{writer!r} and {name!r} both wrote {path}."
     return ""

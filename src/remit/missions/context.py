@@ -59,6 +59,11 @@ class Context:
         return self._row.feature
 
     @property
+    def input(self) -> bytes:
+        """The mission's input."""
+        return self._holding.mission.input
+
+    @property
     def attempt(self) -> int:
         """Which attempt this is, from 1."""
         return self._row.attempts

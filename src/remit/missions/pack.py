@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from remit.kernel.canonical import Json
@@ -30,6 +29,11 @@ class StepContext(Protocol):
     @property
     def feature(self) -> str:
         """The feature the step belongs to, or empty."""
+        ...
+
+    @property
+    def input(self) -> bytes:
+        """The mission's input. What of it shapes this step's result must stand in its ``params`` or ``version`` too."""
         ...
 
     @property
@@ -123,11 +127,3 @@ class Pack(Protocol):
             NotFound: The input has no such feature.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """What a finished step hands on."""
-
-    result: Result = field(default_factory=dict[str, Json])
-    output_hash: str = ""

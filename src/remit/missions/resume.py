@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from remit.kernel import crash
 from remit.kernel.errors import Drift, IntegrityError
 from remit.kernel.mission import StepStatus
 from remit.kernel.ports import Tx
@@ -53,7 +54,9 @@ async def prepare(holding: Holding) -> Validation:
     """
     leftovers = await end_leftovers(holding)
     repository = holding.repository
+    crash.reach("mission.folder:before")
     await repository.init()
+    crash.reach("mission.folder:after")
     if holding.mission.fence > 1:
         await repository.recover()
         await repository.verify()

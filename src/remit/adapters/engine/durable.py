@@ -185,7 +185,7 @@ class DurableEngine:
         executor = row.executor
         if executor == self.executor:
             return row.run_id in self._let_go
-        with live.engine.connect() as connection:
+        with live.records.looking() as connection:
             return executor in dead_executors(
                 live.records,
                 connection,
@@ -308,7 +308,12 @@ class DurableEngine:
 
     async def stranded(self) -> list[Stranded]:
         """Unfinished runs that no living worker will take: none runs their version, or none is there at all."""
-        return await _in_thread(self._started().records.stranded, self._lease.lease)
+        return await _in_thread(self._stranded)
+
+    def _stranded(self) -> list[Stranded]:
+        records = self._started().records
+        with records.looking() as connection:
+            return records.stranded(connection, self._lease.lease)
 
     async def retain(self, *, older_than: datetime) -> int:
         """Delete the records of runs that ended before ``older_than`` (aware); how many.

@@ -131,6 +131,12 @@ class Records:
                     raise Busy
             yield connection
 
+    @contextmanager
+    def looking(self) -> Generator[sa.Connection]:
+        """A connection for reading."""
+        with self._engine.connect() as connection:
+            yield connection
+
     def beat(self, executor: str, *, worker: bool) -> None:
         """Write that ``executor`` lives now."""
         values = {"app_version": APP_VERSION, "worker": int(worker), "seen": self._now}
@@ -224,15 +230,18 @@ class Records:
             stmt = stmt.where(STATUS.c.workflow_uuid.in_(run_ids))
         return list(connection.execute(stmt).scalars())
 
+    def foreign(self, connection: sa.Connection) -> bool:
+        """Whether there is anything for ``refuse_foreign``."""
+        return connection.execute(sa.select(STATUS.c.workflow_uuid).where(*_foreign()).limit(1)).first() is not None
+
     def refuse_foreign(self, connection: sa.Connection) -> list[str]:
         """Cancel unfinished runs whose row asks for another format than ours (pickle could run any code); which ones.
 
         DBOS can't do it: it would write its refusal in that same format.
         """
-        foreign = sa.func.coalesce(STATUS.c.serialization, "") != FORMAT
         stmt = (
             sa.update(STATUS)
-            .where(STATUS.c.name == WORKFLOW, STATUS.c.status.in_(UNFINISHED), foreign)
+            .where(*_foreign())
             .values(status="CANCELLED", owner_xid=None, queue_name=None, completed_at=self._now_ms)
             .returning(STATUS.c.workflow_uuid)
         )
@@ -264,7 +273,7 @@ class Records:
         with self._engine.begin() as connection:
             return connection.execute(stmt).rowcount == 1
 
-    def stranded(self, lease: float) -> list[Stranded]:
+    def stranded(self, connection: sa.Connection, lease: float) -> list[Stranded]:
         """Unfinished runs whose version no living worker runs: nothing else will ever take them."""
         living = (
             sa.select(EXECUTOR.c.id)
@@ -281,8 +290,7 @@ class Records:
             .where(STATUS.c.name == WORKFLOW, STATUS.c.status.in_(UNFINISHED), ~living)
             .order_by(STATUS.c.created_at)
         )
-        with self._engine.connect() as connection:
-            return [Stranded(row[0], row[1] or "", row[2], float(row[3])) for row in connection.execute(stmt)]
+        return [Stranded(row[0], row[1] or "", row[2], float(row[3])) for row in connection.execute(stmt)]
 
     def forget_executors(self, silent_for: float) -> list[str]:
         """Remove executors that were silent for that many seconds and have nothing in hand; which ones."""
@@ -300,4 +308,12 @@ def _in_hand() -> sa.ColumnElement[bool]:
     return sa.or_(
         STATUS.c.status == "PENDING",
         sa.and_(STATUS.c.status == "ENQUEUED", STATUS.c.queue_name == HERE),
+    )
+
+
+def _foreign() -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        STATUS.c.name == WORKFLOW,
+        STATUS.c.status.in_(UNFINISHED),
+        sa.func.coalesce(STATUS.c.serialization, "") != FORMAT,
     )

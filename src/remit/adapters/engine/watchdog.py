@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from remit.adapters.engine.database import EngineDatabase
 from remit.adapters.engine.leases import Lease
-from remit.adapters.engine.records import Busy, Records
+from remit.adapters.engine.records import Busy, Records, Stranded
 
 log = logging.getLogger("remit.engine")
 
@@ -91,21 +91,19 @@ class Watchdog:
             engine.dispose()
 
     def watch(self, records: Records) -> None:
-        """One round: judge every executor that has runs in hand, put the runs of dead ones on the queue."""
+        """One round: judge every executor that has runs in hand, put the runs of dead ones on the queue.
+
+        Looks first and locks only when there is something to do: on SQLite the lock is every writer's.
+        """
+        idle = self._idle(records)
+        with records.looking() as connection:
+            if not idle and not self._dead(records, connection) and not records.foreign(connection):
+                self._report(records.stranded(connection, self._lease.lease))
+                return
         try:
             with records.exclusive() as connection:
                 foreign = records.refuse_foreign(connection)
-                others = [name for name in records.owners(connection) if name != self._executor]
-                dead = dead_executors(
-                    records,
-                    connection,
-                    others,
-                    lease=self._lease.lease,
-                    alive=self._alive,
-                    local=self._database.sqlite,
-                )
-                taken = {name: records.release(connection, name) for name in dead}
-                idle = self._idle(records.owned(connection, self._executor))
+                taken = {name: records.release(connection, name) for name in self._dead(records, connection)}
                 dropped = records.release(connection, self._executor, idle) if idle else []
         except Busy:
             return
@@ -115,22 +113,29 @@ class Watchdog:
             log.warning("executor %s is dead, its runs are queued again: %s", name, ", ".join(run_ids))
         if dropped:
             log.warning("runs that this executor owned and did not drive are queued again: %s", ", ".join(dropped))
-        self._report(records)
 
-    def _idle(self, owned: dict[str, int]) -> list[str]:
+    def _dead(self, records: Records, connection: sa.Connection) -> list[str]:
+        others = [name for name in records.owners(connection) if name != self._executor]
+        if not others:
+            return []
+        local = self._database.sqlite
+        return dead_executors(records, connection, others, lease=self._lease.lease, alive=self._alive, local=local)
+
+    def _idle(self, records: Records) -> list[str]:
         """Runs that are ours by their row, but that nothing here has been driving for a whole lease.
 
         That happens when a run's start failed after its claim, or when its driver found Remit's store unavailable.
         """
+        with records.looking() as connection:
+            owned = records.owned(connection, self._executor)
         now = time.monotonic()
         running = self._running()
         idle = {key: self._idle_since.get(key, now) for key in owned.items() if key[0] not in running}
         self._idle_since = idle
         return [run_id for (run_id, _), since in idle.items() if now - since > self._lease.lease]
 
-    def _report(self, records: Records) -> None:
+    def _report(self, stranded: Sequence[Stranded]) -> None:
         """Say once for each run that no living worker runs its version."""
-        stranded = records.stranded(self._lease.lease)
         fresh = [run for run in stranded if run.run_id not in self._reported and run.age > self._lease.lease]
         for run in fresh:
             log.error("run %s needs a worker of version %s, and none is alive", run.run_id, run.version or "unknown")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import threading
@@ -298,6 +297,8 @@ class Repository:
         def work() -> list[str]:
             if held:
                 return self._sweep()
+            import fcntl  # not on Windows, where missions do not run
+
             with lock.open("a") as file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

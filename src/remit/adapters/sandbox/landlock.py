@@ -47,7 +47,8 @@ _SECCOMP = {"x86_64": (0xC000003E, 41, 425), "aarch64": (0xC00000B7, 198, 425)}
 _X32_BIT = 0x40000000
 _LAST_CAPABILITY = 63
 
-_libc = ctypes.CDLL(None, use_errno=True)
+#: The system's C library; on a system without this kind of one (Windows) nothing here is ever called.
+_libc = ctypes.CDLL(None if os.name == "posix" else "msvcrt", use_errno=True)
 
 
 class _SockFprog(ctypes.Structure):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from remit.adapters.sandbox import launcher, tiers
+from remit.adapters.sandbox import processes, tiers
+from remit.adapters.sandbox.request import Request
 from remit.adapters.sandbox.tiers import Probe, Tier
 from remit.kernel import crash
 from remit.kernel.effects import Limits, Network
@@ -26,7 +27,7 @@ type OnOutput = Callable[[str, bytes], None]
 GRACE_S = 2.0
 #: How long past its own wall limit the launcher may take before it is ended itself.
 _BACKSTOP_S = 5.0
-_LAUNCHER = Path(launcher.__file__)
+_LAUNCHER = Path(__file__).with_name("launcher.py")
 _PACKAGE_ROOT = _LAUNCHER.parents[3]
 
 
@@ -149,10 +150,10 @@ def _validate(spec: CommandSpec) -> None:
     raise InvalidInput(message, code="sandbox.command", hint="correct the step's command")
 
 
-def _request(spec: CommandSpec, tier: Tier, offered: Probe) -> launcher.Request:
+def _request(spec: CommandSpec, tier: Tier, offered: Probe) -> Request:
     limits = spec.limits
     writable = (spec.cwd.resolve(), spec.private.resolve())
-    request = launcher.Request()
+    request = Request()
     request.argv = list(spec.argv)
     request.cwd = str(writable[0])
     request.env = [f"{name}={value}" for name, value in environment(spec).items()]
@@ -240,23 +241,13 @@ class _Run:
         self._status = _Status()
         self._transports: list[asyncio.BaseTransport] = []
 
-    async def drive(self, request: launcher.Request, on_started: OnStarted) -> CommandResult:
+    async def drive(self, request: Request, on_started: OnStarted) -> CommandResult:
         """From the launcher's start to its last word."""
         process, control = await self._start()
         ending = asyncio.ensure_future(process.wait())
+        interrupted = False
         try:
-            control.write(request.encode(self._spec.stdin))
-            started = await self._status.started
-            if started is not None:
-                crash.reach("command.start:before")
-                recorded = on_started(*started)
-                if recorded is not None:
-                    await recorded
-                crash.reach("command.start:after")
-                control.write(b"go\n")
-            backstop = self._spec.limits.wall_s + self._spec.grace_s + _BACKSTOP_S
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ending), backstop)
+            await self._serve(request, on_started, control, ending)
         except asyncio.CancelledError:
             control.write(b"stop\n")
             await self._settled(ending, self._spec.grace_s + _BACKSTOP_S)
@@ -264,64 +255,104 @@ class _Run:
         finally:
             crash.reach("command.end:before")
             control.close()  # for a launcher that still runs this means: kill everything
-            await self._settled(ending, _BACKSTOP_S)
-            await self._close(process, ending)
+            interrupted = await self._settled(ending, _BACKSTOP_S)
+            interrupted |= await self._close(process, ending)
+        if interrupted:  # cancelled while clearing up: that had to be finished first, and is not forgotten
+            raise asyncio.CancelledError
         return self._result()
 
+    async def _serve(
+        self, request: Request, on_started: OnStarted, control: asyncio.WriteTransport, ending: asyncio.Future[int]
+    ) -> None:
+        """Hand over the request, have the start recorded, give the word, wait."""
+        control.write(request.encode(self._spec.stdin))
+        started = await self._status.started
+        if started is not None:
+            crash.reach("command.start:before")
+            recorded = on_started(*started)
+            if recorded is not None:
+                await recorded
+            crash.reach("command.start:after")
+            control.write(b"go\n")
+        backstop = self._spec.limits.wall_s + self._spec.grace_s + _BACKSTOP_S
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(ending), backstop)
+
     async def _start(self) -> tuple[asyncio.subprocess.Process, asyncio.WriteTransport]:
-        loop = asyncio.get_running_loop()
         pipes = {name: os.pipe() for name in ("control", "out", "err", "status")}
-        child = {"control": pipes["control"][0], **{name: pipes[name][1] for name in ("out", "err", "status")}}
+        theirs = {"control": pipes["control"][0], **{name: pipes[name][1] for name in ("out", "err", "status")}}
+        ours = {"control": pipes["control"][1], **{name: pipes[name][0] for name in ("out", "err", "status")}}
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(_LAUNCHER), str(child["status"]), str(_PACKAGE_ROOT)),
-                stdin=child["control"],
-                stdout=child["out"],
-                stderr=child["err"],
-                pass_fds=(child["status"],),
-                env={},
-                cwd="/",
-                start_new_session=True,
-            )
-        except BaseException:
-            for name, (read, write) in pipes.items():
-                os.close(write if name == "control" else read)
-            raise
-        finally:
-            for file in child.values():
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-I", "-S", str(_LAUNCHER), str(theirs["status"]), str(_PACKAGE_ROOT)),
+                    stdin=theirs["control"],
+                    stdout=theirs["out"],
+                    stderr=theirs["err"],
+                    pass_fds=(theirs["status"],),
+                    env={},
+                    cwd="/",
+                    start_new_session=True,
+                )
+            finally:
+                for file in theirs.values():
+                    os.close(file)
+            return process, await self._connect(ours)
+        except BaseException:  # cancelled, or no room for a process: a launcher that reads its end leaves by itself
+            for file in ours.values():
                 os.close(file)
+            for transport in self._transports:
+                transport.close()
+            raise
+
+    async def _connect(self, ours: dict[str, int]) -> asyncio.WriteTransport:
+        """Make transports of our ends; each is taken out of `ours` when its transport owns it."""
+        loop = asyncio.get_running_loop()
         for name, sink in (("out", self._out), ("err", self._err), ("status", self._status)):
-            reader = await loop.connect_read_pipe(lambda sink=sink: sink, os.fdopen(pipes[name][0], "rb", 0))
-            self._transports.append(reader[0])
-        control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(pipes["control"][1], "wb", 0))
-        return process, control
+            file = os.fdopen(ours.pop(name), "rb", 0)
+            reader, _ = await loop.connect_read_pipe(lambda sink=sink: sink, file)
+            self._transports.append(reader)
+        file = os.fdopen(ours.pop("control"), "wb", 0)
+        control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, file)
+        return control
 
     @staticmethod
-    async def _settled(ending: asyncio.Future[int], seconds: float) -> None:
-        """Wait for the launcher's end, also while being cancelled again: its children must be gone first."""
+    async def _settled(ending: asyncio.Future[int], seconds: float) -> bool:
+        """Wait for the launcher's end, also while being cancelled: its children must be gone first.
+
+        Returns whether somebody cancelled meanwhile.
+        """
+        interrupted = False
         deadline = asyncio.get_running_loop().time() + seconds
         while not ending.done():
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
-                return
-            with contextlib.suppress(asyncio.CancelledError):
+                break
+            try:
                 await asyncio.wait({ending}, timeout=left)
+            except asyncio.CancelledError:
+                interrupted = True
+        return interrupted
 
-    async def _close(self, process: asyncio.subprocess.Process, ending: asyncio.Future[int]) -> None:
+    async def _close(self, process: asyncio.subprocess.Process, ending: asyncio.Future[int]) -> bool:
+        interrupted = False
         if not ending.done():  # a launcher that does not answer: end it and the group it named
             process.kill()
             started = self._status.started
             named = started.result() if started.done() and not started.cancelled() else None
             if named is not None:
-                launcher.processes.send_group(named[0], 9)
-            await self._settled(ending, _BACKSTOP_S)
+                processes.send_group(named[0], 9)
+            interrupted = await self._settled(ending, _BACKSTOP_S)
         waiting = {pipe.closed for pipe in (self._out, self._err, self._status) if not pipe.closed.done()}
         if waiting:
-            with contextlib.suppress(asyncio.CancelledError):
+            try:
                 await asyncio.wait(waiting, timeout=1.0)
+            except asyncio.CancelledError:
+                interrupted = True
         for transport in self._transports:
             transport.close()
         crash.reach("command.end:after")
+        return interrupted
 
     def _not_started(self, said: str) -> Failed:
         program = self._spec.argv[0]

@@ -14,7 +14,7 @@ from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
 from remit.audit.note import Verifier
-from remit.audit.verify import Report
+from remit.audit.report import Report
 from remit.kernel.effects import Durability
 
 

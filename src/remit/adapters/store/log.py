@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, insert, select
 
 from remit.adapters.store.heads import HeadsFile
-from remit.adapters.store.transaction import WriteTransaction, named
+from remit.adapters.store.transaction import WriteTransaction
 from remit.audit import query
 from remit.audit.entry import Draft
 from remit.audit.merkle import Edge, edge_of, leaf_hash
@@ -16,13 +16,6 @@ from remit.audit.proof import verify_consistency
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD
 from remit.kernel.errors import IntegrityError
 
-_ENTRY_COLUMNS = ("seq", "workspace", "ts_us", "mission", "action", "actor", "header", "leaf_hash")
-_PAYLOAD_COLUMNS = ("seq", "workspace", "salt", "body")
-_NODE_COLUMNS = ("level", "idx", "hash")
-
-_ADD_ENTRY = insert(ENTRY)
-_ADD_PAYLOAD = insert(PAYLOAD)
-_ADD_NODE = insert(NODE)
 _ADD_CHECKPOINT = insert(CHECKPOINT)
 _NOTE_AT = select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == bindparam("at"))
 
@@ -79,9 +72,9 @@ class LogWriter:
             )
             payloads.append((seq, fields["workspace"], item.salt, item.body))
             nodes += edge.append(leaf)
-        tx.execute(_ADD_ENTRY, named(_ENTRY_COLUMNS, entries))
-        tx.execute(_ADD_PAYLOAD, named(_PAYLOAD_COLUMNS, payloads))
-        tx.execute(_ADD_NODE, named(_NODE_COLUMNS, nodes))
+        tx.insert(ENTRY, entries)
+        tx.insert(PAYLOAD, payloads)
+        tx.insert(NODE, nodes)
         self._next = edge
 
     def committed(self) -> None:

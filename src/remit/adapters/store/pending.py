@@ -33,13 +33,12 @@ class PendingMac:
         return hmac.digest(self._key, b"\x00".join((head, fields, salt, body)), "sha256")
 
 
-def pending_rows(drafts: Sequence[Draft], mac: PendingMac) -> list[dict[str, Any]]:
+def pending_rows(drafts: Sequence[Draft], mac: PendingMac) -> list[tuple[Any, ...]]:
     """Rows for ``audit_pending``; their ids sort in the order of this process."""
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple[Any, ...]] = []
     for item in drafts:
         row = (_next_id(), item.fields["workspace"], item.ts_us, canonical(item.fields), item.salt, item.body)
-        names = ("id", "workspace", "ts_us", "fields", "salt", "body")
-        rows.append({**dict(zip(names, row, strict=True)), "mac": mac.of_row(row)})
+        rows.append((*row, mac.of_row(row)))
     return rows
 
 

@@ -16,7 +16,6 @@ from typing import Any
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
-from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from remit.adapters.store.errors import from_postgres
@@ -42,8 +41,6 @@ SYSTEM_CLOCK = SystemClock()
 CONNECT_SECONDS = 10
 POOL_SECONDS = 10.0
 LIFETIME_SECONDS = 1800.0
-
-_ADD_PENDING = insert(PENDING)
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -238,6 +235,9 @@ class _Backend:
         """Mark a place to return to."""
         self._run("SAVEPOINT op")
 
+    def keep(self) -> None:
+        """A mark costs nothing until the end, forgetting it a round trip."""
+
     def undo(self) -> bool:
         """Return to the mark."""
         if self._connection is None or self._connection.closed:
@@ -248,7 +248,7 @@ class _Backend:
     def commit(self, drafts: list[Draft]) -> None:
         """Put the entries where the sealer finds them, and commit."""
         if drafts and self._tx is not None:
-            self._tx.execute(_ADD_PENDING, pending_rows(drafts, self._mac))
+            self._tx.insert(PENDING, pending_rows(drafts, self._mac))
         self._run("COMMIT")
         if drafts:
             self._sealer.start()

@@ -232,11 +232,16 @@ class _Backend:
         """Mark a place to return to."""
         self._run("SAVEPOINT op")
 
+    def keep(self) -> None:
+        """Forget the mark, and the copies of pages that SQLite kept for it."""
+        self._run("RELEASE op")
+
     def undo(self) -> bool:
         """Return to the mark; a full disk makes SQLite end the whole transaction."""
         if self._connection is None or not self._connection.in_transaction:
             return False
         self._run("ROLLBACK TO op")
+        self._run("RELEASE op")
         return True
 
     def commit(self, drafts: list[Draft]) -> None:

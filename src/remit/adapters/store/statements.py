@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Integer, LargeBinary, String
+from sqlalchemy import Integer, LargeBinary, String, Table
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -63,6 +63,8 @@ class Statements:
     def __init__(self, dialect: DefaultDialect) -> None:
         self._dialect = dialect
         self._by_object: WeakKeyDictionary[Executable, dict[Shape, Prepared]] = WeakKeyDictionary()
+        self._inserts: dict[Table, str] = {}
+        self._mark = "?" if dialect.name == "sqlite" else "%s"
         self._by_shape: OrderedDict[Any, SQLCompiler] = OrderedDict()
 
     def prepare(self, stmt: Executable, params: Values | Sequence[Values] | None) -> Prepared:
@@ -82,6 +84,17 @@ class Statements:
         prepared = self._prepared(compiled, defaults)
         self._by_object.setdefault(stmt, {})[shape] = prepared
         return prepared
+
+    def insert_sql(self, table: Table) -> str:
+        """An INSERT of every column of ``table``, by position."""
+        known = self._inserts.get(table)
+        if known is None:
+            quote = self._dialect.identifier_preparer.quote
+            columns = ", ".join(quote(column.name) for column in table.columns)
+            marks = ", ".join([self._mark] * len(table.columns))
+            known = f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({marks})"  # noqa: S608 - names from the schema
+            self._inserts[table] = known
+        return known
 
     def _compile(self, stmt: Executable, shape: Shape) -> tuple[SQLCompiler, dict[str, Any]]:
         core: Any = stmt  # every Core statement has what follows; ``Executable`` does not declare it

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
 from remit.adapters.store.statements import Statements
@@ -101,6 +102,13 @@ class WriteTransaction(ReadTransaction):
             raise self._translate(error) from error
         return self.cursor.rowcount
 
+    def insert(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add rows that have a value for every column, in the table's order: the quick way for many."""
+        try:
+            self.cursor.executemany(self._statements.insert_sql(table), rows)
+        except Exception as error:
+            raise self._translate(error) from error
+
     def append(self, entry: Entry, payload: Mapping[str, Any] | None = None) -> None:
         """Add an entry to the log; it takes its place when the operation commits."""
         self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt()))
@@ -111,8 +119,3 @@ def _one(params: Params) -> Mapping[str, Any] | None:
         return params
     message = "a SELECT takes one set of parameters"
     raise TypeError(message)
-
-
-def named(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
-    """Rows as parameters by name."""
-    return [dict(zip(columns, row, strict=True)) for row in rows]

@@ -41,6 +41,10 @@ class Backend(Protocol):
         """Mark a place to return to."""
         ...
 
+    def keep(self) -> None:
+        """Forget the mark: what follows it stays."""
+        ...
+
     def undo(self) -> bool:
         """Return to the mark; ``False`` when the database has ended the whole transaction."""
         ...
@@ -279,6 +283,8 @@ class Writer:
                 message = f"The database ended the whole transaction: {error}"
                 raise Unavailable(message, code="store.ended") from error
             return []
+        if not alone:
+            self.backend.keep()
         return tx.drafts
 
     def _seal(self, waiting: list[Item]) -> None:

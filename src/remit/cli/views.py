@@ -1,0 +1,152 @@
+"""What the command line shows of plans and missions: one shape for programs, lines for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remit.cli.audit import last_checkpoint
+from remit.cli.output import table
+from remit.cli.progress import SIGNS
+from remit.kernel.clock import iso
+from remit.kernel.money import Money
+
+if TYPE_CHECKING:
+    from remit.bootstrap import Store
+    from remit.missions.plan import OrderedPlan
+    from remit.missions.rows import StepRow
+    from remit.missions.service import View
+
+
+_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
+_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
+
+
+def exit_code(status: str, error_code: str = "") -> int:
+    """The exit code for how a mission stands: a refusal of the guard is 3, an open circuit 5, any other failure 1."""
+    if status == "failed" and error_code.startswith("guard."):
+        return 5 if error_code in _AWAY else 3
+    return _EXITS.get(status, 1)
+
+
+def plan_view(plan: OrderedPlan) -> dict[str, object]:
+    """``remit run PACK INPUT --plan --json``."""
+    return {
+        "pack": plan.plan.pack,
+        "summary": plan.plan.summary,
+        "steps": [
+            {
+                "name": step.name,
+                "title": step.title,
+                "needs": list(step.needs),
+                "feature": step.feature or None,
+                "agent": step.agent,
+                "seconds": step.weight,
+                "cost_usd": str(step.estimate.usd),
+            }
+            for step in plan.steps
+        ],
+        "critical_path": list(plan.critical_path),
+        "critical_seconds": plan.critical_seconds,
+        "cost_usd": str(plan.plan.estimate.usd),
+        "unreachable": list(plan.unreachable),
+    }
+
+
+def plan_lines(plan: OrderedPlan) -> list[str]:
+    """The plan for people."""
+    rows = [
+        (step.name, step.title, f"{step.weight:.1f}s", step.agent, ", ".join(step.needs) or "-") for step in plan.steps
+    ]
+    return [
+        plan.plan.summary,
+        "",
+        table(rows, head=("step", "what", "time", "agent", "needs")),
+        "",
+        f"critical path {' > '.join(plan.critical_path)}: about {plan.critical_seconds:.0f} s",
+        f"estimated cost {plan.plan.estimate}",
+    ]
+
+
+def mission_view(store: Store, view: View) -> dict[str, object]:
+    """The one shape in which a mission is told to programs."""
+    report = last_checkpoint(store)
+    size = store.view(_log_size)
+    return {
+        "mission": view.mission.id,
+        "status": view.status.value,
+        "workspace": view.workspace,
+        "tree": view.mission.tree,
+        "steps": [
+            {
+                "name": step.name,
+                "status": str(step.status),
+                "attempts": step.attempts,
+                "seconds": _seconds(step),
+            }
+            for step in view.steps
+        ],
+        "cost_usd": str(Money(view.mission.cost_micros).usd),
+        "audit": {
+            "size": size,
+            "root": report["root"] if report else None,
+            "checkpoint": report["note"] if report else None,
+        },
+        "error": {"code": view.mission.error_code, "message": view.mission.error} if view.mission.error else None,
+        "parent": view.mission.parent or None,
+    }
+
+
+def _log_size(tx: object) -> int:
+    from remit.audit.query import size
+
+    return size(tx)  # type: ignore[arg-type] - a store's reader is the log's
+
+
+def mission_lines(view: View) -> list[str]:
+    """A mission for people, with the next command."""
+    mission = view.mission
+    rows = [
+        (
+            SIGNS.get(str(step.status), "?"),
+            step.name,
+            str(step.status),
+            str(step.attempts),
+            f"{_seconds(step):.1f}s" if step.finished_us else "",
+            step.error[:80],
+        )
+        for step in view.steps
+    ]
+    lines = [
+        f"mission {mission.id}: {view.status.value}",
+        f"{mission.pack} from {mission.input_name}, for {mission.originator}, {iso(mission.created_us)[:19]}",
+        "",
+        table(rows, head=("", "step", "status", "tries", "time", "")),
+        "",
+        f"workspace {view.workspace}",
+        f"tree      {mission.tree or '-'}",
+        f"cost      {Money(mission.cost_micros)}",
+    ]
+    if mission.error:
+        lines.append(f"error     {mission.error}")
+    following = next_command(view)
+    return [*lines, f"next      {following}"] if following else lines
+
+
+def next_command(view: View) -> str:
+    """What to do with a mission that stands like this."""
+    mission = view.mission.id
+    match view.status.value:
+        case "interrupted" | "cancelled" | "rolled_back":
+            return f"remit resume {mission}"
+        case "failed":
+            return f"remit logs {mission}, then remit resume {mission}"
+        case "waiting":
+            return f"remit why {mission}"
+        case "running" | "queued":
+            return f"remit cancel {mission} stops it"
+        case _:
+            return "remit audit verify"
+
+
+def _seconds(step: StepRow) -> float:
+    return round(max(step.finished_us - step.started_us, 0) / 1_000_000, 3) if step.finished_us else 0.0
