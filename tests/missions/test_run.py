@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from remit.kernel.action import ActorKind, Principal
+from remit.kernel.effects import WriteFiles
 from remit.kernel.errors import ApprovalPending, InvalidInput, Unavailable
 from remit.kernel.mission import FileContains, ResultHas
 from remit.kernel.money import Money
@@ -181,7 +182,11 @@ async def test_a_failed_postcondition_fails_the_step_and_its_files_are_not_kept(
 async def test_a_secret_in_a_file_fails_the_step_without_telling_it(world: World) -> None:
     secret = "ghp_" + "aB3dE5gH7jK9" * 3
 
-    view = await world.run([{"name": "a", "params": {"files": ["a.txt"], "text": secret}}])
+    async def leak(ctx: Any, params: Any) -> None:
+        await ctx.do(WriteFiles({"a.txt": f"token = {secret}".encode()}))
+
+    world.pack.bodies["leak"] = leak
+    view = await world.run([{"name": "a", "uses": "leak"}])
     assert view.status == "failed"
     assert secret not in view.mission.error
     assert "secret" in view.mission.error
