@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from remit.packs.build import render
+from remit.packs.build import render, render_environment
 from remit.packs.build.intake import read_intake
 from remit.packs.build.ir import Application
 from remit.packs.build.ir_build import build_ir
@@ -20,7 +20,7 @@ from remit.packs.build.removal import without_feature
 from remit.packs.build.render_text import doc, oneline, prose, py, toml
 
 EXAMPLES = Path(__file__).parents[4] / "examples" / "intakes"
-HOSTILE = "\"\"\" ''' \\ {{ x }} {% raw %} {# c #} ${x} %s \n\r\n\t\0 # \u202e \u2028 日本 \\N{DASH} \\\" end\\"
+HOSTILE = '""" \'\'\' \\ {{ x }} {% raw %} {# c #} ${x} %s \n\r\n\t\0 # \u202e \u2028 日本 \\N{DASH} \\" end\\'
 
 
 def _parts(app: Application) -> Iterator[dict[str, bytes]]:
@@ -50,7 +50,7 @@ def test_two_processes_render_the_same_bytes(app: Application) -> None:
         "files = render_application(build_ir(read_intake(pathlib.Path(sys.argv[1]).read_bytes(), name='x.yaml')))\n"
         "print(hashlib.sha256(repr(files).encode()).hexdigest(), TEMPLATE_VERSION)\n"
     )
-    seen = set()
+    seen: set[str] = set()
     for seed in ("1", "2"):
         env = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)}
         run = [sys.executable, "-c", code, str(path)]
@@ -73,14 +73,14 @@ def test_without_a_feature_the_others_keep_their_bytes(name: str) -> None:
 
 
 def test_without_an_unknown_variable_nothing_is_rendered(pitfalls: Application) -> None:
-    template = render._environment().from_string("{{ no_such_variable }}")
+    template = render_environment.environment().from_string("{{ no_such_variable }}")
     with pytest.raises(UndefinedError):
         template.render(app=pitfalls)
 
 
 def test_unparsable_code_is_never_returned() -> None:
     with pytest.raises(SyntaxError):
-        render._checked({"app/broken.py": "def broken(:\n"})
+        render.checked({"app/broken.py": "def broken(:\n"})
 
 
 def _poisoned(app: Application, text: str) -> Application:
