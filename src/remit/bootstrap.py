@@ -11,6 +11,8 @@ import os
 import platform
 import random
 import secrets
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -361,3 +363,12 @@ def sandbox_tier() -> tuple[int, str]:
     """
     best = probe().best
     return int(best), best.name.lower()
+
+
+def git_version() -> str:
+    """What the ``git`` on the PATH says of itself; empty when there is none."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    done = subprocess.run([git, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - no input
+    return done.stdout.strip()

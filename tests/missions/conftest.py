@@ -67,7 +67,7 @@ class ScriptPack:
         self.begun[ctx.step] += 1
         for call in range(params.get("calls", 0)):
             await ctx.do(Tool("witness", {"step": ctx.step, "call": call}))
-        text = params.get("text", "")
+        text = str(params.get("text", ""))[:: -1 if params.get("turn") else 1]
         files = {path: f"{path} {text} {sorted(ctx.upstream.items())}".encode() for path in params.get("files", ())}
         if files:
             await ctx.do(WriteFiles(files))

@@ -1,8 +1,10 @@
-"""The same promises on real git and the real store."""
+"""The same promises on real git and both real stores."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +12,18 @@ from typing import Any
 import pytest
 
 from remit.adapters.git.mission import MissionRepository
-from remit.adapters.store.keyfile import create_key, load_key
+from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 from remit.kernel import crash
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.errors import Drift, IntegrityError
+from remit.kernel.errors import Drift, Fenced, IntegrityError
 from remit.missions.rows import OnDrift
 from remit.missions.service import Missions
 from remit.testing.recording_guard import RecordingGuard
+
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
+
+__all__ = ["postgres_server", "postgres_url"]
 
 pytestmark = pytest.mark.adapter
 
@@ -34,12 +40,23 @@ class Crash(BaseException):
     """The process is gone."""
 
 
-async def on_git(world: Any, folder: Path) -> Any:
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    signer = create_key(tmp_path / "key")
+    made: Any
+    if request.param == "postgres":
+        from remit.adapters.store.postgres import PostgresStore
+
+        made = PostgresStore(request.getfixturevalue("postgres_url"), [signer], heads=tmp_path / "heads")
+    else:
+        made = SqliteStore(tmp_path / "remit.db", [signer], heads=tmp_path / "heads")
+    made.migrate()
+    yield made
+    made.close()
+
+
+async def on_git(world: Any, folder: Path, store: Any) -> Any:
     """The small world with its store and repositories replaced by the real ones."""
-    folder.mkdir()
-    create_key(folder / "key")
-    store = SqliteStore(folder / "remit.db", [load_key(folder / "key")], heads=folder / "heads")
-    store.migrate()
     guard = RecordingGuard(store)
     repositories: dict[str, MissionRepository] = {}
 
@@ -74,27 +91,25 @@ def log_of(view: Any) -> list[str]:
     return git(view, "log", "--format=%s %(trailers:key=Remit-Step,valueonly,separator=%x2C)", "--reverse").splitlines()
 
 
-async def test_a_person_sees_one_commit_a_step_with_plain_git(world: Any, tmp_path: Path) -> None:
-    real = await on_git(world, tmp_path / "home")
+async def test_a_person_sees_one_commit_a_step_with_plain_git(world: Any, store: Any, tmp_path: Path) -> None:
+    real = await on_git(world, tmp_path / "home", store)
     view = await real.run(STEPS)
     assert view.status == "succeeded", view.mission.error
     assert log_of(view) == ["base base", "users users", "billing billing", "index index"]
     assert git(view, "status", "--porcelain") == ""
     assert git(view, "rev-parse", "HEAD^{tree}").strip() == view.mission.tree
     assert real.journal.verify().ok
-    real.journal.close()
 
 
 MOMENTS = ["git.objects:after", "git.ref:before", "git.ref:after", "git.workspace:before", "git.workspace:after"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_killed_round_a_git_write_and_resumed(world: Any, tmp_path: Path, moment: str) -> None:
-    whole = await on_git(world, tmp_path / "whole")
+async def test_killed_round_a_git_write_and_resumed(world: Any, store: Any, tmp_path: Path, moment: str) -> None:
+    whole = await on_git(world, tmp_path / "whole", store)
     tree = (await whole.run(STEPS)).mission.tree
-    whole.journal.close()
     world.pack.ran.clear()
-    real = await on_git(world, tmp_path / "home")
+    real = await on_git(world, tmp_path / "home", store)
     mission = await real.create(STEPS)
     count = 0
 
@@ -121,11 +136,12 @@ async def test_killed_round_a_git_write_and_resumed(world: Any, tmp_path: Path, 
         assert adopted not in done
         assert world.pack.ran[adopted] == 1, "its commit was there, so it did not run again"
     assert real.journal.verify().ok
-    real.journal.close()
 
 
-async def test_a_feature_goes_and_the_tree_is_that_of_a_build_without_it(world: Any, tmp_path: Path) -> None:
-    real = await on_git(world, tmp_path / "home")
+async def test_a_feature_goes_and_the_tree_is_that_of_a_build_without_it(
+    world: Any, store: Any, tmp_path: Path
+) -> None:
+    real = await on_git(world, tmp_path / "home", store)
     view = await real.run(STEPS)
     after = await real.missions.rollback("w", view.mission.id, actor=OWNER, feature="users")
     never = await real.run([STEPS[0], STEPS[2], STEPS[3] | {"needs": ["billing"]}])
@@ -133,11 +149,12 @@ async def test_a_feature_goes_and_the_tree_is_that_of_a_build_without_it(world: 
     assert after.mission.tree == never.mission.tree
     assert git(after, "status", "--porcelain") == ""
     assert view.mission.head_commit in git(after, "rev-list", "HEAD").split()
-    real.journal.close()
 
 
-async def test_everything_goes_back_to_the_empty_start_and_nothing_is_lost(world: Any, tmp_path: Path) -> None:
-    real = await on_git(world, tmp_path / "home")
+async def test_everything_goes_back_to_the_empty_start_and_nothing_is_lost(
+    world: Any, store: Any, tmp_path: Path
+) -> None:
+    real = await on_git(world, tmp_path / "home", store)
     view = await real.run(STEPS)
     Path(view.workspace, "left.pyc").write_bytes(b"x")
     after = await real.missions.rollback("w", view.mission.id, actor=OWNER)
@@ -145,11 +162,10 @@ async def test_everything_goes_back_to_the_empty_start_and_nothing_is_lost(world
     assert view.mission.head_commit in git(after, "for-each-ref", "--format=%(objectname)")
     again = await real.resume(view.mission.id)
     assert again.mission.tree == view.mission.tree
-    real.journal.close()
 
 
-async def test_drift_and_commits_by_hand_are_named(world: Any, tmp_path: Path) -> None:
-    real = await on_git(world, tmp_path / "home")
+async def test_drift_and_commits_by_hand_are_named(world: Any, store: Any, tmp_path: Path) -> None:
+    real = await on_git(world, tmp_path / "home", store)
 
     async def wrong(ctx: Any, params: Any) -> None:
         del ctx, params
@@ -167,11 +183,10 @@ async def test_drift_and_commits_by_hand_are_named(world: Any, tmp_path: Path) -
     after = await real.resume(view.mission.id, drift=OnDrift.RESET)
     assert after.status == "succeeded", after.mission.error
     assert "by hand" not in Path(after.workspace, "app/main.py").read_text()
-    real.journal.close()
 
 
-async def test_a_branch_has_its_own_repository_and_shares_the_commits(world: Any, tmp_path: Path) -> None:
-    real = await on_git(world, tmp_path / "home")
+async def test_a_branch_has_its_own_repository_and_shares_the_commits(world: Any, store: Any, tmp_path: Path) -> None:
+    real = await on_git(world, tmp_path / "home", store)
     view = await real.run(STEPS)
     child = await real.missions.branch("w", view.mission.id, from_step="users", actor=OWNER)
     twin = await real.missions.run("w", child)
@@ -180,4 +195,31 @@ async def test_a_branch_has_its_own_repository_and_shares_the_commits(world: Any
     assert (
         git(twin, "rev-list", "--reverse", "HEAD").split()[:2] == git(view, "rev-list", "--reverse", "HEAD").split()[:2]
     )
-    real.journal.close()
+
+
+async def test_a_thawed_worker_writes_nothing_more(world: Any, store: Any, tmp_path: Path) -> None:
+    real = await on_git(world, tmp_path / "home", store)
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def body(ctx: Any, params: Any) -> Any:
+        if not arrived.is_set():
+            arrived.set()
+            await go.wait()
+        return await world.pack.do(ctx, params)
+
+    world.pack.bodies["body"] = body
+    mission = await real.create([{"name": "s", "uses": "body", "params": {"files": ["f"], "calls": 1}}])
+    await real.missions.submit("w", mission)
+    await arrived.wait()
+    other = await real.restarted()
+    view = await other.resume(mission)
+    assert view.status == "succeeded"
+    entries = store.verify().size
+    go.set()
+    for run in real.engine.runs.values():
+        with pytest.raises(Fenced):
+            await run
+    assert (await other.missions.show("w", mission)).mission == view.mission
+    assert store.verify().size == entries
+    assert len(log_of(view)) == 1
+    assert set(real.guard.asked.values()) == {1}

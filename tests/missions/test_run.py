@@ -181,10 +181,21 @@ async def test_a_failed_postcondition_fails_the_step_and_its_files_are_not_kept(
 async def test_a_secret_in_a_file_fails_the_step_without_telling_it(world: World) -> None:
     secret = "ghp_" + "aB3dE5gH7jK9" * 3
 
-    view = await world.run([{"name": "a", "params": {"files": ["a.txt"], "text": secret}}])
+    # The input must not hold it either, so the step makes it from a text that reads backwards.
+    view = await world.run([{"name": "a", "params": {"files": ["a.txt"], "text": secret[::-1], "turn": True}}])
     assert view.status == "failed"
     assert secret not in view.mission.error
     assert "secret" in view.mission.error
+
+
+async def test_an_input_with_a_secret_is_refused_before_anything_is_written(world: World) -> None:
+    secret = "ghp_" + "aB3dE5gH7jK9" * 3
+
+    with pytest.raises(InvalidInput) as refused:
+        await world.run([{"name": "a", "params": {"text": secret}}])
+    assert refused.value.code == "input.secret"
+    assert secret not in str(refused.value.problems)
+    assert await world.missions.list("w") == []
 
 
 async def test_two_steps_that_write_the_same_file_are_refused_by_name(world: World) -> None:

@@ -89,3 +89,14 @@ async def test_a_directory_that_nothing_opened_is_an_error_that_says_how(world: 
     world.pack.bodies["careless"] = careless
     view = await world.run([{"name": "s", "uses": "careless"}])
     assert view.steps[0].error_code == "step.directory"
+
+
+async def test_the_declaration_in_the_docs_runs(world: Any) -> None:
+    text = Path(__file__, "../../../docs/missions.md").resolve().read_text(encoding="utf-8")
+    found: dict[str, Any] = {}
+    exec(text.split("```python\n")[1].split("```")[0], found)  # noqa: S102 - the document as written
+    deps = replace(world.deps, packs={"hello": found["PACK"]})
+    missions = Missions(deps)
+    await world.engine.start(missions.drive, worker=True)
+    view = await missions.run("w", await missions.create("w", "hello", b"Ada", name="who.txt", originator=OWNER))
+    assert world.files(view) == {"hello.txt": "Hello, Ada!\n"}

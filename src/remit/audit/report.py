@@ -22,11 +22,16 @@ class LogReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Discrepancy:
-    """Something that is not as it was written: where, and what is wrong with it."""
+    """Something that is not as it was written: where, and what is wrong with it.
+
+    ``note`` is the head in question when ``kind`` is ``unrecorded``: the newest one in the file, whose row may only be
+    on its way.
+    """
 
     place: str
     problem: str
     kind: str = "changed"
+    note: str = ""
 
     def __str__(self) -> str:
         """``audit_entry 17: ...``."""
@@ -75,7 +80,7 @@ class Findings:
 
     found: list[Discrepancy] = field(default_factory=list[Discrepancy])
 
-    def report(self, place: str, problem: str, kind: str = "changed") -> None:
+    def report(self, place: str, problem: str, kind: str = "changed", *, note: str = "") -> None:
         """Add one."""
         if len(self.found) < MAX_DISCREPANCIES:
-            self.found.append(Discrepancy(place, problem, kind))
+            self.found.append(Discrepancy(place, problem, kind, note))

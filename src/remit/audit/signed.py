@@ -16,6 +16,7 @@ from remit.kernel.errors import IntegrityError, RemitError
 
 _SIZES = select(CHECKPOINT.c.size).order_by(CHECKPOINT.c.size)
 _NOTES = select(CHECKPOINT.c.size, CHECKPOINT.c.note).order_by(CHECKPOINT.c.size)
+_EXACTLY = select(CHECKPOINT.c.note).where(CHECKPOINT.c.note == bindparam("exactly"))
 _NOTE = select(CHECKPOINT.c.size, CHECKPOINT.c.note).where(CHECKPOINT.c.size == bindparam("at"))
 
 
@@ -109,6 +110,10 @@ class SignedHeads:
             if line.note in self.opened and line.note not in stored:
                 size, _ = self.opened[line.note]
                 kind = "unrecorded" if line is before[-1] else "missing"
-                self.findings.report(
-                    f"audit_checkpoint {size}", f"the row is missing; heads.log line {line.number} has it", kind
-                )
+                problem = f"the row is missing; heads.log line {line.number} has it"
+                self.findings.report(f"audit_checkpoint {size}", problem, kind, note=line.note or "")
+
+
+def recorded(reader: LogReader, note: str) -> bool:
+    """Whether the table holds this head by now."""
+    return (note,) in reader.tuples(_EXACTLY, {"exactly": note})

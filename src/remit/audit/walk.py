@@ -123,7 +123,7 @@ class Walk:
         columns = list(zip(*rows, strict=True))
         headers, stored, workspaces, salts, bodies = columns[6:]
         try:
-            documents = [orjson.loads(header) for header in headers]
+            documents = orjson.loads(b"[%b]" % b",".join(headers))
             leaves = [sha256(b"\x00" + header).digest() for header in headers]
             if (
                 columns[0] != tuple(range(start, stop))

@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -70,15 +69,12 @@ def doctor(home: str | None, *, as_json: bool, debug: bool) -> int:
 
 
 def _tools(tier: int) -> Iterator[Found]:
-    from remit.bootstrap import sandbox_tier
+    from remit.bootstrap import git_version, sandbox_tier
     from remit.packs.build.pack import TOOLS
 
     yield Found("python", sys.version_info >= (3, 12), platform.python_version(), "install Python 3.12 or newer")
-    git = shutil.which("git")
-    version = ""
-    if git:
-        version = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout  # noqa: S603 - no input
-    yield Found("git", bool(git), version.strip() or "not found", "install git 2.36 or newer")
+    git = git_version()
+    yield Found("git", bool(git), git or "not found", "install git 2.36 or newer")
     best, name = sandbox_tier()
     yield Found("sandbox", best >= tier, f"tier {best} ({name}), demanded {tier}", "install bubblewrap")
     missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]

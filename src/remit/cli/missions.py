@@ -13,6 +13,7 @@ import click
 
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say, table
+from remit.cli.redaction import REDACTOR
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import is_id
 
@@ -57,7 +58,7 @@ async def run(
     from remit.bootstrap import Packs, open_runtime, prepare_home
     from remit.cli.watching import finish
     from remit.kernel.money import usd
-    from remit.missions.intake import planned
+    from remit.missions.intake import planned, refuse_secrets
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
     data = _read(source)
@@ -65,6 +66,7 @@ async def run(
     if found is None:
         message = f"There is no pack {pack!r}: there are {', '.join(Packs())}, or module:attribute."
         raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
+    refuse_secrets(REDACTOR, data, source.name)
     plan = planned(found, data, source.name)
     if plan_only:
         from remit.cli.views import plan_lines, plan_view

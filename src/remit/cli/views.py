@@ -33,6 +33,7 @@ def plan_view(plan: OrderedPlan) -> dict[str, object]:
     return {
         "pack": plan.plan.pack,
         "summary": plan.plan.summary,
+        "notes": list(plan.plan.notes),
         "steps": [
             {
                 "name": step.name,
@@ -64,6 +65,7 @@ def plan_lines(plan: OrderedPlan) -> list[str]:
         "",
         f"critical path {' > '.join(plan.critical_path)}: about {plan.critical_seconds:.0f} s",
         f"estimated cost {plan.plan.estimate}",
+        *(f"note: {note}" for note in plan.plan.notes),
     ]
 
 

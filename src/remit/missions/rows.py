@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import cast
 
 import orjson
-from sqlalchemy import Table, Update, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Executable, Table, Update, and_, bindparam, delete, insert, or_, select, update
 
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.errors import Fenced, NotFound
@@ -180,6 +180,7 @@ _OF = and_(STEP.c.workspace == bindparam("workspace"), STEP.c.mission == bindpar
 MISSION_INSERT = insert(MISSION)
 MISSION_SELECT = select(*(MISSION.c[field.name] for field in fields(MissionRow))).where(_ONE)
 HOLD = select(MISSION.c.fence, MISSION.c.control).where(_ONE).with_for_update(read=True)  # for share; SQLite: its lock
+PEEK = select(MISSION.c.fence, MISSION.c.control).where(_ONE)
 LOCK = select(*(MISSION.c[field.name] for field in fields(MissionRow))).where(_ONE).with_for_update()
 SPEND = update(MISSION).where(_ONE).values(cost_micros=MISSION.c.cost_micros + bindparam("spent"))
 STEP_INSERT = insert(STEP)
@@ -235,13 +236,26 @@ def _set(table: Table, keys: tuple[str, ...], names: tuple[str, ...]) -> Update:
     return found
 
 
-def hold(tx: ReadTx, workspace: str, mission: str, *, fence: int) -> str:
+def hold(tx: Tx, workspace: str, mission: str, *, fence: int) -> str:
     """What a person ordered for this mission, if the caller still owns it; it stays so until the operation ends.
 
     Raises:
         Fenced: Somebody has claimed the mission since.
     """
-    row = tx.row(HOLD, {"workspace": workspace, "id": mission})
+    return _owned(tx, HOLD, workspace, mission, fence=fence)
+
+
+def peek(tx: ReadTx, workspace: str, mission: str, *, fence: int) -> str:
+    """The same for a reader: true when it was read, no longer.
+
+    Raises:
+        Fenced: As ``hold``.
+    """
+    return _owned(tx, PEEK, workspace, mission, fence=fence)
+
+
+def _owned(tx: ReadTx, statement: Executable, workspace: str, mission: str, *, fence: int) -> str:
+    row = tx.row(statement, {"workspace": workspace, "id": mission})
     if row is None or row["fence"] != fence:
         raise Fenced(f"Another worker owns mission {mission} now; this one wrote nothing more.")
     return str(row["control"])

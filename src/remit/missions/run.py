@@ -14,14 +14,14 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
-from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError
+from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions.checkpoint import commit
 from remit.missions.holding import Holding
 from remit.missions.pack import Pack
 from remit.missions.progress import MissionEnded, Planned, StepFinished, StepRetrying, StepStarted
-from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, hold, insert_attempt, read_steps, set_step
+from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, insert_attempt, peek, read_steps, set_step
 from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, attempt
 
 WATCH_SECONDS = 0.5
@@ -69,6 +69,7 @@ class Run:
 
         Raises:
             Fenced: Another worker took the mission; nothing was written since.
+            Unavailable: The store is away.
             asyncio.CancelledError: This process is going down; rows stay as they are, a resume takes over.
         """
         self._survey()
@@ -167,6 +168,10 @@ class Run:
         except Fenced:
             self.holding.lost = True
             return Stop(MissionStatus.RUNNING)
+        except Unavailable:
+            raise  # the store is away: whoever claims the mission next goes on
+        except RemitError as error:
+            return Stop(MissionStatus.FAILED, error)
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -239,7 +244,7 @@ class Run:
                 hint.clear()
                 try:
                     control = await holding.deps.journal.read(
-                        lambda tx: hold(tx, mission.workspace, mission.id, fence=mission.fence)
+                        lambda tx: peek(tx, mission.workspace, mission.id, fence=mission.fence)
                     )
                 except Fenced:
                     holding.lost = True

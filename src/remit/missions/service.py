@@ -23,7 +23,7 @@ from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
 from remit.missions.holding import Holding
-from remit.missions.intake import planned
+from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
@@ -106,9 +106,10 @@ class Missions:
 
         Raises:
             NotFound: There is no such pack.
-            InvalidInput: The input is wrong, or its plan can't run; says where.
+            InvalidInput: The input is wrong, holds a secret, or its plan can't run; says where.
         """
         found = self.deps.pack(pack)
+        refuse_secrets(self.deps.redactor, data, name)
         plan = planned(found, data, name)
         stored = dump(plan.plan)
         now = self.deps.now()
@@ -284,6 +285,8 @@ class Missions:
         """
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
+        if other is not None:
+            refuse_secrets(self.deps.redactor, *other)
         plan = None if other is None else (other[0], other[1], planned(pack, *other))
         return await branching.branch(self.deps, workspace, mission, step=from_step, actor=actor, other=plan)
 
