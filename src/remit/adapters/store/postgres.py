@@ -99,7 +99,14 @@ class PostgresStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
         )
-        backend = _Backend(lambda: connect(url), make, self._mac, self._sealer, monotonic=clock.monotonic)
+        backend = _Backend(
+            lambda: connect(url),
+            make,
+            self._mac,
+            self._sealer,
+            add_pending=self._statements.insert_sql(PENDING),
+            monotonic=clock.monotonic,
+        )
         super().__init__(log, Writer(backend), readers=READERS)
         self._pool: ConnectionPool[Connection] | None = None
         self._pool_lock = threading.Lock()
@@ -202,8 +209,10 @@ class _Backend:
         mac: PendingMac,
         sealer: Sealer,
         *,
+        add_pending: str,
         monotonic: Callable[[], float],
     ) -> None:
+        self._add_pending = add_pending
         self._connect = connect
         self._make = make
         self._mac = mac
@@ -254,11 +263,18 @@ class _Backend:
 
     def commit(self, drafts: list[Draft]) -> None:
         """Put the entries where the sealer finds them, and commit."""
-        if drafts and self._tx is not None:
-            self._tx.insert(PENDING, pending_rows(drafts, self._mac))
-        self._run("COMMIT")
-        if drafts:
-            self._sealer.start()
+        if not drafts or self._tx is None or self._connection is None:
+            self._run("COMMIT")
+            return
+        try:
+            # One round trip: when a row is refused, the server skips the COMMIT that follows it, and we roll back.
+            with self._connection.pipeline():
+                for row in pending_rows(drafts, self._mac):
+                    self._tx.cursor.execute(self._add_pending, row)
+                self._tx.cursor.execute("COMMIT")
+        except psycopg.Error as error:
+            raise from_postgres(error) from error
+        self._sealer.start()
 
     def rollback(self) -> None:
         """Undo everything since ``begin``."""

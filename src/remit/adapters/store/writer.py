@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,7 +80,7 @@ class Backend(Protocol):
 
 
 class _OperationError(Exception):
-    """The only operation of a batch failed; its own error is kept in its item."""
+    """An operation failed where there was no mark to return to; its own error is kept in its item."""
 
 
 class Waiter(Protocol):
@@ -291,20 +292,32 @@ class Writer:
             self._seal(sealed)
 
     def _run_all(self, batch: list[Item]) -> int:
-        """Run the operations in one transaction; how many entries it added."""
+        """Run the operations in one transaction; how many entries it added.
+
+        Marks to return to cost two statements an operation (on Postgres a round trip and a subtransaction), and few
+        operations fail: they are set only when one did, and everything is run once more.
+        """
+        if len(batch) > 1:
+            with suppress(_OperationError):
+                return self._run_together(batch, marks=False)
+            for item in batch:
+                item.error = item.value = None
+        return self._run_together(batch, marks=len(batch) > 1)
+
+    def _run_together(self, batch: list[Item], *, marks: bool) -> int:
         tx = self.backend.begin()
         try:
             drafts: list[Draft] = []
             for item in batch:
-                drafts += self._run_one(tx, item, alone=len(batch) == 1)
+                drafts += self._run_one(tx, item, mark=marks)
             self.backend.commit(drafts)
         except BaseException:
             self.backend.rollback()
             raise
         return len(drafts)
 
-    def _run_one(self, tx: WriteTransaction, item: Item, *, alone: bool) -> list[Draft]:
-        if not alone:
+    def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Draft]:
+        if mark:
             self.backend.savepoint()
         tx.drafts = []
         try:
@@ -313,13 +326,13 @@ class Writer:
             if self.backend.again(error):
                 raise
             item.error = error
-            if alone:
+            if not mark:
                 raise _OperationError from error
             if not self.backend.undo():
                 message = f"The database ended the whole transaction: {error}"
                 raise Unavailable(message, code="store.ended") from error
             return []
-        if not alone:
+        if mark:
             self.backend.keep()
         return tx.drafts
 
