@@ -24,7 +24,6 @@ for place in (ROOT, ROOT / "src"):  # run as a script from the tree
         sys.path.insert(0, str(place))
 
 from benchmarks import harness  # noqa: E402 - after the path
-
 from remit.packs.build.intake import read_intake  # noqa: E402 - as above
 from remit.packs.build.ir_build import build_ir  # noqa: E402 - as above
 from remit.packs.build.render import render_application  # noqa: E402 - as above
