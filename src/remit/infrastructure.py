@@ -13,6 +13,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
+        "remit.adapters.files.removal": "Takes away what the checkpoints laid out: steps' directories, never an artefact.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
         "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
     }
