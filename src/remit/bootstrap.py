@@ -11,6 +11,8 @@ import os
 import platform
 import random
 import secrets
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -28,7 +30,7 @@ from remit.adapters.git.mission import MissionRepository
 from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.tiers import Tier
+from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
@@ -227,7 +229,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ledger=_Ledger(store, clock),
         engine=engine,
         packs=packs,
-        repository_for=lambda mission: MissionRepository(settings.missions, mission),
+        repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
         redactor=redactor,
         verify_log=lambda _workspace, _mission: _verify_log(store),
         kill_leftover=kill_leftover,
@@ -358,3 +360,22 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def sandbox_tier() -> tuple[int, str]:
+    """The strongest sandbox tier of this machine, with its name.
+
+    Raises:
+        Denied: Commands can't be run here at all.
+    """
+    best = probe().best
+    return int(best), best.name.lower()
+
+
+def git_version() -> str:
+    """What the ``git`` on the PATH says of itself; empty when there is none."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    done = subprocess.run([git, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 - no input
+    return done.stdout.strip()

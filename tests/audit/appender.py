@@ -3,6 +3,7 @@
 After each entry that it was told is committed, it prints the entry's step on a line of its own.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from remit.adapters.store import open_store
 from remit.audit import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.effects import Durability
+from remit.testing import crashpoints
 
 
 def main(home: str, url: str, name: str, count: str, seal: str) -> None:
     actor = Principal(ActorKind.AGENT, name)
+    crashpoints.install(os.environ, production=False)
     store = open_store(Path(home), url="" if url == "-" else url)
     for n in range(int(count)):
         entry = Entry(

@@ -32,10 +32,18 @@ def url(request: pytest.FixtureRequest) -> str:
     return request.getfixturevalue("postgres_url") if request.param == "postgres" else "-"
 
 
-def start(home: Path, url: str, name: str, *, count: int, seal: int) -> subprocess.Popen[str]:
+def start(home: Path, url: str, name: str, *, count: int, seal: int, crash_at: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(APPENDER), str(home), url, name, str(count), str(seal)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(APPENDER), str(home), url, name, str(count), str(seal)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "REMIT_CRASH_AT": crash_at},
     )
+
+
+MOMENTS = [
+    f"{point}:{side}" for point in ("guard.intent", "audit.checkpoint", "heads.append") for side in ("before", "after")
+]
 
 
 def opened(home: Path, url: str) -> Store:
@@ -63,6 +71,21 @@ def test_three_processes_append_at_once(tmp_path: Path, url: str) -> None:
             assert [step for step in found if step.startswith(f"p{n}-")] == told[n]
         report = store.verify()
         assert (report.discrepancies, report.size, report.signed) == ((), 361, 361)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_crash_at_every_named_write_of_the_log(tmp_path: Path, url: str, moment: str) -> None:
+    opened(tmp_path, url).close()
+    victim = start(tmp_path, url, "v", count=50, seal=3, crash_at=f"{moment}:4")
+    told = victim.communicate(timeout=60)[0].split()
+    assert victim.returncode == -signal.SIGKILL
+    with opened(tmp_path, url) as store:
+        store.seal()
+        report = store.verify()
+        assert (report.discrepancies, report.signed) == ((), report.size)
+        found = steps(store)
+    assert found[: len(told)] == told
+    assert len(found) <= len(told) + 1  # at most the one whose waiter was never told
 
 
 def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path, url: str) -> None:

@@ -24,7 +24,8 @@ from remit.audit.heads import decode_heads, encode_head
 from remit.audit.merkle import Edge, leaf_hash
 from remit.audit.note import Checkpoint, new_signer, sign_note
 from remit.audit.prune import prune
-from remit.audit.verify import CHUNK, Report
+from remit.audit.verify import Report
+from remit.audit.walk import CHUNK
 from remit.kernel.action import ActorKind, Principal
 
 pytestmark = pytest.mark.timeout(900)

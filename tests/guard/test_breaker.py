@@ -309,3 +309,14 @@ def test_threads_share_the_trials() -> None:
     for each in threads:
         each.join()
     assert len(granted) == 2
+
+
+def test_failing_operations_without_end_take_bounded_memory() -> None:
+    from remit.guard.circuits import MOST, Circuits, Key
+
+    circuits = Circuits(HandClock(), lambda: 0.0, numbers=NUMBERS, changed=lambda _change: None)
+    for number in range(MOST + 100):
+        lease = circuits.take(Key(WORKSPACE, "fetch", f"https://{number}.example"))
+        assert lease is not None
+        circuits.give(lease, Report.FAILURE)
+    assert len(circuits._circuits) == MOST

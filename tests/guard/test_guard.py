@@ -1,4 +1,5 @@
 import asyncio
+import threading
 import time
 from concurrent.futures import Future
 
@@ -601,3 +602,42 @@ async def test_an_outcome_that_comes_after_the_settlement_is_told_and_not_writte
     with pytest.raises(Conflict, match="settled by another process"):
         await world.guard.run(act())
     assert world.states() == ["abandoned"]
+
+
+# --------------------------------------------------------------------------------------------- loops and identities
+
+
+def test_one_guard_serves_several_event_loops(world: World) -> None:
+    """Each loop has its own watch: a kill reaches what runs in either."""
+    world.adapter.moves = [hang]
+    told: list[BaseException] = []
+
+    def work() -> None:
+        async def run() -> None:
+            try:
+                await world.guard.run(act())
+            except Denied as error:
+                told.append(error)
+
+        asyncio.run(run())
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for each in threads:
+        each.start()
+    deadline = time.monotonic() + 10
+    while len(world.adapter.calls) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    asyncio.run(stop(world, Target(KillScope.MISSION, "m1")))
+    for each in threads:
+        each.join(timeout=5)
+    assert [getattr(error, "code", "") for error in told] == ["guard.killed"] * 2
+    assert world.states() == ["blocked", "blocked"]
+
+
+async def test_an_id_is_admitted_once(world: World) -> None:
+    action = act()
+    await world.guard.run(action)
+    with pytest.raises(Conflict):
+        await world.guard.run(action)
+    assert len(world.adapter.calls) == 1
+    assert world.states() == ["ok"]

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import create_engine
 
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, unkill
@@ -229,3 +230,16 @@ def test_threads_that_reserve_at_once_never_overspend(tmp_path: Path) -> None:
         assert sum(got) == 1000 // 7
         (row,) = store.view(lambda tx: tx.rows(BUDGET.select()))
         assert row["reserved"] == 7 * (1000 // 7)
+
+
+def test_what_is_open_is_read_through_the_partial_index(tmp_path: Path) -> None:
+    """However many actions are closed: the agents' page and a resume look at the open ones only."""
+    from remit.guard.records import _LEFT_OPEN, _RUNNING
+
+    with make_store(tmp_path) as store:
+        engine = create_engine(f"sqlite:///{store.path}")
+        with engine.connect() as connection:
+            for stmt, values in ((_RUNNING, ("acme",)), (_LEFT_OPEN, ("acme", "m1"))):
+                sql = f"EXPLAIN QUERY PLAN {stmt.compile(dialect=engine.dialect)}"
+                assert "ix_action_open" in str(connection.exec_driver_sql(sql, values).fetchall())
+        engine.dispose()

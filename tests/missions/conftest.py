@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002, ARG005 - step bodies and stand-ins have the shape that is called
 """A small world for missions: everything in memory but the steps' directories."""
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class ScriptPack:
         self.begun[ctx.step] += 1
         for call in range(params.get("calls", 0)):
             await ctx.do(Tool("witness", {"step": ctx.step, "call": call}))
-        text = params.get("text", "")
+        text = str(params.get("text", ""))[:: -1 if params.get("turn") else 1]
         files = {path: f"{path} {text} {sorted(ctx.upstream.items())}".encode() for path in params.get("files", ())}
         if files:
             await ctx.do(WriteFiles(files))
@@ -117,7 +118,7 @@ class World:
         return replace(self, missions=missions, deps=deps, guard=guard, engine=engine)
 
 
-async def make_world(folder: Path, *, parallel: int = 2) -> World:
+async def build_world(folder: Path, *, parallel: int = 2) -> World:
     clock = ManualClock()
     journal = MemoryJournal(clock)
     repositories = MemoryRepositories(folder)
@@ -156,8 +157,19 @@ async def make_world(folder: Path, *, parallel: int = 2) -> World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> Any:
-    made = await make_world(tmp_path)
+    made = await build_world(tmp_path)
     yield made
     crash.install(None)
     await made.engine.stop()
     made.journal.close()
+
+
+@pytest.fixture
+def make_world() -> Any:
+    return build_world
+
+
+@pytest.fixture(autouse=True)
+def no_crash_is_left_armed() -> Any:
+    yield
+    crash.install(None)

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG001 - step bodies and stand-ins have the shape that is called
 """A run, as its owner sees it."""
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import pytest
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import ApprovalPending, InvalidInput, Unavailable
 from remit.kernel.mission import FileContains, ResultHas
+from remit.kernel.money import Money
 
 type World = Any
 
@@ -179,10 +181,21 @@ async def test_a_failed_postcondition_fails_the_step_and_its_files_are_not_kept(
 async def test_a_secret_in_a_file_fails_the_step_without_telling_it(world: World) -> None:
     secret = "ghp_" + "aB3dE5gH7jK9" * 3
 
-    view = await world.run([{"name": "a", "params": {"files": ["a.txt"], "text": secret}}])
+    # The input must not hold it either, so the step makes it from a text that reads backwards.
+    view = await world.run([{"name": "a", "params": {"files": ["a.txt"], "text": secret[::-1], "turn": True}}])
     assert view.status == "failed"
     assert secret not in view.mission.error
     assert "secret" in view.mission.error
+
+
+async def test_an_input_with_a_secret_is_refused_before_anything_is_written(world: World) -> None:
+    secret = "ghp_" + "aB3dE5gH7jK9" * 3
+
+    with pytest.raises(InvalidInput) as refused:
+        await world.run([{"name": "a", "params": {"text": secret}}])
+    assert refused.value.code == "input.secret"
+    assert secret not in str(refused.value.problems)
+    assert await world.missions.list("w") == []
 
 
 async def test_two_steps_that_write_the_same_file_are_refused_by_name(world: World) -> None:
@@ -202,6 +215,31 @@ async def test_the_refusal_does_not_hang_on_timing(world: World, parallel: int) 
         [{"name": "a", "params": {"files": ["x"]}}, {"name": "b", "params": {"files": ["x"], "text": "other"}}]
     )
     assert view.mission.error_code == "step.overlap"
+
+
+async def test_what_was_finished_behind_a_failed_step_is_kept_and_not_made_again(world: World) -> None:
+    broken = True
+
+    async def shaky(ctx: Any, params: Any) -> Any:
+        await asyncio.sleep(0.05)
+        if broken:
+            raise ValueError("bad")
+        return await world.pack.do(ctx, params)
+
+    world.pack.bodies["shaky"] = shaky
+    view = await world.run(
+        [
+            {"name": "first", "uses": "shaky", "weight": 9, "params": {"files": ["1"]}},
+            {"name": "second", "params": {"files": ["2"]}},
+        ]
+    )
+    assert view.status == "failed"
+    assert statuses(view) == {"first": "failed", "second": "succeeded"}
+    broken = False
+    view = await world.resume(view.mission.id)
+    assert view.status == "succeeded"
+    assert set(world.files(view)) == {"1", "2"}
+    assert world.pack.ran == {"first": 1, "second": 1}
 
 
 async def test_continue_goes_on_and_leaves_out_what_needs_the_failed_step(world: World) -> None:
@@ -350,3 +388,11 @@ async def test_listing_pages_by_key_newest_first(world: World) -> None:
     rest = await world.missions.list("w", limit=3, after=first[-1].cursor)
     assert [each.id for each in (*first, *rest)] == made[::-1]
     assert await world.missions.list("other") == []
+
+
+async def test_a_missions_budget_is_a_limit_that_the_guard_finds(world: World) -> None:
+    from remit.accounts.tables import BUDGET
+
+    mission = await world.create([{"name": "a"}], budget=Money(500_000))
+    rows = await world.journal.read(lambda tx: tx.rows(BUDGET.select()))
+    assert [(row["scope"], row["name"], row["limit_micros"]) for row in rows] == [("mission", mission, 500_000)]

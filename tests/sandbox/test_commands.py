@@ -67,7 +67,15 @@ def spec(step: Path, code: str, **options: object) -> CommandSpec:
 
 
 async def run(step: Path, tier: Tier, code: str, **options: object) -> CommandResult:
-    return await run_command(spec(step, code, **options), on_started=lambda *_: None, tier=tier)
+    return await run_command(spec(step, code, **options), on_started=unrecorded, tier=tier)
+
+
+def unrecorded(_group: int, _start: str) -> None:
+    """For commands whose leftovers no test looks for."""
+
+
+def unrecorded_action(_action: Action, _group: int, _start: str) -> None:
+    """As `unrecorded`, for the adapter."""
 
 
 def alive(marker: Path) -> bool:
@@ -129,7 +137,7 @@ async def test_standard_input_and_output_as_it_comes(step: Path, tier: Tier) -> 
     data = b"line\n" * 100_000
     result = await run_command(
         spec(step, "import sys; print(len(sys.stdin.buffer.read()))", stdin=data),
-        on_started=lambda *_: None,
+        on_started=unrecorded,
         on_output=lambda name, data: seen.append((name, data)),
         tier=tier,
     )
@@ -459,7 +467,7 @@ def test_it_works_from_a_loop_in_any_thread(step: Path, tier: Tier) -> None:
 async def test_a_missing_program_is_said_to_be_missing(step: Path, tier: Tier) -> None:
     bad = CommandSpec(("no-such-program", "x"), step, step.parent / "p")
     with pytest.raises(Failed, match="no program 'no-such-program'") as raised:
-        await run_command(bad, on_started=lambda *_: None, tier=tier)
+        await run_command(bad, on_started=unrecorded, tier=tier)
     assert raised.value.code == "sandbox.start"
 
 
@@ -473,7 +481,7 @@ async def test_a_command_that_can_not_be_run_is_refused_before_anything_starts(
 ) -> None:
     options: dict[str, object] = {"argv": ("true",), "cwd": step, "private": step.parent / "p", **bad}
     with pytest.raises(InvalidInput):
-        await run_command(CommandSpec(**options), on_started=lambda *_: None)  # pyright: ignore[reportArgumentType]
+        await run_command(CommandSpec(**options), on_started=unrecorded)  # pyright: ignore[reportArgumentType]
     assert not (step.parent / "p").exists()
 
 
@@ -481,12 +489,12 @@ async def test_a_demanded_tier_that_is_not_there_refuses(step: Path) -> None:
     weak = Probe(frozenset({Tier.PROCESS}), {Tier.LANDLOCK: "the kernel has no Landlock", Tier.NAMESPACE: "no bwrap"})
     demanding = spec(step, "open('made', 'w')", minimum_tier=Tier.LANDLOCK)
     with pytest.raises(Denied, match="no Landlock") as raised:
-        await run_command(demanding, on_started=lambda *_: None, probe=weak)
+        await run_command(demanding, on_started=unrecorded, probe=weak)
     assert raised.value.code == "sandbox.tier"
     with pytest.raises(Denied, match="weaker"):
-        await run_command(demanding, on_started=lambda *_: None, tier=Tier.PROCESS)
+        await run_command(demanding, on_started=unrecorded, tier=Tier.PROCESS)
     with pytest.raises(Denied, match="refused on"):
-        await run_command(demanding, on_started=lambda *_: None, probe=Probe(frozenset(), {}))
+        await run_command(demanding, on_started=unrecorded, probe=Probe(frozenset(), {}))
     assert not (step / "made").exists()
 
 
@@ -500,7 +508,7 @@ def test_an_interpreter_in_the_home_folder_itself_is_refused(tmp_path: Path, mon
 
 
 async def test_the_strongest_tier_is_used_unasked(step: Path) -> None:
-    result = await run_command(spec(step, ""), on_started=lambda *_: None)
+    result = await run_command(spec(step, ""), on_started=unrecorded)
     assert result.tier is max(tiers.probe().tiers)
 
 
@@ -531,7 +539,7 @@ async def test_the_adapter_performs_a_command_and_frees_its_private_folder(step:
 
 
 async def test_the_adapter_refuses_a_reference_nobody_can_resolve(step: Path) -> None:
-    adapter = CommandAdapter(python=PYTHON, record=lambda *_: None)
+    adapter = CommandAdapter(python=PYTHON, record=unrecorded_action)
     with pytest.raises(InvalidInput, match="secret://DB"):
         await adapter.perform(action(step, Command(("true",), env={"DB": "secret://DB"})))
 
@@ -540,6 +548,6 @@ async def test_the_launcher_stays_cheap(step: Path, tier: Tier) -> None:
     times: list[float] = []
     for _ in range(5):
         began = time.perf_counter()
-        await run_command(CommandSpec(("true",), step, step.parent / "p"), on_started=lambda *_: None, tier=tier)
+        await run_command(CommandSpec(("true",), step, step.parent / "p"), on_started=unrecorded, tier=tier)
         times.append(time.perf_counter() - began)
     assert min(times) < 0.25, times  # 0.03 on a quiet machine; the bound only catches a heavy import

@@ -356,3 +356,27 @@ def test_nothing_is_signed_over_a_log_that_was_cut(reopen: Callable[[], Store], 
         other.seal()
     assert "4 entries" in str(other.verify().discrepancies[0])
     assert (tmp_path / "heads.log").read_bytes() == heads
+
+
+def test_verifying_beside_a_busy_writer_raises_no_false_alarm(reopen: Callable[[], Store]) -> None:
+    writer, reader = reopen(), reopen()
+    stop = threading.Event()
+
+    def work() -> None:
+        n = 0
+        while not stop.is_set():
+            durable = Durability.SEALED if n % 3 == 0 else Durability.COMMIT
+            writer.write("guard.intent", lambda tx, n=n: [tx.append(entry(n + i)) for i in range(5)], durable=durable)
+            n += 5
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        while not reader.verify().signed:
+            pass
+        reports = [reader.verify() for _ in range(25)]
+    finally:
+        stop.set()
+        thread.join()
+    assert [report.discrepancies for report in reports if not report.ok] == []
+    assert reports[-1].size > reports[0].size

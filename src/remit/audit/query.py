@@ -14,8 +14,8 @@ from remit.audit.entry import read_header
 from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan
 from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
+from remit.audit.report import LogReader
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
-from remit.audit.verify import LogReader
 from remit.kernel.errors import IntegrityError, NotFound
 
 _NODE = select(NODE.c.hash).where(NODE.c.level == bindparam("at"), NODE.c.idx == bindparam("index"))

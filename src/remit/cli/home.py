@@ -6,7 +6,6 @@ import asyncio
 import importlib.util
 import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -70,17 +69,14 @@ def doctor(home: str | None, *, as_json: bool, debug: bool) -> int:
 
 
 def _tools(tier: int) -> Iterator[Found]:
-    from remit.adapters.sandbox.tiers import probe
+    from remit.bootstrap import git_version, sandbox_tier
     from remit.packs.build.pack import TOOLS
 
     yield Found("python", sys.version_info >= (3, 12), platform.python_version(), "install Python 3.12 or newer")
-    git = shutil.which("git")
-    version = subprocess.run([git, "--version"], capture_output=True, text=True, check=False).stdout if git else ""
-    yield Found("git", bool(git), version.strip() or "not found", "install git 2.36 or newer")
-    best = probe().best
-    yield Found(
-        "sandbox", best >= tier, f"tier {int(best)} ({best.name.lower()}), demanded {tier}", "install bubblewrap"
-    )
+    git = git_version()
+    yield Found("git", bool(git), git or "not found", "install git 2.36 or newer")
+    best, name = sandbox_tier()
+    yield Found("sandbox", best >= tier, f"tier {best} ({name}), demanded {tier}", "install bubblewrap")
     missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]
     fix = "make setup, or: pip install 'remit[build]'"
     yield Found("build environment", not missing, f"missing: {', '.join(missing)}" if missing else "complete", fix)

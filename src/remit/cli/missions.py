@@ -13,13 +13,12 @@ import click
 
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say, table
+from remit.cli.redaction import REDACTOR
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import is_id
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
-_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
-_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -59,7 +58,7 @@ async def run(
     from remit.bootstrap import Packs, open_runtime, prepare_home
     from remit.cli.watching import finish
     from remit.kernel.money import usd
-    from remit.missions.intake import planned
+    from remit.missions.intake import planned, refuse_secrets
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
     data = _read(source)
@@ -67,6 +66,7 @@ async def run(
     if found is None:
         message = f"There is no pack {pack!r}: there are {', '.join(Packs())}, or module:attribute."
         raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
+    refuse_secrets(REDACTOR, data, source.name)
     plan = planned(found, data, source.name)
     if plan_only:
         from remit.cli.views import plan_lines, plan_view
@@ -352,13 +352,6 @@ async def _resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: AN
             raise InvalidInput(message, hint="give more of the id")
     message = f"There is no mission {text[:60]!r}."
     raise NotFound(message, hint="remit missions")
-
-
-def exit_code(status: str, error_code: str = "") -> int:
-    """The exit code for how a mission stands: a refusal of the guard is 3, an open circuit 5, any other failure 1."""
-    if status == "failed" and error_code.startswith("guard."):
-        return 5 if error_code in _AWAY else 3
-    return _EXITS.get(status, 1)
 
 
 COMMANDS = {

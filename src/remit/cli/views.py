@@ -17,11 +17,23 @@ if TYPE_CHECKING:
     from remit.missions.service import View
 
 
+_EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
+_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
+
+
+def exit_code(status: str, error_code: str = "") -> int:
+    """The exit code for how a mission stands: a refusal of the guard is 3, an open circuit 5, any other failure 1."""
+    if status == "failed" and error_code.startswith("guard."):
+        return 5 if error_code in _AWAY else 3
+    return _EXITS.get(status, 1)
+
+
 def plan_view(plan: OrderedPlan) -> dict[str, object]:
     """``remit run PACK INPUT --plan --json``."""
     return {
         "pack": plan.plan.pack,
         "summary": plan.plan.summary,
+        "notes": list(plan.plan.notes),
         "steps": [
             {
                 "name": step.name,
@@ -53,6 +65,7 @@ def plan_lines(plan: OrderedPlan) -> list[str]:
         "",
         f"critical path {' > '.join(plan.critical_path)}: about {plan.critical_seconds:.0f} s",
         f"estimated cost {plan.plan.estimate}",
+        *(f"note: {note}" for note in plan.plan.notes),
     ]
 
 

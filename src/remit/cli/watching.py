@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never
 
-from remit.cli.missions import exit_code
 from remit.cli.output import emit, hint, say
 from remit.cli.progress import Board, Line, Progress, progress
-from remit.cli.views import mission_lines, mission_view
+from remit.cli.views import exit_code, mission_lines, mission_view
 from remit.kernel.money import Money
 from remit.missions.progress import (
     Event,
@@ -31,6 +30,19 @@ if TYPE_CHECKING:
 
 async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[View]], *, as_json: bool) -> int:
     """Do ``work`` on a mission, show its progress, print how it stands; the exit code."""
+    view = await follow(runtime, mission, work)
+    await asyncio.to_thread(runtime.store.seal)
+    if as_json:
+        emit(mission_view(runtime.store, view))
+    else:
+        say("\n".join(mission_lines(view)))
+    if view.mission.error:
+        hint(f"error: {view.mission.error}")
+    return exit_code(view.status.value, view.mission.error_code)
+
+
+async def follow(runtime: Runtime, mission: str, work: Callable[[], Awaitable[View]]) -> View:
+    """Start the engine, do ``work`` on a mission and show its progress; how it stands afterwards."""
     await runtime.start()
     before = await runtime.missions.show(runtime.settings.workspace, mission)
     board = Board(mission)
@@ -42,22 +54,13 @@ async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[Vi
         task = asyncio.ensure_future(work())
         follower = asyncio.create_task(_follow(watch, board, shown))
         try:
-            view = await task
-            await asyncio.sleep(0)
+            return await task
         finally:
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
             for event in watch.drain():
                 _take(event, board, shown)
-    await asyncio.to_thread(runtime.store.seal)
-    if as_json:
-        emit(mission_view(runtime.store, view))
-    else:
-        say("\n".join(mission_lines(view)))
-    if view.mission.error:
-        hint(f"error: {view.mission.error}")
-    return exit_code(view.status.value, view.mission.error_code)
 
 
 async def _follow(watch: Watch, board: Board, shown: Progress) -> None:

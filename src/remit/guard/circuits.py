@@ -19,6 +19,7 @@ from remit.kernel.ports import ReadTx, Tx
 
 #: Kinds whose effects leave the host; files and commands stay in the step's directory.
 OUTSIDE = frozenset({"fetch", "model", "tool", "deploy", "order", "publish", "notify"})
+MOST = 4096
 SYSTEM = Principal(ActorKind.SYSTEM, "remit")
 
 _KEY = (
@@ -114,6 +115,8 @@ class Circuits:
             ticket = lease.ticket or Ticket(0, 0)
             after = report(before, ticket, result, now=now, numbers=self._numbers, rand=self._rand)
             self._circuits[lease.key] = after
+            if len(self._circuits) > MOST:
+                self._forget_one()
         self._tell(lease.key, before, after, now)
 
     def wait(self, key: Key) -> float:
@@ -130,6 +133,13 @@ class Circuits:
         with self._lock:
             for key, circuit in rows:
                 self._circuits.setdefault(key, circuit)
+
+    def _forget_one(self) -> None:
+        """Bound the memory: the circuit longest known that is closed starts anew when it is next used."""
+        for key, circuit in self._circuits.items():
+            if circuit.phase is Phase.CLOSED:
+                del self._circuits[key]
+                return
 
     def _tell(self, key: Key, before: Circuit, after: Circuit, now: float) -> None:
         if before.phase is not after.phase:

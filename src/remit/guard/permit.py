@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from remit.guard.breaker import Report
-from remit.guard.circuits import OUTSIDE, Lease, key_of
+from remit.guard.circuits import OUTSIDE, Circuits, Lease, key_of
 from remit.guard.identify import stopped
 from remit.guard.records import KILLED, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, Patience, delay
+from remit.guard.standing import Register
+from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
-from remit.kernel.clock import micros_of
+from remit.kernel.clock import Clock, micros_of
 from remit.kernel.errors import Denied, InternalError, RateLimited, RemitError, Timeout, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO
 from remit.kernel.permits import opened
-from remit.kernel.ports import Tx
-
-if TYPE_CHECKING:
-    from remit.guard.guard import Guard
+from remit.kernel.ports import Adapter, Journal, Tx
+from remit.redact.redactor import Redactor
 
 type Pending = list[Future[None]]
 
@@ -36,6 +36,21 @@ class Terms:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
+class Host(Protocol):
+    """What a permit needs of the guard that made it."""
+
+    journal: Journal
+    adapters: Mapping[str, Adapter]
+    redactor: Redactor
+    clock: Clock
+    rand: Callable[[], float]
+    policy_rev: str
+    terms: Terms
+    circuits: Circuits
+    register: Register
+    watch: Watch
+
+
 class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
@@ -43,7 +58,7 @@ class Permit:
 
     def __init__(
         self,
-        guard: Guard,
+        guard: Host,
         action: Action,
         *,
         performed: Action,

@@ -78,8 +78,10 @@ _SAME_EFFECT = (
     .where(ACTION.c.workspace == bindparam("of"), ACTION.c.effect_key == bindparam("same"))
     .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
 )
-_RUNNING = select(ACTION.c.principal, ACTION.c.mission, ACTION.c.kind, ACTION.c.target).where(
-    ACTION.c.workspace == bindparam("of"), IS_OPEN
+_RUNNING = (
+    select(ACTION.c.principal, ACTION.c.mission, ACTION.c.kind, ACTION.c.target)
+    .where(ACTION.c.workspace == bindparam("of"), IS_OPEN)
+    .order_by(ACTION.c.mission)
 )
 _LEFT_OPEN = (
     select(ACTION)

@@ -218,11 +218,15 @@ class StepSpec:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A pack's plan: the steps in plan order (any order that respects ``needs`` after ``missions.plan.order``)."""
+    """A pack's plan: the steps in plan order (any order that respects ``needs`` after ``missions.plan.order``).
+
+    ``notes`` say what the input asks for that the plan leaves out, for the person who reads it.
+    """
 
     pack: str
     steps: tuple[StepSpec, ...]
     summary: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def estimate(self) -> Money:

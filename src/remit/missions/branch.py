@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus
+from remit.kernel.money import Money
 from remit.kernel.ports import Tx
 from remit.missions.claim import stored_plan
 from remit.missions.deps import Deps
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
-from remit.missions.rollback import restack, shared_prefix, unchanged
+from remit.missions.rollback import restack, restack_order, shared_prefix, unchanged
 from remit.missions.rows import MissionRow, StepRow, insert_mission, read_mission, read_steps
 
 
@@ -64,10 +66,6 @@ async def branch(
     child = new_id()
     await repository.clone_to(child, top)
     start = prefix[-1] if prefix else ""
-    twin = deps.repository_for(child)
-    if start != top:
-        await twin.rewind(start)
-        await twin.reset_workspace(start)
     now = deps.now()
     stored = dump(plan.plan)
     mission = replace(
@@ -82,10 +80,11 @@ async def branch(
         parent=parent,
         parent_step=step,
         start_commit=start,
-        floor_commit=start,
-        head_commit=start,
-        workspace_commit=start,
-        tree=await twin.tree(start),
+        floor_commit=top,
+        head_commit=top,
+        workspace_commit=top,
+        tree=await repository.tree(top),
+        pending="" if start == top else restack_order(prefix, why=f"branch from {step}"),
     )
     steps = [
         _adopted(each, child, now)
@@ -105,6 +104,9 @@ async def branch(
 
     def op(tx: Tx) -> None:
         insert_mission(tx, mission, steps)
+        if mission.budget_micros:
+            limit = Money(mission.budget_micros)
+            add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=child, limit=limit)
         tx.append(entry, payload)
 
     await deps.journal.commit("mission.branch", op)

@@ -39,7 +39,7 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
 
     Raises:
         Fenced: Another worker took the mission meanwhile; nothing was written since.
-        IntegrityError, Drift: The mission was not as it was left; it stays as it is.
+        IntegrityError, Drift: The mission was not as it was left; nothing of it was changed but that its row says so.
         Unavailable: The store or another part of the surroundings was away; a later run goes on.
     """
     workspace, mission, number = run_parts(ticket.run_id)
@@ -60,8 +60,9 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
         await settle(holding, stop)
     except (Fenced, Unavailable):
         raise
-    except RemitError:
-        await holding.release()
+    except RemitError as error:
+        await holding.rest(MissionStatus.FAILED, error=_told(holding, error))
+        ended(holding)
         raise
 
 
@@ -84,6 +85,9 @@ async def settle(holding: Holding, stop: Stop) -> None:
             status, error = MissionStatus.FAILED, stuck
     await show_head(holding)
     await holding.repository.discard()
-    told = ("", "") if error is None else (error.code, holding.deps.redactor.mask(error.message))
-    await holding.rest(status, error=told)
+    await holding.rest(status, error=_told(holding, error))
     ended(holding)
+
+
+def _told(holding: Holding, error: RemitError | None) -> tuple[str, str]:
+    return ("", "") if error is None else (error.code, holding.deps.redactor.mask(error.message))

@@ -35,6 +35,7 @@ from remit.missions.rows import (
     AttemptOutcome,
     AttemptRow,
     MissionRow,
+    OnDrift,
     Standing,
     StepRow,
     hold,
@@ -361,6 +362,7 @@ class Holding:
             "status": status,
             "owner": "",
             "control": "",
+            "drift": OnDrift.REFUSE,  # what was said about drift was said for this run
             "error_code": error[0],
             "error": error[1],
             "updated_us": now,

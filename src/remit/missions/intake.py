@@ -8,8 +8,23 @@ from remit.kernel.errors import InvalidInput
 from remit.missions.conditions import misplaced
 from remit.missions.pack import Pack
 from remit.missions.plan import OrderedPlan, order
+from remit.redact.redactor import Redactor
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+
+
+def refuse_secrets(redactor: Redactor, data: bytes, name: str) -> None:
+    """An input is stored and becomes files, so a secret in it is refused before anything is written.
+
+    Raises:
+        InvalidInput: Says on which lines and of what kind, never the value.
+    """
+    found = redactor.findings({name: data})
+    if found:
+        problems = tuple(f"{one.place}: {one.message}" for one in found)
+        raise InvalidInput(
+            found[0].message, code="input.secret", place=found[0].place, hint=found[0].fix, problems=problems
+        )
 
 
 def planned(pack: Pack, data: bytes, name: str) -> OrderedPlan:

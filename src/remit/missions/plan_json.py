@@ -38,7 +38,15 @@ def dump(plan: Plan) -> bytes:
     Raises:
         TypeError: A parameter of a step has no JSON form.
     """
-    return canonical({"format": FORMAT, "pack": plan.pack, "summary": plan.summary, "steps": [*map(_step, plan.steps)]})
+    return canonical(
+        {
+            "format": FORMAT,
+            "pack": plan.pack,
+            "summary": plan.summary,
+            "notes": list(plan.notes),
+            "steps": [*map(_step, plan.steps)],
+        }
+    )
 
 
 def plan_hash(plan: Plan) -> str:
@@ -64,7 +72,8 @@ def _load(document: dict[str, Json]) -> Plan:
     if document.pop("format") != FORMAT:
         raise ValueError("another format")
     steps = tuple(map(_load_step, _list(document.pop("steps"))))
-    plan = Plan(pack=str(document.pop("pack")), summary=str(document.pop("summary")), steps=steps)
+    notes = tuple(str(note) for note in _list(document.pop("notes")))
+    plan = Plan(pack=str(document.pop("pack")), summary=str(document.pop("summary")), steps=steps, notes=notes)
     if document:
         raise ValueError(f"unknown fields {sorted(document)}")
     return plan

@@ -22,7 +22,7 @@ from remit.kernel.canonical import sha256_hex
 from remit.kernel.effects import Reversal
 from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.ids import new_id
-from remit.kernel.mission import StepStatus
+from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions.holding import SYSTEM, Holding
 from remit.missions.pack import Pack
@@ -106,25 +106,26 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
         "plan_hash": sha256_hex(stored),
         "revision": revision,
     }
-    pending = {"kind": RESTACK, "commit": prefix[-1] if prefix else "", "id": new_id(), "why": f"feature {feature}"}
+    pending = restack_order(prefix, why=f"feature {feature}")
     entry = holding.entry("mission.rollback", Result.SUCCESS, reason="feature", actor=actor)
 
     def change(tx: Tx) -> None:
         replace_steps(tx, gone)
         insert_steps(tx, rows)
-        set_mission(tx, mission, pending=_text(pending), **values)
+        set_mission(tx, mission, pending=pending, **values)
         tx.append(entry, {"feature": feature, "removed": list(removed), "revision": revision, "kept": sorted(keep)})
 
     await holding.write("mission.rollback", change)
     holding.mission = replace(
         mission,
-        pending=_text(pending),
+        pending=pending,
         input=data,
         input_sha256=sha256_hex(data),
         plan=stored,
         plan_hash=sha256_hex(stored),
         revision=revision,
     )
+    holding.was = MissionStatus.QUEUED  # there is work to do again, whatever it was before
     holding.plan = plan
     holding.rows = {row.name: row for row in rows}
     await finish_pending(holding)
@@ -151,16 +152,17 @@ async def rerun(holding: Holding, steps: Collection[str], *, why: str, actor: Pr
     )
     now = holding.stamp()
     rows = [replace(row, changed_us=now, generation=row.generation + (row.name in again)) for row in rows]
-    pending = {"kind": RESTACK, "commit": prefix[-1] if prefix else "", "id": new_id(), "why": why}
+    pending = restack_order(prefix, why=why)
     entry = holding.entry("step.reset", Result.SUCCESS, reason="rerun", actor=actor)
 
     def change(tx: Tx) -> None:
         replace_steps(tx, rows)
-        set_mission(tx, mission, pending=_text(pending))
+        set_mission(tx, mission, pending=pending)
         tx.append(entry, {"steps": sorted(steps), "why": why, "again": sorted(again)})
 
     await holding.write("step.reset", change)
-    holding.mission = replace(mission, pending=_text(pending))
+    holding.mission = replace(mission, pending=pending)
+    holding.was = MissionStatus.QUEUED
     holding.rows = {row.name: row for row in rows}
     await finish_pending(holding)
 
@@ -281,6 +283,11 @@ def restack(
         else:
             made.append(replace(row, status=StepStatus.PENDING, standing=int(Standing.OFFERED), failures=0))
     return made
+
+
+def restack_order(prefix: Sequence[str], *, why: str) -> str:
+    """What ``mission.pending`` says of a restack onto the last commit of ``prefix``."""
+    return _text({"kind": RESTACK, "commit": prefix[-1] if prefix else "", "id": new_id(), "why": why})
 
 
 def _fresh(row: StepRow) -> StepRow:

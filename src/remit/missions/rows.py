@@ -7,12 +7,12 @@ runner still owns the mission.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
 from typing import cast
 
 import orjson
-from sqlalchemy import Table, Update, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Executable, Table, Update, and_, bindparam, delete, insert, or_, select, update
 
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.errors import Fenced, NotFound
@@ -180,6 +180,7 @@ _OF = and_(STEP.c.workspace == bindparam("workspace"), STEP.c.mission == bindpar
 MISSION_INSERT = insert(MISSION)
 MISSION_SELECT = select(*(MISSION.c[field.name] for field in fields(MissionRow))).where(_ONE)
 HOLD = select(MISSION.c.fence, MISSION.c.control).where(_ONE).with_for_update(read=True)  # for share; SQLite: its lock
+PEEK = select(MISSION.c.fence, MISSION.c.control).where(_ONE)
 LOCK = select(*(MISSION.c[field.name] for field in fields(MissionRow))).where(_ONE).with_for_update()
 SPEND = update(MISSION).where(_ONE).values(cost_micros=MISSION.c.cost_micros + bindparam("spent"))
 STEP_INSERT = insert(STEP)
@@ -235,13 +236,26 @@ def _set(table: Table, keys: tuple[str, ...], names: tuple[str, ...]) -> Update:
     return found
 
 
-def hold(tx: ReadTx, workspace: str, mission: str, *, fence: int) -> str:
+def hold(tx: Tx, workspace: str, mission: str, *, fence: int) -> str:
     """What a person ordered for this mission, if the caller still owns it; it stays so until the operation ends.
 
     Raises:
         Fenced: Somebody has claimed the mission since.
     """
-    row = tx.row(HOLD, {"workspace": workspace, "id": mission})
+    return _owned(tx, HOLD, workspace, mission, fence=fence)
+
+
+def peek(tx: ReadTx, workspace: str, mission: str, *, fence: int) -> str:
+    """The same for a reader: true when it was read, no longer.
+
+    Raises:
+        Fenced: As ``hold``.
+    """
+    return _owned(tx, PEEK, workspace, mission, fence=fence)
+
+
+def _owned(tx: ReadTx, statement: Executable, workspace: str, mission: str, *, fence: int) -> str:
+    row = tx.row(statement, {"workspace": workspace, "id": mission})
     if row is None or row["fence"] != fence:
         raise Fenced(f"Another worker owns mission {mission} now; this one wrote nothing more.")
     return str(row["control"])
@@ -267,13 +281,13 @@ def read_steps(tx: ReadTx, mission: MissionRow) -> list[StepRow]:
 
 def insert_mission(tx: Tx, mission: MissionRow, steps: Iterable[StepRow]) -> None:
     """A new mission with its steps."""
-    tx.execute(MISSION_INSERT, asdict(mission))
+    tx.execute(MISSION_INSERT, _params(mission))
     insert_steps(tx, steps)
 
 
 def insert_steps(tx: Tx, steps: Iterable[StepRow]) -> None:
     """The steps of a (new) plan."""
-    rows = [asdict(step) for step in steps]
+    rows = [_params(step) for step in steps]
     if rows:
         tx.execute(STEP_INSERT, rows)
 
@@ -318,7 +332,22 @@ def replace_steps(tx: Tx, steps: Iterable[StepRow]) -> None:
 
 def insert_attempt(tx: Tx, attempt: AttemptRow) -> None:
     """Record a finished attempt."""
-    tx.execute(ATTEMPT_INSERT, asdict(attempt))
+    tx.execute(ATTEMPT_INSERT, _params(attempt))
+
+
+def record_child(tx: Tx, child: ChildRow) -> None:
+    """Record a command's process group, before it executes anything (operation ``command.start``)."""
+    tx.execute(CHILD_INSERT, _params(child))
+
+
+def forget_child(tx: Tx, child: ChildRow) -> None:
+    """The command has ended and nothing of it is left (operation ``command.end``)."""
+    names = ("workspace", "mission", "host", "pgid", "start_time")
+    tx.execute(CHILD_DELETE, {name: getattr(child, name) for name in names})
+
+
+def _params(row: MissionRow | StepRow | AttemptRow | ChildRow) -> dict[str, object]:
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def pack_json(value: Json) -> bytes:

@@ -21,7 +21,7 @@ from remit.missions.checkpoint import commit
 from remit.missions.holding import Holding
 from remit.missions.pack import Pack
 from remit.missions.progress import MissionEnded, Planned, StepFinished, StepRetrying, StepStarted
-from remit.missions.rows import CANCEL, AttemptOutcome, StepRow, hold, insert_attempt, set_step
+from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, insert_attempt, peek, read_steps, set_step
 from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, attempt
 
 WATCH_SECONDS = 0.5
@@ -93,6 +93,8 @@ class Run:
         if self.holding.lost:
             raise Fenced(f"Another worker owns mission {self.holding.mission.id} now; this one wrote nothing more.")
         if self.stop is not None:
+            if self.stop.status in {MissionStatus.FAILED, MissionStatus.WAITING}:
+                await self._keep_made()
             await self._record_stopped(self.stop)
         return self.stop or self._verdict()
 
@@ -237,7 +239,7 @@ class Run:
                 hint.clear()
                 try:
                     control = await holding.deps.journal.read(
-                        lambda tx: hold(tx, mission.workspace, mission.id, fence=mission.fence)
+                        lambda tx: peek(tx, mission.workspace, mission.id, fence=mission.fence)
                     )
                 except Fenced:
                     holding.lost = True
@@ -264,25 +266,34 @@ class Run:
                 error = task.exception()
                 self.holding.lost = self.holding.lost or isinstance(error, Fenced)
 
+    async def _keep_made(self) -> None:
+        """Outputs that met their postconditions and only waited for their turn are kept: they need not be made again.
+
+        History is then not in plan order; the tree is the same, for no two of them wrote the same file.
+        """
+        for position in sorted(self._made):
+            ending = await commit(self.holding, self._made.pop(position))
+            self._publish_rest(ending.row)
+
     async def _record_stopped(self, stop: Stop) -> None:
-        """Steps that were running are cancelled, or wait for the next run; their attempts get their rows."""
+        """Steps that were running are cancelled, or wait for the next run; their attempts get their rows.
+
+        Looked up inside the operation: writes of attempts that were told to stop may still be in the queue before it.
+        """
+        holding = self.holding
         cancelled = stop.status is MissionStatus.CANCELLED
         status = StepStatus.CANCELLED if cancelled else StepStatus.PENDING
         outcome = AttemptOutcome.CANCELLED if cancelled else AttemptOutcome.INTERRUPTED
-        await self.holding.reload()
-        running = [row for row in self.holding.rows.values() if row.status == StepStatus.RUNNING]
-        if not running:
-            return
-        records = [self.holding.attempt(row, outcome, began_us=row.changed_us) for row in running]
-        now = self.holding.stamp()
+        now = holding.stamp()
 
         def change(tx: Tx) -> None:
-            for row, record in zip(running, records, strict=True):
-                set_step(tx, row, status=status, standing=0, changed_us=now)
-                insert_attempt(tx, record)
+            for row in read_steps(tx, holding.mission):
+                if row.status == StepStatus.RUNNING:
+                    set_step(tx, row, status=status, standing=int(Standing.NONE), changed_us=now)
+                    insert_attempt(tx, holding.attempt(row, outcome, began_us=row.changed_us))
 
-        await self.holding.write("step.fail", change)
-        await self.holding.reload()
+        await holding.write("step.fail", change)
+        await holding.reload()
 
     # ------------------------------------------------------------------------------------------------------ publish
 

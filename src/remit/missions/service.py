@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
@@ -22,7 +23,7 @@ from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
 from remit.missions.holding import Holding
-from remit.missions.intake import planned
+from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
@@ -43,6 +44,7 @@ from remit.missions.rows import (
 
 CANCEL_WAIT_S = 3.0
 PAGE_LIMIT = 500
+ORDER = "order-"  # how the owner's name begins while a person's order is carried out
 
 
 class Shown(StrEnum):
@@ -104,9 +106,10 @@ class Missions:
 
         Raises:
             NotFound: There is no such pack.
-            InvalidInput: The input is wrong, or its plan can't run; says where.
+            InvalidInput: The input is wrong, holds a secret, or its plan can't run; says where.
         """
         found = self.deps.pack(pack)
+        refuse_secrets(self.deps.redactor, data, name)
         plan = planned(found, data, name)
         stored = dump(plan.plan)
         now = self.deps.now()
@@ -143,6 +146,8 @@ class Missions:
 
         def op(tx: Tx) -> None:
             insert_mission(tx, mission, steps)
+            if budget:
+                add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
 
         await self.deps.journal.commit("mission.create", op)
@@ -280,6 +285,8 @@ class Missions:
         """
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
+        if other is not None:
+            refuse_secrets(self.deps.redactor, *other)
         plan = None if other is None else (other[0], other[1], planned(pack, *other))
         return await branching.branch(self.deps, workspace, mission, step=from_step, actor=actor, other=plan)
 
@@ -293,7 +300,7 @@ class Missions:
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
         await self._control(row, self._no_steps, actor=actor, control=CANCEL)
-        if row.owner and self.deps.alive(row.owner):
+        if self._lives(row.owner):
             await self._await_end(row)
         else:
             async with self._held(row, drift=OnDrift.REFUSE, prepared=False) as holding:
@@ -376,13 +383,17 @@ class Missions:
         check_id(mission, "mission")
         return await self.deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
 
+    def _lives(self, owner: str) -> bool:
+        """Whether a run has the mission in hand. A person's order is short, and another one simply fences it."""
+        return bool(owner) and not owner.startswith(ORDER) and self.deps.alive(owner)
+
     def _shown(self, status: str, owner: str) -> Shown:
-        if status == MissionStatus.RUNNING and not (owner and self.deps.alive(owner)):
+        if status == MissionStatus.RUNNING and not self._lives(owner):
             return Shown.INTERRUPTED
         return Shown(status)
 
     def _not_running(self, row: MissionRow) -> None:
-        if row.status == MissionStatus.RUNNING and row.owner and self.deps.alive(row.owner):
+        if row.status == MissionStatus.RUNNING and self._lives(row.owner):
             raise Conflict(
                 f"Mission {row.id} is running now.", code="mission.running", hint=f"remit cancel {row.id}, or wait"
             )
@@ -390,7 +401,7 @@ class Missions:
     @asynccontextmanager
     async def _held(self, row: MissionRow, *, drift: OnDrift, prepared: bool = True) -> AsyncGenerator[Holding]:
         """Hold a mission that does not run, for an order; afterwards it stands as before, unless the order said."""
-        holding = await claim(self.deps, row.workspace, row.id, owner=f"order-{new_id()}", over=True)
+        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True)
         if holding is None:  # never with over=True
             raise Conflict(f"Mission {row.id} can't be held.", hint=f"remit show {row.id}")
         holding.mission = replace(holding.mission, drift=drift)

@@ -52,7 +52,8 @@ class Redactor:
 
     def scan(self, data: str | bytes) -> list[Span]:
         """Every secret, in order, without overlap; offsets are characters of a text, bytes of a byte string."""
-        return union(span for span, _ in self._found(data if isinstance(data, str) else data.decode("latin-1")))
+        found = self._found(data if isinstance(data, str) else data.decode("latin-1"))
+        return union(span for span, _ in found) if found else []
 
     def clean(self, data: str | bytes) -> bool:
         """Whether ``scan`` finds nothing."""
@@ -61,7 +62,7 @@ class Redactor:
     def mask(self, text: str) -> str:
         """``text`` with each secret replaced by ``[REDACTED:kind:suffix]``; the same object when there is none."""
         for _ in range(_PASSES):
-            found = list(self._found(text))
+            found = self._found(text)
             if not found:
                 break
             text = self._replace(text, found)
@@ -110,16 +111,15 @@ class Redactor:
                     fix="refer to it as secret://NAME and rotate the value",
                 )
 
-    def _found(self, text: str) -> Iterator[tuple[Span, str]]:
+    def _found(self, text: str) -> list[tuple[Span, str]]:
         """Every span with what its mask's suffix is made from."""
         known = self._registry
+        found: list[tuple[Span, str]] = []
         if known.literals:
-            for start, end, value in known.find(text):
-                yield Span(REGISTERED, start, end), value
+            found = [(Span(REGISTERED, start, end), value) for start, end, value in known.find(text)]
         lowered = text.lower()  # for yes or no only: lower() may change lengths
         hit = [rule for key, rule in _EXACT if key in text]
         hit += [rule for key, rule in _FOLDED if key in lowered]
-        if hit:
-            for rule in dict.fromkeys(hit):
-                for start, end in rule.find(text):
-                    yield Span(rule.kind, start, end), text[start:end]
+        for rule in dict.fromkeys(hit):
+            found += [(Span(rule.kind, start, end), text[start:end]) for start, end in rule.find(text)]
+        return found

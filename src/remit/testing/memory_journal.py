@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from remit.adapters.store.errors import from_sqlite
+from remit.adapters.store.schema import metadata
 from remit.adapters.store.sqlite import dialect
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
@@ -17,7 +18,6 @@ from remit.audit.entry import SALT_SIZE, Draft
 from remit.kernel import crash
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Durability
-from remit.kernel.tables import METADATA
 
 
 class MemoryJournal:
@@ -29,7 +29,7 @@ class MemoryJournal:
         self._statements = Statements(dialect())
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._lock = threading.Lock()
-        for table in METADATA.sorted_tables:
+        for table in metadata().sorted_tables:
             self._connection.execute(str(CreateTable(table).compile(dialect=dialect())))
             for index in table.indexes:
                 self._connection.execute(str(CreateIndex(index).compile(dialect=dialect())))

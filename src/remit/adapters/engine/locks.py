@@ -32,6 +32,11 @@ class ExecutorLocks:
         fcntl.flock(handle, fcntl.LOCK_EX)  # a probe holds it for microseconds at most
         self._held[executor] = handle
 
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """The open lock files: a child that inherits them keeps this executor alive for as long as it writes."""
+        return tuple(self._held.values())
+
     def release(self, executor: str) -> None:
         """Give the lock back and remove its file."""
         handle = self._held.pop(executor, None)

@@ -141,7 +141,7 @@ def _open(reader: _Reader, event: yaml.MappingStartEvent | yaml.SequenceStartEve
 
 def _refuse_tag(tag: str | None, at: tuple[int, int]) -> None:
     if tag is not None and tag != "!":
-        what = f"tag `{tag}` is not allowed: a document holds only text, numbers, true, false, lists and mappings"
+        what = f"tag `{tag[:60]}` is not allowed: a document holds only text, numbers, true, false, lists and mappings"
         raise malformed("build.yaml_tag", what, "Remove the tag.", at=at)
 
 

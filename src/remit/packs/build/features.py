@@ -30,7 +30,7 @@ def feature_graph(intake: "Intake") -> FeatureGraph:
     implied = _implied(relations)
     nodes = tuple(_node(spec, implied.get(spec.id, {})) for spec in specs)
     planned = [node for node in nodes if node.status == "planned"]
-    before = {node.id: [] if node.status != "planned" else names for node, names in _pairs(nodes)}
+    before = ordering(nodes)
     enabled = {node.id for node in planned}
     edges = {node.id: [name for name in before[node.id] if name in enabled] for node in planned}
     levels = stages(edges, priority={node.id: node.priority for node in nodes})
@@ -54,11 +54,6 @@ def feature_graph(intake: "Intake") -> FeatureGraph:
             total_complexity=sum(node.estimated_complexity for node in planned),
         ),
     )
-
-
-def _pairs(nodes: tuple[FeatureNode, ...]) -> list[tuple[FeatureNode, list[str]]]:
-    before = ordering(nodes)
-    return [(node, before[node.id]) for node in nodes]
 
 
 def stages(edges: Mapping[str, Sequence[str]], *, priority: Mapping[str, int]) -> list[list[str]]:

@@ -39,7 +39,10 @@ class PlacedProblem:
 
 
 class InvalidDocument(InvalidInput):
-    """A document that can't be accepted. `found` holds its problems, in the order in which they stand in the file."""
+    """A document that can't be accepted.
+
+    `found` holds its problems, in the order in which they stand in the file; `more` counts those left out.
+    """
 
     def __init__(self, found: tuple[PlacedProblem, ...], *, more: int = 0) -> None:
         first = found[0]
@@ -55,6 +58,15 @@ class InvalidDocument(InvalidInput):
             problems=(*listed, f"... and {more} more") if more else listed,
         )
         self.found = found
+        self.more = more
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survives a process boundary whole."""
+        return (_again, (self.found, self.more))
+
+
+def _again(found: tuple[PlacedProblem, ...], more: int) -> InvalidDocument:
+    return InvalidDocument(found, more=more)
 
 
 def read_intake(data: bytes, *, name: str) -> Intake:
@@ -137,14 +149,25 @@ def _validated[M: BaseModel](model: type[M], document: dict[str, object], proble
 
 
 def _invalid(problems: list[Problem], marks: Mark, name: str) -> InvalidDocument:
-    placed = [_placed(problem, locate(marks, problem.path, at_key=problem.at_key), name) for problem in problems]
-    placed.sort(key=lambda problem: (problem.line, problem.column))
-    distinct = list(dict.fromkeys(placed))
-    return InvalidDocument(tuple(distinct[:MAX_PROBLEMS]), more=max(0, len(distinct) - MAX_PROBLEMS))
+    """The error for these problems in the order of the file, each once."""
+    distinct = {(problem.code, problem.path, problem.what): problem for problem in problems}
+    places = [(locate(marks, problem.path, at_key=problem.at_key), problem) for problem in distinct.values()]
+    places.sort(key=lambda entry: entry[0])
+    shown = tuple(_placed(problem, at, name) for at, problem in places[:MAX_PROBLEMS])
+    return InvalidDocument(shown, more=max(0, len(places) - MAX_PROBLEMS))
 
 
 def _placed(problem: Problem, at: tuple[int, int], name: str) -> PlacedProblem:
     line, column = at
     path = dotted(problem.path) if problem.path else ""
-    shown = "".join(char if char.isprintable() else "?" for char in problem.what)
-    return PlacedProblem(problem.code, f"{name}:{line}:{column}", line, column, path, shown, problem.hint)
+    told = (_printable(text) for text in (path, problem.what, str(problem.hint)))
+    return PlacedProblem(problem.code, f"{name}:{line}:{column}", line, column, *told)
+
+
+def _printable(text: str) -> str:
+    """What a terminal can be given: one line, of bounded length, without control characters."""
+    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return "".join(char if char.isprintable() else "?" for char in cut)
+
+
+_LONGEST = 600

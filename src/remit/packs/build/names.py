@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -122,19 +123,38 @@ def identifier(*parts: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be, if any is near."""
+    """The known name that `name` was probably meant to be, if any is near.
+
+    Comparing is dear, so among very many names only those of like length, then of like beginning, are looked at.
+    """
+    wanted = name.casefold()[:100]
     by_fold = {text.casefold(): text for text in known}
-    found = get_close_matches(name.casefold()[:100], list(by_fold), n=1, cutoff=0.6)
+    near = [text for text in by_fold if abs(len(text) - len(wanted)) <= max(3, len(wanted) // 2)]
+    if len(near) > _MANY:
+        near = [text for text in near if text[:1] == wanted[:1]][:_MANY]
+    found = get_close_matches(wanted, near, n=1, cutoff=0.6)
     return by_fold[found[0]] if found else None
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest known name, or else all of them (or as many as help)."""
-    choices = list(dict.fromkeys(known))
-    near = nearest(name, choices)
-    if near:
-        return f"Did you mean `{near}`?"
-    if not choices:
-        return "There is none to refer to."
-    listed = ", ".join(f"`{choice}`" for choice in choices[:12])
-    return f"Known: {listed}{', ...' if len(choices) > 12 else ''}."  # noqa: PLR2004 - as many as a person reads
+_MANY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A hint that names the nearest known name, or else as many as help; worked out only when it is shown."""
+
+    name: str
+    known: Iterable[str]
+
+    def __str__(self) -> str:
+        choices = list(dict.fromkeys(self.known))
+        near = nearest(self.name, choices)
+        if near:
+            return f"Did you mean `{near}`?"
+        if not choices:
+            return "There is none to refer to."
+        listed = ", ".join(f"`{choice}`" for choice in choices[:_SHOWN])
+        return f"Known: {listed}{', ...' if len(choices) > _SHOWN else ''}."
+
+
+_SHOWN = 12

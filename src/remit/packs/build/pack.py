@@ -53,7 +53,7 @@ class BuildPack:
         steps = tuple(_step(step) for step in found.spec.steps)
         entities, features = len(found.ir.entities), len(found.ir.features)
         summary = f"{found.ir.title}: {features} features, {entities} entities, {len(steps)} steps"
-        return Plan(self.name, steps, summary=summary)
+        return Plan(self.name, steps, summary=summary, notes=found.notes)
 
     def step(self, uses: str) -> StepFunction:
         """The function behind a step.

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from remit.packs.build.names import Suggestion
+
 type DocumentPath = tuple[str | int, ...]
 """Keys and list positions from the root, as the document spells them."""
 
@@ -13,7 +15,7 @@ class Problem:
     code: str
     path: DocumentPath
     what: str
-    hint: str
+    hint: str | Suggestion
     at_key: bool = False
 
     def __str__(self) -> str:

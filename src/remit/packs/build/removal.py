@@ -3,7 +3,7 @@
 from remit.kernel.errors import NotFound
 from remit.packs.build.features import feature_graph
 from remit.packs.build.intake import InvalidDocument, PlacedProblem
-from remit.packs.build.names import suggestion
+from remit.packs.build.names import Suggestion
 from remit.packs.build.problem import dotted
 from remit.packs.build.rules import intake_problems
 from remit.packs.build.schema import Intake
@@ -27,7 +27,7 @@ def without_feature(intake: Intake, feature_id: str) -> tuple[Intake, tuple[str,
     """
     known = [feature.id for feature in intake.requirements.features]
     if feature_id not in known:
-        raise NotFound(f"The intake has no feature `{feature_id}`.", hint=suggestion(feature_id, known))
+        raise NotFound(f"The intake has no feature `{feature_id}`.", hint=str(Suggestion(feature_id, known)))
     gone = _dependants(intake, feature_id)
     found = survey(intake)
     left = tuple(_trimmed(spec, gone, found) for spec in intake.requirements.features if spec.id not in gone)

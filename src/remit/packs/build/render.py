@@ -6,18 +6,23 @@ without a feature has the same bytes in every other feature's files.
 """
 
 import ast
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateNotFound
-
-from remit.packs.build import render_names, render_text
-from remit.packs.build.ir import Action, Application, Entity, Field, FieldType
+from remit.packs.build import render_names, render_samples
+from remit.packs.build.ir import Application, Entity, Field, FieldType
+from remit.packs.build.render_environment import TEMPLATE_VERSION, folder, render
 from remit.packs.build.render_migration import tables
 from remit.packs.build.render_text import spoken
+
+__all__ = [
+    "SEAMS",
+    "TEMPLATE_VERSION",
+    "render_application",
+    "render_assembly",
+    "render_feature",
+    "render_skeleton",
+]
 
 SEAMS = "app/custom/"
 """Files below this path (but for `__init__.py`) are written once and then belong to the user."""
@@ -62,95 +67,6 @@ class BrokenGuard:
     literal: str
 
 
-class PackageTemplates(BaseLoader):
-    """The templates beside this module, read through importlib.resources."""
-
-    def __init__(self) -> None:
-        """Read all of them once; they are few and small."""
-        self.sources = dict(sorted(_walk("")))
-
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str | None, None]:
-        """The text of a template."""
-        if template not in self.sources:
-            raise TemplateNotFound(template)
-        return self.sources[template], None, None
-
-    def list_templates(self) -> list[str]:
-        """All names, sorted."""
-        return list(self.sources)
-
-
-def _walk(prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    folder = files("remit.packs.build").joinpath("templates", *filter(None, prefix.split("/")))
-    for entry in folder.iterdir():
-        path = f"{prefix}/{entry.name}" if prefix else entry.name
-        if entry.is_dir():
-            found.extend(_walk(path))
-        elif entry.name.endswith(".j2"):
-            found.append((path, entry.read_text(encoding="utf-8")))
-    return found
-
-
-_LOADER = PackageTemplates()
-
-TEMPLATE_VERSION = hashlib.sha256(
-    "\0".join(f"{name}\0{text}" for name, text in _LOADER.sources.items()).encode()
-).hexdigest()
-"""A hash over all template sources, for skip keys."""
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    made = Environment(
-        loader=_LOADER,
-        undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 - code, not HTML; every string of an intake passes a literal filter
-        keep_trailing_newline=True,
-    )
-    filters = {
-        "py": render_text.py,
-        "doc": render_text.doc,
-        "prose": render_text.prose,
-        "oneline": render_text.oneline,
-        "toml": render_text.toml,
-        "spoken": spoken,
-        "system_alias": render_text.system_alias,
-        "bases": _bases,
-        "roles_for": lambda entity, action: list(entity.roles_for(Action(action))),
-        "is_state": render_names.is_state,
-        "link_index": render_names.link_index,
-        "check_name": render_names.check_name,
-        "ondelete": render_names.on_delete,
-        "python_type": render_names.python_type,
-        "column_type": render_names.stored_type,
-        "input_type": render_names.input_type,
-        "output_type": render_names.output_type,
-        "create_default": render_names.create_default,
-        "patch_default": render_names.patch_default,
-        "read_alias": render_names.read_alias,
-        "alias_option": render_names.alias_option,
-        "sample": render_names.sample,
-        "example": render_names.example,
-        "path_type": render_names.path_type,
-        "plain_type": render_names.plain_type,
-        "filled_path": render_names.filled_path,
-        "response_default": render_names.response_default,
-        "scalar_type": render_names.scalar_type,
-        "target_name": lambda member: "_User" if member.target == "user" else member.target_class,
-        "target_route": lambda ref, app: app.entity(ref.target).route,
-        "guard_value": render_names.guard_value,
-    }
-    made.filters.update(filters)
-    return made
-
-
-def _bases(entity: Entity) -> str:
-    return ", ".join(
-        name for name, wanted in (("Owned", entity.owned), ("InTenant", entity.tenant), ("Row", True)) if wanted
-    )
-
-
 def render_application(app: Application) -> dict[str, bytes]:
     """All files of the application, by path; sorted."""
     found = render_skeleton(app)
@@ -161,7 +77,7 @@ def render_application(app: Application) -> dict[str, bytes]:
 
 def render_skeleton(app: Application) -> dict[str, bytes]:
     """What every application has: settings, database, accounts, checks. No feature shows in it."""
-    return _rendered_folder("skeleton", app=app, is_postgres=app.database != "sqlite")
+    return checked(folder("skeleton", app=app, is_postgres=app.database != "sqlite"))
 
 
 def render_feature(app: Application, feature_id: str) -> dict[str, bytes]:
@@ -178,23 +94,23 @@ def render_feature(app: Application, feature_id: str) -> dict[str, bytes]:
             ("custom", f"{SEAMS}{feature.module}.py"),
             ("test_endpoints", f"tests/test_{feature.module}_endpoints.py"),
         ):
-            found[path] = _render(f"feature/{template}.py.j2", **context)
-    return _checked(found)
+            found[path] = render(f"feature/{template}.py.j2", **context)
+    return checked(found)
 
 
 def render_assembly(app: Application) -> dict[str, bytes]:
     """What knows all features: imports, routing, the first migration, tiers, the smoke test, the manual."""
     first = smoke_entity(app)
-    return _rendered_folder(
-        "assembly",
-        app=app,
-        tables=tables(app),
-        deferred=[(entity, ref) for entity in app.entities for ref in entity.references if ref.deferred],
-        models=sorted({entity.module for entity in app.entities}),
-        first=first,
-        smoke_order=_smoke_order(app, first) if first else [],
-        gated=sorted(app.billing.gated) if app.billing else [],
-    )
+    context: dict[str, object] = {
+        "app": app,
+        "tables": tables(app),
+        "deferred": [(entity, ref) for entity in app.entities for ref in entity.references if ref.deferred],
+        "models": sorted({entity.module for entity in app.entities}),
+        "first": first,
+        "smoke_order": _smoke_order(app, first) if first else [],
+        "gated": sorted(app.billing.gated) if app.billing else [],
+    }
+    return checked(folder("assembly", **context))
 
 
 def smoke_entity(app: Application) -> Entity | None:
@@ -230,17 +146,17 @@ def _entity_files(app: Application, entity: Entity) -> dict[str, str]:
         "sorts": _sorts(app, entity),
     }
     return {
-        f"app/models/{entity.module}.py": _render("feature/model.py.j2", **context),
-        f"app/schemas/{entity.module}.py": _render("feature/schema.py.j2", **context),
-        f"app/routes/{entity.module}.py": _render("feature/routes.py.j2", **context),
-        f"tests/factories/{entity.module}.py": _render(
+        f"app/models/{entity.module}.py": render("feature/model.py.j2", **context),
+        f"app/schemas/{entity.module}.py": render("feature/schema.py.j2", **context),
+        f"app/routes/{entity.module}.py": render("feature/routes.py.j2", **context),
+        f"tests/factories/{entity.module}.py": render(
             "feature/factory.py.j2",
             **context,
             required_factories=sorted(
                 {ref.target_module for ref in entity.references if ref.required and ref.target != "user"}
             ),
         ),
-        f"tests/test_{entity.module}.py": _render("feature/test_entity.py.j2", **context, **_test_context(app, entity)),
+        f"tests/test_{entity.module}.py": render("feature/test_entity.py.j2", **context, **_test_context(app, entity)),
     }
 
 
@@ -285,7 +201,7 @@ def _test_context(app: Application, entity: Entity) -> dict[str, object]:
     held = [ref for ref in entity.references if ref.required]
     exact = [f for f in inputs if _public(f) and f.type not in (FieldType.FLOAT, FieldType.DATETIME)]
     changeable = [(f.name, not f.required, _public(f)) for f in inputs if not f.immutable]
-    bad = [(f.name, value) for f in inputs for value in render_names.bad_values(f)]
+    bad = [(f.name, value) for f in inputs for value in render_samples.bad_values(f)]
     others = {
         member.target_module
         for member in (*entity.references, *(link for link in entity.links if not link.through))
@@ -342,14 +258,14 @@ def _state_context(entity: Entity) -> dict[str, object]:
     for transition in states.transitions:
         values: dict[str, str] = {}
         for guard in transition.guards:
-            value = render_names.guard_literal(guard, entity, holds=True)
+            value = render_samples.guard_literal(guard, entity, holds=True)
             if value is None or values.get(guard.attribute, value) != value:
                 unsure.append(transition.segment)
                 break
             values[guard.attribute] = value
         prepared.append((transition.segment, list(values.items())))
         for guard in transition.guards:
-            value = render_names.guard_literal(guard, entity, holds=False)
+            value = render_samples.guard_literal(guard, entity, holds=False)
             if value is not None and not any(case.function == transition.function for case in broken):
                 source = transition.sources[0].value
                 broken.append(BrokenGuard(transition.function, transition.segment, source, guard.attribute, value))
@@ -357,21 +273,7 @@ def _state_context(entity: Entity) -> dict[str, object]:
     return {"state_name": name, "prepared": prepared, "unsure": unsure, "broken_guards": broken}
 
 
-def _render(template: str, **context: object) -> str:
-    return _environment().get_template(template).render(context)
-
-
-def _rendered_folder(folder: str, **context: object) -> dict[str, bytes]:
-    found: dict[str, str] = {}
-    for name in _LOADER.list_templates():
-        if name.startswith(f"{folder}/"):
-            text = _render(name, **context)
-            if text.strip():
-                found[name.removeprefix(f"{folder}/").removesuffix(".j2")] = text
-    return _checked(found)
-
-
-def _checked(found: Mapping[str, str]) -> dict[str, bytes]:
+def checked(found: Mapping[str, str]) -> dict[str, bytes]:
     """Every Python file must parse before anything is written."""
     for path, text in found.items():
         if path.endswith(".py"):

@@ -125,11 +125,11 @@ def _entity(app: Application, entity: Entity) -> TableSpec:
 
 
 def _join(entity: Entity, link: Link) -> TableSpec:
+    primary = render_names.fit(f"pk_{link.table}")
     arguments = (
         _column(link.left_column, "sa.Uuid()"),
         _column(link.right_column, "sa.Uuid()"),
-        f"sa.PrimaryKeyConstraint({py(link.left_column)}, {py(link.right_column)}, "
-        f"name={py(render_names.fit(f'pk_{link.table}'))})",
+        f"sa.PrimaryKeyConstraint({py(link.left_column)}, {py(link.right_column)}, name={py(primary)})",
         _foreign(link.left_constraint, link.left_column, entity.table, "CASCADE"),
         _foreign(link.right_constraint, link.right_column, link.target_table, "CASCADE"),
     )

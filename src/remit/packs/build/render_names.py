@@ -1,7 +1,10 @@
 """Expressions of Python code for the parts of the intermediate representation: types, defaults, samples, guards."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,11 +12,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from remit.packs.build.ir import FieldType, OnDelete, Operator
+from remit.packs.build.ir import Field, FieldType, OnDelete
 from remit.packs.build.render_text import py
 
 if TYPE_CHECKING:
-    from remit.packs.build.ir import Bound, Endpoint, Entity, Field, Guard, Link, PathParameter, Reference
+    from remit.packs.build.ir import Bound, Endpoint, Entity, Guard, Link, PathParameter, Reference, Scalar
 
 IDENTIFIER_LIMIT = 63
 MOMENTS = {FieldType.DATE: "CalendarDate", FieldType.DATETIME: "UtcMoment", FieldType.TIME: "TimeOfDay"}
@@ -51,6 +54,10 @@ INPUT_TYPES = {
     FieldType.BYTES: "Binary",
 }
 EMAIL_LENGTH = 254
+WIDEST_INTEGER = 18
+"""Digits of a decimal that SQLite keeps as a 64-bit integer."""
+CREATION = {FieldType.DATE: "_day_now", FieldType.DATETIME: "_moment_now", FieldType.TIME: "_time_now"}
+BUILTINS = frozenset({"str", "int", "float", "bool", "bytes", "dict", "list"})
 INTEGERS = {FieldType.INT: 2**31 - 1, FieldType.BIGINT: 2**63 - 1}
 
 
@@ -61,34 +68,34 @@ def fit(name: str) -> str:
     return f"{name[: IDENTIFIER_LIMIT - 9]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def check_name(field: "Field", entity: "Entity") -> str:
+def check_name(field: Field, entity: Entity) -> str:
     """The check constraint of an enum column, without the prefix that the naming convention adds."""
     return fit(f"ck_{entity.table}_{field.column}").removeprefix(f"ck_{entity.table}_")
 
 
-def link_index(link: "Link") -> str:
+def link_index(link: Link) -> str:
     """The index on the far column of a join table."""
     return fit(f"ix_{link.table}_{link.right_column}")
 
 
-def on_delete(reference: "Reference") -> str:
+def on_delete(reference: Reference) -> str:
     """SQL for what happens when the target goes."""
     return {OnDelete.RESTRICT: "RESTRICT", OnDelete.CASCADE: "CASCADE", OnDelete.SET_NULL: "SET NULL"}[
         reference.on_delete
     ]
 
 
-def python_type(field: "Field") -> str:
+def python_type(field: Field) -> str:
     """The type of a mapped attribute."""
     return PYTHON_TYPES[field.type]
 
 
-def stored_type(field: "Field", prefix: str = "") -> str:
+def stored_type(field: Field, prefix: str = "") -> str:
     """The column type; with a prefix (`sa.`) only in types of SQLAlchemy's own, as migrations spell it."""
     kind = field.type
     if kind is FieldType.DECIMAL and prefix:
         precision, scale = field.precision or 12, field.scale or 0
-        narrow = f"{prefix}BigInteger()" if precision <= 18 else f"{prefix}String({precision + 1})"
+        narrow = f"{prefix}BigInteger()" if precision <= WIDEST_INTEGER else f"{prefix}String({precision + 1})"
         return f'{prefix}Numeric({precision}, {scale}).with_variant({narrow}, "sqlite")'
     if kind is FieldType.DECIMAL:
         return f"ExactDecimal({field.precision}, {field.scale or 0})"
@@ -112,13 +119,19 @@ def stored_type(field: "Field", prefix: str = "") -> str:
     return f"{prefix}{names[kind]}()"
 
 
+def unshadowed(annotation: str, entity: Entity) -> str:
+    """An annotation in a class that has an attribute called `float` or the like: there the type needs its module."""
+    hidden = {field.attribute for field in entity.fields} & BUILTINS
+    return re.sub(rf"\b({'|'.join(sorted(hidden))})\b", r"builtins.\1", annotation) if hidden else annotation
+
+
 def moment_text(value: str) -> str:
     """An ISO moment, taken as UTC when it names no zone."""
     found = datetime.fromisoformat(value)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
-def literal(field: "Field", value: "Bound | bool") -> str:
+def literal(field: Field, value: Bound | Scalar) -> str:
     """A Python expression for a value of this field."""
     if field.type in MOMENTS:
         text = moment_text(str(value)) if field.type is FieldType.DATETIME else str(value)
@@ -134,7 +147,7 @@ def literal(field: "Field", value: "Bound | bool") -> str:
     return py(value)
 
 
-def decimal_pattern(field: "Field") -> str:
+def decimal_pattern(field: Field) -> str:
     """The JSON schema pattern of a decimal: its digits, and no sign where none can be."""
     scale = field.scale or 0
     whole = max((field.precision or 12) - scale, 1)
@@ -143,7 +156,7 @@ def decimal_pattern(field: "Field") -> str:
     return f"^{sign}[0-9]{{1,{whole}}}{fraction}$"
 
 
-def bounds(field: "Field") -> Iterator[str]:
+def bounds(field: Field) -> Iterator[str]:
     """The keyword arguments of a Pydantic Field that bound a value."""
     if field.type is FieldType.DECIMAL:
         yield f"max_digits={field.precision}, decimal_places={field.scale or 0}"
@@ -157,7 +170,7 @@ def bounds(field: "Field") -> Iterator[str]:
             yield f"{name}={literal(field, bound)}"
 
 
-def input_type(field: "Field") -> str:
+def input_type(field: Field) -> str:
     """The strict type of a value in a body."""
     if field.enum_class:
         return field.enum_class
@@ -172,7 +185,7 @@ def input_type(field: "Field") -> str:
     return f"Annotated[{kind}, Field({limits})]" if limits else kind
 
 
-def query_type(field: "Field") -> str:
+def query_type(field: Field) -> str:
     """The type of a filter: bounded by the column and not by the field, as one may well ask for what can't be."""
     open_field = replace(field, minimum=None, maximum=None, min_length=None)
     if field.type in INTEGERS:
@@ -182,7 +195,7 @@ def query_type(field: "Field") -> str:
     return {"Flag": "QueryFlag", "Number": "QueryNumber"}.get(kind, kind)
 
 
-def output_type(field: "Field") -> str:
+def output_type(field: Field) -> str:
     """The type of a value that goes out."""
     if field.enum_class:
         return field.enum_class
@@ -191,221 +204,69 @@ def output_type(field: "Field") -> str:
     return PYTHON_TYPES[field.type]
 
 
-def is_state(entity: "Entity", field: "Field") -> bool:
+def is_state(entity: Entity, field: Field) -> bool:
     """Whether only transitions change this field."""
     return entity.states is not None and entity.states.attribute == field.attribute
 
 
-def has_default(field: "Field | Reference") -> bool:
+def attribute_of(member: Field | Reference) -> str:
+    """The Python attribute that holds the value."""
+    return member.attribute if isinstance(member, Field) else member.fk_attribute
+
+
+def has_default(member: Field) -> bool:
     """Whether a body may leave this field out although it is required."""
-    default: object = getattr(field, "default", None)
-    return bool(getattr(field, "default_now", False)) or default is not None
+    return member.default_now or member.default is not None
 
 
-def create_default(member: "Field | Reference") -> str:
+def create_default(member: Field | Reference) -> str:
     """What follows the type of a field in the body of a creation: nullability, default, alias."""
-    attribute: str = getattr(member, "fk_attribute", "") or getattr(member, "attribute", "")
     options: list[str] = []
-    if getattr(member, "default_now", False):
-        names = {FieldType.DATE: "_day_now", FieldType.DATETIME: "_moment_now", FieldType.TIME: "_time_now"}
-        options.append(f"default_factory={names[getattr(member, 'type')]}")
-    elif has_default(member):
-        options.append(f"default={literal(member, getattr(member, 'default'))}")  # type: ignore[arg-type]
+    if isinstance(member, Field) and member.default_now:
+        options.append(f"default_factory={CREATION[member.type]}")
+    elif isinstance(member, Field) and member.default is not None:
+        options.append(f"default={literal(member, member.default)}")
     elif not member.required:
         options.append("default=None")
     optional = "" if member.required else " | None"
-    if member.name != attribute:
+    if member.name != attribute_of(member):
         options.append(f"validation_alias={py(member.name)}")
     return f"{optional} = Field({', '.join(options)})" if options else optional
 
 
-def patch_default(member: "Field | Reference") -> str:
+def patch_default(member: Field | Reference) -> str:
     """What follows the type of a field in the body of a change."""
-    attribute: str = getattr(member, "fk_attribute", "") or getattr(member, "attribute", "")
     optional = "" if member.required else " | None"
-    alias = f", validation_alias={py(member.name)}" if member.name != attribute else ""
+    alias = f", validation_alias={py(member.name)}" if member.name != attribute_of(member) else ""
     return f"{optional} = Field(default_factory=_unset{alias})"
 
 
-def read_alias(member: "Field | Reference", attribute: str) -> str:
+def read_alias(member: Field | Reference, attribute: str) -> str:
     """The name under which a field goes out, when it is not its attribute's."""
     return f" = Field(serialization_alias={py(member.name)})" if member.name != attribute else ""
 
 
-def alias_option(member: "Link", kind: str, attribute: str) -> str:
+def alias_option(member: Link, kind: str, attribute: str) -> str:
     """A further keyword argument with the name the API speaks, when it differs."""
     return f", {kind}={py(member.name)}" if member.name != attribute else ""
-
-
-def sample(field: "Field") -> str:
-    """A call of the generated tests' samples that makes a valid JSON value."""
-    low, high = field.minimum, field.maximum
-    kind = field.type
-    if kind is FieldType.ENUM:
-        return f"samples.choice({', '.join(py(value.value) for value in field.values)})"
-    if kind in (FieldType.STRING, FieldType.TEXT):
-        return f"samples.text({field.min_length or 1}, {field.max_length or 255})"
-    if kind in (FieldType.INT, FieldType.BIGINT):
-        return f"samples.whole({low}, {high})"
-    if kind is FieldType.FLOAT:
-        first = float(low) if low is not None else (float(high) - 100 if high is not None else 0.0)
-        return f"samples.number({first!r}, {float(high) if high is not None else first + 100!r})"
-    if kind is FieldType.DECIMAL:
-        return _decimal_sample(field)
-    if kind is FieldType.DATE:
-        return f"samples.day({py(str(low or '2024-01-01'))}, {py(str(high or _later(low)))})"
-    if kind is FieldType.DATETIME:
-        first = moment_text(str(low or "2024-01-01T00:00:00"))
-        last = moment_text(str(high)) if high else _later(first[:10]) + "T00:00:00+00:00"
-        return f"samples.moment({py(first)}, {py(last)})"
-    if kind is FieldType.TIME:
-        return f"samples.clock({py(str(low or '00:00:00'))}, {py(str(high or '23:59:00'))})"
-    if kind is FieldType.BYTES:
-        return f"samples.binary({field.min_length or 1}, {field.max_length or 64})"
-    return {
-        FieldType.EMAIL: "samples.email()",
-        FieldType.URL: "samples.web_address()",
-        FieldType.BOOL: "samples.flag()",
-        FieldType.UUID: "samples.identifier()",
-        FieldType.JSON: "samples.data()",
-    }[kind]
-
-
-def _later(low: object) -> str:
-    text = str(low or "2024-01-01")
-    return f"{min(int(text[:4]) + 5, 9998):04}-12-28"
-
-
-def _decimal_sample(field: "Field") -> str:
-    scale = field.scale or 0
-    room = Decimal(10) ** min((field.precision or 12) - scale, 6) - 1
-    low = Decimal(str(field.minimum)) if field.minimum is not None else Decimal(0)
-    if field.minimum is None and field.maximum is not None:
-        low = min(low, Decimal(str(field.maximum)))
-    high = Decimal(str(field.maximum)) if field.maximum is not None else max(low, room)
-    return f'samples.amount("{low:f}", "{high:f}", {scale})'
-
-
-def bad_values(field: "Field") -> list[str]:
-    """Expressions for values that this field must refuse."""
-    kind = field.type
-    found: list[str] = []
-    if kind in (FieldType.STRING, FieldType.TEXT):
-        found = [f'"x" * {(field.max_length or 255) + 1}', "7", '"a\\x00b"']
-        if field.min_length:
-            found.append(f'"x" * {field.min_length - 1}')
-    elif kind in (FieldType.INT, FieldType.BIGINT):
-        found = ['"1"', "1.5", "True", f"{int(field.maximum or 0) + 1}", f"{int(field.minimum or 0) - 1}"]
-    elif kind is FieldType.FLOAT:
-        found = ['"1"', "True"]
-    elif kind is FieldType.DECIMAL:
-        found = ['""', '"1e3"', "True", f'"1{"0" * (field.precision or 12)}"', f'"0.{"1" * ((field.scale or 0) + 1)}"']
-        if field.minimum is not None:
-            found.append(f'"{Decimal(str(field.minimum)) - 1:f}"')
-        if field.maximum is not None:
-            found.append(f'"{Decimal(str(field.maximum)) + 1:f}"')
-    elif kind is FieldType.BYTES:
-        found = ['"!"', "7"]
-    else:
-        found = {
-            FieldType.BOOL: ['"yes"', "1"],
-            FieldType.DATE: ["0", '"0"', '"2024-02-30"'],
-            FieldType.DATETIME: ["0", '"2024-01-01T00:00:00"', '"0001-01-01T00:00:00+14:00"'],
-            FieldType.TIME: ["0", '"24:00"'],
-            FieldType.UUID: ["7", '"nonsense"'],
-            FieldType.EMAIL: ['"nonsense"', "7"],
-            FieldType.URL: ['"javascript:alert(1)"', "7"],
-            FieldType.ENUM: ['"no such value"', "7"],
-            FieldType.JSON: ['"text"', "7"],
-        }[kind]
-    return found
-
-
-def guard_value(guard: "Guard", entity: "Entity") -> str:
-    """The value a guard compares with, in the type of its field; uses modules that routes import."""
-    field = next((field for field in entity.fields if field.attribute == guard.attribute), None)
-    if guard.value is None:
-        return "None"
-    return literal(field, guard.value) if field else f"UUID({py(str(guard.value))})"
-
-
-def guard_literal(guard: "Guard", entity: "Entity", *, holds: bool) -> str | None:
-    """A value of the guarded attribute with which the guard holds (or does not); None when none is known."""
-    field = next((field for field in entity.fields if field.attribute == guard.attribute), None)
-    if field is None:
-        return "None" if (guard.operator is Operator.EMPTY) == holds and not _needs_value(guard, entity) else None
-    if guard.operator in (Operator.SET, Operator.EMPTY):
-        wants_value = (guard.operator is Operator.SET) == holds
-        if not wants_value:
-            return "None" if not field.required else None
-        return _any_value(field)
-    if guard.value is None:
-        return None
-    same = literal(field, guard.value)
-    if guard.operator in (Operator.EQ, Operator.GE, Operator.LE) and holds:
-        return same
-    if guard.operator in (Operator.NE, Operator.GT, Operator.LT) and not holds:
-        return same
-    return _other_value(field, guard, holds=holds)
-
-
-def _needs_value(guard: "Guard", entity: "Entity") -> bool:
-    return any(ref.fk_attribute == guard.attribute and ref.required for ref in entity.references)
-
-
-def _any_value(field: "Field") -> str | None:
-    values = {
-        FieldType.STRING: '"x"',
-        FieldType.TEXT: '"x"',
-        FieldType.EMAIL: '"x@example.com"',
-        FieldType.URL: '"https://example.com"',
-        FieldType.INT: "1",
-        FieldType.BIGINT: "1",
-        FieldType.FLOAT: "1.0",
-        FieldType.DECIMAL: 'Decimal("1")',
-        FieldType.BOOL: "True",
-        FieldType.DATE: 'CalendarDate.fromisoformat("2024-01-01")',
-        FieldType.DATETIME: 'UtcMoment.fromisoformat("2024-01-01T00:00:00+00:00")',
-        FieldType.TIME: 'TimeOfDay.fromisoformat("12:00:00")',
-        FieldType.UUID: "uuid.uuid4()",
-        FieldType.BYTES: 'b"x"',
-        FieldType.JSON: '{"x": 1}',
-    }
-    return py(field.values[0].value) if field.values else values.get(field.type)
-
-
-def _other_value(field: "Field", guard: "Guard", *, holds: bool) -> str | None:
-    value = guard.value
-    if field.values:
-        return next((py(item.value) for item in field.values if item.value != value), None)
-    if isinstance(value, bool):
-        return repr(not value)
-    if isinstance(value, int | float) or field.type is FieldType.DECIMAL:
-        up = guard.operator in (Operator.GT, Operator.LE) if holds else guard.operator in (Operator.LE, Operator.LT)
-        up = guard.operator is Operator.GT if holds else guard.operator is Operator.LE
-        number = Decimal(str(value)) + (1 if up or guard.operator in (Operator.EQ, Operator.NE) else -1)
-        return literal(field, number) if field.type in (FieldType.DECIMAL, FieldType.FLOAT) else str(int(number))
-    if guard.operator in (Operator.EQ, Operator.NE) and isinstance(value, str) and field.type is FieldType.STRING:
-        return py(value + "x")
-    return None
 
 
 PATH_TYPES = {FieldType.UUID: "Identifier"}
 
 
-def path_type(parameter: "PathParameter") -> str:
+def path_type(parameter: PathParameter) -> str:
     """The type of a path parameter, bounded as every value is."""
     if parameter.type is FieldType.INT:
         return "Annotated[int, Path(ge=0, le=2147483647), QueryWhole]"
     return PATH_TYPES.get(parameter.type, "Annotated[_Text, Path(max_length=255)]")
 
 
-def plain_type(parameter: "PathParameter") -> str:
+def plain_type(parameter: PathParameter) -> str:
     """The type a hand-written function sees."""
     return {FieldType.INT: "int", FieldType.UUID: "UUID"}.get(parameter.type, "str")
 
 
-def filled_path(endpoint: "Endpoint") -> str:
+def filled_path(endpoint: Endpoint) -> str:
     """The path with a value for every parameter."""
     path = endpoint.path
     for parameter in endpoint.parameters:
@@ -414,7 +275,7 @@ def filled_path(endpoint: "Endpoint") -> str:
     return path
 
 
-def response_default(field: "Field") -> str:
+def response_default(field: Field) -> str:
     """What follows the type of a field in a hand-written answer."""
     if field.name != field.attribute:
         optional = "" if field.required else "default=None, "
@@ -427,27 +288,9 @@ def scalar_type(value: object) -> str:
     return type(value).__name__ if isinstance(value, bool | int | float | str) else "str | None"
 
 
-def example(field: "Field") -> str:
-    """One valid JSON value, as a literal; for scripts that can't import the tests' samples."""
-    low, high, kind = field.minimum, field.maximum, field.type
-    fixed = {
-        FieldType.EMAIL: "sample@example.com",
-        FieldType.URL: "https://example.com/",
-        FieldType.BOOL: True,
-        FieldType.UUID: str(UUID(int=1)),
-        FieldType.JSON: {"sample": 1},
-        FieldType.BYTES: base64.b64encode(b"x" * (field.min_length or 1)).decode(),
-        FieldType.DATE: str(low or high or "2024-01-01"),
-        FieldType.DATETIME: moment_text(str(low or high or "2024-01-01T00:00:00")),
-        FieldType.TIME: str(low or high or "12:00:00"),
-    }
-    if kind in fixed:
-        return repr(fixed[kind])
-    if field.values:
-        return py(field.values[0].value)
-    if kind in (FieldType.INT, FieldType.BIGINT):
-        return str(max(int(low or 0), min(1, int(high or 1))))
-    if kind in (FieldType.FLOAT, FieldType.DECIMAL):
-        number = Decimal(str(low)) if low is not None else min(Decimal(0), Decimal(str(high or 0)))
-        return f'"{number:f}"' if kind is FieldType.DECIMAL else repr(float(number))
-    return py("x" * max(field.min_length or 1, 1))
+def guard_value(guard: Guard, entity: Entity) -> str:
+    """The value a guard compares with, in the type of its field; uses modules that routes import."""
+    field = next((field for field in entity.fields if field.attribute == guard.attribute), None)
+    if guard.value is None:
+        return "None"
+    return literal(field, guard.value) if field else f"UUID({py(str(guard.value))})"

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from remit.packs.build.names import snake
 from remit.packs.build.problem import Problem
@@ -12,13 +11,11 @@ from remit.packs.build.rules_features import feature_problems
 from remit.packs.build.rules_names import looks_like_path, name_problems
 from remit.packs.build.rules_relations import relation_problems
 from remit.packs.build.rules_security import role_names, security_problems
+from remit.packs.build.schema_intake import UncheckedIntake
 from remit.packs.build.survey import FEATURES, survey
 
-if TYPE_CHECKING:
-    from remit.packs.build.schema import Intake
 
-
-def intake_problems(intake: "Intake") -> list[Problem]:
+def intake_problems(intake: UncheckedIntake) -> list[Problem]:
     """All broken rules; empty means the intake can be built."""
     found = survey(intake)
     relations = resolve(found)
@@ -35,7 +32,7 @@ def intake_problems(intake: "Intake") -> list[Problem]:
     ]
 
 
-def _metadata_problems(intake: "Intake") -> Iterator[Problem]:
+def _metadata_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     metadata = intake.metadata
     name, path = metadata.app_name, ("metadata", "appName")
     if looks_like_path(name) or not re.search(r"\w", name):

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from remit.packs.build.ir import FieldType, Operator
-from remit.packs.build.names import attribute, class_name, kebab, snake, suggestion
+from remit.packs.build.names import Suggestion, attribute, class_name, kebab, snake
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.relations import Key, Relations
 from remit.packs.build.rules_fields import field_problems
@@ -144,7 +144,7 @@ def _unique_problems(place: EntityPlace, relations: Relations) -> Iterator[Probl
                     "build.unknown_field",
                     (*path, index),
                     f"uniqueTogether of entity `{place.spec.name}` names `{name}`, which it has not",
-                    suggestion(name, _member_names(place, relations)),
+                    Suggestion(name, _member_names(place, relations)),
                 )
             elif isinstance(member, FieldSpec) and member.type in {FieldType.JSON, FieldType.BYTES}:
                 text = f"`{name}` is {member.type}, which a database can't compare"
@@ -164,7 +164,7 @@ def _states_problems(
             "build.unknown_field",
             (*path, "field"),
             f"states of entity `{place.spec.name}` are kept in `{states.field}`, which it has not",
-            suggestion(states.field, [spec.name for spec in place.spec.fields if spec.type is FieldType.ENUM]),
+            Suggestion(states.field, [spec.name for spec in place.spec.fields if spec.type is FieldType.ENUM]),
         )
         return
     if field.type is not FieldType.ENUM:
@@ -201,7 +201,7 @@ def _state_problem(state: str, field: FieldSpec, path: DocumentPath) -> Iterator
             "build.unknown_state",
             path,
             f"state `{state}` is not among the values of `{field.name}`",
-            suggestion(state, field.values),
+            Suggestion(state, field.values),
         )
 
 
@@ -222,11 +222,11 @@ def _transition_problems(
     for position, name in enumerate(transition.guards):
         if name not in known:
             text = f"transition `{transition.name}` asks for guard `{name}`, which these states have not"
-            yield Problem("build.unknown_guard", (*path, "guards", position), text, suggestion(name, known))
+            yield Problem("build.unknown_guard", (*path, "guards", position), text, Suggestion(name, known))
     for position, name in enumerate(transition.roles):
         if name not in roles:
             text = f"transition `{transition.name}` is for role `{name}`, which the intake has not"
-            yield Problem("build.unknown_role", (*path, "roles", position), text, suggestion(name, roles))
+            yield Problem("build.unknown_role", (*path, "roles", position), text, Suggestion(name, roles))
 
 
 def _guard_problems(
@@ -238,7 +238,7 @@ def _guard_problems(
             "build.unknown_field",
             (*path, "field"),
             f"guard `{guard.name}` looks at `{guard.field}`, which entity `{place.spec.name}` has not",
-            suggestion(guard.field, _member_names(place, relations)),
+            Suggestion(guard.field, _member_names(place, relations)),
         )
         return
     pairless = guard.operator in _PAIRLESS

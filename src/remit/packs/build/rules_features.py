@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.ir import FeatureType
-from remit.packs.build.names import kebab, snake, suggestion
+from remit.packs.build.names import Suggestion, kebab, snake
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.relations import Relations
 from remit.packs.build.reserved import KEYWORDS
@@ -44,7 +44,7 @@ def _dependency_problems(feature: FeatureSpec, path: DocumentPath, found: Survey
         other = found.features.get(target)
         if other is None:
             text = f"feature `{feature.id}` depends on `{target}`, which the intake has not"
-            yield Problem("build.unknown_feature", place, text, suggestion(target, found.features))
+            yield Problem("build.unknown_feature", place, text, Suggestion(target, found.features))
         elif feature.enabled and not other.enabled and kind in {DependencyType.HARD, DependencyType.DATA}:
             yield Problem(
                 "build.disabled_reference",
@@ -114,7 +114,7 @@ def _endpoint_problems(endpoint: EndpointSpec, path: DocumentPath, roles: Collec
             "build.unknown_role",
             (*path, "auth"),
             f"endpoint `{endpoint.method} {endpoint.path}` is for role `{endpoint.auth}`, which the intake has not",
-            suggestion(endpoint.auth, roles),
+            Suggestion(endpoint.auth, roles),
         )
     if endpoint.method in _BODILESS and endpoint.request.fields:
         text = f"endpoint `{endpoint.method} {endpoint.path}` has a request body, which {endpoint.method} has not"
@@ -145,12 +145,12 @@ def _test_problems(endpoint: EndpointSpec, path: DocumentPath) -> Iterator[Probl
         for name in test.body:
             if name not in inputs:
                 text = f"test `{test.name}` sends `{name}`, which the request has not"
-                yield Problem("build.unknown_field", (*place, "body", name), text, suggestion(name, inputs))
+                yield Problem("build.unknown_field", (*place, "body", name), text, Suggestion(name, inputs))
         for position, name in enumerate(test.expected_fields):
             if outputs and name not in outputs:
                 text = f"test `{test.name}` expects `{name}`, which the response has not"
                 yield Problem(
-                    "build.unknown_field", (*place, "expectedFields", position), text, suggestion(name, outputs)
+                    "build.unknown_field", (*place, "expectedFields", position), text, Suggestion(name, outputs)
                 )
 
 

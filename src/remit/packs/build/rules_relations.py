@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.ir import FieldType, OnDelete
-from remit.packs.build.names import snake, suggestion
+from remit.packs.build.names import Suggestion, snake
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.relations import Key, Relations
 from remit.packs.build.rules_names import name_problems
@@ -22,7 +22,7 @@ def relation_problems(found: Survey, relations: Relations) -> Iterator[Problem]:
                     "build.unknown_entity",
                     (*path, "target"),
                     f"entity `{place.spec.name}` relates to `{relation.target}`, which the intake has not",
-                    suggestion(relation.target, found.entity_names()),
+                    Suggestion(relation.target, found.entity_names()),
                 )
                 continue
             yield from _shape_problems(relation, path)
@@ -91,7 +91,7 @@ def _through_problems(
     if through is None:
         text = f"relation to `{relation.target}` goes through `{relation.through}`, which the intake has not"
         yield Problem(
-            "build.unknown_entity", (*path, "through"), text, suggestion(relation.through, found.entity_names())
+            "build.unknown_entity", (*path, "through"), text, Suggestion(relation.through, found.entity_names())
         )
         return
     ends = [key.target for key in relations.keys_of(through) if key.required]

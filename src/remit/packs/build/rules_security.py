@@ -2,15 +2,15 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from remit.packs.build.cycles import find_cycles
 from remit.packs.build.document_text import SECRET_PREFIX
-from remit.packs.build.names import snake, suggestion
+from remit.packs.build.names import Suggestion, snake
 from remit.packs.build.problem import DocumentPath, Problem
 from remit.packs.build.rules_fields import is_personal
 from remit.packs.build.rules_names import collision_problems, name_problems
 from remit.packs.build.schema_feature import IntegrationSpec, SecretProvider
+from remit.packs.build.schema_intake import UncheckedIntake
 from remit.packs.build.schema_security import (
     AuthMethod,
     AuthorizationModel,
@@ -21,9 +21,6 @@ from remit.packs.build.schema_security import (
     Standard,
 )
 from remit.packs.build.survey import Survey
-
-if TYPE_CHECKING:
-    from remit.packs.build.schema import Intake
 
 ADMIN = "admin"
 """The role every generated application has, with every right; an intake may declare it to name or inherit it."""
@@ -38,7 +35,7 @@ _TELLTALE = re.compile(r"(password|passwd|secret|token|api_?key|private_?key|cre
 _ENVIRONMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def role_names(intake: "Intake") -> list[str]:
+def role_names(intake: UncheckedIntake) -> list[str]:
     """The roles that may be referred to: those declared, and `admin`."""
     declared = [role.name for role in intake.requirements.security.authorization.declared]
     if not [name for name in declared if name != ADMIN]:
@@ -46,7 +43,7 @@ def role_names(intake: "Intake") -> list[str]:
     return [*declared, *([ADMIN] if ADMIN not in declared else [])]
 
 
-def security_problems(intake: "Intake", found: Survey) -> Iterator[Problem]:
+def security_problems(intake: UncheckedIntake, found: Survey) -> Iterator[Problem]:
     """Everything wrong outside the data model."""
     security = intake.requirements.security
     yield from _sign_in_problems(security)
@@ -89,7 +86,7 @@ def _role_problems(security: Security, known: list[str]) -> Iterator[Problem]:
         for position, name in enumerate(role.inherits):
             if name not in known:
                 text = f"role `{role.name}` inherits `{name}`, which the intake has not"
-                yield Problem("build.unknown_role", (*path, index, "inherits", position), text, suggestion(name, known))
+                yield Problem("build.unknown_role", (*path, index, "inherits", position), text, Suggestion(name, known))
     named = ((snake(role.name), role.name, (*path, index, "name")) for index, role in enumerate(roles))
     yield from collision_problems(named, what="role")
     for cycle in find_cycles({role.name: role.inherits for role in roles}):
@@ -112,22 +109,22 @@ def _permission_problems(security: Security, known: list[str], found: Survey) ->
         path = (*_SECURITY, "authorization", "permissions", index)
         if permission.role not in known:
             text = f"a permission is for role `{permission.role}`, which the intake has not"
-            yield Problem("build.unknown_role", (*path, "role"), text, suggestion(permission.role, known))
+            yield Problem("build.unknown_role", (*path, "role"), text, Suggestion(permission.role, known))
         if permission.resource != "*" and found.find(permission.resource) is None:
             text = f"a permission is on `{permission.resource}`, which is no entity of the intake"
-            yield Problem("build.unknown_entity", (*path, "resource"), text, suggestion(permission.resource, resources))
+            yield Problem("build.unknown_entity", (*path, "resource"), text, Suggestion(permission.resource, resources))
 
 
 def _protection_problems(security: Security, found: Survey) -> Iterator[Problem]:
     protection, path = security.data_protection, (*_SECURITY, "dataProtection")
+    names = [f"{place.spec.name}.{field.name}" for place in found.entities for field in place.spec.fields]
     for key, entries in (("pii", protection.pii), ("sensitiveFields", protection.sensitive_fields)):
         for index, entry in enumerate(entries):
             entity_name, _, field_name = entry.rpartition(".")
             place = found.find(entity_name)
-            names = [f"{p.spec.name}.{field.name}" for p in found.entities for field in p.spec.fields]
             if place is None or field_name not in {field.name for field in place.spec.fields}:
                 text = f"{key} names `{entry}`, which is no `Entity.field` of the intake"
-                yield Problem("build.unknown_field", (*path, key, index), text, suggestion(entry, names))
+                yield Problem("build.unknown_field", (*path, key, index), text, Suggestion(entry, names))
     compliance = security.compliance
     personal = any(is_personal(field) for place in found.entities for field in place.spec.fields)
     strict = [name for name in compliance.standards if name in {Standard.HIPAA, Standard.PCI_DSS}]
@@ -139,7 +136,7 @@ def _protection_problems(security: Security, found: Survey) -> Iterator[Problem]
         yield Problem("build.compliance", path, text, "Set `compliance.auditLog: true`.")
 
 
-def _tenancy_problems(intake: "Intake") -> Iterator[Problem]:
+def _tenancy_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     tenancy, path = intake.requirements.multi_tenancy, ("requirements", "multiTenancy")
     if tenancy is None:
         return
@@ -154,7 +151,7 @@ def _tenancy_problems(intake: "Intake") -> Iterator[Problem]:
         yield Problem(problem.code, (*path, "tenantIdentifier"), problem.what, problem.hint)
 
 
-def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> Iterator[Problem]:
+def _billing_problems(billing: BillingSpec, intake: UncheckedIntake, found: Survey) -> Iterator[Problem]:
     path = ("requirements", "billing")
     for index, tier in enumerate(billing.tiers):
         place = (*path, "tiers", index)
@@ -163,7 +160,7 @@ def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> 
             if feature not in found.features:
                 text = f"tier `{tier.name}` opens feature `{feature}`, which the intake has not"
                 yield Problem(
-                    "build.unknown_feature", (*place, "features", position), text, suggestion(feature, found.features)
+                    "build.unknown_feature", (*place, "features", position), text, Suggestion(feature, found.features)
                 )
         if len(set(tier.features)) < len(tier.features):
             text = f"tier `{tier.name}` names a feature twice"
@@ -177,7 +174,7 @@ def _billing_problems(billing: BillingSpec, intake: "Intake", found: Survey) -> 
         yield Problem("build.billing_provider", (*path, "provider"), text, hint)
 
 
-def _secret_problems(intake: "Intake") -> Iterator[Problem]:
+def _secret_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     named = ((snake(secret.name), secret.name, ("secrets", i, "name")) for i, secret in enumerate(intake.secrets))
     yield from collision_problems(named, what="secret")
     for index, secret in enumerate(intake.secrets):
@@ -186,7 +183,7 @@ def _secret_problems(intake: "Intake") -> Iterator[Problem]:
             yield Problem("build.secret_path", ("secrets", index, "path"), text, "Write it like `STRIPE_API_KEY`.")
 
 
-def _integration_problems(intake: "Intake") -> Iterator[Problem]:
+def _integration_problems(intake: UncheckedIntake) -> Iterator[Problem]:
     known = [entry.name for entry in intake.integrations]
     secrets = [secret.name for secret in intake.secrets]
     for index, entry in enumerate(intake.integrations):
@@ -196,7 +193,7 @@ def _integration_problems(intake: "Intake") -> Iterator[Problem]:
             if name not in known:
                 text = f"integration `{entry.name}` depends on `{name}`, which the intake has not"
                 yield Problem(
-                    "build.unknown_integration", (*path, "dependsOn", position), text, suggestion(name, known)
+                    "build.unknown_integration", (*path, "dependsOn", position), text, Suggestion(name, known)
                 )
         yield from _config_problems(entry, (*path, "config"), secrets)
     named = (
@@ -219,7 +216,7 @@ def _config_problems(entry: IntegrationSpec, path: DocumentPath, secrets: list[s
             name = value.removeprefix(SECRET_PREFIX)
             if name not in secrets:
                 text = f"`{key}` of integration `{entry.name}` refers to secret `{name}`, which is not declared"
-                hint = f"{suggestion(name, secrets)} Or add it under `secrets:` with its name, provider and path."
+                hint = f"{Suggestion(name, secrets)} Or add it under `secrets:` with its name, provider and path."
                 yield Problem("build.undeclared_secret", place, text, hint)
         elif isinstance(value, str) and _TELLTALE.search(key) and value:
             text = f"`{key}` of integration `{entry.name}` looks like a secret written out"

@@ -6,6 +6,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -98,26 +99,28 @@ class _Keys:
     """Hashes of what shapes each step's result, so that a step whose inputs are unchanged is known by its key."""
 
     def __init__(self, app: Application) -> None:
+        tiers = tuple(replace(tier, features=()) for tier in app.billing.tiers) if app.billing else ()
+        billing = replace(app.billing, tiers=tiers) if app.billing else None
         self._entities = {entity.id: digest(entity) for entity in app.entities}
         self._frame = digest(
             [
                 GENERATOR,
                 [app.name, app.title, app.description, app.version, app.python, app.database, app.deployment],
-                [app.api_prefix, app.casing, app.roles, app.auth, app.billing, app.tenancy],
+                [app.api_prefix, app.casing, app.roles, app.auth, billing, app.tenancy],
                 [app.integrations, app.secrets, app.audit_log, app.retention_days, app.rate_limit_per_minute],
             ]
         )
-        self._whole = digest([self._frame, self._entities, app.features])
-        self._neighbours = _neighbours(app.entities)
+        self._whole = digest([self._frame, self._entities, app.features, app.billing])
+        self._targets = {entity.id: _targets(entity) & self._entities.keys() for entity in app.entities}
 
     def of_feature(self, feature: Feature) -> str:
-        """The feature, its entities, and every entity that names one of them or is named by one."""
-        near = {other for entity in feature.entities for other in self._neighbours[entity]}
-        hashes = [(name, self._entities[name]) for name in sorted(near | set(feature.entities))]
+        """The feature, its entities and those they point at: what points at them shows in none of their files."""
+        named = {target for entity in feature.entities for target in self._targets[entity]}
+        hashes = [(name, self._entities[name]) for name in sorted(named | set(feature.entities))]
         return digest([self._frame, feature, hashes])
 
     def of_frame(self, step: str) -> str:
-        """What depends on no feature."""
+        """What depends on no feature; which features a tier opens stands in what is assembled."""
         return digest([step, self._frame])
 
     def of_whole(self, step: str) -> str:
@@ -125,16 +128,9 @@ class _Keys:
         return digest([step, self._whole])
 
 
-def _neighbours(entities: Sequence[Entity]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {entity.id: set() for entity in entities}
-    for entity in entities:
-        named = [ref.target for ref in entity.references] + [link.target for link in entity.links]
-        named += [link.through for link in entity.links if link.through]
-        for target in named:
-            if target in found:
-                found[entity.id].add(target)
-                found[target].add(entity.id)
-    return found
+def _targets(entity: Entity) -> set[str]:
+    links = (name for link in entity.links for name in (link.target, link.through) if name)
+    return {*(ref.target for ref in entity.references), *links}
 
 
 def _skeleton(keys: _Keys) -> TemplateStep:

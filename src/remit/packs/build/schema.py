@@ -4,32 +4,22 @@
 validated again, so that a document from elsewhere is held to the same rules; `ExecutionState` is what came of it.
 """
 
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError
 
 from remit.packs.build.problem import Problem
 from remit.packs.build.rules import intake_problems
-from remit.packs.build.schema_document import Document, Many
-from remit.packs.build.schema_feature import IntegrationSpec, Metadata, Requirements, SecretSpec, TechnicalConstraints
-
-SCHEMA_VERSION = 1
+from remit.packs.build.schema_intake import UncheckedIntake
 
 
-class Intake(Document):
+class Intake(UncheckedIntake):
     """What is to be built. Valid means buildable: every rule of `remit.packs.build.rules` holds.
 
     With `context={"problems": []}` the broken rules are appended to that list instead of raised, for a caller
     who can say where in the file each one is.
     """
-
-    schema_version: Literal[1] = SCHEMA_VERSION
-    metadata: Metadata
-    requirements: Requirements
-    technical_constraints: TechnicalConstraints = TechnicalConstraints()
-    integrations: Many[IntegrationSpec] = Field(default=(), max_length=100)
-    secrets: Many[SecretSpec] = Field(default=(), max_length=200)
 
     @model_validator(mode="after")
     def _rules_hold(self, info: ValidationInfo) -> Self:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from remit.packs.build.names import nearest, suggestion
+from remit.packs.build.names import Suggestion
 from remit.packs.build.problem import DocumentPath, Problem
 
 _MEANT: Mapping[str, str] = {
@@ -108,8 +108,11 @@ _LENGTHS: Mapping[str, str] = {
 def schema_problems(model: type[BaseModel], errors: list[ErrorDetails], document: object) -> list[Problem]:
     """One problem for each place; of the branches of a union the document's own type decides."""
     found: dict[DocumentPath, Problem] = {}
+    kinds: dict[DocumentPath, dict[str, None]] = {}
     for error in errors:
         path, left_over = _document_path(error["loc"], document)
+        if error["type"] in _KINDS:
+            kinds.setdefault(path, {})[_KINDS[error["type"]]] = None
         if error["type"] == "too_short" and len(error["input"]) >= error.get("ctx", {}).get("min_length", 0):
             continue  # an echo: items that are wrong themselves were not counted
         if error["type"] == "missing":
@@ -118,7 +121,8 @@ def schema_problems(model: type[BaseModel], errors: list[ErrorDetails], document
         elif error["type"] == "extra_forbidden":
             found.setdefault(path, _unknown_key(model, path))
         elif path in found and left_over:
-            what = f"{_shown(error['input'])} stands where {_union_of(errors, path, document)} belongs"
+            wanted = " or ".join(kinds.get(path, ())) or "something else"
+            what = f"{_shown(error['input'])} stands where {wanted} belongs"
             found[path] = Problem("build.wrong_type", path, what, "Give one of these, in quotes for text.")
         else:
             found.setdefault(path, _translated(error, path))
@@ -140,21 +144,14 @@ def _document_path(loc: tuple[int | str, ...], document: object) -> tuple[Docume
     return path, len(path) < len(loc)
 
 
-def _union_of(errors: list[ErrorDetails], path: DocumentPath, document: object) -> str:
-    kinds = [_KINDS.get(e["type"], "") for e in errors if _document_path(e["loc"], document)[0] == path]
-    return " or ".join(dict.fromkeys(kind for kind in kinds if kind)) or "something else"
-
-
 def _missing(key: str, path: DocumentPath) -> Problem:
     return Problem("build.missing", path, f"`{key}` is missing", f"Add `{key}:`.")
 
 
 def _unknown_key(model: type[BaseModel], path: DocumentPath) -> Problem:
     key, known = str(path[-1]), _keys_at(model, path[:-1])
-    near = nearest(key, known)
     what = f"`{key}` is no key that belongs here"
-    hint = f"Did you mean `{near}`?" if near else suggestion(key, known)
-    return Problem("build.unknown_key", path, what, hint, at_key=True)
+    return Problem("build.unknown_key", path, what, Suggestion(key, known), at_key=True)
 
 
 def _translated(error: ErrorDetails, path: DocumentPath) -> Problem:
@@ -215,7 +212,7 @@ def _choice(value: object, expected: str, path: DocumentPath) -> Problem:
     choices = re.findall(r"'([^']*)'", expected) or [expected]
     text = str(value)
     meant = _MEANT.get(text.strip().lower().replace("_", "-")) or _MEANT.get(text.strip().lower())
-    hint = suggestion(text, choices)
+    hint: str | Suggestion = Suggestion(text, choices)
     known = {part for choice in [meant or ""] for part in choice.split("` or `")}
     if re.match(r"decimal\s*\(", text):
         hint = "Write `type: decimal` with `precision:` and `scale:`."

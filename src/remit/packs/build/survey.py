@@ -1,15 +1,12 @@
 """An intake seen from above: every entity with its feature and its place in the document, found by name or id."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from remit.packs.build.names import plural, snake
 from remit.packs.build.problem import DocumentPath
 from remit.packs.build.schema_entity import EntitySpec, FieldSpec
 from remit.packs.build.schema_feature import DependencyType, FeatureSpec
-
-if TYPE_CHECKING:
-    from remit.packs.build.schema import Intake
+from remit.packs.build.schema_intake import UncheckedIntake
 
 USER = "User"
 """The entity every generated application brings: its accounts. An intake may point at it."""
@@ -64,7 +61,7 @@ class Survey:
         return [*(place.spec.name for place in self.entities), USER]
 
 
-def survey(intake: "Intake") -> Survey:
+def survey(intake: UncheckedIntake) -> Survey:
     """Look over an intake; of two entities with one name the first is found."""
     places: list[EntityPlace] = []
     features: dict[str, FeatureSpec] = {}

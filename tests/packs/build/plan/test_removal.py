@@ -81,3 +81,13 @@ def test_an_unknown_feature_is_named_with_the_nearest() -> None:
     with pytest.raises(NotFound) as caught:
         without_feature(_intake("clinic"), "patient")
     assert "`patients`" in caught.value.hint
+
+
+def test_steps_of_what_stays_keep_their_keys_unless_they_named_it() -> None:
+    intake = _intake("shop")
+    left, _ = without_feature(intake, "coupons")
+    before = {step.id: step.key for step in plan_build(intake).spec.steps}
+    after = {step.id: step.key for step in plan_build(left).spec.steps}
+    rendered = {name for name in after if name == "skeleton" or name.startswith("feature-")}
+    assert {name for name in rendered if after[name] == before[name]} == rendered
+    assert after["assemble"] != before["assemble"]

@@ -51,11 +51,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_action")),
     )
     with op.batch_alter_table("action", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_action_workspace_effect_key"), ["workspace", "effect_key"], unique=False)
         batch_op.create_index(
-            batch_op.f("ix_action_workspace_mission_state"), ["workspace", "mission", "state"], unique=False
+            "ix_action_open",
+            ["workspace", "state", "mission"],
+            unique=False,
+            sqlite_where=sa.text("state = 'open'"),
+            postgresql_where=sa.text("state = 'open'"),
         )
-        batch_op.create_index(batch_op.f("ix_action_workspace_state"), ["workspace", "state"], unique=False)
+        batch_op.create_index(batch_op.f("ix_action_workspace_effect_key"), ["workspace", "effect_key"], unique=False)
+        batch_op.create_index(batch_op.f("ix_action_workspace_mission"), ["workspace", "mission"], unique=False)
 
     op.create_table(
         "agent",
@@ -339,9 +343,11 @@ def downgrade() -> None:
     op.drop_table("audit_checkpoint")
     op.drop_table("agent")
     with op.batch_alter_table("action", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_action_workspace_state"))
-        batch_op.drop_index(batch_op.f("ix_action_workspace_mission_state"))
+        batch_op.drop_index(batch_op.f("ix_action_workspace_mission"))
         batch_op.drop_index(batch_op.f("ix_action_workspace_effect_key"))
+        batch_op.drop_index(
+            "ix_action_open", sqlite_where=sa.text("state = 'open'"), postgresql_where=sa.text("state = 'open'")
+        )
 
     op.drop_table("action")
     op.drop_table("account_user")

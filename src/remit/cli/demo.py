@@ -1,0 +1,171 @@
+"""``remit demo``: a real intake to a running, tested application, and the audit log verified at the end.
+
+Killed half-way, the next ``remit demo`` goes on where the mission was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from remit.cli.context import settings_of
+from remit.cli.output import common, emit, hint, say
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.effects import Command, Limits, Network
+from remit.kernel.errors import Failed, NotFound
+from remit.kernel.ids import new_id
+
+if TYPE_CHECKING:
+    from remit.bootstrap import Runtime
+    from remit.missions.service import View
+
+INTAKE = "clinic.yaml"
+
+
+def intake() -> Path:
+    """The clinic's intake: from the source tree, or as the package carries it.
+
+    Raises:
+        NotFound: Neither is there.
+    """
+    tree = Path(__file__).resolve().parents[3] / "examples" / "intakes" / INTAKE
+    packaged = Path(__file__).resolve().parents[1] / "examples" / "intakes" / INTAKE
+    for place in (tree, packaged):
+        if place.is_file():
+            return place
+    message = "The demo's intake is not part of this installation."
+    raise NotFound(message, hint="remit run build YOUR-INTAKE.yaml")
+
+
+@click.command()
+@common
+def demo(home: str | None, *, as_json: bool, debug: bool) -> int:
+    """Build the clinic application from its intake, show it answering, verify the audit log."""
+    del debug
+    return asyncio.run(_demo(home, as_json=as_json))
+
+
+async def _demo(home: str | None, *, as_json: bool) -> int:
+    from remit.bootstrap import open_runtime, prepare_home
+    from remit.cli.views import mission_view
+    from remit.kernel.money import usd
+
+    began = time.monotonic()
+    settings = settings_of(home)
+    source = intake()
+    await prepare_home(settings)
+    async with open_runtime(settings) as runtime:
+        workspace = settings.workspace
+        mission = await _unfinished(runtime)
+        if mission:
+            hint(f"An unfinished demo is there: it goes on where it was (remit resume {mission}).")
+        else:
+            mission = await runtime.missions.create(
+                workspace,
+                "build",
+                source.read_bytes(),
+                name=INTAKE,
+                originator=runtime.owner,
+                budget=usd(settings.budget_usd),
+            )
+            hint(f"Intake {source}\nKill this process when you like: 'remit demo' goes on where it was.")
+        view = await _finish(runtime, mission)
+        if view.status.value != "succeeded":
+            emit(mission_view(runtime.store, view)) if as_json else say(f"mission {mission}: {view.status}")
+            raise Failed(view.mission.error or f"the mission is {view.status}", hint=f"remit logs {mission}")
+        answers = await _use(runtime, view)
+        await asyncio.to_thread(runtime.store.seal)
+        report = await asyncio.to_thread(runtime.store.verify)
+        shown = mission_view(runtime.store, view)
+    seconds = time.monotonic() - began
+    if as_json:
+        emit({**shown, "answers": answers, "verified": report.ok, "seconds": round(seconds, 1)})
+    else:
+        _tell(view, answers, verified=report.ok, size=report.size, signed=report.signed, seconds=seconds)
+    return 0 if report.ok else 1
+
+
+async def _unfinished(runtime: Runtime) -> str:
+    """The newest demo mission, when it stopped half-way."""
+    for one in await runtime.missions.list(runtime.settings.workspace, limit=20):
+        if one.pack == "build" and one.input_name == INTAKE:
+            return one.id if one.status.value in {"interrupted", "queued", "failed", "cancelled"} else ""
+    return ""
+
+
+async def _finish(runtime: Runtime, mission: str) -> View:
+    """Run or resume it, with its progress on stderr."""
+    from remit.cli.watching import follow
+
+    workspace = runtime.settings.workspace
+
+    async def work() -> View:
+        view = await runtime.missions.show(workspace, mission)
+        if view.mission.run:
+            ordered = await runtime.missions.resume(workspace, mission, actor=runtime.owner)
+            if ordered:
+                await runtime.engine.wait(ordered)
+            return await runtime.missions.show(workspace, mission)
+        return await runtime.missions.run(workspace, mission)
+
+    return await follow(runtime, mission, work)
+
+
+async def _use(runtime: Runtime, view: View) -> dict[str, object]:
+    """Start the finished application and use it, through the guard like everything else."""
+    repository = runtime.missions.deps.repository_for(view.mission.id)
+    directory = await repository.materialise(view.mission.head_commit, "demo")
+    try:
+        command = Command(("python", "scripts/smoke.py"), network=Network.LOOPBACK, limits=Limits(wall_s=90))
+        outcome = await runtime.guard.run(
+            Action(
+                id=new_id(),
+                effect=command,
+                principal=Principal(ActorKind.AGENT, "apptester"),
+                on_behalf_of=runtime.owner,
+                workspace=runtime.settings.workspace,
+                mission=view.mission.id,
+                step="demo",
+                directory=directory,
+            )
+        )
+    finally:
+        await repository.discard(["demo"])
+    if not outcome.ok:
+        message = f"The finished application does not answer: {outcome.text[-300:]}"
+        raise Failed(message, hint=f"remit logs {view.mission.id}")
+    answer: dict[str, object] = json.loads(str(outcome.value["stdout"]).strip().splitlines()[-1])
+    return answer
+
+
+def _tell(view: View, answers: dict[str, object], *, verified: bool, size: int, signed: int, seconds: float) -> None:
+    """The end of the demo for people: what runs, what was recorded, what to try."""
+    me = sys.argv[0] if sys.argv[0].endswith("remit") else "remit"
+    mission, where = view.mission.id, view.workspace
+    done = sum(step.done for step in view.steps)
+    say()
+    say(f"The application is built, tested and answers ({done} steps, every effect through the guard).")
+    requests = answers.get("requests")
+    if isinstance(requests, list):
+        for line in requests:  # pyright: ignore[reportUnknownVariableType] - JSON
+            say(f"  {line}")
+    say(f"  its files and history: {where}")
+    verdict = "verified: nothing was changed" if verified else "NOT as it was written"
+    say(f"The audit log is {verdict} ({size} entries, {signed} under a signed checkpoint).")
+    say(f"It took {seconds:.0f} s.")
+    say()
+    say("Try next:")
+    say(f"  cd {where} && {sys.executable} -m uvicorn app.main:app    # see its README.md first")
+    say(f"  {me} show {mission}")
+    say(f"  {me} audit show --mission {mission}")
+    say(f"  {me} rollback {mission} --feature invoicing    # take one feature out again")
+    say(f"  {me} audit verify")
+
+
+COMMANDS = {"demo": demo}
