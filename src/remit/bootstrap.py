@@ -31,10 +31,12 @@ from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
+from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
+from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
@@ -71,11 +73,15 @@ def make_home(settings: Settings) -> bool:
     home = settings.home
     fresh = not (home / KEY).exists()
     try:
+        crash.reach("home.folder:before")
         home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         home.chmod(PRIVATE)
         settings.missions.mkdir(mode=PRIVATE, exist_ok=True)
+        crash.reach("home.folder:after")
+        crash.reach("home.keys:before")
         create_key(home / KEY)
         _create_mask_key(home / MASK_KEY)
+        crash.reach("home.keys:after")
     except FileExistsError as error:
         message = f"{home} is there already and is no folder."
         raise Conflict(message, hint="choose another place: --home DIR") from error
@@ -344,6 +350,7 @@ async def prepare_home(settings: Settings) -> bool:
     fresh = make_home(settings)
     clock = SystemClock()
     with open_store(settings) as store:
+        await asyncio.to_thread(begin_log, store)
         owner = await create_local_owner(
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
