@@ -70,10 +70,14 @@ def make_home(settings: Settings) -> bool:
 
     Raises:
         Conflict: The path is taken by something that is no folder.
+        NotFound: There is a log without its key: a new key would never verify it.
         Unavailable: The folder can't be made or written.
     """
     home = settings.home
     fresh = not (home / KEY).exists()
+    if fresh and any((home / name).exists() for name in (DATABASE, HEADS)):
+        message = f"The home {home} holds an audit log, but its signing key {KEY} is gone."
+        raise NotFound(message, code="audit.key", hint=f"restore {home / KEY} from its backup, or use another --home")
     try:
         crash.reach("home.folder:before")
         home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
