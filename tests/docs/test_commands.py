@@ -1,9 +1,10 @@
 """What the docs show is true: marked commands run, links lead somewhere, named files, commands and options exist.
 
 A fenced block that opens with `console run` is run line by line in a fresh home: `$ remit ...`, each ending with exit
-code 0 unless it says otherwise with `# exit N`; one that opens with `console continued` goes on in the home of the block
-before it. Other lines are output that must occur, with `...` standing for anything. `MISSION` in a command is the newest
-mission's id. A block that opens with `LANGUAGE file=NAME` is saved under that name where the page's commands run.
+code 0 unless it says otherwise with `# exit N`; one that opens with `console continued` goes on in the home of the
+block before it. Other lines are output that must occur, with `...` standing for anything. `MISSION` in a command is
+the newest mission's id. A block that opens with `LANGUAGE file=NAME` is saved under that name where the page's commands
+run; one that opens with `python run` is run by Python.
 """
 
 import json
@@ -86,7 +87,8 @@ class Reader:
     def __init__(self, folder: Path, page: str) -> None:
         self.folder = folder
         self.env = {**os.environ, "REMIT_HOME": str(folder / "home"), "COLUMNS": "100", "NO_COLOR": "1"}
-        inherited = [str(Path(entry).resolve()) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+        entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        inherited = [str(Path(entry).resolve()) for entry in entries if entry]
         self.env["PYTHONPATH"] = os.pathsep.join([*inherited, str(folder)])
         (folder / "examples").symlink_to(REPOSITORY / "examples")
         for block in blocks():
@@ -126,6 +128,17 @@ def test_the_docs_run_as_written(chain: list[Block], tmp_path: Path) -> None:
             for line in command.output:
                 pattern = ".*".join(re.escape(part.strip()) for part in line.split("..."))
                 assert re.search(pattern, said), f"{place} did not print {line!r}:\n{said}"
+
+
+PROGRAMS = [block for block in blocks() if block.info == "python run"]
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=[f"{block.page}:{block.line}" for block in PROGRAMS])
+def test_programs_of_the_docs_run(block: Block, tmp_path: Path) -> None:
+    reader = Reader(tmp_path, block.page)
+    argv = [sys.executable, "-c", block.text]
+    done = subprocess.run(argv, cwd=tmp_path, env=reader.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_readme_shows_commands_that_run() -> None:
@@ -177,8 +190,8 @@ def test_every_command_and_option_is_documented_and_nothing_else() -> None:
         assert told <= options | COMMON, f"{name} has no {sorted(told - options - COMMON)}"
         for argument in command.params:
             if isinstance(argument, click.Argument):
-                heading = re.search(rf"^#{{2,3}} `{name} [^`]*{argument.metavar or str(argument.name).upper()}", page, re.M)
-                assert heading, f"{name}: argument {argument.name} is not in its heading"
+                shown = argument.metavar or str(argument.name).upper()
+                assert re.search(rf"^## `{name} [^`]*{shown}", page, re.MULTILINE), f"{name} takes {shown}"
     common = page.split("\n## ")[1]
     assert set(re.findall(r"`(--[a-z]+)", common)) >= COMMON
 
