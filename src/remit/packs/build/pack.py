@@ -144,4 +144,6 @@ def _condition(found: conditions.Condition) -> mission.Condition:
         case _:
             message = f"the condition {found.id!r} is of kind {found.type!r}, which missions can't check"
             raise InternalError(message)
+
+
 PACK = BuildPack()
