@@ -22,6 +22,7 @@ from remit.kernel.errors import Failed, NotFound
 from remit.kernel.ids import new_id
 
 if TYPE_CHECKING:
+    from remit.audit.verify import Report
     from remit.bootstrap import Runtime
     from remit.missions.service import View
 
@@ -87,7 +88,7 @@ async def _demo(home: str | None, *, as_json: bool) -> int:
     if as_json:
         emit({**shown, "answers": answers, "verified": report.ok, "seconds": round(seconds, 1)})
     else:
-        _tell(view, answers, verified=report.ok, size=report.size, signed=report.signed, seconds=seconds)
+        _tell(view, answers, report, home=home, seconds=seconds)
     return 0 if report.ok else 1
 
 
@@ -144,28 +145,29 @@ async def _use(runtime: Runtime, view: View) -> dict[str, object]:
     return answer
 
 
-def _tell(view: View, answers: dict[str, object], *, verified: bool, size: int, signed: int, seconds: float) -> None:
+def _tell(view: View, answers: dict[str, object], report: Report, *, home: str | None, seconds: float) -> None:
     """The end of the demo for people: what runs, what was recorded, what to try."""
     me = sys.argv[0] if sys.argv[0].endswith("remit") else "remit"
+    at = f" --home {home}" if home else ""
     mission, where = view.mission.id, view.workspace
     done = sum(step.done for step in view.steps)
     say()
-    say(f"The application is built, tested and answers ({done} steps, every effect through the guard).")
+    say(f"The application is built and tested ({done} steps, every effect through the guard). It runs and answers:")
     requests = answers.get("requests")
     if isinstance(requests, list):
         for line in requests:  # pyright: ignore[reportUnknownVariableType] - JSON
             say(f"  {line}")
     say(f"  its files and history: {where}")
-    verdict = "verified: nothing was changed" if verified else "NOT as it was written"
-    say(f"The audit log is {verdict} ({size} entries, {signed} under a signed checkpoint).")
+    verdict = "verified: nothing was changed" if report.ok else "NOT as it was written"
+    say(f"The audit log is {verdict} ({report.size} entries, {report.signed} under a signed checkpoint).")
     say(f"It took {seconds:.0f} s.")
     say()
     say("Try next:")
-    say(f"  cd {where} && {sys.executable} -m uvicorn app.main:app    # see its README.md first")
-    say(f"  {me} show {mission}")
-    say(f"  {me} audit show --mission {mission}")
-    say(f"  {me} rollback {mission} --feature invoicing    # take one feature out again")
-    say(f"  {me} audit verify")
+    say(f"  {me} show {mission}{at}")
+    say(f"  {me} audit show --mission {mission}{at}")
+    say(f"  {me} rollback {mission} --feature invoicing{at}    # take one feature out again")
+    say(f"  {me} audit verify{at}")
+    say(f"  cat {where}/README.md    # how to run the application yourself")
 
 
 COMMANDS = {"demo": demo}

@@ -56,7 +56,7 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
         await prepare(holding)
         stop = Stop(MissionStatus.CANCELLED)
         if holding.mission.control != CANCEL:
-            stop = await _run(Run(holding, pack))
+            stop = await Run(holding, pack).drive()
         await settle(holding, stop)
     except (Fenced, Unavailable):
         raise
@@ -64,15 +64,6 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
         await holding.rest(MissionStatus.FAILED, error=_told(holding, error))
         ended(holding)
         raise
-
-
-async def _run(run: Run) -> Stop:
-    try:
-        return await run.drive()
-    except (Fenced, Unavailable):
-        raise
-    except Conflict as error:
-        return Stop(MissionStatus.FAILED, error)
 
 
 async def settle(holding: Holding, stop: Stop) -> None:

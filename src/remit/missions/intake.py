@@ -11,6 +11,7 @@ from remit.missions.plan import OrderedPlan, order
 from remit.redact.redactor import Redactor
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}")
+LONGEST = 200  # characters of a feature's name
 
 
 def refuse_secrets(redactor: Redactor, data: bytes, name: str) -> None:
@@ -41,6 +42,8 @@ def planned(pack: Pack, data: bytes, name: str) -> OrderedPlan:
     for spec in plan.steps:
         if not NAME.fullmatch(spec.name) or ".." in spec.name:
             problems.append(f"the step name {spec.name[:80]!r} must be letters, digits and . _ : @ + -, at most 128")
+        if not spec.feature.isprintable() or spec.feature != spec.feature.strip() or len(spec.feature) > LONGEST:
+            problems.append(f"step {spec.name!r}: the feature {spec.feature[:80]!r} must be one printable line")
         try:
             pack.step(spec.uses)
         except InvalidInput as error:

@@ -14,7 +14,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 
-from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError
+from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions.checkpoint import commit
@@ -69,6 +69,7 @@ class Run:
 
         Raises:
             Fenced: Another worker took the mission; nothing was written since.
+            Unavailable: The store is away.
             asyncio.CancelledError: This process is going down; rows stay as they are, a resume takes over.
         """
         self._survey()
@@ -167,6 +168,10 @@ class Run:
         except Fenced:
             self.holding.lost = True
             return Stop(MissionStatus.RUNNING)
+        except Unavailable:
+            raise  # the store is away: whoever claims the mission next goes on
+        except RemitError as error:
+            return Stop(MissionStatus.FAILED, error)
 
     def _handle(self, message: Message) -> None:
         match message:

@@ -8,6 +8,7 @@ moves what is visible into the log and signs.
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -101,6 +102,7 @@ class PostgresStore(Store):
         backend = _Backend(lambda: connect(url), make, self._mac, self._sealer, monotonic=clock.monotonic)
         super().__init__(log, Writer(backend), readers=READERS)
         self._pool: ConnectionPool[Connection] | None = None
+        self._pool_made = threading.Lock()
 
     def migrate(self) -> None:
         """Bring the database to this version's schema (creating it), in this process; workers take turns.
@@ -115,21 +117,26 @@ class PostgresStore(Store):
         with self._snapshot() as tx:
             return op(tx)
 
+    def _readers_pool(self) -> ConnectionPool[Connection]:
+        """The readers' pool, made once, whichever of the reader threads comes first."""
+        with self._pool_made:
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self._url,
+                    min_size=1,
+                    max_size=READERS,
+                    timeout=POOL_SECONDS,
+                    max_lifetime=LIFETIME_SECONDS,
+                    configure=prepare,
+                    check=ConnectionPool.check_connection,
+                    open=True,
+                )
+            return self._pool
+
     @contextmanager
     def _snapshot(self) -> Generator[ReadTransaction]:
-        if self._pool is None:
-            self._pool = ConnectionPool(
-                self._url,
-                min_size=1,
-                max_size=READERS,
-                timeout=POOL_SECONDS,
-                max_lifetime=LIFETIME_SECONDS,
-                configure=prepare,
-                check=ConnectionPool.check_connection,
-                open=True,
-            )
         try:
-            with self._pool.connection() as connection:
+            with self._readers_pool().connection() as connection:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
                 try:
                     yield ReadTransaction(connection.cursor(), self._statements, from_postgres)

@@ -152,6 +152,7 @@ def _entity_files(app: Application, entity: Entity) -> dict[str, str]:
         f"tests/factories/{entity.module}.py": render(
             "feature/factory.py.j2",
             **context,
+            grouped={name for unique in entity.uniques for name in unique.attributes},
             required_factories=sorted(
                 {ref.target_module for ref in entity.references if ref.required and ref.target != "user"}
             ),
