@@ -7,7 +7,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -64,7 +64,7 @@ def report(name: str, figures: Mapping[str, object], ratios: Mapping[str, object
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
+def postgres() -> Generator[str]:
     """The URL of a server: the one that ``REMIT_TEST_POSTGRES_URL`` names, else one started here; empty without one."""
     given = os.environ.get(SERVER, "")
     if given:
@@ -81,7 +81,7 @@ def postgres() -> Iterator[str]:
 
 
 @contextmanager
-def fresh_database(server: str, name: str) -> Iterator[str]:
+def fresh_database(server: str, name: str) -> Generator[str]:
     """The URL of an empty database on ``server``, dropped afterwards; empty for no server."""
     if not server:
         yield ""

@@ -42,7 +42,7 @@ def _start(*argv: str) -> str:
 
 def imported() -> set[str]:
     """The heavy packages that ``remit --help`` imports."""
-    return set(HEAVY) & set(_start("-c", LOADED).strip().rsplit("\n", 1)[-1].split(","))
+    return set[str](HEAVY) & set(_start("-c", LOADED).strip().rsplit("\n", 1)[-1].split(","))
 
 
 def figures(*, small: bool = False) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from remit.audit.entry import Entry, Result
 from remit.kernel.canonical import sha256_hex
@@ -62,4 +63,10 @@ def stored_plan(row: MissionRow) -> OrderedPlan:
         raise IntegrityError(
             f"The stored plan of mission {row.id} is not the one that was planned.", code="plan.changed"
         )
-    return order(load(row.plan))
+    return _ordered(row.plan)
+
+
+@lru_cache(maxsize=4)
+def _ordered(plan: bytes) -> OrderedPlan:
+    """A plan of 200 steps takes some milliseconds, and a run, its waiters and its viewers ask for the same one."""
+    return order(load(plan))

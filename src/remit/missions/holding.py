@@ -6,9 +6,7 @@ write was queued in order, so what a later step sees is what the store will hold
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
 from remit.audit.entry import Entry, Result
@@ -190,15 +188,9 @@ class Holding:
             self.hold(tx)
             set_step(tx, row, **values)
 
-        future = self.deps.journal.submit("step.start", op)
-        loop = asyncio.get_running_loop()
-        future.add_done_callback(lambda done: loop.call_soon_threadsafe(self._begun, done))
+        self.deps.journal.submit("step.start", op)  # if it was fenced, ``hold`` has set ``lost`` when anybody looks
         self.rows[row.name] = begun
         return begun
-
-    def _begun(self, done: Future[None]) -> None:
-        if not done.cancelled() and isinstance(done.exception(), Fenced):
-            self.lost = True
 
     async def produce(self, row: StepRow, output: Output, key: str) -> StepRow:
         """Record an output that is about to be committed, so that a crash after the commit loses nothing of it."""
