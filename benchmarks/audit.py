@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,6 +24,7 @@ for place in (ROOT, ROOT / "src"):  # run as a script from the tree
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
+from benchmarks import harness  # noqa: E402 - after the path
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, text  # noqa: E402 - after the path
 
 from remit.adapters.store import open_store  # noqa: E402 - as above
@@ -31,10 +33,20 @@ from remit.audit import Entry, Result, query  # noqa: E402 - as above
 from remit.kernel.action import ActorKind, Principal  # noqa: E402 - as above
 
 CALLERS = 64
-ROUNDS = 3
-CHAIN_ENTRIES = 300
-APPENDS = 12_800
-PROOFS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured."""
+
+    entries: int = 1_000_000
+    rounds: int = 3
+    chain: int = 300
+    appends: int = 12_800
+    proofs: int = 2000
+
+
+SMALL = Size(entries=4000, rounds=1, chain=40, appends=1280, proofs=200)
 
 ACTOR = Principal(ActorKind.AGENT, "coder")
 EFFECT = Table("bench_effect", MetaData(), Column("id", BigInteger, primary_key=True), Column("state", Text))
@@ -68,7 +80,7 @@ def bare_commit_ms(folder: Path) -> float:
         return statistics.median(_timed(lambda: db.execute("INSERT INTO bare VALUES (1)")) for _ in range(200)) * 1e3
 
 
-def chain_appends_per_s(folder: Path) -> float:
+def chain_appends_per_s(folder: Path, entries: int) -> float:
     """The peer: header and payload as one RFC 8785 document, hashed over the row before, a commit each."""
     import rfc8785
 
@@ -79,7 +91,7 @@ def chain_appends_per_s(folder: Path) -> float:
         db.execute("CREATE TABLE log (seq INTEGER PRIMARY KEY, doc BLOB, prev BLOB, hash BLOB)")
         last = bytes(32)
         start = time.perf_counter()
-        for n in range(CHAIN_ENTRIES):
+        for n in range(entries):
             doc = rfc8785.dumps({**entry(n).fields(), "seq": n, "ts_us": time.time_ns() // 1000, "payload": payload(n)})
             mark = hashlib.sha256(last + doc).digest()
             db.execute("BEGIN IMMEDIATE")
@@ -87,7 +99,7 @@ def chain_appends_per_s(folder: Path) -> float:
             db.execute("INSERT INTO log VALUES (?, ?, ?, ?)", (n, doc, last, mark))
             db.execute("COMMIT")
             last = mark
-        return CHAIN_ENTRIES / (time.perf_counter() - start)
+        return entries / (time.perf_counter() - start)
 
 
 async def _append(store: Store, start: int, count: int, waits: list[float]) -> None:
@@ -102,16 +114,16 @@ async def _append(store: Store, start: int, count: int, waits: list[float]) -> N
         waits.append(time.perf_counter() - began)
 
 
-def store_appends_per_s(store: Store, first: int, waits: list[float]) -> float:
+def store_appends_per_s(store: Store, first: int, count: int, waits: list[float]) -> float:
     """Ours: 64 coroutines, each waiting for its commit before it writes again."""
-    share = APPENDS // CALLERS
+    share = count // CALLERS
 
     async def main() -> None:
         await asyncio.gather(*(_append(store, first + i * share, share, waits) for i in range(CALLERS)))
 
     start = time.perf_counter()
     asyncio.run(main())
-    return APPENDS / (time.perf_counter() - start)
+    return count / (time.perf_counter() - start)
 
 
 def fill(store: Store, size: int) -> float:
@@ -135,12 +147,12 @@ def fill(store: Store, size: int) -> float:
     return time.perf_counter() - start
 
 
-def proof_times(store: Store, size: int) -> list[float]:
+def proof_times(store: Store, size: int, count: int) -> list[float]:
     """Seconds for the inclusion proof of entries spread over the log: read, built, signature and proof checked."""
     times: list[float] = []
 
     def prove(tx) -> None:  # noqa: ANN001 - a read transaction
-        for trial in range(PROOFS + 50):
+        for trial in range(count + 50):
             seq = trial * 7919 % size
             began = time.perf_counter()
             query.prove(tx, seq, verifiers=store.verifiers)
@@ -164,7 +176,7 @@ def consistency_times(store: Store, size: int) -> list[float]:
     return times
 
 
-def measure(home: Path, entries: int) -> tuple[dict[str, object], dict[str, object]]:
+def measure(home: Path, sizes: Size) -> tuple[dict[str, object], dict[str, object]]:
     ours: list[float] = []
     chain: list[float] = []
     waits: list[float] = []
@@ -175,18 +187,18 @@ def measure(home: Path, entries: int) -> tuple[dict[str, object], dict[str, obje
             "mission.create",
             lambda tx: tx.execute(text("CREATE TABLE bench_effect (id INTEGER PRIMARY KEY, state TEXT)")),
         )
-        for turn in range(ROUNDS):
-            chain.append(chain_appends_per_s(home))
+        for turn in range(sizes.rounds):
+            chain.append(chain_appends_per_s(home, sizes.chain))
             began = time.process_time()
-            ours.append(store_appends_per_s(store, turn * APPENDS, waits))
-            busy.append((time.process_time() - began) / APPENDS * 1e6)
+            ours.append(store_appends_per_s(store, turn * sizes.appends, sizes.appends, waits))
+            busy.append((time.process_time() - began) / sizes.appends * 1e6)
         alone = [_timed(lambda n=n: store.write("guard.intent", lambda tx: tx.append(entry(n)))) for n in range(300)]
-        filled = fill(store, entries)
+        filled = fill(store, sizes.entries)
         size = store.view(query.size)
-        proofs = sorted(proof_times(store, size))
+        proofs = sorted(proof_times(store, size, sizes.proofs))
         consistent = sorted(consistency_times(store, size))
         verified: list[float] = []
-        for _ in range(ROUNDS):
+        for _ in range(sizes.rounds):
             began = time.perf_counter()
             report = store.verify()
             verified.append(time.perf_counter() - began)
@@ -228,17 +240,16 @@ def _at(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def figures(entries: int = 1_000_000) -> dict[str, object]:
-    """Appends, proofs and verification; the log is filled to ``entries`` for the latter two."""
-    from benchmarks import harness
-
-    harness.wait_for_quiet()
+def figures(*, small: bool = False, entries: int = 0) -> dict[str, object]:
+    """Appends, proofs and verification; the log is filled to ``entries`` (a million) for the latter two."""
+    sizes = SMALL if small else Size()
+    harness.wait_for_quiet(patience_s=0 if small else 120)
     with tempfile.TemporaryDirectory(prefix="remit-bench-audit-") as folder:
-        found, ratios = measure(Path(folder), entries)
+        found, ratios = measure(Path(folder), replace(sizes, entries=entries or sizes.entries))
     return harness.report("audit", found, ratios)
 
 
 if __name__ == "__main__":
     import json
 
-    print(json.dumps(figures(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000), indent=2))
+    print(json.dumps(figures(entries=int(sys.argv[1]) if len(sys.argv) > 1 else 0), indent=2))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,12 +18,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from remit.packs.build.intake import read_intake
-from remit.packs.build.ir_build import build_ir
-from remit.packs.build.render import render_application
-from remit.testing.intakes import synthetic_intake
+ROOT = Path(__file__).resolve().parent.parent
+for place in (ROOT, ROOT / "src"):  # run as a script from the tree
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+
+from benchmarks import harness  # noqa: E402 - after the path
+
+from remit.packs.build.intake import read_intake  # noqa: E402 - as above
+from remit.packs.build.ir_build import build_ir  # noqa: E402 - as above
+from remit.packs.build.render import render_application  # noqa: E402 - as above
+from remit.testing.intakes import synthetic_intake  # noqa: E402 - as above
 
 SIZES = {10: (2, 5), 50: (10, 5)}
+SMALL = {2: (1, 2)}
 GOALS = {"emit_format_s": {10: 0.5, 50: 0.8}, "verified_s": {10: 15.0, 50: 40.0}}
 RUNS = 3
 FORMAT = (("-m", "ruff", "check", "--fix", "--quiet", "--select", "I,F,UP", "."), ("-m", "ruff", "format", "-q", "."))
@@ -69,9 +76,9 @@ def _emit(folder: Path, data: bytes) -> tuple[int, int]:
     return len(files), sum(content.count(b"\n") for content in files.values())
 
 
-def _trial(entities: int) -> dict[str, float]:
+def _trial(features: int, each: int) -> dict[str, float]:
     """One application, from the intake's bytes to all checks green; the stages of the checks overlap."""
-    data = synthetic_intake(*SIZES[entities])
+    data = synthetic_intake(features, each)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start, spent = time.perf_counter(), _children()
@@ -95,20 +102,20 @@ def _trial(entities: int) -> dict[str, float]:
     }
 
 
-def figures(*, runs: int = RUNS) -> dict[str, object]:
+def figures(*, small: bool = False, runs: int = RUNS) -> dict[str, object]:
     """Medians for both sizes: name, machine, figures (s, files, lines), ratios to the floor of the same run."""
+    harness.wait_for_quiet(patience_s=0 if small else 120)
     found: dict[str, float] = {}
     ratios: dict[str, float] = {}
-    for entities in SIZES:
-        trials = [_trial(entities) for _ in range(runs)]
+    for entities, shape in (SMALL if small else SIZES).items():
+        trials = [_trial(*shape) for _ in range(1 if small else runs)]
         medians = {name: round(statistics.median(t[name] for t in trials), 3) for name in trials[0]}
         found |= {f"{entities}_entities_{name}": value for name, value in medians.items()}
         ratios[f"{entities}_entities_emit_format/ruff"] = round(medians["emit_format_s"] / medians["floor_ruff_s"], 2)
         ratios[f"{entities}_entities_verified/bare_commands"] = round(
             medians["verified_s"] / medians["floor_bare_s"], 2
         )
-    machine = {"system": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()}
-    return {"name": "build", "machine": machine, "figures": found, "ratios": ratios}
+    return harness.report("build", found, ratios)
 
 
 def missed(result: dict[str, object]) -> list[str]:

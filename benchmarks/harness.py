@@ -1,4 +1,4 @@
-"""What every benchmark shares: the machine it ran on, medians, and paired measurements within one run."""
+"""What every benchmark shares: the machine it ran on, medians, and a database server to measure on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_LOAD = 2.0
+SERVER = "REMIT_TEST_POSTGRES_URL"
 
 
 def machine() -> dict[str, object]:
@@ -30,7 +32,9 @@ def commit() -> str:
     """The commit that was measured, with ``+changes`` when the tree differs from it."""
     git = ["git", "-C", str(ROOT)]
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False)
-    dirty = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False).stdout.strip()
+    # What `make prove` writes into proof/ is no change of what it measures.
+    changed = [*git, "status", "--porcelain", "--", ":!proof"]
+    dirty = subprocess.run(changed, capture_output=True, text=True, check=False).stdout.strip()
     return (head.stdout.strip() or "unknown") + ("+changes" if dirty else "")
 
 
@@ -42,14 +46,16 @@ def wait_for_quiet(*, patience_s: float = 120.0) -> float:
     return os.getloadavg()[0]
 
 
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
 def median_seconds(work: Callable[[], object], *, runs: int = 3) -> float:
     """Median wall time of ``work`` over ``runs`` runs."""
-    times: list[float] = []
-    for _ in range(runs):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+    return statistics.median(timed(work) for _ in range(runs))
 
 
 def report(name: str, figures: Mapping[str, object], ratios: Mapping[str, object]) -> dict[str, object]:
@@ -57,10 +63,38 @@ def report(name: str, figures: Mapping[str, object], ratios: Mapping[str, object
     return {"name": name, "machine": machine(), "figures": dict(figures), "ratios": dict(ratios)}
 
 
-def run_python(*argv: str, timeout_s: float = 900.0, env: Mapping[str, str] | None = None) -> str:
-    """Run this interpreter in a process of its own; its stdout."""
-    full = {**os.environ, **(env or {})}
-    done = subprocess.run(
-        [sys.executable, *argv], capture_output=True, text=True, timeout=timeout_s, check=True, env=full, cwd=ROOT
-    )
-    return done.stdout
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The URL of a server: the one that ``REMIT_TEST_POSTGRES_URL`` names, else one started here; empty without one."""
+    given = os.environ.get(SERVER, "")
+    if given:
+        yield given
+        return
+    from tests.postgres import cluster, find_binaries
+
+    binaries = find_binaries()
+    if binaries is None:
+        yield ""
+        return
+    with cluster(binaries) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server: str, name: str) -> Iterator[str]:
+    """The URL of an empty database on ``server``, dropped afterwards; empty for no server."""
+    if not server:
+        yield ""
+        return
+    import psycopg
+    from psycopg import sql
+
+    made = sql.Identifier(f"remit_bench_{name}_{os.getpid()}")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(made))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(made))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/remit_bench_{name}_{os.getpid()}"))
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(made))

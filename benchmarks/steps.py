@@ -1,10 +1,11 @@
 """Steps a second through guard and audit, beside LangGraph's checkpointers, and where the time goes.
 
-A mission of ``STEPS`` steps in sequence. A step's body asks the guard for one effect (a tool that does nothing) and
+A mission of 200 steps in sequence. A step's body asks the guard for one effect (a tool that does nothing) and
 ends: identify, authorise, scan, breaker, budget, intent row and audit entry, outcome row and audit entry, step row and
 audit entry, all at synchronous=FULL. No file changes, so git has nothing to do; its share is measured with steps that
 write one.
-The peer runs ``STEPS`` trivial nodes in sequence with ``durability="sync"``, in the same run.
+The peer runs 200 trivial nodes in sequence with ``durability="sync"``. Each has a process of its own and they take
+turns; a ratio is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -19,29 +20,47 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from remit.accounts.agents import Agent, register_agent
-from remit.audit.entry import Entry, Result
-from remit.bootstrap import Runtime, open_runtime, prepare_home
-from remit.kernel.action import Action, ActorKind, Principal
-from remit.kernel.canonical import Json
-from remit.kernel.clock import SystemClock
-from remit.kernel.effects import Tool, WriteFiles
-from remit.kernel.errors import Conflict
-from remit.kernel.ids import new_id
-from remit.kernel.mission import Outcome, Plan, ResultHas, StepSpec
-from remit.kernel.ports import RunTicket
-from remit.missions.pack import Result as StepResult
-from remit.missions.pack import StepContext
-from remit.settings import Settings
+ROOT = Path(__file__).resolve().parent.parent
+for place in (ROOT, ROOT / "src"):  # run as a script from the tree
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-from harness import ROOT, report, wait_for_quiet
+from benchmarks.harness import fresh_database, postgres, report, wait_for_quiet  # noqa: E402 - after the path
 
-STEPS = 200
-RUNS = 3
+from remit.accounts.agents import Agent, register_agent  # noqa: E402 - as above
+from remit.audit.entry import Entry, Result  # noqa: E402 - as above
+from remit.bootstrap import Runtime, open_runtime, prepare_home  # noqa: E402 - as above
+from remit.kernel.action import Action, ActorKind, Principal  # noqa: E402 - as above
+from remit.kernel.canonical import Json  # noqa: E402 - as above
+from remit.kernel.clock import SystemClock  # noqa: E402 - as above
+from remit.kernel.effects import Tool, WriteFiles  # noqa: E402 - as above
+from remit.kernel.errors import Conflict  # noqa: E402 - as above
+from remit.kernel.ids import new_id  # noqa: E402 - as above
+from remit.kernel.mission import Outcome, Plan, ResultHas, StepSpec  # noqa: E402 - as above
+from remit.kernel.ports import RunTicket  # noqa: E402 - as above
+from remit.missions.pack import Result as StepResult  # noqa: E402 - as above
+from remit.missions.pack import StepContext  # noqa: E402 - as above
+from remit.settings import Settings  # noqa: E402 - as above
+
 AGENT = "bench"
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured. ``runs`` within a process, ``rounds`` of processes."""
+
+    steps: int = 200
+    written: int = 40
+    engine: int = 20
+    runs: int = 3
+    rounds: int = 3
+
+
+SMALL = Size(steps=30, written=5, engine=3, runs=1, rounds=1)
 
 
 class Nothing:
@@ -54,7 +73,7 @@ class Nothing:
 
 
 class BenchPack:
-    """``STEPS`` steps in sequence; ``files`` of them write one file each."""
+    """Steps in sequence that ask for one effect each: a tool that does nothing, or a file."""
 
     name = "bench"
     version = "1"
@@ -159,76 +178,102 @@ async def _engine(settings: Settings, count: int) -> float:
         return time.perf_counter() - start
 
 
-async def _measure(folder: Path, url: str) -> dict[str, float]:
+async def _measure(folder: Path, url: str, size: Size) -> dict[str, float]:
     settings = await _home(folder, url)
     adapters = {"tool": Nothing()}
     async with open_runtime(settings, pack="benchmarks.steps:PACK", adapters=adapters) as runtime:
         await runtime.start()
-        await _mission(runtime, "tool", 20)
-        step = statistics.median([await _mission(runtime, "tool", STEPS) for _ in range(RUNS)]) / STEPS
-        written = statistics.median([await _mission(runtime, "file", 40) for _ in range(RUNS)]) / 40
-        guard = statistics.median([await _guarded(runtime, STEPS) for _ in range(RUNS)]) / STEPS
-        audit = statistics.median([await _audited(runtime, STEPS) for _ in range(RUNS)]) / STEPS
-    run = await _engine(settings, 20) / 20
-    return {"step": step, "written": written, "guard": guard, "audit": audit, "run": run}
-
-
-def measure(url: str = "") -> dict[str, float]:
-    """Figures of Remit alone on SQLite or (``url``) Postgres."""
-    os.environ["PYTHONPATH"] = str(ROOT)
-    if str(ROOT) not in sys.path:
-        sys.path.insert(0, str(ROOT))
-    with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(_measure(Path(folder) / "home", url))
+        await _mission(runtime, "tool", 20)  # warm
+        began = time.process_time()
+        step = statistics.median([await _mission(runtime, "tool", size.steps) for _ in range(size.runs)]) / size.steps
+        busy = (time.process_time() - began) / size.steps / size.runs
+        written = statistics.median([await _mission(runtime, "file", size.written) for _ in range(size.runs)])
+        guard = statistics.median([await _guarded(runtime, size.steps) for _ in range(size.runs)]) / size.steps
+        audit = statistics.median([await _audited(runtime, size.steps) for _ in range(size.runs)]) / size.steps
+    run = await _engine(settings, size.engine) / size.engine
     return {
-        "steps_per_s": round(1 / found["step"], 1),
-        "step_ms": round(found["step"] * 1000, 3),
-        "guard_ms": round(found["guard"] * 1000, 3),
-        "audit_entry_ms": round(found["audit"] * 1000, 3),
-        "engine_run_ms": round(found["run"] * 1000, 3),
-        "git_ms": round((found["written"] - found["step"]) * 1000, 3),
+        "steps_per_s": 1 / step,
+        "step_ms": step * 1000,
+        "step_cpu_ms": busy * 1000,
+        "guard_ms": guard * 1000,
+        "audit_entry_ms": audit * 1000,
+        "engine_run_ms": run * 1000,
+        "git_ms": (written / size.written - step) * 1000,
     }
 
 
-def peer(url: str) -> dict[str, dict[str, float]]:
-    """LangGraph's figures by database, from its own environment; empty when ``make bench-peers`` has not made it."""
+def ours(url: str, size: Size) -> dict[str, float]:
+    """One round of Remit in a process of its own, on SQLite or (``url``) Postgres."""
+    argv = [sys.executable, str(Path(__file__).resolve()), "--round", json.dumps({"url": url, **asdict(size)})]
+    path = os.pathsep.join([str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return _last_line(argv, {"PYTHONPATH": path.rstrip(os.pathsep)})
+
+
+def peer(url: str, size: Size) -> dict[str, dict[str, float]]:
+    """One round of LangGraph by database, in its own environment; empty when ``make bench-peers`` did not make it."""
     python = ROOT / ".venv-peers" / "langgraph" / "bin" / "python"
     if not python.exists():
         return {}
-    argv = [str(python), str(ROOT / "benchmarks" / "peers" / "langgraph_steps.py")]
-    done = subprocess.run([*argv, *(["--postgres", url] if url else [])], capture_output=True, text=True, check=True)
-    answer: dict[str, dict[str, float]] = json.loads(done.stdout.strip().splitlines()[-1])["figures"]
+    argv = [str(python), str(ROOT / "benchmarks" / "peers" / "langgraph_steps.py"), "--runs", str(size.runs)]
+    argv += ["--only-sequence", *(["--postgres", url] if url else [])]
+    answer: dict[str, dict[str, float]] = _last_line(argv, {"PYTHONPATH": ""})["figures"]
     return answer
 
 
-def figures() -> dict[str, object]:
-    """Remit and its peer, in one run: SQLite, and Postgres when ``REMIT_TEST_POSTGRES_URL`` names a server."""
-    wait_for_quiet()
-    server = os.environ.get("REMIT_TEST_POSTGRES_URL", "")
-    found: dict[str, object] = {}
+def _last_line(argv: list[str], more: Mapping[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=900, env={**os.environ, **more}, cwd=ROOT
+    )
+    if done.returncode:
+        raise RuntimeError(f"{argv[0]} failed:\n{done.stderr[-3000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def _rounds(server: str, size: Size) -> dict[str, list[dict[str, float]]]:
+    """What each round found, by who and where; in turns, so that a busy moment hits both."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for _ in range(size.rounds):
+        with fresh_database(server, "peer") as url:
+            for database, rates in peer(url, size).items():
+                found.setdefault(f"langgraph_{database}", []).append({"steps_per_s": rates["sequence"]})
+        found.setdefault("sqlite", []).append(ours("", size))
+        if server:
+            with fresh_database(server, "steps") as url:
+                found.setdefault("postgres", []).append(ours(url, size))
+    return found
+
+
+def figures(*, small: bool = False) -> dict[str, object]:
+    """Remit and its peer, in one run: SQLite, and Postgres where there is a server."""
+    size = SMALL if small else Size()
+    wait_for_quiet(patience_s=0 if small else 120)
+    with postgres() as server:
+        found = _rounds(server, size)
+    measured = {
+        f"{who}_{name}": round(statistics.median(each[name] for each in rounds), 3)
+        for who, rounds in found.items()
+        for name in rounds[0]
+    }
     ratios: dict[str, object] = {}
-    theirs = peer(_fresh(server, "langgraph") if server else "")
-    for database in ("sqlite", *(["postgres"] if server else [])):
-        ours = measure(_fresh(server, "steps") if database == "postgres" else "")
-        found[database] = ours
-        if database in theirs:
-            found[f"langgraph_{database}"] = theirs[database]
-            ratio = ours["steps_per_s"] / theirs[database]["sequence"]
-            ratios[f"steps per second / LangGraph sync, {database}"] = round(ratio, 3)
-    return report("steps", found, ratios)
+    for database in ("sqlite", "postgres"):
+        pairs = zip(found.get(database, []), found.get(f"langgraph_{database}", []), strict=False)
+        rates = [mine["steps_per_s"] / theirs["steps_per_s"] for mine, theirs in pairs]
+        if rates:
+            ratios[f"{database}/langgraph_sync"] = round(statistics.median(rates), 3)
+    return report("steps", {**measured, **asdict(size)}, ratios)
 
 
-def _fresh(server: str, name: str) -> str:
-    """An empty database of its own on the server."""
-    import psycopg
-
-    base, _, _ = server.rpartition("/")
-    made = f"remit_bench_{name}_{os.getpid()}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{made}"')
-        connection.execute(f'CREATE DATABASE "{made}"')
-    return f"{base}/{made}"
+def _round(told: str) -> None:
+    options = json.loads(told)
+    url = options.pop("url")
+    with tempfile.TemporaryDirectory() as folder:
+        found = asyncio.run(_measure(Path(folder) / "home", url, Size(**options)))
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    print(json.dumps(figures(), indent=2))
+    if sys.argv[1:2] == ["--round"]:
+        _round(sys.argv[2])
+    else:
+        print(json.dumps(figures(), indent=2))

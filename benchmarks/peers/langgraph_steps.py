@@ -146,22 +146,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the SQLite files go (default: a temporary folder)")
     parser.add_argument("--postgres", metavar="URL", help="an empty database; without it SQLite alone is measured")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only-sequence", action="store_true", help="leave `at_once` out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
-        figures = {
-            "sqlite": {
-                "sequence": median_rate(lambda: sqlite_sequence(folder), SEQUENCE, options.runs),
-                "at_once": median_rate(lambda: asyncio.run(sqlite_at_once(folder)), THREADS * EACH, options.runs),
-            }
-        }
-    if options.postgres:
-        figures["postgres"] = {
-            "sequence": median_rate(lambda: postgres_sequence(options.postgres), SEQUENCE, options.runs),
-            "at_once": median_rate(
-                lambda: asyncio.run(postgres_at_once(options.postgres)), THREADS * EACH, options.runs
-            ),
-        }
+        sequences: dict[str, Callable[[], float]] = {"sqlite": lambda: sqlite_sequence(folder)}
+        at_onces: dict[str, Callable[[], float]] = {"sqlite": lambda: asyncio.run(sqlite_at_once(folder))}
+        if options.postgres:
+            sequences["postgres"] = lambda: postgres_sequence(options.postgres)
+            at_onces["postgres"] = lambda: asyncio.run(postgres_at_once(options.postgres))
+        figures: dict[str, dict[str, float]] = {}
+        for database, measure in sequences.items():
+            figures[database] = {"sequence": median_rate(measure, SEQUENCE, options.runs)}
+            if not options.only_sequence:
+                figures[database]["at_once"] = median_rate(at_onces[database], THREADS * EACH, options.runs)
     names = ("langgraph", "langgraph-checkpoint-sqlite", "langgraph-checkpoint-postgres")
     versions = {package: version(package) for package in names}
     print(json.dumps({"peer": "langgraph", "versions": versions, "figures": figures}))

@@ -1,7 +1,6 @@
 import asyncio
 import threading
 import time
-from concurrent.futures import Future
 
 import pytest
 
@@ -10,6 +9,7 @@ from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
 from remit.guard.records import State, find_outcome, settle_abandoned
+from remit.guard.written import Written
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.effects import Command, Fetch, Model, Notify, Tool, WriteFiles
@@ -115,10 +115,10 @@ async def test_a_result_that_is_not_ok_comes_back_and_is_recorded_as_failed(worl
 
 
 async def test_the_outcome_may_be_left_pending_and_still_commits(world: World) -> None:
-    pending: list[Future[None]] = []
+    pending: list[Written] = []
     await world.guard.run(act(), pending=pending)
     assert len(pending) == 1
-    await asyncio.wrap_future(pending[0])
+    await pending[0].wait()
     assert world.states() == ["ok"]
 
 

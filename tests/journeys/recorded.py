@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ def record(drill: Drill) -> Recorded:
     def go(name: str, *words: object, code: int = 0) -> str:
         return str(took(name, drill.remit(*words, record=True), code=code).json().get("mission", ""))
 
+    took("fresh", drill.remit("run", PACK, drill.intake(), record=True))
+    shutil.rmtree(drill.home)  # the same again in two commands
     go("init", "init")
     mission = go("run", "run", PACK, drill.intake())
     go("branch", "branch", mission, "--from", "feature-red")
@@ -81,7 +84,7 @@ def record(drill: Drill) -> Recorded:
     refused = go("refused", "run", PACK, drill.intake(), code=3)
     go("unkill", "unkill", "coder", "--reason", "drill over")
     go("let go on", "resume", refused)
-    go("breaker", "run", PACK, drill.intake(witness="http://127.0.0.1:9", knock=3, features=[]), code=1)
+    go("breaker", "run", PACK, drill.intake(witness="http://127.0.0.1:9", knock=6, features=[]), code=1)
     slow = drill.start("run", PACK, drill.intake(sleep_s=60), record=True)
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))

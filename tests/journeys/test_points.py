@@ -12,7 +12,7 @@ from remit.kernel.errors import InternalError
 from remit.settings import Settings
 from remit.testing.drill import PACK, Drill
 
-from .recorded import Recorded  # noqa: TID252 - tests are loaded by path
+from .recorded import Recorded
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -15,6 +15,7 @@ from remit.guard.records import KILLED, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, Patience, delay
 from remit.guard.standing import Register
 from remit.guard.watch import Watch
+from remit.guard.written import Written
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
@@ -25,7 +26,7 @@ from remit.kernel.permits import opened
 from remit.kernel.ports import Adapter, Journal, Tx
 from remit.redact.redactor import Redactor
 
-type Pending = list[Future[None]]
+type Pending = list[Written]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Permit:
         Args:
             timeout_s: Seconds that one attempt may take.
             pending: When given, the outcome's commit is added here instead of awaited. Writes are first in first out,
-                so a later awaited commit implies it; whoever holds the list must still look at the futures.
+                so a later awaited commit implies it; whoever holds the list must still ``check`` it.
 
         Raises:
             Denied: It was stopped by a kill switch while it ran.
@@ -270,13 +271,13 @@ class Permit:
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
             return
-        written = guard.journal.submit("guard.outcome", op)
+        written = Written(guard.journal, "guard.outcome", op)
         if pending is not None:
             pending.append(written)
         if intent is not None:
             await asyncio.shield(asyncio.wrap_future(intent))
         if pending is None:
-            await asyncio.shield(asyncio.wrap_future(written))
+            await asyncio.shield(asyncio.wrap_future(written.future))
 
 
 class _StoppedError(Exception):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import Future
 
+from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Effect, WriteFiles
@@ -32,7 +32,7 @@ class Context:
         self._spec = spec
         self._row = row
         self._key = key
-        self._pending: list[Future[None]] = []
+        self._pending: list[Written] = []
         self._directory = ""
         self._opening = asyncio.Lock()
         self._ordinal = 0
@@ -134,9 +134,18 @@ class Context:
         Raises:
             Fenced: One was refused, because the mission has another owner.
         """
-        for future in self._pending:
-            await asyncio.wrap_future(future)
+        for written in self._pending:
+            await written.wait()
         self._pending.clear()
+
+    def check(self) -> None:
+        """Within the step's own last operation, which comes after every outcome: refuse it if one was not written.
+
+        Raises:
+            Fenced: One was refused, because the mission has another owner.
+        """
+        for written in self._pending:
+            written.check()
 
     def log(self, text: str) -> None:
         """Keep a masked line."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from remit.guard.written import Written
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Reversal
@@ -29,7 +29,7 @@ class Guard(Protocol):
         action: Action,
         *,
         within: Callable[[Tx], None] | None = None,
-        pending: list[Future[None]] | None = None,
+        pending: list[Written] | None = None,
     ) -> Outcome:
         """Do it, if it may be done; ``within`` runs first in the intent's and the outcome's transaction."""
         ...

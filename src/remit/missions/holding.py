@@ -226,8 +226,11 @@ class Holding:
         began_us: int = 0,
         tree: str = "",
         output_hash: str = "",
+        check: Callable[[], None] | None = None,
     ) -> StepRow:
         """The step's result stands from here on: row, attempt and audit entry in one transaction.
+
+        ``check`` may still refuse it there: it knows of writes that were queued before and not awaited.
 
         Raises:
             Fenced: The mission has another owner; nothing was written.
@@ -268,6 +271,8 @@ class Holding:
 
         def op(tx: Tx) -> None:
             self.hold(tx)
+            if check is not None:
+                check()
             set_step(tx, row, **_values(done, _FINISHED))
             if record is not None:
                 insert_attempt(tx, record)

@@ -99,12 +99,12 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=known)
     finally:
         context.close()
-    await context.settled()
     if output.changes:
+        await context.settled()
         return Made(spec, row, output, key, began_us)
     if context.opened:
         await holding.repository.discard([spec.name])
-    return Done(await holding.finish(row, output, key=key, began_us=began_us))
+    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check))
 
 
 async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -> Output:

@@ -1,7 +1,7 @@
 """Crash drills from outside: the real command line in processes of its own, ended at a moment, then looked at.
 
     with witness(folder / "witness.log") as address, Drill(folder, witness=address) as drill:
-        drill.remit("run", PACK, drill.intake(features=["red"]), at="step.finish:before")   # dies there, as kill -9 does
+        drill.remit("run", PACK, drill.intake(features=["red"]), at="step.finish:before")  # dies there
         before = drill.look()                     # what its own store says, read without Remit
         ran = drill.remit("resume", before.mission)
         assert drill.broken_promises(before) == []
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from remit.adapters.sandbox.processes import MARK
 from remit.testing.witness import requests
@@ -45,7 +46,7 @@ class Ran:
     @property
     def killed(self) -> bool:
         """Whether it died of signal 9."""
-        return self.code == -9
+        return self.code == -signal.SIGKILL
 
     def json(self) -> dict[str, Any]:
         """Its one JSON object.
@@ -93,7 +94,7 @@ class Drill:
         self.environ: dict[str, str] = {}
         self._started: list[subprocess.Popen[str]] = []
 
-    def __enter__(self) -> Drill:
+    def __enter__(self) -> Self:
         """Nothing to do."""
         return self
 
@@ -108,9 +109,9 @@ class Drill:
                     stream.close()
 
     def intake(self, name: str = "probe.json", **values: object) -> Path:
-        """An input file for the probe; it names the witness unless told otherwise."""
+        """An input file for the probe; unless told otherwise it names whatever witness the drill has when it runs."""
         path = self.folder / name
-        path.write_text(json.dumps({"witness": self.witness, "features": ["red", "blue"], **values}), encoding="utf-8")
+        path.write_text(json.dumps({"witness": "environment", "features": ["red", "blue"], **values}), encoding="utf-8")
         return path
 
     def start(self, *words: object, at: str = "", record: bool = False, **environ: str) -> subprocess.Popen[str]:
@@ -160,7 +161,9 @@ class Drill:
             done = connection.execute(
                 "SELECT name FROM step WHERE mission = ? AND status IN ('succeeded', 'skipped')", (mission,)
             )
-            settled = connection.execute("SELECT effect_key FROM action WHERE mission = ? AND state <> 'open'", (mission,))
+            settled = connection.execute(
+                "SELECT effect_key FROM action WHERE mission = ? AND state <> 'open'", (mission,)
+            )
             return Look(
                 mission,
                 status,
@@ -183,8 +186,9 @@ class Drill:
         for key, times in after.told.items():
             if key in before.settled and times > before.told[key]:
                 found.append(f"the recorded effect {key} was asked for again")
-        places = Counter(place for _, place in {tuple(line.split(" ", 1)) for line in _lines(self.witness_log)})
-        found += [f"{place} was done under {count} keys" for place, count in places.items() if count > 1]
+        keys = {key: place for key, _, place in (line.partition(" ") for line in _lines(self.witness_log))}
+        places = Counter((key.partition("/")[0], place) for key, place in keys.items() if place[1:] not in rerun)
+        found += [f"{place} was done under {count} keys" for (_, place), count in places.items() if count > 1]
         if left := self.left_over():
             found.append(f"processes of the dead run are left: {left}")
         return found
@@ -199,7 +203,7 @@ class Drill:
 
     def _environ(self, at: str, more: Mapping[str, str], *, record: bool) -> dict[str, str]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
-        environ |= {"REMIT_PROBE_LOG": str(self.bodies), **self.environ, **more}
+        environ |= {"REMIT_PROBE_LOG": str(self.bodies), "REMIT_PROBE_WITNESS": self.witness, **self.environ, **more}
         if at:
             environ["REMIT_CRASH_AT"] = at
         if record:

@@ -3,7 +3,8 @@
 Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The input is JSON:
 ``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
 ``"fail": true`` adds a step that always fails, ``"flaky": 2`` one whose first two attempts fail and are tried again,
-``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks a witness that is away that often.
+``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks ``away`` that often in vain.
+The witness ``"environment"`` is the one that ``REMIT_PROBE_WITNESS`` names when a step runs.
 Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
 """
 
@@ -35,7 +36,17 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         message = "the probe's input must be a JSON object"
         raise InvalidInput(message, place=name)
-    return {"witness": "", "features": [], "pause_s": 0, "sleep_s": 0, "flaky": 0, "knock": 0, "fail": "", **cast("dict[str, Any]", value)}
+    return {
+        "witness": "",
+        "features": [],
+        "pause_s": 0,
+        "sleep_s": 0,
+        "flaky": 0,
+        "knock": 0,
+        "away": "",
+        "fail": "",
+        **cast("dict[str, Any]", value),
+    }
 
 
 def _note(ctx: StepContext) -> None:
@@ -47,6 +58,8 @@ def _note(ctx: StepContext) -> None:
 
 
 async def _tell(ctx: StepContext, witness: str) -> None:
+    if witness == "environment":
+        witness = os.environ.get("REMIT_PROBE_WITNESS", "")
     if witness:
         outcome = await ctx.do(Notify(f"{witness}/{ctx.step}", f"{ctx.step} done", "probe"))
         if not outcome.ok:
@@ -91,12 +104,9 @@ async def flaky(ctx: StepContext, params: Mapping[str, Json]) -> Result:
 async def knock(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     """Ask for what is not there, again and again; nobody minds."""
     _note(ctx)
-    refused = 0
-    for _ in range(cast("int", params["times"])):
-        try:
-            await ctx.do(Notify(str(params["at"]), "knock", "probe"))
-        except RemitError:
-            refused += 1
+    doors = (ctx.do(Notify(str(params["at"]), "knock", "probe")) for _ in range(cast("int", params["times"])))
+    answers = await asyncio.gather(*doors, return_exceptions=True)
+    refused = sum(isinstance(answer, RemitError) for answer in answers)
     return {"refused": refused}
 
 
@@ -130,7 +140,7 @@ class Probe:
             post = (ResultHas("slept", given["sleep_s"]),)
             steps.append(StepSpec("sleep", "sleep", params=params, needs=("join",), version=VERSION, post=post))
         if given["knock"]:
-            params = {"times": given["knock"], "at": given["witness"]}
+            params = {"times": given["knock"], "at": given["away"]}
             post = (ResultHas("refused", given["knock"]),)
             steps.append(StepSpec("knock", "knock", params=params, version=VERSION, post=post))
         if given["flaky"]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
+from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action
 from remit.kernel.effects import WriteFiles
@@ -39,7 +39,7 @@ class RecordingGuard:
         action: Action,
         *,
         within: Callable[[Tx], None] | None = None,
-        pending: list[Future[None]] | None = None,
+        pending: list[Written] | None = None,
     ) -> Outcome:
         """Intent, performance, outcome."""
 
@@ -52,9 +52,9 @@ class RecordingGuard:
         outcome = await self._perform(action)
         self.asked[action.effect_key] += 1
         self.results.setdefault(action.effect_key, action.subject_hash)
-        written = self.journal.submit("guard.outcome", op)
+        written = Written(self.journal, "guard.outcome", op)
         if pending is None:
-            written.result()
+            written.future.result()
         else:
             pending.append(written)
         return outcome

@@ -22,6 +22,26 @@ from remit.kernel.effects import Durability
 COMMIT_SECONDS = 2.0
 
 
+class _Held[T](Future[T]):
+    """The future of a write that may still be held for the next one: a thread that blocks on it hands it over first."""
+
+    def __init__(self, flush: Callable[[], None]) -> None:
+        super().__init__()
+        self._flush = flush
+
+    def result(self, timeout: float | None = None) -> T:
+        """As a future's."""
+        if not self.done():
+            self._flush()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As a future's."""
+        if not self.done():
+            self._flush()
+        return super().exception(timeout)
+
+
 class Store(ABC):
     """Remit's own store; implements ``kernel.ports.Journal`` and is its only implementation, on two databases."""
 
@@ -54,8 +74,14 @@ class Store(ABC):
             InternalError: ``name`` is no crash point.
             Unavailable: The store is closed.
         """
-        future: Future[T] = Future()
-        self._writer.put(Item(name, op, durable, FutureWaiter(future)))
+        future: Future[T] = _Held(self._writer.flush)
+        item = Item(name, op, durable, FutureWaiter(future))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._writer.put(item)
+        else:
+            self._writer.put_with_next(item, loop)
         return future
 
     async def commit[T](
@@ -72,7 +98,9 @@ class Store(ABC):
 
     def write[T](self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT) -> T:
         """As ``commit``, for code without an event loop."""
-        return self.submit(name, op, durable=durable).result()
+        future: Future[T] = Future()
+        self._writer.put(Item(name, op, durable, FutureWaiter(future)))
+        return future.result()
 
     def seal(self) -> None:
         """Wait until a signed checkpoint covers every entry committed so far.

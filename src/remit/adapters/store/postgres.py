@@ -99,10 +99,17 @@ class PostgresStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
         )
-        backend = _Backend(lambda: connect(url), make, self._mac, self._sealer, monotonic=clock.monotonic)
+        backend = _Backend(
+            lambda: connect(url),
+            make,
+            self._mac,
+            self._sealer,
+            add_pending=self._statements.insert_sql(PENDING),
+            monotonic=clock.monotonic,
+        )
         super().__init__(log, Writer(backend), readers=READERS)
         self._pool: ConnectionPool[Connection] | None = None
-        self._pool_made = threading.Lock()
+        self._pool_lock = threading.Lock()
 
     def migrate(self) -> None:
         """Bring the database to this version's schema (creating it), in this process; workers take turns.
@@ -116,22 +123,6 @@ class PostgresStore(Store):
         """As ``read``, in the calling thread."""
         with self._snapshot() as tx:
             return op(tx)
-
-    def _readers_pool(self) -> ConnectionPool[Connection]:
-        """The readers' pool, made once, whichever of the reader threads comes first."""
-        with self._pool_made:
-            if self._pool is None:
-                self._pool = ConnectionPool(
-                    self._url,
-                    min_size=1,
-                    max_size=READERS,
-                    timeout=POOL_SECONDS,
-                    max_lifetime=LIFETIME_SECONDS,
-                    configure=prepare,
-                    check=ConnectionPool.check_connection,
-                    open=True,
-                )
-            return self._pool
 
     @contextmanager
     def _snapshot(self) -> Generator[ReadTransaction]:
@@ -148,6 +139,22 @@ class PostgresStore(Store):
             raise Unavailable(message, code="store.connection") from error
         except psycopg.Error as error:
             raise from_postgres(error) from error
+
+    def _readers_pool(self) -> ConnectionPool[Connection]:
+        """The readers' connections, made when the first reader asks; several may ask at once."""
+        with self._pool_lock:
+            if self._pool is None:
+                self._pool = ConnectionPool(
+                    self._url,
+                    min_size=1,
+                    max_size=READERS,
+                    timeout=POOL_SECONDS,
+                    max_lifetime=LIFETIME_SECONDS,
+                    configure=prepare,
+                    check=ConnectionPool.check_connection,
+                    open=True,
+                )
+            return self._pool
 
     def _verify_once(self) -> audit.Report:
         return self.view(
@@ -202,8 +209,10 @@ class _Backend:
         mac: PendingMac,
         sealer: Sealer,
         *,
+        add_pending: str,
         monotonic: Callable[[], float],
     ) -> None:
+        self._add_pending = add_pending
         self._connect = connect
         self._make = make
         self._mac = mac
@@ -254,11 +263,18 @@ class _Backend:
 
     def commit(self, drafts: list[Draft]) -> None:
         """Put the entries where the sealer finds them, and commit."""
-        if drafts and self._tx is not None:
-            self._tx.insert(PENDING, pending_rows(drafts, self._mac))
-        self._run("COMMIT")
-        if drafts:
-            self._sealer.start()
+        if not drafts or self._tx is None or self._connection is None:
+            self._run("COMMIT")
+            return
+        try:
+            # One round trip: when a row is refused, the server skips the COMMIT that follows it, and we roll back.
+            with self._connection.pipeline():
+                for row in pending_rows(drafts, self._mac):
+                    self._tx.cursor.execute(self._add_pending, row)
+                self._tx.cursor.execute("COMMIT")
+        except psycopg.Error as error:
+            raise from_postgres(error) from error
+        self._sealer.start()
 
     def rollback(self) -> None:
         """Undo everything since ``begin``."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,7 +80,7 @@ class Backend(Protocol):
 
 
 class _OperationError(Exception):
-    """The only operation of a batch failed; its own error is kept in its item."""
+    """An operation failed where there was no mark to return to; its own error is kept in its item."""
 
 
 class Waiter(Protocol):
@@ -153,6 +154,8 @@ class Writer:
     name: str = "remit-writer"
     monotonic: Callable[[], float] = time.monotonic
     _queue: queue.SimpleQueue[Item | None] = field(default_factory=queue.SimpleQueue[Item | None])
+    _held: list[Item] = field(default_factory=list["Item"])
+    _holders: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -168,18 +171,52 @@ class Writer:
         """
         crash.check(item.name)
         with self._lock:
-            if self._closed:
-                message = "The store is closed."
-                raise Unavailable(message, code="store.closed")
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-                self._thread.start()
+            self._start()
+            self._release()
             self._queue.put(item)
+
+    def put_with_next(self, item: Item, loop: asyncio.AbstractEventLoop) -> None:
+        """Queue an operation whose caller, in this loop, goes on: with the next one, or when the loop has its turn.
+
+        Writes that one task makes before it waits are one batch then, and cost one commit instead of two. The order
+        stays: whatever is queued later, by any thread, comes after it.
+
+        Raises:
+            InternalError: Its name is no crash point.
+            Unavailable: The store is closed.
+        """
+        crash.check(item.name)
+        with self._lock:
+            self._start()
+            self._held.append(item)
+            if loop not in self._holders:
+                self._holders.add(loop)
+                loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand over what is held."""
+        with self._lock:
+            self._release()
+
+    def _start(self) -> None:
+        if self._closed:
+            message = "The store is closed."
+            raise Unavailable(message, code="store.closed")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+            self._thread.start()
+
+    def _release(self) -> None:
+        for item in self._held:
+            self._queue.put(item)
+        self._held.clear()
+        self._holders.clear()
 
     def close(self) -> None:
         """Finish what is queued, sign what is unsigned, and end the thread."""
         with self._lock:
             self._closed = True
+            self._release()
             thread = self._thread
             if thread is not None:
                 self._queue.put(None)
@@ -189,7 +226,7 @@ class Writer:
     @property
     def depth(self) -> int:
         """Operations that wait."""
-        return self._queue.qsize()
+        return self._queue.qsize() + len(self._held)
 
     # --------------------------------------------------------------------------------------------- the thread's side
 
@@ -255,20 +292,32 @@ class Writer:
             self._seal(sealed)
 
     def _run_all(self, batch: list[Item]) -> int:
-        """Run the operations in one transaction; how many entries it added."""
+        """Run the operations in one transaction; how many entries it added.
+
+        Marks to return to cost two statements an operation (on Postgres a round trip and a subtransaction), and few
+        operations fail: they are set only when one did, and everything is run once more.
+        """
+        if len(batch) > 1:
+            with suppress(_OperationError):
+                return self._run_together(batch, marks=False)
+            for item in batch:
+                item.error = item.value = None
+        return self._run_together(batch, marks=len(batch) > 1)
+
+    def _run_together(self, batch: list[Item], *, marks: bool) -> int:
         tx = self.backend.begin()
         try:
             drafts: list[Draft] = []
             for item in batch:
-                drafts += self._run_one(tx, item, alone=len(batch) == 1)
+                drafts += self._run_one(tx, item, mark=marks)
             self.backend.commit(drafts)
         except BaseException:
             self.backend.rollback()
             raise
         return len(drafts)
 
-    def _run_one(self, tx: WriteTransaction, item: Item, *, alone: bool) -> list[Draft]:
-        if not alone:
+    def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Draft]:
+        if mark:
             self.backend.savepoint()
         tx.drafts = []
         try:
@@ -277,13 +326,13 @@ class Writer:
             if self.backend.again(error):
                 raise
             item.error = error
-            if alone:
+            if not mark:
                 raise _OperationError from error
             if not self.backend.undo():
                 message = f"The database ended the whole transaction: {error}"
                 raise Unavailable(message, code="store.ended") from error
             return []
-        if not alone:
+        if mark:
             self.backend.keep()
         return tx.drafts
 

@@ -1,0 +1,235 @@
+"""The figures in full: every goal beside what was measured, each in a file of its own, ``proof/NAME.json``.
+
+    make prove                      # everything; waits for a quiet machine before each part
+    make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes crashes
+
+Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
+could not be run. Ends with 1 when something was missed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+for place in (ROOT, ROOT / "src"):  # run as a script from the tree
+    if str(place) not in sys.path:
+        sys.path.insert(0, str(place))
+
+from benchmarks import harness  # noqa: E402 - after the path
+
+PROOF = ROOT / "proof"
+PATIENCE_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One figure that has to reach a limit."""
+
+    name: str
+    where: tuple[str, str]
+    limit: float
+    least: bool = False
+    unit: str = ""
+    stretch: float | None = None
+
+    def measured(self, answer: Mapping[str, Any]) -> float | None:
+        """The figure, or ``None`` when the run has none (a missing peer)."""
+        group, key = self.where
+        found = answer.get(group, {}).get(key)
+        return None if found is None else float(found)
+
+    def reached(self, value: float | None, limit: float | None = None) -> bool:
+        """Whether the value is at least, or at most, the limit."""
+        bound = self.limit if limit is None else limit
+        return value is not None and (value >= bound if self.least else value <= bound)
+
+    def words(self) -> str:
+        """The goal as a person writes it."""
+        return f"{'>=' if self.least else '<='} {self.limit:g}{self.unit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run that answers in the shape of a benchmark, and its goals."""
+
+    run: Callable[[], Mapping[str, Any]]
+    goals: tuple[Goal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    goal: str
+    measured: str
+    met: bool
+
+
+def _bench(name: str) -> Callable[[], Mapping[str, Any]]:
+    def run() -> Mapping[str, Any]:
+        from importlib import import_module
+
+        answer: Mapping[str, Any] = import_module(f"benchmarks.{name}").figures()
+        return answer
+
+    return run
+
+
+def _suite(name: str) -> Callable[[], Mapping[str, Any]]:
+    def run() -> Mapping[str, Any]:
+        from benchmarks import suites
+
+        answer: Mapping[str, Any] = getattr(suites, name)()
+        return answer
+
+    return run
+
+
+def _crashes() -> Mapping[str, Any]:
+    """The crash drills: ``benchmarks.crashes.prove()`` gives ``figures``, and ``missed``, a list of what went wrong."""
+    from importlib import import_module
+
+    drilled: Mapping[str, Any] = import_module("benchmarks.crashes").prove()
+    missed = list(drilled.get("missed", ()))
+    found = {**drilled.get("figures", drilled), "missed": len(missed), "what": missed[:20]}
+    return harness.report("crashes", found, {})
+
+
+PARTS: dict[str, Part] = {
+    "startup": Part(
+        _bench("startup"),
+        (
+            Goal("startup_help_over_click", ("ratios", "help/click"), 3, unit="x"),
+            Goal("startup_forbidden_imports", ("figures", "forbidden_imports"), 0),
+        ),
+    ),
+    "plan": Part(
+        _bench("plan"),
+        (
+            Goal("plan_60_features", ("figures", "yaml_60_features_s"), 0.3, unit=" s"),
+            Goal("plan_10000_nodes", ("figures", "order_10000_steps_s"), 0.5, unit=" s"),
+        ),
+    ),
+    "steps": Part(
+        _bench("steps"),
+        (
+            Goal("steps_sqlite", ("ratios", "sqlite/langgraph_sync"), 0.5, least=True, unit="x", stretch=1.0),
+            Goal("steps_postgres", ("ratios", "postgres/langgraph_sync"), 0.35, least=True, unit="x", stretch=0.6),
+        ),
+    ),
+    "audit": Part(
+        _bench("audit"),
+        (
+            Goal("audit_appends_over_chain", ("ratios", "appends/chain"), 30, least=True, unit="x"),
+            Goal("audit_proof_p99", ("figures", "proof_p99_ms"), 1, unit=" ms"),
+            Goal("audit_verify_1000000", ("figures", "verify_s"), 5, unit=" s"),
+        ),
+    ),
+    "build": Part(
+        _bench("build"),
+        (
+            Goal("build_10_emitted", ("figures", "10_entities_emit_format_s"), 0.5, unit=" s"),
+            Goal("build_10_verified", ("figures", "10_entities_verified_s"), 15, unit=" s"),
+            Goal("build_50_verified", ("figures", "50_entities_verified_s"), 40, unit=" s"),
+        ),
+    ),
+    "tamper": Part(
+        _suite("tampering"),
+        (
+            Goal("tamper_kinds_found", ("figures", "passed"), 10, least=True),
+            Goal("tamper_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "intakes": Part(
+        _suite("intakes"),
+        (
+            Goal("intakes_refused", ("figures", "passed"), 40, least=True),
+            Goal("intakes_taken", ("figures", "failed"), 0),
+        ),
+    ),
+    "crashes": Part(_crashes, (Goal("crashes_missed", ("figures", "missed"), 0),)),
+}
+
+
+def prove(name: str, part: Part, *, patience_s: float = PATIENCE_S, folder: Path = PROOF) -> list[Row]:
+    """Run one part when the machine is quiet, write a file for each of its goals, and say how it went."""
+    load = harness.wait_for_quiet(patience_s=patience_s)
+    began = time.monotonic()
+    try:
+        answer = part.run()
+    except Exception as error:  # noqa: BLE001 - one part that fails does not hide the others
+        traceback.print_exc()
+        return [Row(goal.name, goal.words(), f"failed: {type(error).__name__}", met=False) for goal in part.goals]
+    taken = {
+        "part": name,
+        "commit": harness.commit(),
+        "machine": harness.machine(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load": round(load, 2),
+        "quiet": load <= harness.MAX_LOAD,
+        "seconds": round(time.monotonic() - began, 1),
+        "figures": answer.get("figures", {}),
+        "ratios": answer.get("ratios", {}),
+    }
+    return [_written(goal, answer, taken, folder) for goal in part.goals]
+
+
+def _written(goal: Goal, answer: Mapping[str, Any], taken: Mapping[str, Any], folder: Path) -> Row:
+    value = goal.measured(answer)
+    met = goal.reached(value)
+    proof = {"name": goal.name, "goal": goal.words(), "measured": value, "met": met}
+    if goal.stretch is not None:
+        proof |= {"stretch": goal.stretch, "stretch_met": goal.reached(value, goal.stretch)}
+    folder.mkdir(exist_ok=True)
+    (folder / f"{goal.name}.json").write_text(json.dumps({**proof, **taken}, indent=2) + "\n", encoding="utf-8")
+    shown = "no figure" if value is None else f"{value:g}{goal.unit}"
+    return Row(goal.name, goal.words(), shown if taken["quiet"] else f"{shown} (load {taken['load']})", met=met)
+
+
+def table(rows: Iterable[Row]) -> str:
+    """Goal beside figure, for people."""
+    lines = [f"{'figure':30} {'goal':>12} {'measured':>24}"]
+    lines += [
+        f"{row.name:30} {row.goal:>12} {row.measured:>24}  {'' if row.met else 'MISSED'}".rstrip() for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def chosen(only: str) -> dict[str, Part]:
+    """The parts that ``ONLY`` names, in their order; all for nothing.
+
+    Raises:
+        SystemExit: It names a part that does not exist.
+    """
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        print(f"prove: there is no {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        raise SystemExit(2)
+    return {name: part for name, part in PARTS.items() if not names or name in names}
+
+
+def main() -> int:
+    rows: list[Row] = []
+    for name, part in chosen(os.environ.get("ONLY", "")).items():
+        print(f"proving {name} ...", file=sys.stderr, flush=True)
+        found = prove(name, part)
+        print(table(found), file=sys.stderr, flush=True)
+        rows += found
+    print(table(rows))
+    return 0 if all(row.met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

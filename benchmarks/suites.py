@@ -1,0 +1,53 @@
+"""Trials that are tests: run in full (``REMIT_PROVE=1``), counted from pytest's own report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from benchmarks.harness import ROOT, report
+
+TAMPERING = "tests/audit/test_tamper.py"
+INTAKES = "tests/packs/build/plan/test_broken_intakes.py"
+
+
+def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
+    """How many tests of ``path`` passed, failed and were skipped, with the names of those that failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "report.xml"
+        argv = [sys.executable, "-m", "pytest", "-q", path, f"--junitxml={answer}", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [*argv, *(["-k", choose] if choose else [])],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            env={**os.environ, "REMIT_PROVE": "1", "PYTHONPATH": str(ROOT / "src")},
+        )
+        if not answer.is_file():
+            raise RuntimeError(f"pytest {path} said nothing:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+        cases = list(ET.parse(answer).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it a moment ago
+    failed = [_label(case) for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    skipped = [_label(case) for case in cases if case.find("skipped") is not None]
+    passed = len(cases) - len(failed) - len(skipped)
+    figures = {"passed": passed, "failed": len(failed), "skipped": len(skipped), "failures": failed[:20]}
+    return report(name, figures, {})
+
+
+def _label(case: ET.Element) -> str:
+    return str(case.get("name"))
+
+
+def tampering() -> dict[str, object]:
+    """Every kind of tampering, 200 trials each."""
+    return run("tamper", TAMPERING)
+
+
+def intakes() -> dict[str, object]:
+    """Every broken intake: its place, its error, its exit code."""
+    return run("intakes", INTAKES, choose="refused_at_its_place")
