@@ -152,6 +152,8 @@ def test_a_stopped_worker_that_goes_on_writes_nothing_more(shared: Drill, record
     until(lambda: _succeeded(shared, mission), what="the end of the mission")
     assert shared.remit("audit", "verify").code == 0
     before = _everything(shared, mission)
+    assert before["audit"]
+    assert before["action"]
     silent = _seen(shared, owner)
     os.kill(workers[owner].pid, signal.SIGCONT)
     until(lambda: _seen(shared, owner) > silent + LEASE_S, what="signs of life of the continued worker")
