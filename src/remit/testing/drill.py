@@ -68,6 +68,7 @@ class Look:
     mission: str = ""
     status: str = ""
     done: frozenset[str] = frozenset()
+    attempts: Mapping[str, int] = field(default_factory=dict[str, int])
     settled: frozenset[str] = frozenset()  # effect keys whose outcome is recorded
     bodies: tuple[str, ...] = ()  # steps whose bodies ran, in order, with repetitions
     told: Counter[str] = field(default_factory=Counter[str])
@@ -158,16 +159,17 @@ class Drill:
             if found is None:
                 return Look(bodies=bodies, told=told)
             mission, status = found
-            done = connection.execute(
-                "SELECT name FROM step WHERE mission = ? AND status IN ('succeeded', 'skipped')", (mission,)
-            )
+            steps = connection.execute(
+                "SELECT name, status, attempts FROM step WHERE mission = ?", (mission,)
+            ).fetchall()
             settled = connection.execute(
                 "SELECT effect_key FROM action WHERE mission = ? AND state <> 'open'", (mission,)
             )
             return Look(
                 mission,
                 status,
-                frozenset(row[0] for row in done),
+                frozenset(name for name, stands, _ in steps if stands in {"succeeded", "skipped"}),
+                {name: attempts for name, _, attempts in steps},
                 frozenset(row[0] for row in settled),
                 bodies,
                 told,
@@ -182,6 +184,9 @@ class Drill:
         """
         after = self.look()
         again = set(after.bodies[len(before.bodies) :]) & (before.done - rerun)
+        for step in before.done - rerun:
+            if after.mission == before.mission and after.attempts[step] != before.attempts[step]:
+                again.add(step)
         found = [f"finished step {step!r} ran again" for step in sorted(again)]
         for key, times in after.told.items():
             if key in before.settled and times > before.told[key]:
