@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -31,17 +31,20 @@ from remit.adapters.notify.webhook import WebhookAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
+from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
+from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Tx
 from remit.missions.deps import Deps, Performed
 from remit.missions.pack import Pack
-from remit.missions.rows import CHILD_INSERT
+from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.redact.redactor import Redactor
 from remit.settings import Settings
@@ -59,6 +62,7 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 LOCKS = "executors"
 PRIVATE = 0o700
+HOST = platform.node() or "localhost"
 
 
 def make_home(settings: Settings) -> bool:
@@ -66,16 +70,24 @@ def make_home(settings: Settings) -> bool:
 
     Raises:
         Conflict: The path is taken by something that is no folder.
+        NotFound: There is a log without its key: a new key would never verify it.
         Unavailable: The folder can't be made or written.
     """
     home = settings.home
     fresh = not (home / KEY).exists()
+    if fresh and any((home / name).exists() for name in (DATABASE, HEADS)):
+        message = f"The home {home} holds an audit log, but its signing key {KEY} is gone."
+        raise NotFound(message, code="audit.key", hint=f"restore {home / KEY} from its backup, or use another --home")
     try:
+        crash.reach("home.folder:before")
         home.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         home.chmod(PRIVATE)
         settings.missions.mkdir(mode=PRIVATE, exist_ok=True)
+        crash.reach("home.folder:after")
+        crash.reach("home.keys:before")
         create_key(home / KEY)
         _create_mask_key(home / MASK_KEY)
+        crash.reach("home.keys:after")
     except FileExistsError as error:
         message = f"{home} is there already and is no folder."
         raise Conflict(message, hint="choose another place: --home DIR") from error
@@ -206,11 +218,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
     )
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
-        "command": CommandAdapter(
-            python=Path(sys.executable),
-            record=lambda action, pgid, start: _record_child(store, clock, action, pgid, start),
-            minimum_tier=Tier(settings.sandbox_tier),
-        ),
+        "command": _Commands(store, clock, settings),
         "notify": WebhookAdapter(),
         **more,
     }
@@ -228,7 +236,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         verify_log=lambda _workspace, _mission: _verify_log(store),
         kill_leftover=kill_leftover,
         alive=lambda owner: _alive(locks, owner, elsewhere=bool(settings.store_url)),
-        host=platform.node() or "localhost",
+        host=HOST,
         clock=clock,
         parallel=settings.parallel,
     )
@@ -268,18 +276,38 @@ def _alive(locks: ExecutorLocks, owner: str, *, elsewhere: bool) -> bool:
     return elsewhere if state is None else state
 
 
-async def _record_child(store: Store, clock: Clock, action: Action, pgid: int, start: str) -> None:
-    """Put a command's process group on disk before its first instruction, so that a resume can end what is left."""
-    row = {
-        "workspace": action.workspace,
-        "mission": action.mission,
-        "step": action.step,
-        "host": platform.node() or "localhost",
-        "pgid": pgid,
-        "start_time": start,
-        "recorded_us": micros_of(clock.now()),
-    }
-    await store.commit("command.start", lambda tx: tx.execute(CHILD_INSERT, row))
+class _Commands:
+    """Commands in the sandbox, each on disk from before its first instruction until nothing of it is left."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+        self._store = store
+        self._clock = clock
+        self._running: dict[str, ChildRow] = {}
+        self._sandbox = CommandAdapter(
+            python=Path(sys.executable), record=self._record, minimum_tier=Tier(settings.sandbox_tier)
+        )
+
+    async def perform(self, action: Action) -> Outcome:
+        """Run it once, and forget its process group when it has ended."""
+        try:
+            return await self._sandbox.perform(action)
+        finally:
+            child = self._running.pop(action.id, None)
+            if child is not None:
+                self._store.submit("command.end", lambda tx: forget_child(tx, child))
+
+    async def _record(self, action: Action, pgid: int, start: str) -> None:
+        child = ChildRow(
+            workspace=action.workspace,
+            mission=action.mission,
+            step=action.step,
+            host=HOST,
+            pgid=pgid,
+            start_time=start,
+            recorded_us=micros_of(self._clock.now()),
+        )
+        await self._store.commit("command.start", lambda tx: record_child(tx, child))
+        self._running[action.id] = child
 
 
 async def _verify_log(store: Store) -> None:
@@ -288,6 +316,10 @@ async def _verify_log(store: Store) -> None:
     Raises:
         IntegrityError: Names the first places.
     """
+    # A crash between the head outside and its row leaves the head alone; signing takes it over. What is damaged can't
+    # be signed, and is named by the check.
+    with suppress(IntegrityError):
+        await asyncio.to_thread(store.seal)
     report = await asyncio.to_thread(store.verify)
     if not report.ok:
         named = "; ".join(str(found) for found in report.discrepancies[:3])
@@ -344,6 +376,7 @@ async def prepare_home(settings: Settings) -> bool:
     fresh = make_home(settings)
     clock = SystemClock()
     with open_store(settings) as store:
+        await asyncio.to_thread(begin_log, store)
         owner = await create_local_owner(
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )

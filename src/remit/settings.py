@@ -31,6 +31,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_AT",
         "REMIT_CRASH_LOG",
         "REMIT_PROBE_LOG",
+        "REMIT_PROBE_WITNESS",
     }
 )
 

@@ -56,11 +56,13 @@ def test_every_status_is_known_and_every_claim_has_a_test_and_a_page() -> None:
         else:
             assert tests, f"{identifier} claims {status} and names no test"
             assert doc, f"{identifier} claims {status} and names no page"
+            assert ("Missing: " in doc) == (status == "partly"), f"{identifier} is {status} and says {doc}"
 
 
 def test_every_named_test_and_page_exists() -> None:
     for identifier, _what, _status, tests, doc in rows():
         for named in tests.replace("`", "").split():
+            assert named.startswith("tests/"), f"{identifier}: {named} is no test"
             file, _, name = named.partition("::")
             path = REPOSITORY / file
             assert path.is_file(), f"{identifier}: no file {file}"

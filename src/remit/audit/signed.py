@@ -109,7 +109,8 @@ class SignedHeads:
         for line in before:
             if line.note in self.opened and line.note not in stored:
                 size, _ = self.opened[line.note]
-                kind = "unrecorded" if line is before[-1] else "missing"
+                on_its_way = line is before[-1] and size <= self.size
+                kind = "unrecorded" if on_its_way else "missing"
                 problem = f"the row is missing; heads.log line {line.number} has it"
                 self.findings.report(f"audit_checkpoint {size}", problem, kind, note=line.note or "")
 

@@ -33,7 +33,7 @@ def verify(
     pending_mac: Callable[[Sequence[Any]], bytes] | None = None,
     every_row_has_head: bool = True,
 ) -> Report:
-    """Verify the whole log. Takes under 5 s for a million entries; the reader must be one snapshot.
+    """Verify the whole log, in time linear in its size (`benchmarks/audit.py` measures it); the reader is one snapshot.
 
     Args:
         reader: A read transaction in which nothing has been read yet.

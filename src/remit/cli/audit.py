@@ -79,7 +79,7 @@ def verify(home: str | None, *, as_json: bool, debug: bool) -> int:
     settings = settings_of(home)
     with open_store(settings, migrate=False) as store:
         report = store.verify()
-        checkpoint = last_checkpoint(store)
+        checkpoint = last_checkpoint(store) if report.ok else None  # the newest note may be what is damaged
     if as_json:
         emit({**report.as_json(), "checkpoint": checkpoint})
     elif report.ok:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from remit.kernel.money import ZERO, Money
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 SIGNS = {
     "pending": "·",
@@ -89,7 +89,7 @@ class DrawnProgress:
         from rich.live import Live
 
         self.board = board
-        self._live = Live(get_renderable=self._table, console=Console(stderr=True), refresh_per_second=8)
+        self._live = Live(get_renderable=self._drawing, console=Console(stderr=True), refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -103,26 +103,26 @@ class DrawnProgress:
         """The next refresh draws it."""
         del line
 
-    def _table(self) -> Table:
+    def _drawing(self) -> Group:
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         board = self.board
         took = time.monotonic() - board.started
-        table = Table(title=f"mission {board.mission}", title_justify="left", box=None, pad_edge=False)
-        for head in ("", "step", "", "time", ""):
-            table.add_column(head, no_wrap=True)
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(5):
+            table.add_column(no_wrap=True)
         colours = {"succeeded": "green", "failed": "red", "running": "cyan", "pending": "dim"}
         for line in board.lines.values():
             seconds = line.seconds or (time.monotonic() - line.started if line.status == "running" else 0)
             colour = colours.get(line.status, "yellow")
             clock = f"{seconds:5.1f}s" if seconds else ""
             table.add_row(
-                Text(SIGNS.get(line.status, "?"), colour), Text(line.name), Text(line.title, "dim"), clock, line.note
+                Text(SIGNS.get(line.status, "?"), colour), Text(line.name), clock, Text(line.title, "dim"), line.note
             )
-        table.caption = f"{took:.0f} s so far, about {board.left():.0f} s left, {board.cost}"
-        table.caption_justify = "left"
-        return table
+        end = Text(f"{took:.0f} s so far, about {board.left():.0f} s left, {board.cost}", "dim")
+        return Group(Text(f"mission {board.mission}", "bold"), table, end)
 
 
 type Progress = PlainProgress | DrawnProgress

@@ -148,10 +148,13 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
+    message = isinstance(action.effect, Notify)
 
     def op(tx: Tx) -> None:
         if once:
             _check_unrepeated(tx, action)
+        elif message and action.effect_key:
+            _check_untold(tx, action)
         if action.estimate:
             budget.reserve(tx, action)
         tx.execute(_INSERT, row)
@@ -292,6 +295,14 @@ def _check_unrepeated(tx: Tx, action: Action) -> None:
             "look at its target and decide; it is never repeated by itself."
         )
         raise Conflict(message, code="guard.unknown_outcome", hint=f"remit why {row['id']}")
+
+
+def _check_untold(tx: Tx, action: Action) -> None:
+    """A message may be repeated when nobody knows whether it arrived; one that did is not sent again."""
+    for row in tx.rows(_SAME_EFFECT, {"of": action.workspace, "same": action.effect_key}):
+        if State(row["state"]) is State.OK:
+            message = f"This {action.kind} was done already (action {row['id']}) and is not repeated."
+            raise Conflict(message, code="guard.done", hint=f"remit why {row['id']}")
 
 
 def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: str, now_us: int) -> dict[str, object]:

@@ -27,7 +27,6 @@ POINTS: frozenset[str] = frozenset(
         "mission.create",
         "mission.claim",
         "mission.status",
-        "mission.plan",
         "mission.control",
         "mission.branch",
         "mission.rollback",
@@ -37,8 +36,14 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # writes outside the store
+        "home.folder",
+        "home.keys",
+        "store.migrate",
+        "engine.open",
         "engine.submit",
         "engine.claim",
+        "engine.outcome",
+        "engine.cancel",
         "files.write",
         "git.init",
         "git.objects",
@@ -49,6 +54,7 @@ POINTS: frozenset[str] = frozenset(
         "heads.append",
         "mission.folder",
         "step.folder",
+        "step.discard",
     }
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 
@@ -28,6 +29,7 @@ class MemoryJournal:
         self._clock = clock or SystemClock()
         self._statements = Statements(dialect())
         self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._connection.close)  # Python 3.13 warns of a connection that is dropped open
         self._lock = threading.Lock()
         for table in metadata().sorted_tables:
             self._connection.execute(str(CreateTable(table).compile(dialect=dialect())))

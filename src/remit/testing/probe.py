@@ -2,6 +2,9 @@
 
 Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The input is JSON:
 ``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
+``"fail": true`` adds a step that always fails, ``"flaky": 2`` one whose first two attempts fail and are tried again,
+``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks ``away`` that often in vain.
+The witness ``"environment"`` is the one that ``REMIT_PROBE_WITNESS`` names when a step runs.
 Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
 """
 
@@ -15,8 +18,8 @@ from typing import Any, cast
 
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.effects import Command, Notify, WriteFiles
-from remit.kernel.errors import Failed, InvalidInput, NotFound
-from remit.kernel.mission import FileContains, FileExists, NoSecrets, Plan, ResultHas, StepSpec
+from remit.kernel.errors import Failed, InvalidInput, NotFound, RemitError, Unavailable
+from remit.kernel.mission import FileContains, FileExists, NoSecrets, Plan, ResultHas, RetryPolicy, StepSpec
 from remit.missions.pack import Result, StepContext, StepFunction
 
 VERSION = "1"
@@ -33,7 +36,17 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         message = "the probe's input must be a JSON object"
         raise InvalidInput(message, place=name)
-    return {"witness": "", "features": [], "pause_s": 0, "fail": "", **cast("dict[str, Any]", value)}
+    return {
+        "witness": "",
+        "features": [],
+        "pause_s": 0,
+        "sleep_s": 0,
+        "flaky": 0,
+        "knock": 0,
+        "away": "",
+        "fail": "",
+        **cast("dict[str, Any]", value),
+    }
 
 
 def _note(ctx: StepContext) -> None:
@@ -45,6 +58,8 @@ def _note(ctx: StepContext) -> None:
 
 
 async def _tell(ctx: StepContext, witness: str) -> None:
+    if witness == "environment":
+        witness = os.environ.get("REMIT_PROBE_WITNESS", "")
     if witness:
         outcome = await ctx.do(Notify(f"{witness}/{ctx.step}", f"{ctx.step} done", "probe"))
         if not outcome.ok:
@@ -78,6 +93,30 @@ async def fail(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     raise Failed(f"{ctx.step} was told to fail")
 
 
+async def flaky(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Fail as often as it was told, then succeed."""
+    _note(ctx)
+    if ctx.attempt <= cast("int", params["times"]):
+        raise Unavailable(f"attempt {ctx.attempt} of {ctx.step} was told to fail")
+    return {"recovered": True}
+
+
+async def knock(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Ask for what is not there, again and again; nobody minds."""
+    _note(ctx)
+    doors = (ctx.do(Notify(str(params["at"]), "knock", "probe")) for _ in range(cast("int", params["times"])))
+    answers = await asyncio.gather(*doors, return_exceptions=True)
+    refused = sum(isinstance(answer, RemitError) for answer in answers)
+    return {"refused": refused}
+
+
+async def sleep(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Run a command that does nothing for a while."""
+    _note(ctx)
+    await ctx.do(Command(("python", "-c", f"import time; time.sleep({float(cast('float', params['seconds']))})")))
+    return {"slept": params["seconds"]}
+
+
 class Probe:
     """The pack."""
 
@@ -96,6 +135,26 @@ class Probe:
         )
         post = (ResultHas("wrote", "last.txt"),)
         steps += [join, StepSpec("last", "write", params=params, needs=("join",), version=VERSION, post=post)]
+        if given["sleep_s"]:
+            params = {"seconds": given["sleep_s"]}
+            post = (ResultHas("slept", given["sleep_s"]),)
+            steps.append(StepSpec("sleep", "sleep", params=params, needs=("join",), version=VERSION, post=post))
+        if given["knock"]:
+            params = {"times": given["knock"], "at": given["away"]}
+            post = (ResultHas("refused", given["knock"]),)
+            steps.append(StepSpec("knock", "knock", params=params, version=VERSION, post=post))
+        if given["flaky"]:
+            steps.append(
+                StepSpec(
+                    "flaky",
+                    "flaky",
+                    params={"times": given["flaky"]},
+                    needs=("join",),
+                    version=VERSION,
+                    retry=RetryPolicy(max_attempts=int(given["flaky"]) + 1, initial_delay=0.05),
+                    post=(ResultHas("recovered", value=True),),
+                )
+            )
         if given["fail"]:
             steps.append(StepSpec("broken", "fail", needs=("join",), version=VERSION, post=(FileExists("all"),)))
         return Plan(self.name, tuple(steps), summary=f"probe with {len(given['features'])} features")
@@ -106,7 +165,14 @@ class Probe:
 
     def step(self, uses: str) -> StepFunction:
         """The function of that name."""
-        functions: dict[str, StepFunction] = {"write": write, "compute": compute, "fail": fail}
+        functions: dict[str, StepFunction] = {
+            "write": write,
+            "compute": compute,
+            "sleep": sleep,
+            "flaky": flaky,
+            "knock": knock,
+            "fail": fail,
+        }
         if uses not in functions:
             message = f"the probe has no step function {uses!r}"
             raise InvalidInput(message)

@@ -138,11 +138,13 @@ class DurableEngine:
         )
         transact = Transact(self._database, engine, executor=self.executor)
         try:
+            crash.reach("engine.open:before")
             records.create()
             if self._locks is not None:
                 self._locks.hold(self.executor)
             watchdog.start(worker=worker)
             transact.launch(body, worker=self._runs_at_once if worker else 0)
+            crash.reach("engine.open:after")
         except BaseException:
             watchdog.stop()
             engine.dispose()
@@ -235,6 +237,7 @@ class DurableEngine:
         with suppress(Unavailable):
             if not await self._owns(driving.ticket):
                 raise asyncio.CancelledError
+        crash.reach("engine.outcome:before")  # DBOS writes it, and says nothing; a waiter sees it
         return code_of(driving.error)
 
     def _keep(self, run_id: str, error: BaseException | None) -> None:
@@ -273,6 +276,7 @@ class DurableEngine:
                 message = f"The engine knows no run {run_id}."
                 raise NotFound(message)
             if row.finished or (error is not None and row.executor != self.executor):
+                crash.reach("engine.outcome:after")
                 # Looked up again: the driver may have ended while the row was read.
                 if (error := error or self._errors.get(run_id) or error_of(row)) is not None:
                     raise error
@@ -282,7 +286,9 @@ class DurableEngine:
 
     async def cancel(self, run_id: str) -> None:
         """Never recover this run again. A driver in hand is not interrupted: it reads its mission's row."""
+        crash.reach("engine.cancel:before")
         await _in_thread(self._started().transact.cancel, run_id)
+        crash.reach("engine.cancel:after")
 
     async def still_mine(self, run_id: str) -> bool:
         """Whether this process drives the run and nobody has taken it over or cancelled it. One primary-key read.

@@ -13,6 +13,7 @@ from remit.adapters.files.removal import remove_tree
 from remit.adapters.git import collect, commit, tree
 from remit.adapters.git.repository import IDENTITY
 from remit.adapters.git.repository import Repository as GitRepository
+from remit.kernel import crash
 from remit.kernel.errors import Failed, IntegrityError
 from remit.missions.repository import START, Changes, Checkpoint
 
@@ -81,12 +82,13 @@ class MissionRepository:
         chosen = None if names is None else [self._directory(name) for name in names]
 
         def work() -> None:
+            crash.reach("step.discard:before")
             if chosen is None:
                 remove_tree(steps)
-                return
-            for directory in chosen:
+            for directory in chosen or ():
                 remove_tree(directory)
                 remove_tree(directory.with_name(f".{directory.name}.private"))
+            crash.reach("step.discard:after")
 
         await asyncio.to_thread(work)
 

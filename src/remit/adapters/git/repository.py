@@ -259,7 +259,13 @@ class Repository:
         """
         twin = Repository(git_dir, workspace, identity=self._identity)
         await twin.init()
-        await self._alone(lambda: _link_objects(self.git_dir / "objects", git_dir / "objects"))
+
+        def link() -> None:
+            crash.reach("git.objects:before")
+            _link_objects(self.git_dir / "objects", git_dir / "objects")
+            crash.reach("git.objects:after")
+
+        await self._alone(link)
 
         def work() -> None:
             if commit_id is None:

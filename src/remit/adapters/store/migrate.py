@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from remit.adapters.store.errors import from_sqlite
+from remit.kernel import crash
 from remit.kernel.errors import Conflict
 
 #: The newest revision under ``migrations/versions``; a test holds it. Alembic is imported only when it differs.
@@ -26,6 +27,7 @@ def migrate_sqlite(path: Path) -> None:
     """
     if _sqlite_version(path) == HEAD:
         return
+    crash.reach("store.migrate:before")
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
 
@@ -51,6 +53,7 @@ def migrate_sqlite(path: Path) -> None:
         raise from_sqlite(error) from error
     finally:
         engine.dispose()
+    crash.reach("store.migrate:after")
 
 
 def _sqlite_version(path: Path) -> str | None:
@@ -81,6 +84,7 @@ def migrate_postgres(url: str) -> None:
                 return
     except psycopg.Error as error:
         raise from_postgres(error) from error
+    crash.reach("store.migrate:before")
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
@@ -93,6 +97,7 @@ def migrate_postgres(url: str) -> None:
         raise from_postgres(error) from error
     finally:
         engine.dispose()
+    crash.reach("store.migrate:after")
 
 
 def upgrade(connection: Any) -> None:

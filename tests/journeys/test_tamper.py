@@ -1,0 +1,184 @@
+"""Changes made to a home's audit log behind Remit's back: ``remit audit verify`` exits 1 and names the place."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from remit.testing.drill import DATABASE, PACK, Drill
+
+from .recorded import SEED
+
+pytestmark = pytest.mark.timeout(240)
+
+#: Every column of every audit table that a home on SQLite uses; a test holds it against the database.
+COLUMNS = {
+    "audit_entry": ("seq", "workspace", "ts_us", "mission", "action", "actor", "header", "leaf_hash"),
+    "audit_payload": ("seq", "workspace", "salt", "body"),
+    "audit_node": ("level", "idx", "hash"),
+    "audit_checkpoint": ("size", "note"),
+}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a finished mission, closed: everything is in the one file."""
+    with Drill(tmp_path_factory.mktemp("original")) as drill:
+        ran = drill.remit("run", PACK, drill.intake())
+        assert ran.code == 0, ran.err
+        assert drill.remit("audit", "verify").code == 0
+        with closing(sqlite3.connect(drill.home / DATABASE)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return drill.home
+
+
+@pytest.fixture
+def copy(original: Path, tmp_path: Path) -> Iterator[Drill]:
+    """A copy of it to be harmed."""
+    shutil.copytree(original, tmp_path / "home", symlinks=True)
+    with Drill(tmp_path) as drill:
+        yield drill
+
+
+def _change(drill: Drill, *statements: tuple[str, tuple[object, ...]]) -> None:
+    """Change the database as somebody with the file would: triggers that guard the tables go first."""
+    with closing(sqlite3.connect(drill.home / DATABASE, isolation_level=None)) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f'DROP TRIGGER "{name}"')
+        for statement, values in statements:
+            assert connection.execute(statement, values).rowcount > 0, statement
+
+
+def _named(drill: Drill, *places: str) -> None:
+    """Verification must fail and name one of these places, for people and for programs."""
+    ran = drill.remit("audit", "verify")
+    assert ran.code == 1, ran.out
+    told = ran.json()
+    assert told["ok"] is False
+    assert any(str(one).find(place) >= 0 for one in told["discrepancies"] for place in places), told["discrepancies"]
+
+
+def _rows(drill: Drill, table: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(drill.home / DATABASE)) as connection:
+        return connection.execute(f"SELECT {', '.join(COLUMNS[table])} FROM {table}").fetchall()  # noqa: S608
+
+
+def _this(table: str) -> str:
+    return " AND ".join(f"{name} IS ?" for name in COLUMNS[table])
+
+
+def _flipped(value: object, rand: random.Random) -> object:
+    """The value with one byte changed."""
+    if isinstance(value, int):
+        return value ^ (1 << rand.randrange(20))
+    data = bytearray(value.encode() if isinstance(value, str) else bytes(value))  # type: ignore[arg-type]
+    if not data:
+        data = bytearray(b"x")
+    else:
+        place = rand.randrange(len(data))
+        data[place] = (data[place] + 1) % 128 if isinstance(value, str) else data[place] ^ 0x40
+    return data.decode() if isinstance(value, str) else bytes(data)
+
+
+def test_the_columns_are_those_of_the_database(copy: Drill) -> None:
+    with closing(sqlite3.connect(copy.home / DATABASE)) as connection:
+        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = {
+            table: tuple(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+            for table in tables
+            if table.startswith("audit_") and table != "audit_pending"  # Postgres only
+        }
+    assert found == COLUMNS
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, name) for table, names in COLUMNS.items() for name in names])
+def test_a_changed_byte_in_any_column_is_named(table: str, column: str, copy: Drill) -> None:
+    rand = random.Random(f"{SEED} {table}.{column}")
+    rows = _rows(copy, table)
+    row, place = rand.choice(rows), COLUMNS[table].index(column)
+    new = _flipped(row[place], rand)
+    while column in {"seq", "size", "level", "idx"} and new in {one[place] for one in rows}:
+        new = int(str(new)) + 1_000_000
+    _change(copy, (f"UPDATE {table} SET {column} = ? WHERE {_this(table)}", (new, *row)))  # noqa: S608
+    _named(copy, table)
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_a_deleted_row_is_named(table: str, copy: Drill) -> None:
+    row = random.Random(f"{SEED} {table}").choice(_rows(copy, table))
+    _change(copy, (f"DELETE FROM {table} WHERE {_this(table)}", row))  # noqa: S608
+    _named(copy, table)
+
+
+def test_a_damaged_newest_checkpoint_is_named(copy: Drill) -> None:
+    newest = "(SELECT max(size) FROM audit_checkpoint)"
+    _change(copy, (f"UPDATE audit_checkpoint SET note = replace(note, 'remit', 'remot') WHERE size = {newest}", ()))  # noqa: S608
+    _named(copy, "audit_checkpoint")
+
+
+def test_two_swapped_entries_are_named(copy: Drill) -> None:
+    first, second = random.Random(SEED).sample(range(12), 2)
+    swap = "UPDATE audit_entry SET seq = ? WHERE seq = ?"
+    _change(copy, (swap, (-1, first)), (swap, (first, second)), (swap, (second, -1)))
+    _named(copy, "audit_entry")
+
+
+def test_a_cut_tail_is_named_by_the_heads_outside(copy: Drill) -> None:
+    with closing(sqlite3.connect(copy.home / DATABASE)) as connection:
+        size = int(connection.execute("SELECT size FROM audit_checkpoint ORDER BY size LIMIT 1").fetchone()[0])
+    _change(
+        copy,
+        ("DELETE FROM audit_entry WHERE seq >= ?", (size,)),
+        ("DELETE FROM audit_payload WHERE seq >= ?", (size,)),
+        ("DELETE FROM audit_node WHERE (idx + 1) << level > ?", (size,)),
+        ("DELETE FROM audit_checkpoint WHERE size > ?", (size,)),
+    )
+    _named(copy, "heads.log")
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied"])
+def test_a_database_file_that_was_cut_is_never_taken_for_sound(how: str, copy: Drill) -> None:
+    path = copy.home / DATABASE
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2] if how == "cut" else b"")
+    ran = copy.remit("audit", "verify")
+    assert ran.code not in {0, -9}, ran.out
+    assert ran.json()
+
+
+def test_what_stands_in_the_write_ahead_log_is_checked_too(copy: Drill) -> None:
+    def harm(connection: sqlite3.Connection) -> None:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+        connection.execute("UPDATE audit_payload SET body = body || x'20' WHERE seq = 3")
+
+    _in_wal(copy.home / DATABASE, harm)
+    assert (copy.home / f"{DATABASE}-wal").stat().st_size > 0
+    _named(copy, "audit_payload 3")
+
+
+def _in_wal(path: Path, harm: Callable[[sqlite3.Connection], None]) -> None:
+    """Do harm that stays in the write-ahead log: the file is put back without a checkpoint."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        harm(connection)
+        kept = {suffix: Path(f"{path}{suffix}").read_bytes() for suffix in ("", "-wal")}
+    for suffix, data in kept.items():
+        Path(f"{path}{suffix}").write_bytes(data)
+    Path(f"{path}-shm").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("order", ["resume", "rollback"])
+def test_a_mission_does_not_go_on_over_a_damaged_log(order: str, copy: Drill) -> None:
+    mission = copy.look().mission
+    _change(copy, ("UPDATE audit_payload SET body = body || x'20' WHERE seq = 3", ()))
+    ran = copy.remit(*("resume", mission, "--from", "join") if order == "resume" else ("rollback", mission))
+    assert ran.code == 1
+    assert "audit_payload 3" in ran.json()["error"]["message"]
