@@ -99,7 +99,11 @@ class CommandAdapter:
             return value
         if self._resolve is None:
             message = f"The variable {name} refers to {value}, and no secret source is set up."
-            raise InvalidInput(message, code="sandbox.secret", hint="remit secrets --help")
+            raise InvalidInput(
+                message,
+                code="sandbox.secret",
+                hint="no backend resolves secrets yet: run the step without this variable",
+            )
         return self._resolve(value)
 
 
