@@ -99,7 +99,9 @@ class CommandAdapter:
             return value
         if self._resolve is None:
             message = f"The variable {name} refers to {value}, and no secret source is set up."
-            raise InvalidInput(message, code="sandbox.secret", hint="remit secrets --help")
+            raise InvalidInput(
+                message, code="sandbox.secret", hint="take the reference out: this version resolves none"
+            )
         return self._resolve(value)
 
 

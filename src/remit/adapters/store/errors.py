@@ -32,7 +32,9 @@ def from_sqlite(error: BaseException) -> BaseException:
     if code == sqlite3.SQLITE_CONSTRAINT:
         return Conflict(f"The store refused a write: {error}.", code="store.constraint")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IntegrityError(f"Remit's store is damaged: {error}.", code="store.damaged", hint="remit restore")
+        return IntegrityError(
+            f"Remit's store is damaged: {error}.", code="store.damaged", hint="restore a backup of the home"
+        )
     if code in _BY_CODE:
         name, message = _BY_CODE[code]
         return Unavailable(f"{message} ({error})", code=name)

@@ -115,7 +115,7 @@ def upgrade(connection: Any) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if current is not None and current not in known:
         message = f"This store was written by a newer Remit (schema {current}; this version knows up to {HEAD})."
-        raise Conflict(message, code="store.newer", hint="install the newer Remit, or restore a backup: remit restore")
+        raise Conflict(message, code="store.newer", hint="install the newer Remit, or restore the home from a backup")
     command.upgrade(config, "head")
 
 
