@@ -19,7 +19,7 @@ async def test_a_file_that_a_command_wrote_is_not_committed_with_a_secret_in_it(
         return {}
 
     world.pack.do = leak
-    view = await world.run([{"name": "leak", "post": []}])
+    view = await world.run([{"name": "leak"}])
     assert view.status == "failed"
     assert view.mission.error_code == "step.secret"
     assert "config.txt" in view.mission.error

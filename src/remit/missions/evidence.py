@@ -1,6 +1,6 @@
 """The step row decides, and the audit log bears it out: what a row claims must be what was logged with it.
 
-A row written by hand (a status flipped, a result or a plan edited) has no entry, and the mission does not go on over it.
+A row written by hand (a status flipped, a result or a plan edited) has no entry: the mission does not go on over it.
 """
 
 from __future__ import annotations

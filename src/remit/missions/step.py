@@ -125,8 +125,9 @@ async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -
             changes = await context.collect()
             if changes.problems:
                 raise Failed(f"What the step left can't be kept: {'; '.join(changes.problems)}.", code="step.artefact")
-            await _refuse_secrets(spec, context, redactor, result=result, changed=changes.paths)
-            found = await conditions.unmet(spec.post, context, redactor=redactor, result=result, changed=changes.paths)
+            await _refuse_secrets(context, redactor, result=result, changed=changes.paths)
+            post = [each for each in spec.post if not isinstance(each, NoSecrets)]  # asked of every step, just now
+            found = await conditions.unmet(post, context, redactor=redactor, result=result, changed=changes.paths)
             if found:
                 raise Failed(f"A postcondition does not hold: {'; '.join(found)}.", code="step.postcondition")
     except TimeoutError as error:
@@ -137,7 +138,7 @@ async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -
 
 
 async def _refuse_secrets(
-    spec: StepSpec, context: Context, redactor: Redactor, *, result: packs.Result, changed: Sequence[str]
+    context: Context, redactor: Redactor, *, result: packs.Result, changed: Sequence[str]
 ) -> None:
     """What a step leaves stays for good: its result in the store, its files in git. The guard saw neither.
 
@@ -145,8 +146,7 @@ async def _refuse_secrets(
         Failed: There is a secret in it.
     """
     found = [f"its result holds a secret ({span.kind})" for span in redactor.scan(canonical(result))[:1]]
-    if not any(isinstance(each, NoSecrets) for each in spec.post):
-        found += await conditions.unmet((NoSecrets(),), context, redactor=redactor, changed=changed)
+    found += await conditions.unmet((NoSecrets(),), context, redactor=redactor, changed=changed)
     if found:
         raise Failed(f"What the step left can't be kept: {'; '.join(found)}.", code="step.secret")
 
