@@ -43,6 +43,7 @@ from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Tx
 from remit.missions.deps import Deps, Performed
+from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
@@ -233,7 +234,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         packs=packs,
         repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
         redactor=redactor,
-        verify_log=lambda _workspace, _mission: _verify_log(store),
+        verify_log=lambda workspace, mission: _verify_log(store, workspace, mission),
         kill_leftover=kill_leftover,
         alive=lambda owner: _alive(locks, owner, elsewhere=bool(settings.store_url)),
         host=HOST,
@@ -310,8 +311,8 @@ class _Commands:
         self._running[action.id] = child
 
 
-async def _verify_log(store: Store) -> None:
-    """Refuse to go on over a damaged audit log.
+async def _verify_log(store: Store, workspace: str, mission: str) -> None:
+    """Refuse to go on over a damaged audit log, or over rows of the mission that the log does not bear out.
 
     Raises:
         IntegrityError: Names the first places.
@@ -325,6 +326,7 @@ async def _verify_log(store: Store) -> None:
         named = "; ".join(str(found) for found in report.discrepancies[:3])
         message = f"The audit log is damaged: {named}."
         raise IntegrityError(message, code="audit.damaged", hint="remit audit verify")
+    await asyncio.to_thread(store.view, lambda tx: check_rows(tx, tx, workspace, mission))
 
 
 class _Ledger:

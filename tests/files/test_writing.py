@@ -241,3 +241,25 @@ def test_a_tree_is_removed_whatever_is_in_it(step: Path) -> None:
     remove_tree(step)
     assert not step.exists()
     assert (outside / "x").exists()
+
+
+def deep(folder: Path, depth: int) -> None:
+    """Nest folders beyond what a path can name."""
+    here = os.open(folder, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.symlink("/", "link", dir_fd=here)
+    os.fchmod(here, 0)
+    os.close(here)
+
+
+def test_a_tree_deeper_than_a_path_can_name_is_removed(tmp_path: Path) -> None:
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    deep(trap, 1500)
+    remove_tree(trap)
+    assert list(tmp_path.iterdir()) == []

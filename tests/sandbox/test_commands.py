@@ -551,3 +551,15 @@ async def test_the_launcher_stays_cheap(step: Path, tier: Tier) -> None:
         await run_command(CommandSpec(("true",), step, step.parent / "p"), on_started=unrecorded, tier=tier)
         times.append(time.perf_counter() - began)
     assert min(times) < 0.25, times  # 0.03 on a quiet machine; the bound only catches a heavy import
+
+
+async def test_a_stopped_command_that_ignores_sigterm_is_gone_within_a_second(step: Path, tier: Tier) -> None:
+    code = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nopen('up', 'w').close()\ntime.sleep(60)"
+    task = asyncio.ensure_future(run(step, tier, code))
+    while not (step / "up").exists():  # noqa: ASYNC110 - another process makes it
+        await asyncio.sleep(0.01)
+    began = time.monotonic()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert time.monotonic() - began < 0.75  # the kill switch is read every quarter of a second

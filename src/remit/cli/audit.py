@@ -108,7 +108,7 @@ def prove_command(seq: int | None, check: str | None, home: str | None, *, as_js
         raise InvalidInput(message, hint="remit audit prove 0, or: remit audit prove --check FILE")
     with open_store(settings) as store:
         if check is not None:
-            proof = parse_proof(Path(check).read_text(encoding="utf-8"))
+            proof = parse_proof(Path(check).read_bytes().decode("utf-8", "replace"))
             proof.verify(store.verifiers)
             answer: dict[str, object] = {"ok": True, "seq": proof.index, "header": proof.header.decode()}
         else:
@@ -146,11 +146,11 @@ def last_checkpoint(store: Store) -> dict[str, object] | None:
 def _since(text: str) -> int:
     if not text:
         return 0
-    if text[-1] in _UNITS and text[:-1].isdigit():
-        return micros_of(datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]]))
     try:
+        if text[-1] in _UNITS and text[:-1].isdecimal():
+            return micros_of(datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]]))
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         message = f"{text!r} is no time: write 2026-01-31T12:00:00Z, or 30m, 2h, 7d."
         raise InvalidInput(message) from error
     return micros_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

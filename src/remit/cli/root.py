@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from remit import __version__
-from remit.cli.output import report_error
+from remit.cli.output import emit, report_error
 from remit.kernel.errors import UserError
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
@@ -94,6 +94,9 @@ def run(argv: Sequence[str]) -> int:
         code = stop.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
+        if as_json:
+            hint = "remit missions shows what stopped; remit resume ID goes on"
+            emit({"error": {"code": "interrupted", "message": "The command was interrupted.", "hint": hint}})
         code = INTERRUPTED
     except click.ClickException as error:
         if not as_json:

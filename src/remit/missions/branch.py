@@ -100,7 +100,13 @@ async def branch(
         mission=child,
         step=step,
     )
-    payload = {"parent": parent, "step": step, "input_sha256": mission.input_sha256, "inherited": sorted(keep)}
+    payload = {
+        "parent": parent,
+        "step": step,
+        "input_sha256": mission.input_sha256,
+        "plan": mission.plan_hash,
+        "inherited": sorted(keep),
+    }
 
     def op(tx: Tx) -> None:
         insert_mission(tx, mission, steps)

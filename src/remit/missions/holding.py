@@ -255,6 +255,7 @@ class Holding:
             "attempt": row.attempts,
             "skip_key": key,
             "output": done.output_hash,
+            "result": digest([output.result, list(output.changes.paths)]),
             "commit": commit,
             "tree": tree,
             "cost_micros": output.cost_micros,

@@ -113,7 +113,8 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
         replace_steps(tx, gone)
         insert_steps(tx, rows)
         set_mission(tx, mission, pending=pending, **values)
-        tx.append(entry, {"feature": feature, "removed": list(removed), "revision": revision, "kept": sorted(keep)})
+        told = {"feature": feature, "removed": list(removed), "revision": revision, "kept": sorted(keep)}
+        tx.append(entry, {**told, "plan": values["plan_hash"], "input_sha256": values["input_sha256"]})
 
     await holding.write("mission.rollback", change)
     holding.mission = replace(

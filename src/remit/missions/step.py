@@ -8,9 +8,10 @@ Retries are decided here and slept by the runner; each attempt has its own row.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,
     Failed,
@@ -20,12 +21,14 @@ from remit.kernel.errors import (
     Timeout,
     Unavailable,
 )
-from remit.kernel.mission import StepSpec, StepStatus
+from remit.kernel.mission import NoSecrets, StepSpec, StepStatus
 from remit.missions import conditions
+from remit.missions import pack as packs
 from remit.missions.context import Context
 from remit.missions.holding import Holding, Output
 from remit.missions.pack import Pack
 from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
+from remit.redact.redactor import Redactor
 
 MESSAGE_LIMIT = 2000
 
@@ -122,7 +125,9 @@ async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -
             changes = await context.collect()
             if changes.problems:
                 raise Failed(f"What the step left can't be kept: {'; '.join(changes.problems)}.", code="step.artefact")
-            found = await conditions.unmet(spec.post, context, redactor=redactor, result=result, changed=changes.paths)
+            await _refuse_secrets(context, redactor, result=result, changed=changes.paths)
+            post = [each for each in spec.post if not isinstance(each, NoSecrets)]  # asked of every step, just now
+            found = await conditions.unmet(post, context, redactor=redactor, result=result, changed=changes.paths)
             if found:
                 raise Failed(f"A postcondition does not hold: {'; '.join(found)}.", code="step.postcondition")
     except TimeoutError as error:
@@ -130,6 +135,20 @@ async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -
             raise
         raise Timeout(f"The step did not end within its {spec.timeout_s:g} seconds.", code="step.timeout") from error
     return Output(result, changes, context.logged, context.cost.micros)
+
+
+async def _refuse_secrets(
+    context: Context, redactor: Redactor, *, result: packs.Result, changed: Sequence[str]
+) -> None:
+    """What a step leaves stays for good: its result in the store, its files in git. The guard saw neither.
+
+    Raises:
+        Failed: There is a secret in it.
+    """
+    found = [f"its result holds a secret ({span.kind})" for span in redactor.scan(canonical(result))[:1]]
+    found += await conditions.unmet((NoSecrets(),), context, redactor=redactor, changed=changed)
+    if found:
+        raise Failed(f"What the step left can't be kept: {'; '.join(found)}.", code="step.secret")
 
 
 async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:

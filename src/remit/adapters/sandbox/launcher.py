@@ -27,6 +27,8 @@ from remit.adapters.sandbox.request import Request
 
 TICK_S = 0.025
 REAL_EXIT_BASE = 128
+#: SIGTERM's time for a command that was stopped: a kill switch must have ended it within a second.
+STOP_GRACE_S = 0.4
 
 
 def _read_exactly(count: int) -> bytes:
@@ -173,12 +175,14 @@ class Watch:
                 code = os.waitstatus_to_exitcode(status)
                 self.code = code if code >= 0 else REAL_EXIT_BASE - code
 
-    def ask_to_end(self, reason: str) -> None:
-        """SIGTERM to the command's processes; `grace` seconds later SIGKILL."""
+    def ask_to_end(self, reason: str, grace: float) -> None:
+        """SIGTERM to the command's processes; `grace` seconds later SIGKILL. Asked again, the shorter time holds."""
+        mercy = time.monotonic() + grace
         if self.mercy is not None:
+            self.mercy = min(self.mercy, mercy)
             return
         self.reason = reason
-        self.mercy = time.monotonic() + self.request.grace
+        self.mercy = mercy
         if not self.linux:
             processes.send_group(self.child, signal.SIGTERM)
             return
@@ -200,7 +204,7 @@ class Watch:
             if now >= self.mercy:
                 self.kill(self.reason)
         elif self.deadline is not None and now >= self.deadline:
-            self.ask_to_end("timeout")
+            self.ask_to_end("timeout", self.request.grace)
         most = self.request.limits[5]
         if self.linux and len(processes.descendants(os.getpid())) > most + (2 if self.request.prefix else 0):
             self.kill("processes")
@@ -238,7 +242,7 @@ def _supervise(watch: Watch, go: int) -> None:
                 poll.unregister(0)
                 watch.kill("abandoned")
             elif b"stop" in word:
-                watch.ask_to_end("cancelled")
+                watch.ask_to_end("cancelled", min(watch.request.grace, STOP_GRACE_S))
             elif b"go" in word:
                 watch.began = time.monotonic()
                 watch.deadline = watch.began + watch.request.limits[0]

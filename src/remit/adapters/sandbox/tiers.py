@@ -72,7 +72,7 @@ class Probe:
             return chosen
         why = self.missing.get(wanted, f"tier {chosen} is weaker than the demanded {minimum}")
         message = f"The command needs sandbox tier {int(wanted)} ({wanted.name.lower()}), which is not there: {why}."
-        hint = "install bubblewrap (apt-get install bubblewrap) or lower sandbox.minimum_tier; then: remit doctor"
+        hint = "install bubblewrap (apt-get install bubblewrap) or lower the setting sandbox_tier; then: remit doctor"
         raise Denied(message, code="sandbox.tier", hint=hint)
 
 
