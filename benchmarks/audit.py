@@ -24,9 +24,9 @@ for place in (ROOT, ROOT / "src"):  # run as a script from the tree
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from benchmarks import harness  # noqa: E402 - after the path
 from sqlalchemy import BigInteger, Column, MetaData, Table, Text, insert, text  # noqa: E402 - after the path
 
+from benchmarks import harness  # noqa: E402 - after the path
 from remit.adapters.store import open_store  # noqa: E402 - as above
 from remit.adapters.store.journal import Store  # noqa: E402 - as above
 from remit.audit import Entry, Result, query  # noqa: E402 - as above

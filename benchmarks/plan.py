@@ -21,8 +21,8 @@ for place in (ROOT, ROOT / "src"):  # run as a script from the tree
         sys.path.insert(0, str(place))
 
 import yaml  # noqa: E402 - after the path
-from benchmarks.harness import report, wait_for_quiet  # noqa: E402 - as above
 
+from benchmarks.harness import report, wait_for_quiet  # noqa: E402 - as above
 from remit.kernel.errors import InvalidInput  # noqa: E402 - as above
 from remit.kernel.mission import FileExists, Plan, StepSpec  # noqa: E402 - as above
 from remit.missions.plan import order  # noqa: E402 - as above

@@ -30,7 +30,6 @@ for place in (ROOT, ROOT / "src"):  # run as a script from the tree
         sys.path.insert(0, str(place))
 
 from benchmarks.harness import fresh_database, postgres, report, wait_for_quiet  # noqa: E402 - after the path
-
 from remit.accounts.agents import Agent, register_agent  # noqa: E402 - as above
 from remit.audit.entry import Entry, Result  # noqa: E402 - as above
 from remit.bootstrap import Runtime, open_runtime, prepare_home  # noqa: E402 - as above

@@ -13,9 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.prove import Goal, Part  # noqa: E402 - as above
-
 from benchmarks import harness, prove  # noqa: E402 - the benchmarks are no package of ours
+from benchmarks.prove import Goal, Part  # noqa: E402 - as above
 
 
 def run(*argv: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
