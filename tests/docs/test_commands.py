@@ -7,6 +7,7 @@ the newest mission's id. A block that opens with `LANGUAGE file=NAME` is saved u
 run; one that opens with `python run` is run by Python.
 """
 
+import ast
 import json
 import os
 import re
@@ -155,6 +156,18 @@ def test_every_shown_command_exists() -> None:
     named |= {match for page in PAGES for match in re.findall(r"`remit ([a-z][a-z-]*)", page.read_text("utf-8"))}
     assert named
     assert named <= set(COMMANDS), sorted(named - set(COMMANDS))
+
+
+def test_every_command_that_remit_tells_a_person_to_run_exists() -> None:
+    from remit.cli.root import COMMANDS
+
+    named: dict[str, str] = {}
+    for path in REPOSITORY.glob("src/remit/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                named |= dict.fromkeys(re.findall(r"\bremit ([a-z]+)\b", node.value), path.name)
+    assert len(named) > 10
+    assert {name: place for name, place in named.items() if name not in COMMANDS} == {}
 
 
 def tree() -> dict[str, click.Command]:

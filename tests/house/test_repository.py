@@ -150,7 +150,7 @@ def test_every_import_of_the_tests_is_declared() -> None:
     lines = [*PROJECT["dependencies"], *(line for lines in PROJECT["optional-dependencies"].values() for line in lines)]
     declared = {canonicalize_name(Requirement(line).name) for line in lines} | set(COMPANIONS)
     providers = packages_distributions()
-    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")}
+    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")} | {"benchmarks"}
     unknown = {
         name
         for name in imported(REPOSITORY / "tests") - own

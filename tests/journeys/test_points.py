@@ -52,8 +52,12 @@ def _size(store: Store) -> int:
 
 
 def test_production_refuses_a_drill_and_nothing_is_written(drill: Drill) -> None:
-    for variable in ({"at": "step.finish:before"}, {"record": True}):
-        ran = drill.remit("run", PACK, drill.intake(), REMIT_ENVIRONMENT="production", **variable)
+    drill.environ["REMIT_ENVIRONMENT"] = "production"
+    intake = drill.intake()
+    for ran in (
+        drill.remit("run", PACK, intake, at="step.finish:before"),
+        drill.remit("run", PACK, intake, record=True),
+    ):
         assert ran.code == 2
         assert "production" in ran.json()["error"]["message"]
         assert not drill.home.exists()

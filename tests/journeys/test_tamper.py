@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -99,23 +103,59 @@ def test_the_columns_are_those_of_the_database(copy: Drill) -> None:
     assert found == COLUMNS
 
 
-@pytest.mark.parametrize(("table", "column"), [(table, name) for table, names in COLUMNS.items() for name in names])
-def test_a_changed_byte_in_any_column_is_named(table: str, column: str, copy: Drill) -> None:
-    rand = random.Random(f"{SEED} {table}.{column}")
-    rows = _rows(copy, table)
-    row, place = rand.choice(rows), COLUMNS[table].index(column)
-    new = _flipped(row[place], rand)
-    while column in {"seq", "size", "level", "idx"} and new in {one[place] for one in rows}:
-        new = int(str(new)) + 1_000_000
-    _change(copy, (f"UPDATE {table} SET {column} = ? WHERE {_this(table)}", (new, *row)))  # noqa: S608
-    _named(copy, table)
+#: Runs the real entry point once for each home, in one process: an interpreter's start for each would say no more.
+EVERY = """
+import contextlib, io, json, sys
+from remit.cli.root import run
+for home in sys.stdin.read().splitlines():
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = run(["audit", "verify", "--home", home, "--json"])
+    print(json.dumps({"code": code, "out": out.getvalue(), "err": err.getvalue()}))
+"""
 
 
-@pytest.mark.parametrize("table", COLUMNS)
-def test_a_deleted_row_is_named(table: str, copy: Drill) -> None:
-    row = random.Random(f"{SEED} {table}").choice(_rows(copy, table))
-    _change(copy, (f"DELETE FROM {table} WHERE {_this(table)}", row))  # noqa: S608
-    _named(copy, table)
+def _harmed(original: Path, base: Path, name: str) -> Drill:
+    shutil.copytree(original, base / name / "home", symlinks=True)
+    return Drill(base / name)
+
+
+def test_a_changed_byte_in_any_column_and_a_deleted_row_are_named(original: Path, tmp_path: Path) -> None:
+    homes: dict[str, str] = {}
+    for table, columns in COLUMNS.items():
+        for place, column in enumerate(columns):
+            rand = random.Random(f"{SEED} {table}.{column}")
+            drill = _harmed(original, tmp_path, f"{table}.{column}")
+            rows = _rows(drill, table)
+            row = rand.choice(rows)
+            new = _flipped(row[place], rand)
+            while column in {"seq", "size", "level", "idx"} and new in {one[place] for one in rows}:
+                new = int(str(new)) + 1_000_000
+            _change(drill, (f"UPDATE {table} SET {column} = ? WHERE {_this(table)}", (new, *row)))  # noqa: S608
+            homes[str(drill.home)] = table
+        drill = _harmed(original, tmp_path, f"{table} deleted")
+        row = random.Random(f"{SEED} {table}").choice(_rows(drill, table))
+        _change(drill, (f"DELETE FROM {table} WHERE {_this(table)}", row))  # noqa: S608
+        homes[str(drill.home)] = table
+    argv = [sys.executable, "-c", EVERY]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
+    done = subprocess.run(
+        argv,
+        input="\n".join(homes),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env=environ,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(told) == len(homes) == 21
+    for (home, table), one in zip(homes.items(), told, strict=True):
+        assert one["code"] == 1, (home, one)
+        found = json.loads(one["out"])["discrepancies"]
+        assert any(table in str(place) for place in found), (home, found)
 
 
 def test_a_damaged_newest_checkpoint_is_named(copy: Drill) -> None:

@@ -44,7 +44,7 @@ def _mission(drill: Drill, mission: str) -> tuple[str, str, int]:
     return str(status), str(owner), int(fence)
 
 
-def _everything(drill: Drill, mission: str) -> dict[str, list[tuple[Any, ...]]]:
+def _everything(drill: Drill, mission: str) -> dict[str, list[str]]:
     """Every row about a mission, audit entries included."""
     found = {
         table: sorted(map(repr, _rows(drill, f"SELECT * FROM {table} WHERE {key} = %s", mission)))  # noqa: S608
@@ -56,8 +56,10 @@ def _everything(drill: Drill, mission: str) -> dict[str, list[tuple[Any, ...]]]:
             repr, _rows(drill, "SELECT seq, header FROM audit_entry WHERE convert_from(header, 'UTF8') LIKE %s", header)
         )
     )
-    found["waiting"] = _rows(drill, "SELECT count(*) FROM audit_pending WHERE fields::text LIKE %s", f"%{mission}%")
-    return found  # type: ignore[return-value] - rows told as text
+    found["waiting"] = sorted(
+        map(repr, _rows(drill, "SELECT count(*) FROM audit_pending WHERE fields::text LIKE %s", f"%{mission}%"))
+    )
+    return found
 
 
 def _done(drill: Drill, ran: Ran, *, status: str, tree: str) -> None:

@@ -72,7 +72,7 @@ _NEXT_REFUSED = {
     "identify.unreadable": "remit doctor",
     "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
     "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
-    "budget.exceeded": "run it anew with more: remit run PACK INPUT --budget USD",
+    "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
     "effect_key.unknown_outcome": "look at {target} and decide whether it was done",
     "effect_key.done": "nothing: it was done",
 }

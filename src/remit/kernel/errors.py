@@ -207,7 +207,7 @@ TABLE: dict[type[RemitError], ErrorRow] = {
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
     ),
     RateLimited: ErrorRow("rate_limited", 429, 3, retryable=True, hint="wait and run the command again"),
-    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit why ID"),
+    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit show ID"),
     Conflict: ErrorRow("conflict", 409, 1, retryable=False, hint="remit show ID"),
     Fenced: ErrorRow("fenced", 409, 1, retryable=False, hint="remit show ID"),
     Drift: ErrorRow("drift", 409, 1, retryable=False, hint="remit resume ID --drift rerun"),

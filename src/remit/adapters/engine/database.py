@@ -76,13 +76,13 @@ def engine_database(url: str) -> EngineDatabase:
         parsed = sa.make_url(url)
     except ArgumentError as error:
         message = "The engine's database address can't be read; it looks like sqlite:////path or postgresql://host/db."
-        raise InvalidInput(message, hint="correct the setting store_url") from error
+        raise InvalidInput(message, hint="correct store_url: see docs/settings.md") from error
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         return EngineDatabase(parsed.set(drivername="sqlite"), None)
     if parsed.get_backend_name() == "postgresql" and parsed.database:
         return EngineDatabase(parsed.set(drivername="postgresql+psycopg"), SCHEMA)
     message = f"The engine runs on a SQLite file or a Postgres database, not on {parsed.get_backend_name()!r} here."
-    raise InvalidInput(message, hint="correct the setting store_url")
+    raise InvalidInput(message, hint="correct store_url: see docs/settings.md")
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -100,7 +100,9 @@ class CommandAdapter:
         if self._resolve is None:
             message = f"The variable {name} refers to {value}, and no secret source is set up."
             raise InvalidInput(
-                message, code="sandbox.secret", hint="take the reference out: this version resolves none"
+                message,
+                code="sandbox.secret",
+                hint="no backend resolves secrets yet: run the step without this variable",
             )
         return self._resolve(value)
 

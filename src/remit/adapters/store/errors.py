@@ -33,7 +33,9 @@ def from_sqlite(error: BaseException) -> BaseException:
         return Conflict(f"The store refused a write: {error}.", code="store.constraint")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return IntegrityError(
-            f"Remit's store is damaged: {error}.", code="store.damaged", hint="restore a backup of the home"
+            f"Remit's store is damaged: {error}.",
+            code="store.damaged",
+            hint="restore the home from a backup, then: remit audit verify",
         )
     if code in _BY_CODE:
         name, message = _BY_CODE[code]
