@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -222,3 +223,50 @@ def test_a_mission_does_not_go_on_over_a_damaged_log(order: str, copy: Drill) ->
     ran = copy.remit(*("resume", mission, "--from", "join") if order == "resume" else ("rollback", mission))
     assert ran.code == 1
     assert "audit_payload 3" in ran.json()["error"]["message"]
+
+
+ROWS = {
+    "a skip key": "UPDATE step SET skip_key = 'x' WHERE name = (SELECT min(name) FROM step)",
+    "a result": "UPDATE step SET result = '{\"forged\":1}' WHERE name = (SELECT min(name) FROM step)",
+    "another step's commit": (
+        "UPDATE step SET commit_id = (SELECT max(commit_id) FROM step) WHERE name = "
+        "(SELECT name FROM step WHERE commit_id NOT IN ('', (SELECT max(commit_id) FROM step)) LIMIT 1)"
+    ),
+    "the paths": "UPDATE step SET paths = '[\"gone\"]' WHERE name = (SELECT min(name) FROM step)",
+    "the input": "UPDATE mission SET input = x'5b5d'",
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+def test_a_mission_does_not_go_on_over_a_row_that_the_log_does_not_bear_out(copy: Drill, what: str) -> None:
+    mission, last = _newest(copy)
+    _change(copy, (ROWS[what], ()))
+    refused = copy.remit("resume", mission, "--from", last)
+    assert refused.code == 1
+    assert "was changed" in refused.err
+
+
+def test_a_plan_that_was_changed_together_with_its_hash_is_refused(copy: Drill) -> None:
+    mission, last = _newest(copy)
+    with closing(sqlite3.connect(copy.home / DATABASE)) as connection:
+        plan = connection.execute("SELECT plan FROM mission").fetchone()[0] + b" "
+    _change(copy, ("UPDATE mission SET plan = ?, plan_hash = ?", (plan, hashlib.sha256(plan).hexdigest())))
+    refused = copy.remit("resume", mission, "--from", last)
+    assert refused.code == 1
+    assert "not the one that was logged" in refused.err
+
+
+def test_branches_and_their_branches_are_borne_out_by_what_they_came_from(copy: Drill) -> None:
+    mission, last = _newest(copy)
+    for _ in range(2):
+        assert copy.remit("branch", mission, "--from", last).code == 0
+        mission = _newest(copy)[0]
+        assert copy.remit("resume", mission, "--from", last).code == 0
+
+
+def _newest(drill: Drill) -> tuple[str, str]:
+    """The newest mission and its last step."""
+    with closing(sqlite3.connect(drill.home / DATABASE)) as connection:
+        (mission,) = connection.execute("SELECT id FROM mission ORDER BY id DESC LIMIT 1").fetchone()
+        query = "SELECT name FROM step WHERE mission = ? ORDER BY revision DESC, position DESC LIMIT 1"
+        return mission, connection.execute(query, (mission,)).fetchone()[0]
