@@ -84,7 +84,7 @@ def record(drill: Drill) -> Recorded:
     refused = go("refused", "run", PACK, drill.intake(), code=3)
     go("unkill", "unkill", "coder", "--reason", "drill over")
     go("let go on", "resume", refused)
-    go("breaker", "run", PACK, drill.intake(witness="http://127.0.0.1:9", knock=6, features=[]), code=1)
+    go("breaker", "run", PACK, drill.intake(knock=6, away="http://127.0.0.1:9", features=[]))
     slow = drill.start("run", PACK, drill.intake(sleep_s=60), record=True)
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
 from remit.kernel.ports import Tx
+from remit.missions import telling
 from remit.missions.checkpoint import commit
 from remit.missions.holding import Holding
 from remit.missions.pack import Pack
-from remit.missions.progress import MissionEnded, Planned, StepFinished, StepRetrying, StepStarted
+from remit.missions.progress import StepRetrying
 from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, insert_attempt, peek, read_steps, set_step
 from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, attempt
 
@@ -73,7 +74,7 @@ class Run:
             asyncio.CancelledError: This process is going down; rows stay as they are, a resume takes over.
         """
         self._survey()
-        self._publish_plan()
+        telling.planned(self.holding, self._resting)
         self._watcher = asyncio.create_task(self._watch())
         try:
             while True:
@@ -134,7 +135,7 @@ class Run:
         if self.stop is None:
             while self._ready and len(self._attempts) < self.holding.deps.parallel:
                 spec = self.holding.plan.steps[heapq.heappop(self._ready)]
-                self._publish_start(self.holding.rows[spec.name])
+                telling.started(self.holding, self.holding.rows[spec.name])
                 task = self._spawn(attempt(self.holding, self.pack, spec))
                 self._attempts[task] = spec.name
         self._commit_next()
@@ -200,10 +201,10 @@ class Run:
                 self._unmet[follower] -= 1
                 if not self._unmet[follower]:
                     self._enqueue(follower)
-        self._publish_rest(row)
+        telling.rested(self.holding, row, self._resting)
 
     def _broken(self, row: StepRow, error: RemitError) -> None:
-        self._publish_rest(row)
+        telling.rested(self.holding, row, self._resting)
         match self.holding.plan.spec(row.name).on_failure:
             case OnFailure.CONTINUE:
                 self._resting |= self.holding.plan.downstream([row.name])
@@ -299,47 +300,6 @@ class Run:
 
         await holding.write("step.fail", change)
         await holding.reload()
-
-    # ------------------------------------------------------------------------------------------------------ publish
-
-    def _publish_plan(self) -> None:
-        holding = self.holding
-        if holding.deps.progress.watched(holding.mission.id):
-            names = tuple(step.name for step in holding.plan.steps)
-            done = tuple(name for name in names if name in self._resting)
-            plan = holding.plan
-            event = Planned(holding.mission.id, names, done, plan.critical_path, plan.critical_seconds)
-            holding.deps.progress.publish(event)
-
-    def _publish_start(self, row: StepRow) -> None:
-        if self.holding.deps.progress.watched(row.mission):
-            self.holding.deps.progress.publish(StepStarted(row.mission, row.name, row.title, row.attempts + 1))
-
-    def _publish_rest(self, row: StepRow) -> None:
-        holding = self.holding
-        if not holding.deps.progress.watched(row.mission):
-            return
-        left = [name for name in holding.rows if name not in self._resting]
-        holding.deps.progress.publish(
-            StepFinished(
-                mission=row.mission,
-                step=row.name,
-                status=StepStatus(row.status),
-                attempt=row.attempts,
-                seconds=(row.finished_us - row.started_us) / 1_000_000,
-                cost_micros=row.cost_micros,
-                done=len(holding.rows) - len(left),
-                total=len(holding.rows),
-                seconds_left=holding.plan.seconds_left(left),
-                error=row.error,
-            )
-        )
-
-
-def ended(holding: Holding) -> None:
-    """Tell whoever watches that the mission came to rest."""
-    mission = holding.mission
-    holding.deps.progress.publish(MissionEnded(mission.id, MissionStatus(mission.status), mission.error))
 
 
 async def _say(message: Stop) -> Message:
