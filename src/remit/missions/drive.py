@@ -11,7 +11,8 @@ from remit.missions.holding import Holding
 from remit.missions.resume import prepare, show_head
 from remit.missions.rollback import rollback_all
 from remit.missions.rows import CANCEL, read_mission
-from remit.missions.run import Run, Stop
+from remit.missions.run import Run
+from remit.missions.step import Stop
 from remit.missions.telling import ended
 
 

@@ -12,7 +12,6 @@ import asyncio
 import heapq
 from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 
 from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
@@ -23,25 +22,10 @@ from remit.missions.holding import Holding
 from remit.missions.pack import Pack
 from remit.missions.progress import StepRetrying
 from remit.missions.rows import CANCEL, AttemptOutcome, Standing, StepRow, insert_attempt, peek, read_steps, set_step
-from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, attempt
+from remit.missions.step import Again, Broken, Done, Ending, Made, Parked, Stop, Woken, attempt
 
 WATCH_SECONDS = 0.5
 GRACE_SECONDS = 5.0  # for attempts that were told to stop
-
-
-@dataclass(frozen=True, slots=True)
-class Woken:
-    """A retry delay is over."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The run ends before its plan does."""
-
-    status: MissionStatus
-    error: RemitError | None = None
 
 
 type Message = Ending | Woken | Stop
@@ -279,7 +263,7 @@ class Run:
         """
         for position in sorted(self._made):
             ending = await commit(self.holding, self._made.pop(position))
-            self._publish_rest(ending.row)
+            telling.rested(self.holding, ending.row, self._resting)
 
     async def _record_stopped(self, stop: Stop) -> None:
         """Steps that were running are cancelled, or wait for the next run; their attempts get their rows.

@@ -21,7 +21,7 @@ from remit.kernel.errors import (
     Timeout,
     Unavailable,
 )
-from remit.kernel.mission import NoSecrets, StepSpec, StepStatus
+from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
 from remit.missions import conditions
 from remit.missions import pack as packs
 from remit.missions.context import Context
@@ -74,6 +74,21 @@ class Parked:
 
     row: StepRow
     error: RemitError
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """A retry delay is over."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The run ends before its plan does."""
+
+    status: MissionStatus
+    error: RemitError | None = None
 
 
 type Ending = Made | Done | Again | Broken | Parked
