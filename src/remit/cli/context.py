@@ -6,7 +6,10 @@ import importlib
 import logging
 import os
 
+from remit.cli.redaction import learn
 from remit.settings import Settings, load
+
+KEY_FILE = "audit.key"
 
 
 def settings_of(home: str | None, **flags: object) -> Settings:
@@ -17,6 +20,7 @@ def settings_of(home: str | None, **flags: object) -> Settings:
     """
     settings, _origin = load(flags={"home": home, **flags})
     logging.getLogger().setLevel(settings.log_level)
+    learn(settings.home / KEY_FILE)
     if "REMIT_CRASH_AT" in os.environ or "REMIT_CRASH_LOG" in os.environ:
         # By name: the drills stand above this room, and nobody but a drill loads them.
         drills = importlib.import_module("remit.testing.crashpoints")

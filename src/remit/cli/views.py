@@ -113,7 +113,7 @@ def mission_lines(view: View) -> list[str]:
             step.name,
             str(step.status),
             str(step.attempts),
-            f"{_seconds(step):.1f}s" if step.finished_us else "",
+            f"{_seconds(step):.1f}s" if _seconds(step) else "",
             step.error[:80],
         )
         for step in view.steps
@@ -151,4 +151,6 @@ def next_command(view: View) -> str:
 
 
 def _seconds(step: StepRow) -> float:
-    return round(max(step.finished_us - step.started_us, 0) / 1_000_000, 3) if step.finished_us else 0.0
+    """How long a step took, first try to last; nothing when it was not run here."""
+    ran = step.finished_us and str(step.status) != "skipped"
+    return round(max(step.finished_us - step.started_us, 0) / 1_000_000, 3) if ran else 0.0

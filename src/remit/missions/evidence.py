@@ -45,7 +45,7 @@ def _check_plan(row: MissionRow, log: LogReader) -> None:
     told = [record.payload for record in sorted(said, key=lambda each: each.seq) if record.payload is not None]
     newest = next((payload for payload in reversed(told) if "plan" in payload), None)
     if sha256_hex(row.input) != row.input_sha256 or (
-        newest is not None and (newest["plan"] != row.plan_hash or newest["input_sha256"] != row.input_sha256)
+        newest is not None and (newest["plan"] != row.plan_hash or newest.get("input_sha256") != row.input_sha256)
     ):
         message = f"The plan or the input of mission {row.id} is not the one that was logged: its row was changed."
         raise IntegrityError(message, code="plan.changed", hint="restore a backup of the home")
@@ -69,7 +69,7 @@ def _bears_out(record: Record, step: StepRow) -> bool:
     if payload is None:
         return True
     made = digest([step.outcome, list(step.wrote)])
-    return (payload["skip_key"], payload["output"], payload["commit"], payload["result"]) == (
+    return (payload.get("skip_key"), payload.get("output"), payload.get("commit"), payload.get("result")) == (
         step.skip_key,
         step.output_hash,
         step.commit_id,
