@@ -32,6 +32,7 @@ BUSY_MS = 10_000
 FREE_FLOOR = 32 << 20
 FREE_CHECK_SECONDS = 1.0
 READERS = 4
+READ_CACHE_KIB = 65_536  # of a reader: proofs over a large log come from memory; it is only as large as what was read
 MAPPED = 1 << 30  # bytes that readers map in place of copying pages: a full verification is 6 % quicker
 SYSTEM_CLOCK = SystemClock()
 
@@ -51,6 +52,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         if read_only:
             connection.execute("PRAGMA query_only=ON")
+            connection.execute(f"PRAGMA cache_size=-{READ_CACHE_KIB}")
             connection.execute(f"PRAGMA mmap_size={MAPPED}")
     except sqlite3.Error as error:
         raise from_sqlite(error) from error
