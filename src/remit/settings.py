@@ -60,6 +60,7 @@ class Settings:
         store_url: A ``postgresql://`` address; the SQLite file ``<home>/remit.db`` when empty.
         workspace: The workspace that CLI commands act in.
         owner: Name of the local owner, on whose behalf agents act.
+        user: Who gives the orders of the command line; the owner when empty.
         parallel: How many steps of one mission run at once.
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
@@ -72,6 +73,7 @@ class Settings:
     store_url: str = field(default="", repr=False)
     workspace: str = "default"
     owner: str = "owner"
+    user: str = ""
     parallel: int = 2
     sandbox_tier: int = 1
     budget_usd: str = "10"
@@ -82,6 +84,11 @@ class Settings:
     def missions(self) -> Path:
         """One folder for each mission."""
         return self.home / "missions"
+
+    @property
+    def acting(self) -> str:
+        """The id of the user in whose name the command line acts."""
+        return self.user or self.owner
 
     @property
     def production(self) -> bool:

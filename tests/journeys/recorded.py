@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,20 @@ with open_store(settings) as store:
         store, scope, workspace=settings.workspace, name="coder", limit=usd("5"), by=owner
     ))
 """
+
+
+#: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
+#: id. Each room adds those that reach its own writes.
+ADMINISTRATION: tuple[tuple[int, str], ...] = (
+    # accounts
+    # rules, evidence
+    # approvals
+    # deployment and presets
+    # budgets
+    # rates and queue
+    # circuits
+    # the audit log
+)
 
 
 @dataclass(slots=True)
@@ -90,6 +105,8 @@ def record(drill: Drill) -> Recorded:
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
     took("budget", _set_budget(drill))
+    for code, words in ADMINISTRATION:
+        go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
 
 

@@ -58,7 +58,7 @@ async def create_local_owner(journal: Journal, *, workspace: str, user: str, nam
         if known is not None:
             return known
         at = micros_of(clock.now())
-        tx.execute(_ADD_WORKSPACE, {"workspace": workspace, "name": workspace, "created_us": at})
+        tx.execute(_ADD_WORKSPACE, {"workspace": workspace, "name": workspace, "created_us": at, "plan": "free"})
         tx.execute(_ADD_USER, {"workspace": workspace, "id": user, "name": name, "role": OWNER_ROLE, "created_us": at})
         tx.append(entry, {"name": name})
         return made

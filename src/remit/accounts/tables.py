@@ -15,6 +15,7 @@ WORKSPACE = Table(
     Column("workspace", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("created_us", BigInteger, nullable=False),
+    Column("plan", Text, nullable=False),  # ``plans.PlanName``
 )
 
 USER = Table(

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, select
 
 from remit.audit.entry import read_header
 from remit.audit.tables import ENTRY
+from remit.guard import refusals
 from remit.guard.records import State
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json
@@ -65,17 +66,6 @@ _NEXT = {
     State.UNUSED: "remit resume {mission}",
     State.ABANDONED: "remit resume {mission}",
 }
-_NEXT_REFUSED = {
-    "identify.no_owner": "remit init",
-    "identify.killed": "remit agents, then remit unkill NAME",
-    "identify.unknown_agent": "remit agents",
-    "identify.unreadable": "remit doctor",
-    "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
-    "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
-    "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
-    "effect_key.unknown_outcome": "look at {target} and decide whether it was done",
-    "effect_key.done": "nothing: it was done",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +86,7 @@ class ActionStory:
         """What to do now."""
         names = {"mission": self.row["mission"] or "ID", "target": self.row["target"]}
         if self.state is State.REFUSED:
-            return _NEXT_REFUSED.get(self.row["reason"], "remit agents").format(**names)
+            return refusals.NEXT.get(self.row["reason"], "remit agents").format(**names)
         return _NEXT[self.state].format(**names)
 
     def as_json(self) -> dict[str, Json]:

@@ -13,17 +13,25 @@ from remit.kernel.errors import InternalError
 #: Every named write of every journey, as ``room.write``. A write without a name here is refused.
 POINTS: frozenset[str] = frozenset(
     {
-        # store writes
+        # store writes, accounts
         "accounts.agent",
         "accounts.kill",
+        # audit
         "audit.checkpoint",
         "audit.genesis",
+        # the guard, the path
         "guard.intent",
         "guard.outcome",
         "guard.refused",
         "guard.settle",
+        # the guard, rules and evidence
+        # the guard, approvals
+        # the guard, breakers
         "guard.breaker",
+        # the guard, budgets
         "guard.budget",
+        # the guard, rates
+        # missions
         "mission.create",
         "mission.claim",
         "mission.status",
@@ -35,6 +43,9 @@ POINTS: frozenset[str] = frozenset(
         "step.finish",
         "step.fail",
         "step.reset",
+        # the missions, queue
+        # the missions, presets
+        # deployment
         # writes outside the store
         "home.folder",
         "home.keys",

@@ -1,0 +1,40 @@
+"""Every way in which the guard refuses, and what a person can do about it. A test holds that none is missing.
+
+A check refuses with ``denied(NAME, reason, sentence)``; ``NAME.reason`` is the key here. ``{mission}`` and ``{target}``
+are filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+NEXT: Mapping[str, str] = MappingProxyType(
+    {
+        # identify
+        "identify.inactive": "remit agents",
+        "identify.killed": "remit agents, then remit unkill NAME",
+        "identify.no_originator": "name the user or agent on whose behalf it is asked",
+        "identify.no_owner": "remit init",
+        "identify.unknown_agent": "remit agents",
+        "identify.unknown_user": "remit agents",
+        "identify.unreadable": "remit doctor",
+        # authorise
+        "authorise.effect": "remit agents",
+        "authorise.no_adapter": "remit doctor",
+        "authorise.tool": "remit agents",
+        # scan
+        "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
+        # rules, by their effect on an action
+        # approval
+        # circuits of services
+        "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+        # rates of agents, tools, domains
+        # budget
+        "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
+        # what an effect key tells
+        "effect_key.done": "nothing: it was done",
+        "effect_key.no_key": "set Action.effect_key",
+        "effect_key.unknown_outcome": "look at {target} and decide whether it was done",
+    }
+)
