@@ -26,6 +26,10 @@ POINTS: frozenset[str] = frozenset(
         "guard.settle",
         # the guard, rules and evidence
         # the guard, approvals
+        "guard.approval",
+        "guard.delegation",
+        "guard.expiry",
+        "guard.notice",
         # the guard, breakers
         "guard.breaker",
         # the guard, budgets
