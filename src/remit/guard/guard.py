@@ -3,9 +3,10 @@
     identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
+    approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
     breaker      is the service behind it there?
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, use up the approval, reserve, action row, audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -15,12 +16,15 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
-from remit.guard import authorise, available, budget, identify, scan
+from remit.guard import approval, approval_asking, authorise, available, budget, identify, scan
+from remit.guard.approval_requests import Taken
+from remit.guard.approval_rows import Request
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -43,10 +47,11 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
+    approval.check,
     available.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, approval.ALLOWED, available.ALLOWED, budget.ALLOWED)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -62,6 +67,7 @@ class Guard:
         policy_rev: The revision of the rules in force; stands in every decision.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        approvals: When a person must be asked; APR-1's list when left out.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Guard:
         policy_rev: str,
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        approvals: ApprovalTerms | None = None,
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -86,6 +93,8 @@ class Guard:
         self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
         self.register = Register(journal, clock)
         self.watch = Watch(self.register)
+        self.approvals = approvals or ApprovalTerms()
+        self.announce: Callable[[Request], Awaitable[None]] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
@@ -115,6 +124,7 @@ class Guard:
 
         Raises:
             Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            ApprovalPending: A person must decide first; ``approval_id`` is the request.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -127,15 +137,25 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
-        scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
-        try:
-            said = await self._check(action, scene)
-            committed = await self._intend(action, said, within)
-        except BaseException:
-            if scene.lease is not None:
-                self.circuits.give(scene.lease, Report.NEUTRAL)
-            raise
-        return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+        while True:
+            scene = Scene(
+                await self._standing(action),
+                self.redactor,
+                self.circuits,
+                self._kinds,
+                action,
+                approvals=self.approvals,
+            )
+            try:
+                said = await self._check(action, scene)
+                committed = await self._intend(action, said, within, approval_id=scene.approval)
+            except BaseException as error:
+                if scene.lease is not None:
+                    self.circuits.give(scene.lease, Report.NEUTRAL)
+                if isinstance(error, Taken):
+                    continue  # somebody else used the approval: everything is asked again
+                raise
+            return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -151,12 +171,40 @@ class Guard:
         said: list[Check] = []
         for check in CHECKS:
             verdict = check(action, scene)
+            if verdict.verdict is Verdict.NEEDS_APPROVAL:
+                if verdict.name == approval.NAME:
+                    verdict = await self._approved(action, scene, tuple(said), verdict)
+                else:
+                    scene.wanted.append(verdict)
             said.append(verdict)
-            if verdict.verdict is not Verdict.ALLOW:
+            if verdict.verdict is Verdict.DENY:
                 await self._refuse(action, tuple(said))
         return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
 
-    async def _intend(self, action: Action, said: Verdicts, within: Within | None) -> Future[None] | None:
+    async def _approved(self, action: Action, scene: Scene, said: tuple[Check, ...], needed: Check) -> Check:
+        """The verdict when somebody has approved exactly this; it is used up with the intent.
+
+        Raises:
+            ApprovalPending: Nobody has decided yet. Denied: Somebody said no, or nobody anything in time.
+        """
+        while True:
+            try:
+                found = await approval_asking.leave(self, action)
+                asked = None if found else await approval_asking.refuse(self, action, said, needed)
+            except Exception as error:  # noqa: BLE001 - no answer is no leave
+                verdict = denied(approval.NAME, "unreadable", "Whether somebody approved it could not be read.")
+                await self._refuse(action, (*said, verdict), cause=error)
+            if found:
+                verdict, scene.approval = found
+                return verdict
+            if asked is not None:
+                if asked.fresh is not None and self.announce is not None:
+                    await self.announce(asked.fresh)
+                raise asked.error
+
+    async def _intend(
+        self, action: Action, said: Verdicts, within: Within | None, *, approval_id: str
+    ) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
@@ -164,10 +212,11 @@ class Guard:
             target=self._target(action),
             policy_rev=self.policy_rev,
             now_us=micros_of(self.clock.now()),
+            approval_id=approval_id,
         )
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and not approval_id:
             return self.journal.submit("guard.intent", op)
         # What costs money waits for its reservation, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
@@ -179,6 +228,8 @@ class Guard:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
                 await self._refuse(action, (*said.checks, verdict), cause=error)
+            raise
+        except Taken:
             raise
         except BaseException:
             self._withdraw(action)
@@ -220,7 +271,7 @@ class Guard:
         hint = f"remit why {action.id}"
         code = f"guard.{last.reason}"
         match last.name, last.reason:
-            case (identify.NAME, "unreadable"):
+            case (identify.NAME | approval.NAME, "unreadable"):
                 return Unavailable(last.detail, code=code, hint="remit doctor")
             case (available.NAME, _):
                 key = key_of(action)

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
-from remit.guard import budget
+from remit.guard import approval_requests, budget
 from remit.guard.tables import ACTION, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
@@ -135,17 +135,20 @@ def verdicts(checks: tuple[Check, ...]) -> Verdicts:
     return Verdicts(checks, told, orjson.dumps(told).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
-    """The operation that reserves the estimate and writes action row and audit entry.
+def intent(
+    action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int, approval_id: str = ""
+) -> Within:
+    """The operation that uses up the approval, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction.
 
     Raises (when run):
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
+        approval_requests.Taken: ``approval_id`` can't be used (any more).
     """
     row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
-    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
+    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev, approval_id=approval_id)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
     message = isinstance(action.effect, Notify)
@@ -155,6 +158,8 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
+        if approval_id:
+            approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if action.estimate:
             budget.reserve(tx, action)
         tx.execute(_INSERT, row)
@@ -203,18 +208,24 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.estimate or ending.cost:
             budget.settle(tx, action, cost=ending.cost)
+        if ending.state is State.UNUSED:
+            approval_requests.give_back(tx, action)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(
+    action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int, approval_id: str = ""
+) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
     row |= {"reason": reason, "closed_us": now_us}
-    entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
+    entry = _entry(
+        action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason, approval_id=approval_id
+    )
     payload = _payload(action, target, said.told)
 
     def op(tx: Tx) -> None:
@@ -234,6 +245,14 @@ async def find_outcome(journal: Journal, effect_key: str, *, workspace: str) -> 
         return None
 
     return await journal.read(op)
+
+
+def repeats(tx: ReadTx, action: Action) -> bool:
+    """Whether this is an effect that can't be repeated and that was done, or may have been, before."""
+    if action.effect.trait.repeatable or not action.effect_key:
+        return False
+    before = tx.rows(_SAME_EFFECT, {"of": action.workspace, "same": action.effect_key})
+    return any(State(row["state"]) not in HARMLESS for row in before)
 
 
 def running(tx: ReadTx, workspace: str) -> Mapping[str, tuple[str, ...]]:
@@ -331,7 +350,9 @@ def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: 
     }
 
 
-def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
+def _entry(
+    action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "", approval_id: str = ""
+) -> Entry:
     return Entry(
         actor=action.principal,
         action=name,
@@ -343,6 +364,7 @@ def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason
         subject=action.id,
         mission=action.mission,
         step=action.step,
+        approval_id=approval_id if approval_id != approval_requests.NONE else "",
         policy_rev=policy_rev,
     )
 

@@ -27,6 +27,10 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
         # approval
+        "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",
+        "approval.expired": "remit resume {mission} asks anew",
+        "approval.needed": "remit approvals, then remit approve ID or remit deny ID",
+        "approval.unreadable": "remit doctor",
         # circuits of services
         "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
         # rates of agents, tools, domains

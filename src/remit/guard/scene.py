@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.circuits import Circuits, Lease
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
@@ -29,7 +30,10 @@ class Standing:
 
 @dataclass(slots=True)
 class Scene:
-    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read)."""
+    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
+
+    ``wanted`` are the verdicts of checks that want a person asked; ``approval`` is the request to be used up.
+    """
 
     standing: Standing
     redactor: Redactor
@@ -37,6 +41,9 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
+    wanted: list[Check] = field(default_factory=list[Check])
+    approval: str = ""
 
 
 def allowed(name: str) -> Check:
