@@ -27,12 +27,14 @@ from remit.accounts.owner import create_local_owner
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
-from remit.adapters.notify.webhook import WebhookAdapter
+from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
+from remit.guard.approval_notices import Notices
+from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
@@ -41,6 +43,7 @@ from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
@@ -48,7 +51,7 @@ from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.redact.redactor import Redactor
-from remit.settings import Settings
+from remit.settings import Settings, quorums, words
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
@@ -168,11 +171,17 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    notices: Notices
 
     @property
     def owner(self) -> Principal:
         """The local owner, in whose name the command line acts."""
         return Principal(ActorKind.USER, self.settings.owner)
+
+    @property
+    def acting(self) -> Principal:
+        """Who gives the orders of the command line: the setting ``user``, or the owner."""
+        return Principal(ActorKind.USER, self.settings.acting)
 
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
@@ -203,6 +212,7 @@ async def open_runtime(
             yield runtime
         finally:
             await runtime.engine.stop()
+            await runtime.notices.settled()
     finally:
         store.close()
 
@@ -220,12 +230,26 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": _Commands(store, clock, settings),
-        "notify": WebhookAdapter(),
+        "notify": NotifyAdapter(
+            settings.notify,
+            allow=words(settings.notify_allow),
+            home=settings.home,
+            clock=clock,
+            register=redactor.register,
+        ),
         **more,
     }
     guard = Guard(
-        store, adapters, redactor=redactor, clock=clock, rand=random.random, policy_rev=f"remit-{__version__}"
+        store,
+        adapters,
+        redactor=redactor,
+        clock=clock,
+        rand=random.random,
+        policy_rev=f"remit-{__version__}",
+        approvals=approval_terms(settings),
     )
+    notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
+    guard.announce = notices.announce
     deps = Deps(
         journal=store,
         guard=guard,
@@ -241,7 +265,19 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, notices)
+
+
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """When a person must be asked, as the settings say."""
+    return ApprovalTerms(
+        over=usd(settings.approval_over_usd),
+        domains=frozenset(words(settings.approval_domains)),
+        free_targets=frozenset(words(settings.approval_free_targets)),
+        expires_s=round(settings.approval_hours * 3600),
+        quorum=quorums(settings.approval_quorum),
+        separation=Separation(settings.approval_separation),
+    )
 
 
 class Packs(Mapping[str, Pack]):

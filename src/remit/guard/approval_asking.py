@@ -99,9 +99,13 @@ async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
     if request.status == Status.APPROVED:
         return None
     if text:
-        code = DENIED if request.status == Status.DENIED else EXPIRED
-        return Asked(Denied(text, code=code, decision_id=action.id), None)
+        return Asked(Denied(text, code=code_of(request), decision_id=action.id), None)
     return Asked(pending(request, check), request if answer.fresh else None)
+
+
+def code_of(request: Request) -> str:
+    """The error's code for a request that was refused."""
+    return DENIED if request.status == Status.DENIED else EXPIRED
 
 
 def pending(request: Request, needed: Check) -> ApprovalPending:

@@ -16,7 +16,7 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
@@ -94,7 +94,7 @@ class Guard:
         self.register = Register(journal, clock)
         self.watch = Watch(self.register)
         self.approvals = approvals or ApprovalTerms()
-        self.announce: Callable[[Request], Awaitable[None]] | None = None  # tells people of a new request
+        self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
@@ -199,7 +199,7 @@ class Guard:
                 return verdict
             if asked is not None:
                 if asked.fresh is not None and self.announce is not None:
-                    await self.announce(asked.fresh)
+                    self.announce(asked.fresh)
                 raise asked.error
 
     async def _intend(

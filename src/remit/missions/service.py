@@ -10,13 +10,14 @@ from enum import StrEnum
 
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
+from remit.guard.approval_rows import Request, Status, of_mission, unfinished
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError
 from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
-from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.kernel.ports import ReadTx, Row, RunTicket, Tx
 from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
@@ -62,18 +63,22 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A mission as shown: its row, its steps in plan order, its plan, its workspace."""
+    """A mission as shown: its row, its steps in plan order, its plan, its workspace, what it asks people for."""
 
     mission: MissionRow
     status: Shown
     steps: tuple[StepRow, ...]
     plan: OrderedPlan
     workspace: str
+    waits_for: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after."""
+    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after.
+
+    ``waits_for`` are the ids of requests for approval that nobody has decided.
+    """
 
     id: str
     pack: str
@@ -86,6 +91,7 @@ class Listed:
     created_us: int
     updated_us: int
     cursor: tuple[int, str]
+    waits_for: tuple[str, ...] = ()
 
 
 type StepChange = Callable[[Tx, MissionRow, int], None]
@@ -332,13 +338,14 @@ class Missions:
         """
         check_id(mission, "mission")
 
-        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...]]:
+        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...], tuple[Request, ...]]:
             row = read_mission(tx, workspace, mission)
-            return row, tuple(read_steps(tx, row))
+            asked = tuple(one for one in of_mission(tx, workspace, mission) if one.status == Status.PENDING)
+            return row, tuple(read_steps(tx, row)), asked
 
-        row, steps = await self.deps.journal.read(op)
+        row, steps, asked = await self.deps.journal.read(op)
         where = self.deps.repository_for(mission).workspace
-        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where)
+        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, asked)
 
     async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
@@ -349,7 +356,15 @@ class Missions:
             "before_id": before_id,
             "size": max(1, min(limit, PAGE_LIMIT)),
         }
-        rows = await self.deps.journal.read(lambda tx: tx.rows(MISSIONS_PAGE, params))
+
+        def op(tx: ReadTx) -> tuple[list[Row], list[Request]]:
+            return tx.rows(MISSIONS_PAGE, params), unfinished(tx, workspace)
+
+        rows, asked = await self.deps.journal.read(op)
+        waits: dict[str, tuple[str, ...]] = {}
+        for one in asked:
+            if one.status == Status.PENDING:
+                waits[one.mission] = (*waits.get(one.mission, ()), one.id)
         return [
             Listed(
                 id=row["id"],
@@ -363,6 +378,7 @@ class Missions:
                 created_us=row["created_us"],
                 updated_us=row["updated_us"],
                 cursor=(row["created_us"], row["id"]),
+                waits_for=waits.get(row["id"], ()),
             )
             for row in rows
         ]

@@ -10,10 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from remit.guard import approval_asking
+from remit.guard.approval_requests import refusal_text, refused_step, tell_step
+from remit.guard.approval_rows import Request
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,
+    Denied,
     Failed,
     Fenced,
     InternalError,
@@ -22,6 +27,7 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
+from remit.kernel.ports import ReadTx
 from remit.missions import conditions
 from remit.missions import pack as packs
 from remit.missions.context import Context
@@ -85,10 +91,11 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run ends before its plan does."""
+    """The run ends before its plan does. ``waits_for``: the requests for approval that it waits for."""
 
     status: MissionStatus
     error: RemitError | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 type Ending = Made | Done | Again | Broken | Parked
@@ -105,9 +112,14 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:
         return await _inherit(holding, spec, row)
+    refused = await _refused(holding, row)
     began_us = holding.stamp()
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
+    if refused is not None:
+        context.close()
+        request, denied = refused
+        return await _failed(holding, spec, context, row=row, began_us=began_us, error=denied, request=request)
     try:
         output = await _act(holding, pack, spec, context)
     except RemitError as error:
@@ -195,8 +207,32 @@ def _known(error: Exception) -> RemitError:
     return known
 
 
+async def _refused(holding: Holding, row: StepRow) -> tuple[Request, Denied] | None:
+    """What a person answered to the step that waited, if it was no: the step fails without being begun again."""
+    if row.error_code != approval_asking.PENDING:
+        return None
+    now_us = holding.deps.now()
+
+    def op(tx: ReadTx) -> tuple[Request, str] | None:
+        request = refused_step(tx, row.workspace, row.mission, row.name, now_us=now_us)
+        return None if request is None else (request, refusal_text(tx, request))
+
+    found = await holding.deps.journal.read(op)
+    if found is None:
+        return None
+    request, text = found
+    return request, Denied(text, code=approval_asking.code_of(request), hint="remit approvals --all")
+
+
 async def _failed(
-    holding: Holding, spec: StepSpec, context: Context, *, row: StepRow, began_us: int, error: RemitError
+    holding: Holding,
+    spec: StepSpec,
+    context: Context,
+    *,
+    row: StepRow,
+    began_us: int,
+    error: RemitError,
+    request: Request | None = None,
 ) -> Ending:
     if isinstance(error, Fenced) or holding.lost:
         raise error
@@ -215,7 +251,9 @@ async def _failed(
     failures = row.failures + 1
     if not error.row.retryable or failures >= spec.retry.max_attempts:
         failed = record(AttemptOutcome.FAILED)
-        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures), error)
+        also = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
+        broken = await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also)
+        return Broken(broken, error)
     delay_us = round(delay(spec, failures, error, rand=holding.deps.rand) * 1_000_000)
     at_us = holding.deps.now() + delay_us
     again = await holding.fail(

@@ -312,6 +312,16 @@ class DurableEngine:
         """Runs that have not ended, oldest first."""
         return await _in_thread(self._started().records.unfinished)
 
+    async def workers(self) -> list[str]:
+        """Other processes that take queued runs, and live."""
+        return await _in_thread(self._workers)
+
+    def _workers(self) -> list[str]:
+        records = self._started().records
+        with records.looking() as connection:
+            found = records.workers(connection, self._lease.lease)
+        return [name for name in found if name != self.executor and self._alive(name) is not False]
+
     async def stranded(self) -> list[Stranded]:
         """Unfinished runs that no living worker will take: none runs their version, or none is there at all."""
         return await _in_thread(self._stranded)
