@@ -33,7 +33,7 @@ from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
-from remit.guard.approval_notices import Notices
+from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
@@ -41,7 +41,7 @@ from remit.guard.records import settle_abandoned
 from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
@@ -50,6 +50,7 @@ from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
+from remit.missions.waking import wake
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
 
@@ -67,6 +68,7 @@ HEADS = "heads.log"
 LOCKS = "executors"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
+TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 
 
 def make_home(settings: Settings) -> bool:
@@ -187,6 +189,16 @@ class Runtime:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await self.engine.start(self.missions.drive, worker=worker)
+
+    async def tend(self) -> None:
+        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
+        workspace = self.settings.workspace
+        while True:
+            with suppress(RemitError):  # the store is away: the next round tries again
+                await sweep_expired(self.store, workspace, clock=self.clock)
+                await self.notices.catch_up(workspace)
+                await wake(self.missions, workspace)
+            await asyncio.sleep(TEND_S)
 
 
 @asynccontextmanager

@@ -110,10 +110,9 @@ def code_of(request: Request) -> str:
 
 def pending(request: Request, needed: Check) -> ApprovalPending:
     """The error that parks a step."""
-    message = (
-        f"The {plain(request.what, limit=200)} waits for a person: {needed.detail.partition(': ')[2] or needed.detail} "
-        f"Request {request.id}, refused by itself {iso(request.expires_us)}."
-    )
+    why = plain(needed.detail.partition(": ")[2] or needed.detail, limit=600)
+    what = plain(request.what, limit=200)
+    message = f"The {what} waits for a person: {why} Request {request.id}, refused by itself {iso(request.expires_us)}."
     return ApprovalPending(message, code=PENDING, hint=f"remit approve {request.id}", approval_id=request.id)
 
 

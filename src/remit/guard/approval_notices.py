@@ -12,6 +12,7 @@ from typing import Protocol
 from sqlalchemy import bindparam, update
 
 from remit.audit.entry import Result
+from remit.guard.approval_requests import sweep
 from remit.guard.approval_rows import SYSTEM, Request, Status, entry, unfinished
 from remit.guard.approval_tables import APPROVAL
 from remit.kernel.action import Action, ActorKind, Principal
@@ -138,3 +139,12 @@ def notice(request: Request) -> tuple[str, str]:
         f"Deny:    remit deny {request.id} --reason WHY",
     )
     return f"Approval wanted: {what}", "\n".join(lines)
+
+
+async def sweep_expired(journal: Journal, workspace: str, *, clock: Clock) -> list[Request]:
+    """Mark requests that nobody decided about in time, and leaves that nobody used, as expired; which those are."""
+    now_us = micros_of(clock.now())
+    known = await journal.read(lambda tx: unfinished(tx, workspace))
+    if all(request.expires_us > now_us for request in known):
+        return []
+    return await journal.commit("guard.expiry", lambda tx: sweep(tx, workspace, now_us=now_us))

@@ -22,6 +22,7 @@ from remit.kernel.action import Action
 from remit.kernel.canonical import Json, digest
 from remit.kernel.clock import iso
 from remit.kernel.ids import new_id
+from remit.kernel.plain import plain
 from remit.kernel.ports import ReadTx, Tx
 
 _INSERT = insert(APPROVAL).on_conflict_do_nothing(index_elements=["workspace", "open_key"])
@@ -195,14 +196,15 @@ def answered(tx: ReadTx, workspace: str, mission: str, ids: Sequence[str], *, no
 
 def refusal_text(tx: ReadTx, request: Request) -> str:
     """Who refused it and why, for whoever asked."""
+    what = plain(request.what, limit=200)
     if request.status != Status.DENIED:
         return (
-            f"Nobody approved the {request.what} in time (request {request.id} expired "
+            f"Nobody approved the {what} in time (request {request.id} expired "
             f"{iso(request.expires_us)}), so it is refused."
         )
     by = next((vote for vote in votes(tx, request) if vote.verdict == Status.DENIED), None)
     who = "somebody" if by is None else by.voter
-    return f"{who} denied the {request.what} (request {request.id}): {request.reason or 'no reason given'}"
+    return f"{who} denied the {what} (request {request.id}): {plain(request.reason) or 'no reason given'}"
 
 
 def people(tx: ReadTx, workspace: str) -> int:

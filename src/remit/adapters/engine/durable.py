@@ -104,6 +104,11 @@ class DurableEngine:
         self._live: _Live | None = None
         self._stopping = False
 
+    @property
+    def started(self) -> bool:
+        """Whether it takes work."""
+        return self._live is not None
+
     async def start(self, drive: Drive, *, worker: bool) -> None:
         """Launch. A worker also takes queued runs and those of dead workers.
 
