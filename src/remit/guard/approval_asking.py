@@ -78,7 +78,7 @@ async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
     def op(tx: Tx) -> tuple[Answer, Check, str]:
         answer = ask(tx, action, draft, terms=host.approvals, policy_rev=host.policy_rev, now_us=now_us)
         request = answer.request
-        if request.status == Status.APPROVED:
+        if answer.live:
             return answer, needed, ""
         check, text = needed, ""
         if request.status in {Status.DENIED, Status.EXPIRED}:
@@ -96,7 +96,7 @@ async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
 
     answer, check, text = await host.journal.commit("guard.refused", op)
     request = answer.request
-    if request.status == Status.APPROVED:
+    if answer.live:
         return None
     if text:
         return Asked(Denied(text, code=code_of(request), decision_id=action.id), None)

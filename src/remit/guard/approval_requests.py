@@ -85,9 +85,10 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request says to whoever asks. ``fresh``: it was made just now."""
+    """What a request says to whoever asks. ``live``: it may be used now. ``fresh``: it was made just now."""
 
     request: Request
+    live: bool = False
     fresh: bool = False
 
 
@@ -115,9 +116,10 @@ def ask(
     about = _about(tx, action, policy_rev)
     live = next((one for one in about if _usable(one, now_us)), None)
     if live is not None:
-        return Answer(live)
+        return Answer(live, live=True)
     if about:
-        known = about[0]
+        # Not by time alone: clocks go back, and there is at most one that is pending.
+        known = next((one for one in about if one.status == Status.PENDING), about[0])
         if known.open and known.expires_us <= now_us:
             known = _close(tx, known, Status.EXPIRED, now_us=now_us)
         if known.status == Status.PENDING:
@@ -322,7 +324,8 @@ def _make(
     )
     if not tx.execute(_INSERT, {field.name: getattr(request, field.name) for field in fields(request)}):
         # Another process asked the same at the same time (Postgres); its request is committed by now.
-        return Answer(_about(tx, action, policy_rev)[0])
+        about = _about(tx, action, policy_rev)
+        return Answer(next((one for one in about if one.status == Status.PENDING), about[0]))
     payload: dict[str, Json] = {
         "kind": request.kind,
         "subject_hash": request.subject_hash,
