@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NoReturn
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
-from remit.accounts.roles import NONE, Permission, Resource, Role, effective, may
+from remit.accounts.roles import NONE, Permission, Resource, Role, effective, may, names_of
 from remit.accounts.tables import USER, WORKSPACE
 from remit.accounts.team_tables import MEMBER
 from remit.audit.entry import MAX_TEXT, Entry, Result
@@ -16,13 +16,14 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
-__all__ = ["Permission", "Resource", "no_agent", "reading", "refuse", "require", "rights_of"]
+__all__ = ["Permission", "Resource", "check_gift", "lock", "no_agent", "reading", "refuse", "require", "rights_of"]
 
 ACTIVE = "active"
 
 _USER = select(USER.c.role, USER.c.granted, USER.c.revoked, USER.c.status).where(
     USER.c.workspace == bindparam("of"), USER.c.id == bindparam("who")
 )
+_LOCK = update(WORKSPACE).where(WORKSPACE.c.workspace == bindparam("of")).values(name=WORKSPACE.c.name)
 _OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
 _MEMBER = select(MEMBER.c.team, MEMBER.c.role, MEMBER.c.granted, MEMBER.c.revoked).where(
     MEMBER.c.workspace == bindparam("of"), MEMBER.c.person == bindparam("who")
@@ -164,6 +165,38 @@ def rights_of(tx: ReadTx, user: str, *, workspace: str, team: str = "") -> int:
         if member["team"] in counted:
             rights |= _rights(member)
     return rights
+
+
+def check_gift(who: Principal, *, rights: int, gift: int, workspace: str, team: str = "") -> None:
+    """Nobody gives, or takes away, what they don't have: an admin makes no owner and touches none.
+
+    Args:
+        who: Who gives the order, with these ``rights`` there.
+        rights: As ``require`` returned them.
+        gift: The rights that would be given, or those of the one who would lose some.
+        workspace: Where.
+        team: In which team.
+
+    Raises:
+        Refused: It is more than they have.
+    """
+    beyond = names_of(gift & ~rights)
+    if beyond:
+        refuse(
+            who,
+            f"{who} may not give or take what they don't have themselves: {', '.join(beyond)}. An owner could.",
+            workspace=workspace,
+            subject="admin member",
+            code="accounts.beyond_own",
+            hint="remit users",
+            team=team,
+            beyond=beyond,
+        )
+
+
+def lock(tx: Tx, workspace: str) -> None:
+    """Let orders about people take turns: what is read after this holds until the order commits."""
+    tx.execute(_LOCK, {"of": workspace})
 
 
 def _plain(text: str) -> str:
