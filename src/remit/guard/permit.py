@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
-from remit.guard.circuits import OUTSIDE, Circuits, Lease, key_of
+from remit.guard.circuits import OUTSIDE, Circuits, key_of
 from remit.guard.identify import stopped
 from remit.guard.records import KILLED, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, Patience, delay
+from remit.guard.scene import Scene
 from remit.guard.standing import Register
 from remit.guard.watch import Watch
 from remit.guard.written import Written
@@ -46,7 +47,6 @@ class Host(Protocol):
     redactor: Redactor
     clock: Clock
     rand: Callable[[], float]
-    policy_rev: str
     terms: Terms
     circuits: Circuits
     register: Register
@@ -56,24 +56,36 @@ class Host(Protocol):
 class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
-    __slots__ = ("_guard", "_intent", "_lease", "_task", "_why", "_within", "action", "loop", "performed", "used")
+    __slots__ = (
+        "_guard",
+        "_intent",
+        "_lease",
+        "_policy_rev",
+        "_task",
+        "_why",
+        "_within",
+        "action",
+        "loop",
+        "performed",
+        "used",
+    )
 
     def __init__(
         self,
         guard: Host,
         action: Action,
         *,
-        performed: Action,
-        lease: Lease | None,
+        scene: Scene,
         within: Within | None,
         intent: Future[None] | None,
     ) -> None:
         self.action = action
-        self.performed = performed
+        self.performed = scene.performed
         self.loop = asyncio.get_running_loop()
         self.used = False
         self._guard = guard
-        self._lease = lease
+        self._lease = scene.lease
+        self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
@@ -269,7 +281,7 @@ class Permit:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
         guard, within, intent = self._guard, self._within, self._intent
         now_us = micros_of(guard.clock.now())
-        write = outcome(self.action, ending, policy_rev=guard.policy_rev, now_us=now_us, lenient=intent is not None)
+        write = outcome(self.action, ending, policy_rev=self._policy_rev, now_us=now_us, lenient=intent is not None)
         op = write if within is None else both(within, write)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
