@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
+from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
 from remit.redact.redactor import Redactor
@@ -17,13 +20,14 @@ from remit.redact.redactor import Redactor
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit.
+    ``over`` names the budgets that are spent beyond their limit, ``unwell`` the circuits that aren't closed.
     """
 
     owner: str | None
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
     over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     read_at: float = 0.0
 
 
