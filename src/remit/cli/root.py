@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
     "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
     "audit": ("audit", "Show, verify and prove the audit log."),
+    "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "doctor": ("home", "Check this install, with the fix for each finding."),
     "demo": ("demo", "Run the clinic intake to a running, tested application."),

@@ -1,9 +1,9 @@
 """The circuit breaker: a pure state machine over a clock.
 
 Closed lets everything through and opens after 5 failures in a row, or when half of the last minute's calls (20 at
-least) failed. Open refuses for a cool-down that grows with each trip. Half-open lets at most 2 leased trials run at a time: 2
-successes close it, one failure opens it again. A lease that nobody returns runs out, so a lost trial blocks nothing for
-ever. (Nygard, "Release It!", 2nd ed., ch. 5; numbers of RES-1.)
+least) failed. Open refuses for a cool-down that grows with each trip. Half-open lets at most 2 leased trials run at a
+time: 2 successes close it, one failure opens it again. A lease that nobody returns runs out, so a lost trial blocks
+nothing for ever. (Nygard, "Release It!", 2nd ed., ch. 5; numbers of RES-1.)
 
 The same machine stands behind the guard's circuits, where open and half-open ones are rows that all processes share
 (``guard/trials.py``), and behind ``remit.sdk.resilience.Breaker``, where it is one process's.

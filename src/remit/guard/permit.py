@@ -26,6 +26,7 @@ from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO
 from remit.kernel.permits import opened
 from remit.kernel.ports import Adapter, Journal, Tx
+from remit.kernel.tracing import span
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
@@ -120,7 +121,8 @@ class Permit:
         if self._began:
             self._note(ending.reason)
         try:
-            await self._close(replace(ending, attempts=tuple(self._tried)), pending)
+            with span("guard.settle", kind=self.action.kind, action=self.action.id, state=ending.state.value):
+                await self._close(replace(ending, attempts=tuple(self._tried)), pending)
         except Exception as lost:
             if ending.error is not None and not isinstance(ending.error, Exception):
                 raise ending.error from lost  # a cancellation stays one
@@ -157,7 +159,8 @@ class Permit:
                 tries += 1
                 self._began = self._now_us()
                 try:
-                    done = await self._attempt(timeout_s)
+                    with span("guard.attempt", kind=self.action.kind, action=self.action.id, number=tries):
+                        done = await self._attempt(timeout_s)
                 except RemitError as error:
                     self._give(_blame(error))
                     wait = None if self._why else self._wait(error, tries, patience)

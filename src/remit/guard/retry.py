@@ -1,8 +1,8 @@
 """Tries inside one permit: for repeatable effects that leave the host, after errors that may pass, a few times.
 
 Steps have retries of their own (``missions/step.py``), durable and much longer; these bridge a hiccup. Three bounds
-hold a service up that is already in trouble: few tries for each call (``Patience``), at most a tenth more calls than were
-asked for (``RetryBudget``), and the circuit.
+hold a service up that is already in trouble: few tries for each call (``Patience``), at most a tenth more calls than
+were asked for (``RetryBudget``), and the circuit.
 """
 
 from __future__ import annotations

@@ -41,6 +41,7 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
 
 
 def allowed(name: str) -> Check:
