@@ -312,7 +312,7 @@ async def test_tries_end_and_the_last_error_is_told(world: World) -> None:
     world.adapter.moves = [Unavailable("gone")]
     with pytest.raises(Unavailable, match="gone"):
         await world.guard.run(act())
-    assert len(world.adapter.calls) == 3
+    assert len(world.adapter.calls) == 4
     assert world.states() == ["failed"]
 
 

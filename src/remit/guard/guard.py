@@ -27,13 +27,15 @@ import orjson
 
 from remit.guard import authorise, available, budget, identify, scan
 from remit.guard.breaker import Numbers, Report
-from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
+from remit.guard.retry import Profile, RetryBudget
 from remit.guard.rules import check as rules
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
+from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
@@ -92,14 +94,22 @@ class Guard:
         self.rand = rand
         self.environment = environment
         self.terms = terms or Terms()
-        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
-        self.register = Register(journal, clock)
+        self.listeners: list[Callable[[Change], None]] = []
+        self.circuits = Circuits(
+            clock,
+            rand,
+            numbers=numbers or Numbers(),
+            write=lambda op: journal.submit("guard.breaker", op),
+            told=self._breaker_changed,
+        )
+        self.retries = RetryBudget(clock.monotonic)
+        self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
-        """Take over the circuits that another process of this installation left open."""
-        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+        """Take over the circuits that other processes of this installation opened, before the first action asks."""
+        await self.register.refresh(workspace)
 
     async def run(
         self,
@@ -108,10 +118,11 @@ class Guard:
         within: Within | None = None,
         pending: Pending | None = None,
         timeout_s: float | None = None,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
         permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending)
+        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -199,14 +210,22 @@ class Guard:
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
         )
+        trial = scene.lease if scene.lease is not None and scene.lease.trial else None
+        if trial is not None:
+            write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money waits for its reservation, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
+        except NoTrialError as error:
+            assert trial is not None  # noqa: S101 - only its lease raises this
+            self.circuits.turned_away(trial)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
             await self._refuse(
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
@@ -219,6 +238,8 @@ class Guard:
         except BaseException:
             self._withdraw(action, scene.policy_rev)
             raise
+        if trial is not None:
+            self.circuits.leased(trial)
         return None
 
     def _withdraw(self, action: Action, policy_rev: str) -> None:
@@ -280,8 +301,18 @@ class Guard:
     def _target(self, action: Action) -> str:
         return self.redactor.mask(action.target[:LONGEST_TARGET])
 
+    @staticmethod
+    def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
+        """What was said before the breaker, and its verdict."""
+        names = [check.name for check in said.checks]
+        return (*said.checks[: names.index(available.NAME)], verdict)
+
     def _breaker_changed(self, change: Change) -> None:
-        self.journal.submit("guard.breaker", record(change))
+        for listener in self.listeners:
+            listener(change)
+
+    def _learn(self, workspace: str, standing: Standing) -> None:
+        self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
 
 
 def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:

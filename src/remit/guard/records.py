@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
-from remit.guard.tables import ACTION, IS_OPEN
+from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.effects import TRAITS, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -56,12 +56,8 @@ _RESULTS = {
     State.ABANDONED: Result.FAILURE,
 }
 
-_TRAITS: dict[str, Trait] = {
-    effect.trait.kind: effect.trait
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
-
 _INSERT = insert(ACTION)
+_ATTEMPTED = insert(ACTION_ATTEMPT)
 _CLOSE = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
@@ -109,6 +105,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, the code of its error (empty: it succeeded), how long the next one waited for it."""
+
+    began_us: int
+    ended_us: int
+    code: str = ""
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended. ``error`` is raised to the caller once the outcome is written."""
 
@@ -118,6 +124,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +203,7 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
+    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
         if tx.execute(_CLOSE, values) == 0:
@@ -205,6 +213,8 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.estimate or ending.cost:
             budget.settle(tx, action, cost=ending.cost)
+        if attempts:
+            tx.execute(_ATTEMPTED, attempts)
         tx.append(entry, payload)
 
     return op
@@ -257,7 +267,7 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     """
     settled: list[Past] = []
     for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+        state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
         cost = int(row["estimate_micros"])
         principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
         tx.execute(
@@ -337,6 +347,24 @@ def _row(
     }
 
 
+def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+    """Each attempt's row; the last one bears the cost."""
+    last = len(ending.attempts)
+    return [
+        {
+            "action": action.id,
+            "number": number,
+            "workspace": action.workspace,
+            "began_us": attempt.began_us,
+            "ended_us": attempt.ended_us,
+            "code": attempt.code,
+            "wait_ms": attempt.wait_ms,
+            "cost_micros": ending.cost.micros if number == last else 0,
+        }
+        for number, attempt in enumerate(ending.attempts, 1)
+    ]
+
+
 def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
     return Entry(
         actor=action.principal,
@@ -369,7 +397,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
     return Entry(
         actor=principal,
         action="guard.outcome",
-        domain=_TRAITS[row["kind"]].domain,
+        domain=TRAITS[row["kind"]].domain,
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,

@@ -33,7 +33,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
         # circuits of services
-        "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+        "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
         # budget
         "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",

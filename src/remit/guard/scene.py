@@ -9,9 +9,11 @@ from datetime import datetime
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.rules.revisions import InForce
+from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
@@ -25,7 +27,8 @@ UNREADABLE = "unreadable"
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit. ``rules`` is ``None`` when they could not be read.
+    ``over`` names the budgets that are spent beyond their limit, ``unwell`` the circuits that aren't closed. ``rules``
+    is ``None`` when they could not be read.
     """
 
     owner: str | None
@@ -33,6 +36,7 @@ class Standing:
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
     over: frozenset[tuple[BudgetScope, str]] = frozenset()
     rules: InForce | None = None
+    unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     read_at: float = 0.0
 
 
