@@ -4,8 +4,10 @@
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
+       audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -20,7 +22,7 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
-from remit.guard import authorise, available, budget, identify, scan
+from remit.guard import authorise, available, budget, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -32,7 +34,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.redact.redactor import Redactor
@@ -44,9 +46,10 @@ CHECKS: tuple[Checker, ...] = (
     authorise.check,
     scan.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, rate.ALLOWED, budget.ALLOWED)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -114,7 +117,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -130,7 +134,7 @@ class Guard:
         scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
         try:
             said = await self._check(action, scene)
-            committed = await self._intend(action, said, within)
+            committed = await self._intend(action, scene, said, within)
         except BaseException:
             if scene.lease is not None:
                 self.circuits.give(scene.lease, Report.NEUTRAL)
@@ -156,7 +160,9 @@ class Guard:
                 await self._refuse(action, tuple(said))
         return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
 
-    async def _intend(self, action: Action, said: Verdicts, within: Within | None) -> Future[None] | None:
+    async def _intend(
+        self, action: Action, scene: Scene, said: Verdicts, within: Within | None
+    ) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
@@ -164,17 +170,24 @@ class Guard:
             target=self._target(action),
             policy_rev=self.policy_rev,
             now_us=micros_of(self.clock.now()),
+            charges=scene.charges,
+            limits=scene.standing.limits,
         )
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and not scene.charges:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money or has a rate waits until that is taken, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
         except BudgetExceeded as error:
             await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            await self._refuse(action, (*passed, denied(rate.NAME, "exceeded", error.message)), cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
@@ -207,8 +220,11 @@ class Guard:
             verdicts(said),
             target=self._target(action),
             policy_rev=self.policy_rev,
-            now_us=micros_of(self.clock.now()),
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -226,6 +242,8 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
             case (budget.NAME, _):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):

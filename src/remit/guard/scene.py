@@ -8,6 +8,7 @@ from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
 from remit.guard.circuits import Circuits, Lease
+from remit.guard.rate_limits import Charge, Limits
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
 from remit.redact.redactor import Redactor
@@ -17,19 +18,23 @@ from remit.redact.redactor import Redactor
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit.
+    ``over`` names the budgets that are spent beyond their limit, ``limits`` the rates in force.
     """
 
     owner: str | None
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
     over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    limits: Limits | None = None
     read_at: float = 0.0
 
 
 @dataclass(slots=True)
 class Scene:
-    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read)."""
+    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
+
+    ``charges`` is what its rates take, in the intent's transaction.
+    """
 
     standing: Standing
     redactor: Redactor
@@ -37,6 +42,7 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    charges: tuple[Charge, ...] = ()
 
 
 def allowed(name: str) -> Check:

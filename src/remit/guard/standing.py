@@ -9,6 +9,7 @@ from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import read_kills
 from remit.accounts.owner import read_owner
 from remit.accounts.tables import BUDGET
+from remit.guard.rate_limits import read_limits
 from remit.guard.scene import Standing
 from remit.kernel.clock import Clock
 from remit.kernel.ports import Journal, ReadTx
@@ -29,6 +30,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
         agents=read_agents(tx, workspace),
         kills=read_kills(tx, workspace),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        limits=read_limits(tx, workspace),
         read_at=read_at,
     )
 

@@ -31,6 +31,7 @@ POINTS: frozenset[str] = frozenset(
         # the guard, budgets
         "guard.budget",
         # the guard, rates
+        "guard.limit",
         # missions
         "mission.create",
         "mission.claim",
@@ -44,6 +45,13 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # the missions, queue
+        "queue.clean",
+        "queue.enter",
+        "queue.give_back",
+        "queue.move",
+        "queue.refused",
+        "queue.take",
+        "queue.worker",
         # the missions, presets
         # deployment
         # writes outside the store

@@ -6,12 +6,14 @@ from sqlalchemy import MetaData
 
 from remit.accounts import tables as _accounts
 from remit.audit import tables as _audit
+from remit.guard import rate_tables as _rates
 from remit.guard import tables as _guard
 from remit.kernel.tables import METADATA
+from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _guard, _missions)
+ROOMS = (_audit, _accounts, _guard, _rates, _missions, _queue)
 
 
 def metadata() -> MetaData:
