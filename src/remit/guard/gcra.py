@@ -122,14 +122,14 @@ class MemoryRates:
     to forget a bucket in use would lift its limit.
 
     Args:
-        now_us: Microseconds that never go back, e.g. ``lambda: time.monotonic_ns() // 1000``.
+        now_ns: Nanoseconds that never go back, e.g. ``time.monotonic_ns``.
         most: Keys that are held at most.
     """
 
-    __slots__ = ("_lock", "_most", "_now_us", "_swept_us", "_tats")
+    __slots__ = ("_lock", "_most", "_now_ns", "_swept_us", "_tats")
 
-    def __init__(self, now_us: Callable[[], int], *, most: int = MOST_KEYS) -> None:
-        self._now_us = now_us
+    def __init__(self, now_ns: Callable[[], int], *, most: int = MOST_KEYS) -> None:
+        self._now_ns = now_ns
         self._most = most
         self._tats: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -141,13 +141,15 @@ class MemoryRates:
 
     def hit(self, key: str, cost_us: int, cap_us: int) -> int:
         """Take from one bucket; 0, or the microseconds to wait. The quick way: one lock, one look-up, no objects."""
-        now = self._now_us()
-        tats = self._tats
+        now = self._now_ns() // 1000
         with self._lock:
+            tats = self._tats
             tat = tats.get(key)
             if tat is None:
-                if len(tats) >= self._most and not self._room(now):
-                    return max(cost_us, 1)
+                if len(tats) >= self._most:
+                    if not self._room(now):
+                        return max(cost_us, 1)
+                    tats = self._tats  # another one since keys were forgotten
                 tat = now
             elif tat < now:
                 tat = now
@@ -160,7 +162,7 @@ class MemoryRates:
 
     def take(self, demands: Sequence[Demand]) -> Short | None:
         """Take all demands, or none."""
-        now = self._now_us()
+        now = self._now_ns() // 1000
         with self._lock:
             found = [short for each in demands if (short := short_of(self._tats.get(each.key, 0), now, each))]
             if found:
@@ -178,11 +180,11 @@ class MemoryRates:
 
     def peek(self, demand: Demand) -> Level:
         """Where the demand's bucket stands."""
-        return level_of(self._tats.get(demand.key, 0), self._now_us(), demand)
+        return level_of(self._tats.get(demand.key, 0), self._now_ns() // 1000, demand)
 
     def add(self, demand: Demand, units: int) -> None:
         """Correct what was taken."""
-        now = self._now_us()
+        now = self._now_ns() // 1000
         with self._lock:
             tat = self._tats.get(demand.key, 0)
             if units > 0:
@@ -193,7 +195,7 @@ class MemoryRates:
     def sweep(self) -> int:
         """Forget buckets that are full again."""
         with self._lock:
-            return self._forget(self._now_us())
+            return self._forget(self._now_ns() // 1000)
 
     def _room(self, now: int, wanted: int = 1) -> bool:
         """Whether there is room for new keys, after a look at most once a second for those that are full again."""

@@ -146,6 +146,10 @@ class Limit:
         """Units of a full bucket."""
         return (self.burst or self.amount) * self.measure.units
 
+    def bucket(self, subject: str) -> str:
+        """The key of a sharer's bucket. The numbers are in it: a limit that was changed begins with a full bucket."""
+        return f"{self.name}|{subject}|{self.unit_us}x{self.units}"
+
     def __str__(self) -> str:
         """``10 model requests a minute``."""
         period = _PERIODS.get(self.period_s, f"in {self.period_s} s")
@@ -294,7 +298,7 @@ def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> t
             subject, whose = sharer
             mission = action.mission if limit.per is Per.MISSION_DOMAIN else ""
             cost = estimate(action, limit.measure)
-            demand = Demand(f"{limit.name}|{subject}", limit.unit_us, limit.units, cost, mission)
+            demand = Demand(limit.bucket(subject), limit.unit_us, limit.units, cost, mission)
             found.append(Charge(limit, demand, whose))
     return tuple(found)
 
@@ -302,7 +306,7 @@ def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> t
 def ip_demand(limits: Limits, address: str) -> Demand | None:
     """What one request from ``address`` asks of the limit for addresses; ``None`` when it is off."""
     limit = limits.by_name.get("api.ip")
-    return None if limit is None else Demand(f"{limit.name}|{address}", limit.unit_us, limit.units)
+    return None if limit is None else Demand(limit.bucket(address), limit.unit_us, limit.units)
 
 
 def estimate(action: Action, measure: Measure) -> int:
