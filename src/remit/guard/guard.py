@@ -17,12 +17,20 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from time import perf_counter_ns
 from typing import NoReturn
 
+<<<<<<< HEAD
 from remit.guard import authorise, available, budget, identify, rate, scan
+=======
+import orjson
+
+from remit.guard import authorise, available, budget, identify, scan
+>>>>>>> main
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -37,6 +45,7 @@ from remit.kernel.effects import Durability
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
+from remit.kernel.tracing import Span, span, traced
 from remit.redact.redactor import Redactor
 
 type Checker = Callable[[Action, Scene], Check]
@@ -131,6 +140,7 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
+<<<<<<< HEAD
         scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
         try:
             said = await self._check(action, scene)
@@ -139,6 +149,17 @@ class Guard:
             if scene.lease is not None:
                 self.circuits.give(scene.lease, Report.NEUTRAL)
             raise
+=======
+        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            try:
+                said = await self._check(action, scene, phase)
+                committed = await self._intend(action, said, within)
+            except BaseException:
+                if scene.lease is not None:
+                    self.circuits.give(scene.lease, Report.NEUTRAL)
+                raise
+>>>>>>> main
         return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
@@ -151,14 +172,25 @@ class Guard:
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
 
-    async def _check(self, action: Action, scene: Scene) -> Verdicts:
+    async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
+        began = perf_counter_ns()
         for check in CHECKS:
             verdict = check(action, scene)
+            now = perf_counter_ns()
+            scene.spent_ns.append(now - began)
+            began = now
             said.append(verdict)
             if verdict.verdict is not Verdict.ALLOW:
-                await self._refuse(action, tuple(said))
-        return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
+                break
+        if traced():
+            _note(phase, said, scene.spent_ns)
+        if said[-1].verdict is not Verdict.ALLOW:
+            await self._refuse(action, tuple(said), spent_ns=scene.spent_ns)
+        checks = tuple(said)
+        if checks == _ALLOWED:
+            return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
+        return verdicts(checks, spent_ns=scene.spent_ns)
 
     async def _intend(
         self, action: Action, scene: Scene, said: Verdicts, within: Within | None
@@ -212,12 +244,19 @@ class Guard:
 
     # ------------------------------------------------------------------------------------------------------ refusals
 
-    async def _refuse(self, action: Action, said: tuple[Check, ...], *, cause: BaseException | None = None) -> NoReturn:
+    async def _refuse(
+        self,
+        action: Action,
+        said: tuple[Check, ...],
+        *,
+        cause: BaseException | None = None,
+        spent_ns: Sequence[int] = (),
+    ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said),
+            verdicts(said, spent_ns=spent_ns),
             target=self._target(action),
             policy_rev=self.policy_rev,
             now_us=(now_us := micros_of(self.clock.now())),
@@ -256,3 +295,8 @@ class Guard:
 
     def _breaker_changed(self, change: Change) -> None:
         self.journal.submit("guard.breaker", record(change))
+
+
+def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:
+    for check, spent in zip(said, spent_ns, strict=True):
+        phase.note(f"guard.{check.name}", {"verdict": check.verdict.value, "reason": check.reason, "ns": spent})

@@ -43,6 +43,7 @@ class Scene:
     performed: Action
     lease: Lease | None = None
     charges: tuple[Charge, ...] = ()
+    spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
 
 
 def allowed(name: str) -> Check:
