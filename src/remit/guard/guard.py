@@ -24,13 +24,9 @@ from dataclasses import replace
 from time import perf_counter_ns
 from typing import NoReturn
 
-<<<<<<< HEAD
-from remit.guard import authorise, available, budget, identify, rate, scan
-=======
 import orjson
 
-from remit.guard import authorise, available, budget, identify, scan
->>>>>>> main
+from remit.guard import authorise, available, budget, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -140,26 +136,15 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
-<<<<<<< HEAD
-        scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
-        try:
-            said = await self._check(action, scene)
-            committed = await self._intend(action, scene, said, within)
-        except BaseException:
-            if scene.lease is not None:
-                self.circuits.give(scene.lease, Report.NEUTRAL)
-            raise
-=======
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             try:
                 said = await self._check(action, scene, phase)
-                committed = await self._intend(action, said, within)
+                committed = await self._intend(action, scene, said, within)
             except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
                 raise
->>>>>>> main
         return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
