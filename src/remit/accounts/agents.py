@@ -11,6 +11,7 @@ from enum import StrEnum
 import orjson
 from sqlalchemy import bindparam, insert, select
 
+from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.kills import KillScope
 from remit.accounts.tables import AGENT, BUDGET, EVERYWHERE, KILL
@@ -30,7 +31,11 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _INSERT = insert(AGENT)
 _BY_NAME = select(AGENT).where(AGENT.c.workspace == bindparam("of"), AGENT.c.name == bindparam("called"))
 _ALL = select(AGENT).where(AGENT.c.workspace == bindparam("of")).order_by(AGENT.c.name)
-_BUDGETS = select(BUDGET).where(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == BudgetScope.AGENT.value)
+_BUDGETS = select(BUDGET).where(
+    BUDGET.c.workspace == bindparam("of"),
+    BUDGET.c.scope == BudgetScope.AGENT.value,
+    BUDGET.c.period == Period.TOTAL.value,
+)
 _KILLS = (
     select(KILL)
     .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))

@@ -26,6 +26,7 @@ import orjson
 
 from remit.guard import authorise, available, budget, identify, scan
 from remit.guard.breaker import Numbers, Report
+from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
@@ -67,6 +68,8 @@ class Guard:
         policy_rev: The revision of the rules in force; stands in every decision.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -80,6 +83,8 @@ class Guard:
         policy_rev: str,
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -88,6 +93,8 @@ class Guard:
         self.rand = rand
         self.policy_rev = policy_rev
         self.terms = terms or Terms()
+        self.pricing = pricing or Pricing()
+        self.owner = owner
         self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
         self.register = Register(journal, clock)
         self.watch = Watch(self.register)
@@ -133,7 +140,9 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.unknown_price = self.pricing.unknown
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within)
@@ -181,6 +190,7 @@ class Guard:
             target=self._target(action),
             policy_rev=self.policy_rev,
             now_us=micros_of(self.clock.now()),
+            owner=self.owner,
         )
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
@@ -250,7 +260,7 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
-            case (budget.NAME, _):
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
+from remit.guard.budget_usage import payer_of, payer_of_row
 from remit.guard.tables import ACTION, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
@@ -20,6 +21,7 @@ from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
+from remit.kernel.usage import NOTHING
 
 LONGEST_TARGET = 500
 LONGEST_TEXT = 2000
@@ -72,6 +74,7 @@ _CLOSE = (
         tries=bindparam("tried"),
         closed_us=bindparam("at"),
     )
+    .returning(ACTION.c.opened_us)
 )
 _SAME_EFFECT = (
     select(ACTION.c.id, ACTION.c.state, ACTION.c.cost_micros, ACTION.c.opened_us)
@@ -136,16 +139,18 @@ def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verd
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int, owner: str = "") -> Within:
     """The operation that reserves the estimate and writes action row and audit entry.
 
-    An unrepeatable effect whose key is known is refused here, in the same transaction.
+    An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
+    what it leaves open is settled by others once it is gone.
 
     Raises (when run):
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["owner"] = owner
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
@@ -156,8 +161,8 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
-        if action.estimate:
-            budget.reserve(tx, action)
+        if action.estimate or not action.priced:
+            budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
         tx.append(entry, payload)
 
@@ -180,6 +185,9 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tries": ending.tries,
         "cost_micros": ending.cost.micros,
     }
+    usage = NOTHING if ending.outcome is None else ending.outcome.usage
+    if usage is not NOTHING:
+        payload["usage"] = usage.as_json()
     if ending.outcome is not None:
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
@@ -197,13 +205,22 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
     }
 
     def op(tx: Tx) -> None:
-        if tx.execute(_CLOSE, values) == 0:
+        closed = tx.row(_CLOSE, values)
+        if closed is None:
             if lenient:
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
-        if action.estimate or ending.cost:
-            budget.settle(tx, action, cost=ending.cost)
+        if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
+            budget.settle(
+                tx,
+                payer_of(action),
+                cost=ending.cost,
+                usage=usage,
+                by=action.principal,
+                opened_us=closed["opened_us"],
+                now_us=now_us,
+            )
         tx.append(entry, payload)
 
     return op
@@ -254,30 +271,35 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     Its reservation becomes spending, for nobody knows what it cost. To be called by whoever holds the mission's fence,
     inside an operation of theirs (``guard.settle``).
     """
-    settled: list[Past] = []
-    for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
-        cost = int(row["estimate_micros"])
-        principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
-        tx.execute(
-            _CLOSE,
-            {
-                "which": row["id"],
-                "now_in": state.value,
-                "because": "abandoned",
-                "cost": cost,
-                "tried": row["tries"],
-                "at": now_us,
-            },
-        )
-        agents = (who.id for who in (principal, origin) if who.kind is ActorKind.AGENT)
-        budget.settle_scopes(tx, workspace, budget.scopes(mission=mission, agents=agents), held=cost, cost=cost)
-        tx.append(
-            _settled_entry(row, principal, origin, state),
-            {"kind": row["kind"], "state": state.value, "cost_micros": cost},
-        )
-        settled.append(Past(row["id"], state, Money(cost)))
-    return settled
+    rows = tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission})
+    found = (settle_open(tx, row, reason="abandoned", now_us=now_us) for row in rows)
+    return [past for past in found if past is not None]
+
+
+def settle_open(tx: Tx, row: Row, *, reason: str, now_us: int) -> Past | None:
+    """Close one action that nobody will: ``row`` is as it was read, open. ``None``: somebody closed it meanwhile."""
+    state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+    cost = Money(row["estimate_micros"])
+    principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
+    closed = tx.row(
+        _CLOSE,
+        {
+            "which": row["id"],
+            "now_in": state.value,
+            "because": reason,
+            "cost": cost.micros,
+            "tried": row["tries"],
+            "at": now_us,
+        },
+    )
+    if closed is None:
+        return None
+    budget.settle(tx, payer_of_row(row), cost=cost, by=principal, opened_us=closed["opened_us"], now_us=now_us)
+    tx.append(
+        _settled_entry(row, principal, origin, state, reason),
+        {"kind": row["kind"], "state": state.value, "cost_micros": cost.micros},
+    )
+    return Past(row["id"], state, cost)
 
 
 def _check_unrepeated(tx: Tx, action: Action) -> None:
@@ -332,6 +354,7 @@ def _row(
         "policy_rev": policy_rev,
         "opened_us": now_us,
         "closed_us": None,
+        "owner": "",
     }
 
 
@@ -363,7 +386,7 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
     }
 
 
-def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State) -> Entry:
+def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State, reason: str) -> Entry:
     return Entry(
         actor=principal,
         action="guard.outcome",
@@ -371,7 +394,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,
-        reason="abandoned",
+        reason=reason,
         subject=row["id"],
         mission=row["mission"],
         step=row["step"],

@@ -31,7 +31,8 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
         # rates of agents, tools, domains
         # budget
-        "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
+        "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
+        "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",

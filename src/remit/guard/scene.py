@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
@@ -17,13 +19,13 @@ from remit.redact.redactor import Redactor
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit.
+    ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence.
     """
 
     owner: str | None
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
-    over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    over: Mapping[tuple[BudgetScope, str], str] = field(default_factory=dict[tuple[BudgetScope, str], str])
     read_at: float = 0.0
 
 
@@ -37,6 +39,7 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
 
 

@@ -32,6 +32,7 @@ ACTION = Table(
     Column("policy_rev", Text, nullable=False),
     Column("opened_us", BigInteger, nullable=False),
     Column("closed_us", BigInteger),
+    Column("owner", Text, nullable=False),  # the process that opened it: is it gone, nobody else will close it
     Index(None, "workspace", "effect_key"),
     Index(None, "workspace", "mission"),
 )

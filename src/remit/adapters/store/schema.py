@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from remit.accounts import budget_tables as _budgets
 from remit.accounts import tables as _accounts
 from remit.audit import tables as _audit
 from remit.guard import tables as _guard
@@ -11,7 +12,7 @@ from remit.kernel.tables import METADATA
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _guard, _missions)
+ROOMS = (_audit, _accounts, _budgets, _guard, _missions)
 
 
 def metadata() -> MetaData:
