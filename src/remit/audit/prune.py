@@ -17,7 +17,8 @@ from remit.kernel.ports import Tx
 
 PRUNE_ACTION = "audit.prune"
 
-_SUBJECT = re.compile(r"payloads:(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
+_NUMBER = "(?:0|[1-9][0-9]*)"
+_SUBJECT = re.compile(rf"payloads:({_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*)")
 _DELETE = delete(PAYLOAD).where(
     PAYLOAD.c.workspace == bindparam("of"),
     PAYLOAD.c.seq >= bindparam("first"),
@@ -62,14 +63,19 @@ def prune(tx: Tx, actor: Principal, *, workspace: str, first: int, last: int, re
     return count
 
 
-def pruned_range(header: Mapping[str, Any]) -> Range | None:
+def pruned_ranges(header: Mapping[str, Any]) -> list[Range]:
     """What a prune entry's header gave up; only earlier entries can be."""
     match = _SUBJECT.fullmatch(str(header.get("subject")))
     if match is None or header.get("result") != Result.SUCCESS:
-        return None
-    seq = int(header["seq"])
-    first, last = int(match[1]), min(int(match[2]), seq - 1)
-    return Range(first, last, str(header["workspace"]), seq) if first <= last else None
+        return []
+    seq, workspace = int(header["seq"]), str(header["workspace"])
+    found: list[Range] = []
+    for part in match[1].split(","):
+        first, last = map(int, part.split("-"))
+        last = min(last, seq - 1)
+        if first <= last:
+            found.append(Range(first, last, workspace, seq))
+    return found
 
 
 class Coverage:

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Select, bindparam, exists, func, select
 
 from remit.audit.entry import read_header
+from remit.audit.keyring import read_payload
 from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan
 from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
@@ -41,7 +42,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An entry as it is shown: its header's fields, and the payload unless that was pruned (``None``)."""
+    """An entry as it is shown: its header's fields, and the payload unless that was pruned or erased (``None``)."""
 
     seq: int
     header: dict[str, Any]
@@ -54,9 +55,9 @@ class Record:
 
 
 @lru_cache(maxsize=16)
-def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any, Any, Any, Any]:
+def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any, Any, Any, Any, Any]:
     stmt = (
-        select(ENTRY.c.seq, ENTRY.c.header, ENTRY.c.leaf_hash, PAYLOAD.c.body)
+        select(ENTRY.c.seq, ENTRY.c.header, ENTRY.c.leaf_hash, PAYLOAD.c.body, PAYLOAD.c.dek)
         .join_from(ENTRY, PAYLOAD, ENTRY.c.seq == PAYLOAD.c.seq, isouter=True)
         .where(ENTRY.c.workspace == bindparam("of"), ENTRY.c.seq > bindparam("after"))
         .order_by(ENTRY.c.seq)
@@ -76,10 +77,14 @@ def find(reader: LogReader, wanted: Filter) -> list[Record]:
     )
     params = {name: value for name, value in values.items() if value}
     rows = reader.tuples(stmt, {"of": wanted.workspace, "after": wanted.after, "most": wanted.limit, **params})
-    return [
-        Record(seq, read_header(header), None if body is None else orjson.loads(body), leaf)
-        for seq, header, leaf, body in rows
-    ]
+    return [_record(reader, row) for row in rows]
+
+
+def _record(reader: LogReader, row: tuple[Any, ...]) -> Record:
+    seq, header, leaf, body, dek = row
+    fields = read_header(header)
+    plain = None if body is None else read_payload(reader, fields, seq, body, dek or "")
+    return Record(seq, fields, None if plain is None else orjson.loads(plain), leaf)
 
 
 def size(reader: LogReader) -> int:
