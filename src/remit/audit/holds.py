@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -144,6 +144,11 @@ def release_hold(
 def holds(tx: ReadTx, workspace: str) -> tuple[Hold, ...]:
     """The holds in force, by name."""
     return tuple(_hold(row) for row in tx.rows(_OF, {"of": workspace}))
+
+
+def covering(found: Sequence[Hold], *, mission: str, ts_us: int, subject: str) -> tuple[str, ...]:
+    """The names of the holds that an entry's payload falls under."""
+    return tuple(hold.name for hold in found if hold.scope.covers(mission=mission, ts_us=ts_us, subject=subject))
 
 
 def check_holds(reader: LogReader, told: dict[tuple[str, str], str], findings: Findings) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete
 
-from remit.audit.entry import Entry, Result
+from remit.audit.entry import MAX_TEXT, Entry, Result
 from remit.audit.tables import PAYLOAD
 from remit.kernel.action import Principal
 from remit.kernel.errors import InvalidInput
@@ -38,6 +38,8 @@ class Range(NamedTuple):
 def prune(tx: Tx, actor: Principal, *, workspace: str, first: int, last: int, reason: str) -> int:
     """Delete the payloads of entries ``first`` to ``last`` of a workspace and log it in the same transaction.
 
+    What a legal hold covers stays: with holds in force use ``audit.retention``.
+
     Returns:
         How many payloads were deleted.
 
@@ -47,20 +49,43 @@ def prune(tx: Tx, actor: Principal, *, workspace: str, first: int, last: int, re
     if not 0 <= first <= last:
         message = f"there are no entries from {first} to {last}"
         raise InvalidInput(message, code="audit.range", hint="remit audit show")
-    count = tx.execute(_DELETE, {"of": workspace, "first": first, "last": last})
-    tx.append(
-        Entry(
-            actor=actor,
-            action=PRUNE_ACTION,
-            domain="audit",
-            result=Result.SUCCESS,
-            workspace=workspace,
-            reason=reason,
-            subject=f"payloads:{first}-{last}",
-        ),
-        {"deleted": count},
-    )
-    return count
+    return prune_runs(tx, actor, workspace=workspace, runs=[(first, last)], reason=reason)
+
+
+def prune_runs(tx: Tx, actor: Principal, *, workspace: str, runs: Sequence[tuple[int, int]], reason: str) -> int:
+    """As ``prune``, for several ranges; as many to an entry as its header takes."""
+    total = 0
+    for part in _parts(runs):
+        count = 0
+        for first, last in part:
+            count += tx.execute(_DELETE, {"of": workspace, "first": first, "last": last})
+        tx.append(
+            Entry(
+                actor=actor,
+                action=PRUNE_ACTION,
+                domain="audit",
+                result=Result.SUCCESS,
+                workspace=workspace,
+                reason=reason,
+                subject="payloads:" + ",".join(f"{first}-{last}" for first, last in part),
+            ),
+            {"deleted": count},
+        )
+        total += count
+    return total
+
+
+def _parts(runs: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    parts: list[list[tuple[int, int]]] = []
+    room = 0
+    for first, last in runs:
+        need = len(f"{first}-{last},")
+        if need > room:
+            parts.append([])
+            room = MAX_TEXT - len("payloads:")
+        parts[-1].append((first, last))
+        room -= need
+    return parts
 
 
 def pruned_ranges(header: Mapping[str, Any]) -> list[Range]:

@@ -18,6 +18,7 @@ from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
+from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
@@ -144,6 +145,15 @@ class SqliteStore(Store):
 
     def _verify_once(self) -> audit.Report:
         return self.view(lambda tx: audit.verify(tx, verifiers=self.verifiers, heads=self._heads.read))
+
+    def _overwriting[T](self, tx: WriteTransaction, work: Callable[[], T]) -> T:
+        overwrite(tx)
+        result = work()
+        rewrite_keys(tx)
+        return result
+
+    def _shred(self) -> bool:
+        return truncate_wal(self.path)
 
     def statistics(self) -> Statistics:
         """Rows, sizes and queues, for administrators."""
