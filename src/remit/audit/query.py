@@ -17,12 +17,22 @@ from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
 from remit.audit.report import LogReader
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
+from remit.audit.told import ROTATE_ACTION
 from remit.kernel.errors import IntegrityError, NotFound
+
+#: The workspace of entries that are about the log itself.
+SYSTEM_WORKSPACE = "system"
 
 _NODE = select(NODE.c.hash).where(NODE.c.level == bindparam("at"), NODE.c.idx == bindparam("index"))
 _LEAF = select(ENTRY.c.leaf_hash).where(ENTRY.c.seq == bindparam("index"))
 _HEADER = select(ENTRY.c.header).where(ENTRY.c.seq == bindparam("index"))
 _LATEST = select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
+_ROTATIONS = (
+    select(ENTRY.c.seq, ENTRY.c.header)
+    .where(ENTRY.c.workspace == bindparam("of"), ENTRY.c.action == bindparam("did"))
+    .order_by(ENTRY.c.seq)
+)
+_COVERING = select(CHECKPOINT.c.note).where(CHECKPOINT.c.size > bindparam("index")).order_by(CHECKPOINT.c.size).limit(1)
 _BEGUN = select(exists(select(ENTRY.c.seq)) | exists(select(PENDING.c.id)))
 _SIZE = select(func.max(ENTRY.c.seq))
 
@@ -133,6 +143,22 @@ def prove(reader: LogReader, seq: int, *, verifiers: Sequence[Verifier]) -> Entr
     proof = EntryProof(seq, bytes(rows[0][0]), tuple(path), note)
     proof.verify(verifiers)
     return proof
+
+
+def rotations(reader: LogReader, verifiers: Sequence[Verifier]) -> list[EntryProof]:
+    """The proof of each change of the log's key, oldest first, under the first head that covers it.
+
+    That head is signed by the old key and the new one: whoever trusts the old one learns the new.
+
+    Raises:
+        IntegrityError: The log does not prove it: it was changed.
+    """
+    proofs: list[EntryProof] = []
+    for seq, header in reader.tuples(_ROTATIONS, {"did": ROTATE_ACTION, "of": SYSTEM_WORKSPACE}):
+        for (note,) in reader.tuples(_COVERING, {"index": seq}):
+            head = parse_checkpoint(open_note(note, verifiers))
+            proofs.append(EntryProof(seq, bytes(header), tuple(prove_inclusion(reader, seq, head.size)), note))
+    return proofs
 
 
 def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:
