@@ -32,6 +32,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_TEST_POSTGRES_URL",
         "REMIT_CRASH_AT",
         "REMIT_CRASH_LOG",
+        "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_PROBE_WITNESS",
     }
@@ -76,6 +77,7 @@ class Settings:
         notify: Channels through which people are told: ``[[notify]]`` tables.
         notify_allow: Addresses beside the channels that notifications may be sent to, separated by commas: exact, or up
             to a ``*`` at the end.
+        spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
 
@@ -97,6 +99,7 @@ class Settings:
     approval_separation: str = "auto"
     notify: tuple[Channel, ...] = ()
     notify_allow: str = ""
+    spans: str = ""
     log_level: str = "WARNING"
 
     @property

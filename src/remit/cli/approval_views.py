@@ -83,7 +83,7 @@ def _critics(evidence: Sequence[Json]) -> list[str]:
     lines: list[str] = []
     for each in evidence:
         said = _map(each)
-        verdict = "passed" if said.get("passed") else "FAILED"
+        verdict = "passed" if said.get("holds") else "FAILED"
         found = _list(said.get("findings"))
         about = plain(str(said.get("source", "")), limit=60)
         lines.append(

@@ -11,8 +11,9 @@ from remit.guard import approval
 from remit.guard.approval_requests import NONE, Answer, Draft, ask, refusal_text, usable
 from remit.guard.approval_rows import Request, Status
 from remit.guard.approval_terms import ApprovalTerms
+from remit.guard.evidence import standing, subject_of
 from remit.guard.records import LONGEST_TARGET, refusal, repeats, verdicts
-from remit.guard.scene import denied
+from remit.guard.scene import Scene, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, iso, micros_of
@@ -35,7 +36,6 @@ class Host(Protocol):
     adapters: Mapping[str, Adapter]
     redactor: Redactor
     clock: Clock
-    policy_rev: str
     approvals: ApprovalTerms
 
 
@@ -47,7 +47,7 @@ class Asked:
     fresh: Request | None
 
 
-async def leave(host: Host, action: Action) -> tuple[Check, str] | None:
+async def leave(host: Host, action: Action, scene: Scene) -> tuple[Check, str] | None:
     """The verdict and the id of an approved request that may be used now; ``None`` when somebody must be asked.
 
     An effect that can't be repeated and was asked for before goes on without one: the intent's transaction answers that
@@ -56,7 +56,7 @@ async def leave(host: Host, action: Action) -> tuple[Check, str] | None:
     now_us = micros_of(host.clock.now())
 
     def op(tx: ReadTx) -> Request | bool | None:
-        found = usable(tx, action, policy_rev=host.policy_rev, now_us=now_us)
+        found = usable(tx, action, policy_rev=scene.policy_rev, now_us=now_us)
         return found if found is not None else repeats(tx, action)
 
     found = await host.journal.read(op)
@@ -66,7 +66,7 @@ async def leave(host: Host, action: Action) -> tuple[Check, str] | None:
     return (Check(approval.NAME, Verdict.ALLOW, "asked_before", "It was asked for before."), NONE) if found else None
 
 
-async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Check) -> Asked | None:
+async def refuse(host: Host, action: Action, scene: Scene, *, said: tuple[Check, ...], needed: Check) -> Asked | None:
     """Write the refusal with its request, or find the one that stands; ``None`` when it was approved meanwhile.
 
     Nothing was taken for the action: no budget, no rate, no lease of a circuit.
@@ -76,7 +76,16 @@ async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
     target = host.redactor.mask(action.target[:LONGEST_TARGET])
 
     def op(tx: Tx) -> tuple[Answer, Check, str]:
-        answer = ask(tx, action, draft, terms=host.approvals, policy_rev=host.policy_rev, now_us=now_us)
+        critics = standing(tx, action.workspace, action.mission, subject_of(action.effect))
+        answer = ask(
+            tx,
+            action,
+            draft,
+            terms=host.approvals,
+            policy_rev=scene.policy_rev,
+            now_us=now_us,
+            evidence=[found.as_json() for found in critics.values()],
+        )
         request = answer.request
         if answer.live:
             return answer, needed, ""
@@ -86,9 +95,10 @@ async def refuse(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
             check = denied(approval.NAME, request.status, text)
         refusal(
             action,
-            verdicts((*said, check)),
+            verdicts((*said, check), spent_ns=scene.spent_ns),
             target=target,
-            policy_rev=host.policy_rev,
+            policy_rev=scene.policy_rev,
+            facts=scene.facts,
             now_us=now_us,
             approval_id=request.id,
         )(tx)

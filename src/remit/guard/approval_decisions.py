@@ -8,14 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, insert, select, update
 
-from remit.accounts.access import Permission, require
+from remit.accounts.access import ACTIVE, Permission, Resource, require, rights_of
+from remit.accounts.roles import may
 from remit.accounts.tables import USER
 from remit.audit.entry import Entry, Result
+from remit.audit.refusal import Refused
 from remit.guard.approval_rows import Request, Status, Vote, entry, read_request, votes
 from remit.guard.approval_tables import APPROVAL, APPROVAL_DELEGATION, APPROVAL_VOTE
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import Clock, iso, micros_of
-from remit.kernel.errors import Conflict, Denied, InvalidInput, NotFound
+from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.ports import Journal, ReadTx, Tx
 from remit.redact.redactor import Redactor
@@ -45,7 +47,9 @@ _TAKE_BACK = (
     )
     .values(revoked_us=bindparam("at"))
 )
-_USER = select(USER.c.id).where(USER.c.workspace == bindparam("of"), USER.c.id == bindparam("called"))
+_PERSON = select(USER.c.id).where(
+    USER.c.workspace == bindparam("of"), USER.c.id == bindparam("called"), USER.c.status == ACTIVE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +156,11 @@ async def delegate(
     told = _reason(reason, redactor)
 
     def op(tx: Tx) -> Delegation:
-        require(tx, by, workspace=workspace, permission=Permission.APPROVE)
+        require(tx, by, workspace=workspace, permission=Permission.APPROVE, resource=Resource.APPROVAL)
         now_us, until_us = micros_of(clock.now()), micros_of(until)
-        if tx.row(_USER, {"of": workspace, "called": taker}) is None:
+        if tx.row(_PERSON, {"of": workspace, "called": taker}) is None:
             message = f"There is no person {taker[:60]!r} in the workspace {workspace!r}."
-            raise NotFound(message, code="approval.delegate", hint="remit agents")
+            raise NotFound(message, code="approval.delegate", hint="remit users")
         if taker == by.id or until_us <= now_us:
             message = f"A right is handed to somebody else, until a moment to come (not {iso(until_us)})."
             raise InvalidInput(message, code="approval.delegate", hint="remit delegate USER --days 7")
@@ -178,7 +182,7 @@ async def take_back(journal: Journal, taker: str, *, workspace: str, by: Princip
     """
 
     def op(tx: Tx) -> int:
-        require(tx, by, workspace=workspace, permission=Permission.APPROVE)
+        require(tx, by, workspace=workspace, permission=Permission.APPROVE, resource=Resource.APPROVAL)
         now_us = micros_of(clock.now())
         ended = tx.execute(_TAKE_BACK, {"of": workspace, "from_": by.id, "to": taker, "at": now_us})
         if not ended:
@@ -203,35 +207,36 @@ def _right(tx: ReadTx, request: Request, by: Principal, *, now_us: int) -> str:
     Raises:
         Denied: None.
     """
-    if by.kind is not ActorKind.USER:
-        message = f"{by} is no person: only people approve, agents never."
-        raise Denied(message, code="accounts.agent_administers", hint="run the command as a person")
     try:
-        require(tx, by, workspace=request.workspace, permission=Permission.APPROVE)
+        require(tx, by, workspace=request.workspace, permission=Permission.APPROVE, resource=Resource.APPROVAL)
         rights = [by.id]
-    except Denied:
+    except Refused:
+        if by.kind is not ActorKind.USER:
+            raise
         rights = [one.giver for one in in_force(tx, request.workspace, now_us=now_us) if one.taker == by.id]
         rights = [giver for giver in rights if _may(tx, request.workspace, giver)]
         if not rights:
             raise
     involved = {request.principal, request.on_behalf_of}
     if request.separated and str(by) in involved:
-        message = f"{by.id} asked for the {request.what}, and nobody decides about their own request here."
-        raise Denied(message, code="approval.own_request", hint="ask another person with the right: remit approvals")
+        raise _own(
+            request, by, f"{by.id} asked for the {request.what}, and nobody decides about their own request here."
+        )
     free = [right for right in rights if not request.separated or f"user:{right}" not in involved]
     if not free:
-        message = f"{by.id} holds the right of {rights[0]}, who asked for the {request.what}."
-        raise Denied(message, code="approval.own_request", hint="ask another person with the right: remit approvals")
+        raise _own(request, by, f"{by.id} holds the right of {rights[0]}, who asked for the {request.what}.")
     taken = {vote.right_of for vote in votes(tx, request)}
     return next((right for right in free if right not in taken), free[0])
 
 
+def _own(request: Request, by: Principal, message: str) -> Refused:
+    """The refusal, on record, of whoever asked and would decide."""
+    told = entry(request, "refused", Result.BLOCKED, by=by, reason="own_request")
+    return Refused(message, entry=told, code="approval.own_request", hint="ask another person: remit users")
+
+
 def _may(tx: ReadTx, workspace: str, user: str) -> bool:
-    try:
-        require(tx, Principal(ActorKind.USER, user), workspace=workspace, permission=Permission.APPROVE)
-    except Denied:
-        return False
-    return True
+    return may(rights_of(tx, user, workspace=workspace), Permission.APPROVE, Resource.APPROVAL)
 
 
 def _holds(tx: ReadTx, request: Request, vote: Vote) -> bool:
@@ -288,10 +293,10 @@ def _entry(workspace: str, by: Principal, verb: str, subject: str, *, result: Re
 async def _ordered[T](
     journal: Journal, name: str, op: Callable[[Tx], T], *, workspace: str, by: Principal, verb: str, subject: str
 ) -> T:
-    """Carry the order out; one that is refused is written down, too."""
+    """Carry the order out; one that comes too late is written down, too (what may not be is, by ``Refused``)."""
     try:
         return await journal.commit(name, op)
-    except (Denied, Conflict) as refused:
+    except Conflict as refused:
         shown = subject if subject.isascii() and subject.isprintable() else "?"
         refusal = _entry(workspace, by, verb, shown[:60], result=Result.BLOCKED)
         payload = {"code": refused.code}

@@ -12,6 +12,7 @@ import orjson
 from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from remit.accounts.access import ACTIVE
 from remit.accounts.tables import USER
 from remit.audit.entry import Result
 from remit.guard.approval_risk import blast_radius, risk
@@ -21,6 +22,7 @@ from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, digest
 from remit.kernel.clock import iso
+from remit.kernel.errors import Conflict
 from remit.kernel.ids import new_id
 from remit.kernel.plain import plain
 from remit.kernel.ports import ReadTx, Tx
@@ -61,14 +63,18 @@ _TOLD = (
     .where(APPROVAL.c.workspace == bindparam("of"), APPROVAL.c.id == bindparam("which"))
     .values(told_us=bindparam("at"))
 )
-_PEOPLE = select(func.count().label("people")).select_from(USER).where(USER.c.workspace == bindparam("of"))
+_PEOPLE = (
+    select(func.count().label("people"))
+    .select_from(USER)
+    .where(USER.c.workspace == bindparam("of"), USER.c.status == ACTIVE)
+)
 
 
 #: In place of a request's id: there is none, and ``consume`` refuses.
 NONE = "-"
 
 
-class Taken(Exception):
+class Taken(Conflict):
     """The leave is no longer there: somebody else used it, it expired, or it was withdrawn. Look again."""
 
 
@@ -148,7 +154,8 @@ def consume(tx: Tx, action: Action, which: str, *, policy_rev: str, now_us: int)
         "action": action.id,
     }
     if tx.execute(_USE, values) != 1:
-        raise Taken(which)
+        message = f"Request {which} can't be used."
+        raise Taken(message, code="approval.taken", hint="remit approvals")
 
 
 def give_back(tx: Tx, action: Action) -> None:

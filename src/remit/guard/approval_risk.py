@@ -30,7 +30,7 @@ def risk(action: Action, *, over: Money | None, evidence: Sequence[Mapping[str, 
     """
     if (
         action.effect.trait.reversal is Reversal.IRREVERSIBLE
-        or any(not said.get("passed") for said in evidence)
+        or any(not said.get("holds") for said in evidence)
         or (over is not None and action.estimate.micros > 10 * over.micros)
     ):
         return Risk.HIGH

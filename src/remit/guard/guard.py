@@ -3,10 +3,13 @@
     identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
+    rules        the rules in force, with the evidence that they need (one read, before the checks)
     approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, use up the approval, reserve, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, use up the approval, take the rates, reserve the
+       estimate, action row, audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -16,29 +19,39 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from time import perf_counter_ns
 from typing import NoReturn
 
-from remit.guard import approval, approval_asking, authorise, available, budget, identify, scan
+import orjson
+
+from remit.guard import approval, approval_asking, authorise, available, budget, identify, rate, scan
 from remit.guard.approval_requests import Taken
 from remit.guard.approval_rows import Request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
-from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.budget_prices import Pricing
+from remit.guard.circuits import Circuits, key_of
+from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
-from remit.guard.scene import Scene, Standing, denied
+from remit.guard.retry import Profile, RetryBudget
+from remit.guard.rules import check as rules
+from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
+from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
+from remit.kernel.tracing import Span, span, traced
 from remit.redact.redactor import Redactor
 
 type Checker = Callable[[Action, Scene], Check]
@@ -47,11 +60,22 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
+    rules.check,
     approval.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, approval.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (
+    identify.ALLOWED,
+    authorise.ALLOWED,
+    scan.ALLOWED,
+    rules.ALLOWED,
+    approval.ALLOWED,
+    available.ALLOWED,
+    rate.ALLOWED,
+    budget.ALLOWED,
+)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -64,10 +88,12 @@ class Guard:
         redactor: What is masked or refused.
         clock: Wall and monotonic time.
         rand: Numbers in [0, 1), for jitter.
-        policy_rev: The revision of the rules in force; stands in every decision.
+        environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
         approvals: When a person must be asked; APR-1's list when left out.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -78,28 +104,40 @@ class Guard:
         redactor: Redactor,
         clock: Clock,
         rand: Callable[[], float],
-        policy_rev: str,
+        environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
         approvals: ApprovalTerms | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
         self.redactor = redactor
         self.clock = clock
         self.rand = rand
-        self.policy_rev = policy_rev
+        self.environment = environment
         self.terms = terms or Terms()
-        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
-        self.register = Register(journal, clock)
+        self.pricing = pricing or Pricing()
+        self.owner = owner
+        self.listeners: list[Callable[[Change], None]] = []
+        self.circuits = Circuits(
+            clock,
+            rand,
+            numbers=numbers or Numbers(),
+            write=lambda op: journal.submit("guard.breaker", op),
+            told=self._breaker_changed,
+        )
+        self.retries = RetryBudget(clock.monotonic)
+        self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self.approvals = approvals or ApprovalTerms()
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
-        """Take over the circuits that another process of this installation left open."""
-        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+        """Take over the circuits that other processes of this installation opened, before the first action asks."""
+        await self.register.refresh(workspace)
 
     async def run(
         self,
@@ -108,10 +146,11 @@ class Guard:
         within: Within | None = None,
         pending: Pending | None = None,
         timeout_s: float | None = None,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
         permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending)
+        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -123,7 +162,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             ApprovalPending: A person must decide first; ``approval_id`` is the request.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
@@ -138,24 +178,27 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
         while True:
-            scene = Scene(
-                await self._standing(action),
-                self.redactor,
-                self.circuits,
-                self._kinds,
-                action,
-                approvals=self.approvals,
-            )
             try:
-                said = await self._check(action, scene)
-                committed = await self._intend(action, said, within, approval_id=scene.approval)
-            except BaseException as error:
+                return await self._admitted(action, within)
+            except Taken:
+                continue  # somebody else used the approval at the same time: everything is asked again
+
+    async def _admitted(self, action: Action, within: Within | None) -> Permit:
+        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
+            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.at, scene.environment = self.clock.now(), self.environment
+            scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
+            scene.approvals = self.approvals
+            try:
+                said = await self._check(action, scene, phase)
+                committed = await self._intend(action, said, within, scene)
+            except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
-                if isinstance(error, Taken):
-                    continue  # somebody else used the approval: everything is asked again
                 raise
-            return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+        return Permit(self, action, scene=scene, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -167,19 +210,41 @@ class Guard:
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
 
-    async def _check(self, action: Action, scene: Scene) -> Verdicts:
+    async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
+        """What stands about the action's subject, if rules of its kind ask; ``None`` refuses then."""
+        if known.rules is None or not known.rules.book.needs_evidence(action.kind):
+            return None
+        about = subject_of(action.effect)
+        try:
+            return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
+        except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
+
+    async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
+        began = perf_counter_ns()
         for check in CHECKS:
             verdict = check(action, scene)
+            now = perf_counter_ns()
+            scene.spent_ns.append(now - began)
             if verdict.verdict is Verdict.NEEDS_APPROVAL:
                 if verdict.name == approval.NAME:
                     verdict = await self._approved(action, scene, tuple(said), verdict)
+                    now = perf_counter_ns()
                 else:
-                    scene.wanted.append(verdict)
+                    scene.wanted.append(verdict)  # the check of the approvals asks
+            began = now
             said.append(verdict)
             if verdict.verdict is Verdict.DENY:
-                await self._refuse(action, tuple(said))
-        return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
+                break
+        if traced():
+            _note(phase, said, scene.spent_ns)
+        if said[-1].verdict is Verdict.DENY:
+            await self._refuse(action, tuple(said), scene=scene)
+        checks = tuple(said)
+        if checks == _ALLOWED:
+            return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
+        return verdicts(checks, spent_ns=scene.spent_ns)
 
     async def _approved(self, action: Action, scene: Scene, said: tuple[Check, ...], needed: Check) -> Check:
         """The verdict when somebody has approved exactly this; it is used up with the intent.
@@ -189,11 +254,11 @@ class Guard:
         """
         while True:
             try:
-                found = await approval_asking.leave(self, action)
-                asked = None if found else await approval_asking.refuse(self, action, said, needed)
+                found = await approval_asking.leave(self, action, scene)
+                asked = None if found else await approval_asking.refuse(self, action, scene, said=said, needed=needed)
             except Exception as error:  # noqa: BLE001 - no answer is no leave
                 verdict = denied(approval.NAME, "unreadable", "Whether somebody approved it could not be read.")
-                await self._refuse(action, (*said, verdict), cause=error)
+                await self._refuse(action, (*said, verdict), scene=scene, cause=error)
             if found:
                 verdict, scene.approval = found
                 return verdict
@@ -202,41 +267,65 @@ class Guard:
                     self.announce(asked.fresh)
                 raise asked.error
 
-    async def _intend(
-        self, action: Action, said: Verdicts, within: Within | None, *, approval_id: str
-    ) -> Future[None] | None:
+    async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
             said,
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=scene.policy_rev,
+            facts=scene.facts,
             now_us=micros_of(self.clock.now()),
-            approval_id=approval_id,
+            charges=scene.charges,
+            limits=scene.standing.limits,
+            owner=self.owner,
+            approval_id=scene.approval,
         )
+        trial = scene.lease if scene.lease is not None and scene.lease.trial else None
+        if trial is not None:
+            write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate and not approval_id:
+        if (
+            durable is Durability.NONE
+            and not action.estimate
+            and not scene.charges
+            and trial is None
+            and not scene.approval
+        ):
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
+        except NoTrialError as error:
+            assert trial is not None  # noqa: S101 - only its lease raises this
+            self.circuits.turned_away(trial)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
-            await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+            await self._refuse(
+                action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
+            )
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            verdict = denied(rate.NAME, "exceeded", error.message)
+            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
-                await self._refuse(action, (*said.checks, verdict), cause=error)
-            raise
-        except Taken:
+                await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
             raise
         except BaseException:
-            self._withdraw(action)
+            self._withdraw(action, scene.policy_rev)
             raise
+        if trial is not None:
+            self.circuits.leased(trial)
         return None
 
-    def _withdraw(self, action: Action) -> None:
+    def _withdraw(self, action: Action, policy_rev: str) -> None:
         """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
 
         Writes are first in first out, and a write stays queued when its waiter goes.
@@ -245,21 +334,32 @@ class Guard:
         now_us = micros_of(self.clock.now())
         with suppress(RemitError):
             self.journal.submit(
-                "guard.outcome", outcome(action, ending, policy_rev=self.policy_rev, now_us=now_us, lenient=True)
+                "guard.outcome", outcome(action, ending, policy_rev=policy_rev, now_us=now_us, lenient=True)
             )
 
     # ------------------------------------------------------------------------------------------------------ refusals
 
-    async def _refuse(self, action: Action, said: tuple[Check, ...], *, cause: BaseException | None = None) -> NoReturn:
+    async def _refuse(
+        self,
+        action: Action,
+        said: tuple[Check, ...],
+        *,
+        scene: Scene | None = None,
+        cause: BaseException | None = None,
+    ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said),
+            verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
             target=self._target(action),
-            policy_rev=self.policy_rev,
-            now_us=micros_of(self.clock.now()),
+            policy_rev=UNREADABLE if scene is None else scene.policy_rev,
+            facts="" if scene is None else scene.facts,
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -277,7 +377,9 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
-            case (budget.NAME, _):
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
@@ -287,5 +389,20 @@ class Guard:
     def _target(self, action: Action) -> str:
         return self.redactor.mask(action.target[:LONGEST_TARGET])
 
+    @staticmethod
+    def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
+        """What was said before the breaker, and its verdict."""
+        names = [check.name for check in said.checks]
+        return (*said.checks[: names.index(available.NAME)], verdict)
+
     def _breaker_changed(self, change: Change) -> None:
-        self.journal.submit("guard.breaker", record(change))
+        for listener in self.listeners:
+            listener(change)
+
+    def _learn(self, workspace: str, standing: Standing) -> None:
+        self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
+
+
+def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:
+    for check, spent in zip(said, spent_ns, strict=True):
+        phase.note(f"guard.{check.name}", {"verdict": check.verdict.value, "reason": check.reason, "ns": spent})

@@ -6,6 +6,7 @@ from remit.guard.approval_requests import answered
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import RunTicket, Tx
+from remit.kernel.tracing import span
 from remit.missions.claim import claim
 from remit.missions.deps import Deps
 from remit.missions.holding import Holding
@@ -56,19 +57,26 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
     if holding is None:
         return
     try:
-        await prepare(holding)
-        stop = Stop(MissionStatus.CANCELLED)
-        if holding.mission.control != CANCEL:
-            stop = await Run(holding, pack).drive()
-        while not await settle(holding, stop):
-            holding.over = False  # a person answered while the last steps were ending
-            stop = await Run(holding, pack).drive()
+        with span("mission.run", mission=mission, pack=row.pack, run=number):
+            with span("mission.prepare", mission=mission):
+                await prepare(holding)
+            stop = Stop(MissionStatus.CANCELLED)
+            if holding.mission.control != CANCEL:
+                stop = await Run(holding, pack).drive()
+            while not await _settled(holding, stop):
+                holding.over = False  # a person answered while the last steps were ending
+                stop = await Run(holding, pack).drive()
     except (Fenced, Unavailable):
         raise
     except RemitError as error:
         await holding.rest(MissionStatus.FAILED, error=_told(holding, error))
         ended(holding)
         raise
+
+
+async def _settled(holding: Holding, stop: Stop) -> bool:
+    with span("mission.settle", mission=holding.mission.id, status=stop.status.value):
+        return await settle(holding, stop)
 
 
 class _AnsweredError(Exception):
