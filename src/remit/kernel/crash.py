@@ -46,6 +46,14 @@ POINTS: frozenset[str] = frozenset(
         # the missions, queue
         # the missions, presets
         # deployment
+        "deploy.record",
+        "deploy.settle",
+        "deploy.evidence",
+        "deploy.stage",
+        "deploy.release",
+        "deploy.switch",
+        "deploy.back",
+        "deploy.prune",
         # writes outside the store
         "home.folder",
         "home.keys",

@@ -81,7 +81,9 @@ def _load(document: dict[str, Json]) -> Plan:
 
 def _step(step: StepSpec) -> dict[str, Json]:
     retry = step.retry
-    return {
+    # Plans stored before there were critics have no such field: a step that is none is written as they were.
+    critic: dict[str, Json] = {"critic": step.critic} if step.critic else {}
+    return critic | {
         "name": step.name,
         "uses": step.uses,
         "params": step.params,
@@ -134,6 +136,7 @@ def _load_step(value: Json) -> StepSpec:
         weight=_float(step["weight"]),
         estimate=Money(_int(step["estimate_micros"])),
         on_failure=OnFailure(step["on_failure"]),
+        critic=str(step.get("critic", "")),
     )
 
 

@@ -21,11 +21,13 @@ from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
+from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.drive import drive, run_id
 from remit.missions.holding import Holding
 from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
+from remit.missions.presets import chosen, require_critics
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
 from remit.missions.rows import (
     ATTEMPTS_SELECT,
@@ -62,13 +64,14 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A mission as shown: its row, its steps in plan order, its plan, its workspace."""
+    """A mission as shown: its row, its steps in plan order, its plan, its workspace, its estimate against its actual."""
 
     mission: MissionRow
     status: Shown
     steps: tuple[StepRow, ...]
     plan: OrderedPlan
     workspace: str
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +103,30 @@ class Missions:
     # ----------------------------------------------------------------------------------------------------- beginning
 
     async def create(
-        self, workspace: str, pack: str, data: bytes, *, name: str, originator: Principal, budget: Money = ZERO
+        self,
+        workspace: str,
+        pack: str,
+        data: bytes,
+        *,
+        name: str,
+        originator: Principal,
+        budget: Money = ZERO,
+        preset: str = "",
     ) -> str:
         """Plan a mission and store it; its id. On bad input nothing is written anywhere.
 
+        ``preset`` is its pack's own unless another is named.
+
         Raises:
-            NotFound: There is no such pack.
-            InvalidInput: The input is wrong, holds a secret, or its plan can't run; says where.
+            NotFound: There is no such pack or preset.
+            InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
+                demands; says where.
         """
         found = self.deps.pack(pack)
+        with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
         plan = planned(found, data, name)
+        require_critics(with_preset, plan.plan)
         stored = dump(plan.plan)
         now = self.deps.now()
         mission = MissionRow(
@@ -142,10 +158,12 @@ class Missions:
             "plan": mission.plan_hash,
             "steps": len(steps),
             "budget_micros": budget.micros,
+            "preset": with_preset.name if with_preset is not None else "",
         }
 
         def op(tx: Tx) -> None:
             insert_mission(tx, mission, steps)
+            keep(tx, estimated(tx, plan, with_preset, workspace=workspace, pack=found.name, mission=mission.id))
             if budget:
                 add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
@@ -332,13 +350,13 @@ class Missions:
         """
         check_id(mission, "mission")
 
-        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...]]:
+        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...], Estimate | None]:
             row = read_mission(tx, workspace, mission)
-            return row, tuple(read_steps(tx, row))
+            return row, tuple(read_steps(tx, row)), read_estimate(tx, workspace, mission)
 
-        row, steps = await self.deps.journal.read(op)
+        row, steps, estimate = await self.deps.journal.read(op)
         where = self.deps.repository_for(mission).workspace
-        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where)
+        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, estimate)
 
     async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
