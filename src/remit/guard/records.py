@@ -326,6 +326,7 @@ def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: 
         "tries": 0,
         "checks": checks,
         "policy_rev": policy_rev,
+        "facts": "",
         "opened_us": now_us,
         "closed_us": None,
     }

@@ -29,6 +29,7 @@ ACTION = Table(
     Column("tries", Integer, nullable=False),
     Column("checks", Text, nullable=False),  # JSON
     Column("policy_rev", Text, nullable=False),
+    Column("facts", Text, nullable=False, server_default=""),  # what rules read of it: masked, bounded JSON
     Column("opened_us", BigInteger, nullable=False),
     Column("closed_us", BigInteger),
     Index(None, "workspace", "effect_key"),
