@@ -28,6 +28,10 @@ POINTS: frozenset[str] = frozenset(
         "guard.evidence",
         "guard.rules",
         # the guard, approvals
+        "guard.approval",
+        "guard.delegation",
+        "guard.expiry",
+        "guard.notice",
         # the guard, breakers
         "guard.breaker",
         # the guard, budgets
