@@ -116,15 +116,25 @@ def off(actual: int, low: int, high: int) -> float:
     return round((actual - bound) / bound, 4) if bound else math.inf
 
 
-def size_of(plan: OrderedPlan) -> int:
-    """A mission's size: its number of steps, rounded up to a power of two."""
-    return 1 << max(len(plan.steps) - 1, 0).bit_length()
+def size_of(steps: int) -> int:
+    """A mission's size: the number of steps that it has to run, rounded up to a power of two."""
+    return 1 << max(steps - 1, 0).bit_length()
 
 
 def estimated(
-    tx: ReadTx | None, plan: OrderedPlan, preset: Preset | None, *, workspace: str, pack: str, mission: str = ""
+    tx: ReadTx | None,
+    plan: OrderedPlan,
+    preset: Preset | None,
+    *,
+    workspace: str,
+    pack: str,
+    mission: str = "",
+    steps: int | None = None,
 ) -> Estimate:
-    """The estimate for a plan; refined by what earlier ones like it took, when there is a store to ask."""
+    """The estimate for a plan; refined by what earlier ones like it took, when there is a store to ask.
+
+    ``steps`` is how many of the plan's steps are to run: all, unless some were taken over from another mission.
+    """
     if preset is not None:
         cost = (preset.cost[0].micros, preset.cost[1].micros)
         time = (preset.seconds[0] * SECOND, preset.seconds[1] * SECOND)
@@ -133,7 +143,8 @@ def estimated(
         cost = (plan.plan.estimate.micros, plan.plan.estimate.micros)
         time = (round(plan.critical_seconds * SECOND), round(alone * SECOND))
     name = preset.name if preset is not None else ""
-    found = Estimate(workspace, mission, pack, name, size_of(plan), 0, *cost, *time)
+    size = size_of(len(plan.steps) if steps is None else steps)
+    found = Estimate(workspace, mission, pack, name, size, 0, *cost, *time)
     past = [] if tx is None else earlier(tx, found)
     if not past:
         return found

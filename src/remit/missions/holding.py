@@ -48,6 +48,9 @@ from remit.missions.rows import (
 
 SYSTEM = Principal(ActorKind.SYSTEM, "missions")
 
+#: What else is written in the transaction of a step's last row: a critic's verdict.
+type Also = Callable[[Tx], None]
+
 
 def principal(text: str) -> Principal:
     """A principal from its text, ``user:owner``."""
@@ -220,6 +223,7 @@ class Holding:
         tree: str = "",
         output_hash: str = "",
         check: Callable[[], None] | None = None,
+        also: Also | None = None,
     ) -> StepRow:
         """The step's result stands from here on: row, attempt and audit entry in one transaction.
 
@@ -274,6 +278,8 @@ class Holding:
                 set_mission(tx, self.mission, head_commit=commit, tree=tree, updated_us=now)
             if output.cost_micros:
                 spend(tx, self.mission.workspace, self.mission.id, output.cost_micros)
+            if also is not None:
+                also(tx)
             tx.append(entry, payload)
 
         await self.deps.journal.commit("step.finish", op)
@@ -283,7 +289,14 @@ class Holding:
         return done
 
     async def fail(
-        self, row: StepRow, record: AttemptRow, *, status: StepStatus, failures: int = 0, not_before_us: int = 0
+        self,
+        row: StepRow,
+        record: AttemptRow,
+        *,
+        status: StepStatus,
+        failures: int = 0,
+        not_before_us: int = 0,
+        also: Also | None = None,
     ) -> StepRow:
         """Record a failed or ended attempt; a failure for good also in the audit log."""
         now = self.stamp()
@@ -309,6 +322,8 @@ class Holding:
             insert_attempt(tx, record)
             if record.cost_micros:
                 spend(tx, self.mission.workspace, self.mission.id, record.cost_micros)
+            if also is not None:
+                also(tx)
             if final:
                 tx.append(entry, payload)
 

@@ -83,7 +83,8 @@ def _step(step: StepSpec) -> dict[str, Json]:
     retry = step.retry
     # Plans stored before there were critics have no such field: a step that is none is written as they were.
     critic: dict[str, Json] = {"critic": step.critic} if step.critic else {}
-    return critic | {
+    return {
+        **critic,
         "name": step.name,
         "uses": step.uses,
         "params": step.params,

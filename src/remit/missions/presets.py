@@ -1,7 +1,7 @@
 """Presets: what a kind of mission brings along, as data (MSN-1). A mission is pack, preset, input, workspace, agents.
 
-The numbers of Build, Trade and Cinematic are the ledger's own. Those of Playbook and Research are ours, and docs say so.
-A preset is data for the guard's rules too: they read a mission's preset, and what of it needs approval, by name.
+The numbers of Build, Trade and Cinematic are the ledger's own. Those of Playbook and Research are ours, and docs say
+so. A preset is data for the guard's rules too: they read a mission's preset, and what of it needs approval, by name.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
-from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.drive import drive, run_id
+from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.holding import Holding
 from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
@@ -64,7 +64,7 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A mission as shown: its row, its steps in plan order, its plan, its workspace, its estimate against its actual."""
+    """A mission as shown: its row, its steps in plan order, its plan, its workspace, its estimate and actual."""
 
     mission: MissionRow
     status: Shown

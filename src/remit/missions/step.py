@@ -22,10 +22,10 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
-from remit.missions import conditions
+from remit.missions import conditions, critics
 from remit.missions import pack as packs
 from remit.missions.context import Context
-from remit.missions.holding import Holding, Output
+from remit.missions.holding import Also, Holding, Output
 from remit.missions.pack import Pack
 from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
 from remit.redact.redactor import Redactor
@@ -43,6 +43,7 @@ class Made:
     key: str
     began_us: int = 0
     inherited: bool = False
+    also: Also | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,9 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.rows[spec.name]
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:
-        return await _inherit(holding, spec, row)
+        stands, also = await critics.inherited(holding, spec)
+        if stands:
+            return await _inherit(holding, spec, row, also)
     began_us = holding.stamp()
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
@@ -117,12 +120,13 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=known)
     finally:
         context.close()
+    also = await critics.verdict(holding, spec, context)
     if output.changes:
         await context.settled()
-        return Made(spec, row, output, key, began_us)
+        return Made(spec, row, output, key, began_us, also=also)
     if context.opened:
         await holding.repository.discard([spec.name])
-    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check))
+    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check, also=also))
 
 
 async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -> Output:
@@ -166,15 +170,16 @@ async def _refuse_secrets(
         raise Failed(f"What the step left can't be kept: {'; '.join(found)}.", code="step.secret")
 
 
-async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:
+async def _inherit(holding: Holding, spec: StepSpec, row: StepRow, also: Also | None) -> Ending:
     """Take over an earlier output with the same skip key: the same inputs, tools and upstream outputs made it."""
     if row.commit_id:
         parent = next(each.parent for each in await holding.all_history() if each.commit == row.commit_id)
         changes = await holding.repository.changes(parent, row.commit_id, spec.name)
         output = Output(row.outcome, changes)
-        return Made(spec, row, output, row.skip_key, inherited=True)
+        return Made(spec, row, output, row.skip_key, inherited=True, also=also)
     output = Output(row.outcome)
-    return Done(await holding.finish(row, output, key=row.skip_key, status=StepStatus.SKIPPED, attempt=None))
+    skipped = StepStatus.SKIPPED
+    return Done(await holding.finish(row, output, key=row.skip_key, status=skipped, attempt=None, also=also))
 
 
 def delay(spec: StepSpec, failures: int, error: RemitError, *, rand: Callable[[], float]) -> float:
@@ -215,7 +220,8 @@ async def _failed(
     failures = row.failures + 1
     if not error.row.retryable or failures >= spec.retry.max_attempts:
         failed = record(AttemptOutcome.FAILED)
-        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures), error)
+        also = await critics.verdict(holding, spec, context, error=error)
+        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also), error)
     delay_us = round(delay(spec, failures, error, rand=holding.deps.rand) * 1_000_000)
     at_us = holding.deps.now() + delay_us
     again = await holding.fail(

@@ -39,9 +39,7 @@ def upgrade() -> None:
         sa.Column("ended_us", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("mission", name=op.f("pk_mission_estimate")),
     )
-    op.create_index(
-        op.f(_LIKE), "mission_estimate", ["workspace", "pack", "preset", "size", "ended_us"], unique=False
-    )
+    op.create_index(op.f(_LIKE), "mission_estimate", ["workspace", "pack", "preset", "size", "ended_us"], unique=False)
     op.create_table(
         "deployment",
         sa.Column("workspace", sa.Text(), nullable=False),
