@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
+    "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
     "audit": ("audit", "Show, verify and prove the audit log."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "doctor": ("home", "Check this install, with the fix for each finding."),

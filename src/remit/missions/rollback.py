@@ -42,7 +42,7 @@ async def rollback_all(holding: Holding, *, why: str, actor: Principal = SYSTEM)
     Raises:
         Conflict: An effect can't be undone; it is named, and nothing older than it was touched.
     """
-    await undo_effects(holding, None)
+    await undo_effects(holding, None, actor=actor)
     start = holding.mission.start_commit
     kept = await _up_to(holding, start)
     rows = [
@@ -73,7 +73,7 @@ async def rollback_to(holding: Holding, step: str, *, why: str, actor: Principal
 
     gone = {name for name, row in holding.rows.items() if not stays(row)}
     gone = set(holding.plan.downstream(gone)) - {step}
-    await undo_effects(holding, gone)
+    await undo_effects(holding, gone, actor=actor)
     rows = [
         _rolled_back(row) if row.name in gone and (row.done or row.attempts) else row for row in holding.rows.values()
     ]
@@ -95,7 +95,8 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
     expected = await holding.deps.journal.read(lambda tx: read_estimate(tx, mission.workspace, mission.id))
     require_critics(named(expected.preset) if expected is not None and expected.preset else None, plan.plan)
     keep = unchanged(plan, holding.rows)
-    await undo_effects(holding, {name for name, row in holding.rows.items() if row.attempts and name not in keep})
+    leaving = {name for name, row in holding.rows.items() if row.attempts and name not in keep}
+    await undo_effects(holding, leaving, actor=actor)
     stored = dump(plan.plan)
     revision = mission.revision + 1
     history = await holding.repository.history()
@@ -148,7 +149,7 @@ async def rerun(holding: Holding, steps: Collection[str], *, why: str, actor: Pr
         if step not in holding.rows:
             raise NotFound(f"The plan of mission {holding.mission.id} has no step {step!r}.", hint="remit show ID")
     again = holding.plan.downstream(steps)
-    await undo_effects(holding, again)
+    await undo_effects(holding, again, actor=actor, whole=False)
     keep = unchanged(holding.plan, holding.rows) - again
     prefix = shared_prefix(await holding.repository.history(), holding.rows, keep)
     mission = holding.mission
@@ -220,15 +221,20 @@ async def _restacked(holding: Holding, pending: Mapping[str, str]) -> str:
     return made
 
 
-async def undo_effects(holding: Holding, steps: Collection[str] | None) -> None:
+async def undo_effects(
+    holding: Holding, steps: Collection[str] | None, *, actor: Principal = SYSTEM, whole: bool = True
+) -> None:
     """Undo what steps (``None``: all) did outside, newest first.
+
+    What a person ordered on the mission as a whole (a deployment) goes with whatever goes, unless ``whole`` is false:
+    a step that runs again leaves what is live alone.
 
     Raises:
         Conflict: One can't be undone: it stops there and names it.
     """
     mission, ledger = holding.mission, holding.deps.ledger
     for effect in await ledger.performed(mission.workspace, mission.id):
-        if steps is not None and effect.step not in steps:
+        if steps is not None and effect.step not in steps and not (whole and steps and not effect.step):
             continue
         if effect.reversal is Reversal.IRREVERSIBLE:
             raise Conflict(
@@ -237,7 +243,7 @@ async def undo_effects(holding: Holding, steps: Collection[str] | None) -> None:
                 code="rollback.irreversible",
                 hint=f"roll back to that step or a later one: remit rollback {mission.id} --to {effect.step}",
             )
-        await ledger.compensate(effect)
+        await ledger.compensate(effect, workspace=mission.workspace, actor=actor)
 
 
 def unchanged(plan: OrderedPlan, rows: Mapping[str, StepRow]) -> set[str]:
