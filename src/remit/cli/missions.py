@@ -67,7 +67,7 @@ async def run(
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
-    from remit.missions.presets import chosen, refuse_uninstalled, require_critics
+    from remit.missions.presets import chosen, named, refuse_uninstalled, require_critics
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
     packs = Packs(pack)
@@ -78,7 +78,8 @@ async def run(
         message = f"There is no pack {pack!r}: there are {', '.join(Packs())}, or module:attribute."
         raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
     refuse_secrets(REDACTOR, data, source.name)
-    refuse_uninstalled(preset, packs)
+    if preset and named(preset).pack != found.name:
+        refuse_uninstalled(preset, packs)
     with_preset = chosen(preset, found.name)
     plan = planned(found, data, source.name)
     require_critics(with_preset, plan.plan)

@@ -100,9 +100,9 @@ class Deployed:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What stands at a place: the live tree, the deployment (or what took one back) that made it so, what else is there.
+    """What stands at a place: the live tree, what made it so, what else is there.
 
-    ``by`` is ``None`` when this install does not know; ``mission`` is the one whose tree it is.
+    ``by`` is the deployment, or what took one back: ``None`` when this install does not know; ``mission`` is the one whose tree it is.
     """
 
     target: str

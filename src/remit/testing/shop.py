@@ -1,8 +1,8 @@
 """A tiny web application as a mission, for deployments: quick to build, with real critics and a real smoke test.
 
 Run it as ``remit run remit.testing.shop:PACK FILE``. The input is JSON: ``{"greeting": "hello"}``. With
-``"health": 500`` the application is ill, with ``"test": false`` its own test fails, with ``"late": true`` a step changes
-the tree after the critics judged it, with ``"leak": "TEXT"`` that text stands in a file.
+``"health": 500`` the application is ill, with ``"test": false`` its own test fails, with ``"late": true`` a step
+changes the tree after the critics judged it, with ``"leak": "TEXT"`` that text stands in a file.
 
 Its smoke test starts the server, asks ``/health`` and ``/`` over a socket and stops it. A file ``closed`` beside
 ``current`` makes a release fail once it is live, and a file ``slow`` makes its test take that many seconds there.
