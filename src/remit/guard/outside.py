@@ -8,33 +8,18 @@ from sqlalchemy import bindparam, select
 
 from remit.guard.records import State
 from remit.guard.tables import ACTION
-from remit.kernel.effects import (
-    Command,
-    Deploy,
-    Fetch,
-    Model,
-    Notify,
-    Order,
-    Publish,
-    Reversal,
-    Tool,
-    WriteFiles,
-)
+from remit.kernel.effects import TRAITS, Reversal
 from remit.kernel.ports import ReadTx
 
 #: Done, or perhaps done.
 _HAPPENED = (State.OK.value, State.UNKNOWN.value, State.BLOCKED.value, State.CANCELLED.value, State.OPEN.value)
 
-_REVERSALS = {
-    effect.trait.kind: effect.trait.reversal
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
 _OUTSIDE = tuple(
-    kind for kind, reversal in _REVERSALS.items() if reversal in {Reversal.COMPENSATE, Reversal.IRREVERSIBLE}
+    kind for kind, trait in TRAITS.items() if trait.reversal in {Reversal.COMPENSATE, Reversal.IRREVERSIBLE}
 )
 
 #: Kinds that take their own kind back; the action taken back is the parent of the one that does it.
-_UNDOING = frozenset(kind for kind, reversal in _REVERSALS.items() if reversal is Reversal.COMPENSATE)
+_UNDOING = frozenset(kind for kind, trait in TRAITS.items() if trait.reversal is Reversal.COMPENSATE)
 
 _PERFORMED = (
     select(ACTION.c.id, ACTION.c.step, ACTION.c.kind, ACTION.c.target, ACTION.c.parent, ACTION.c.state)
@@ -67,7 +52,7 @@ def performed(tx: ReadTx, workspace: str, mission: str) -> list[Happened]:
     rows = tx.rows(_PERFORMED, {"of": workspace, "in_mission": mission})
     undone = {row["parent"] for row in rows if row["kind"] in _UNDOING and row["state"] == State.OK.value}
     return [
-        Happened(row["id"], row["step"], row["kind"], row["target"], _REVERSALS[row["kind"]])
+        Happened(row["id"], row["step"], row["kind"], row["target"], TRAITS[row["kind"]].reversal)
         for row in rows
         if row["id"] not in undone and not (row["kind"] in _UNDOING and row["parent"])
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
-from remit.guard.tables import ACTION, IS_OPEN
+from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.effects import TRAITS, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -56,12 +56,8 @@ _RESULTS = {
     State.ABANDONED: Result.FAILURE,
 }
 
-_TRAITS: dict[str, Trait] = {
-    effect.trait.kind: effect.trait
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
-
 _INSERT = insert(ACTION)
+_ATTEMPTED = insert(ACTION_ATTEMPT)
 _CLOSE = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
@@ -109,6 +105,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, the code of its error (empty: it succeeded), how long the next one waited for it."""
+
+    began_us: int
+    ended_us: int
+    code: str = ""
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended. ``error`` is raised to the caller once the outcome is written."""
 
@@ -118,6 +124,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +134,16 @@ class Verdicts:
     checks: tuple[Check, ...]
     told: list[Json]
     text: str
+    spent_ns: str = "[]"
 
 
-def verdicts(checks: tuple[Check, ...]) -> Verdicts:
-    """Verdicts ready to be written."""
+def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verdicts:
+    """Verdicts ready to be written. ``spent_ns``: how long each check took, as far as it was measured."""
     told: list[Json] = [check.as_json() for check in checks]
-    return Verdicts(checks, told, orjson.dumps(told).decode())
+    return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction.
@@ -144,7 +152,8 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
     """
-    row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["facts"] = facts
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
@@ -194,6 +203,7 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
+    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
         if tx.execute(_CLOSE, values) == 0:
@@ -203,17 +213,19 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.estimate or ending.cost:
             budget.settle(tx, action, cost=ending.cost)
+        if attempts:
+            tx.execute(_ATTEMPTED, attempts)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
-    row = _row(action, State.REFUSED, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
-    row |= {"reason": reason, "closed_us": now_us}
+    row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
 
@@ -255,7 +267,7 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     """
     settled: list[Past] = []
     for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+        state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
         cost = int(row["estimate_micros"])
         principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
         tx.execute(
@@ -305,7 +317,9 @@ def _check_untold(tx: Tx, action: Action) -> None:
             raise Conflict(message, code="guard.done", hint=f"remit why {row['id']}")
 
 
-def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: str, now_us: int) -> dict[str, object]:
+def _row(
+    action: Action, state: State, *, target: str, said: Verdicts, policy_rev: str, now_us: int
+) -> dict[str, object]:
     return {
         "id": action.id,
         "workspace": action.workspace,
@@ -324,12 +338,31 @@ def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: 
         "state": state.value,
         "reason": "",
         "tries": 0,
-        "checks": checks,
+        "checks": said.text,
+        "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
         "facts": "",
         "opened_us": now_us,
         "closed_us": None,
     }
+
+
+def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+    """Each attempt's row; the last one bears the cost."""
+    last = len(ending.attempts)
+    return [
+        {
+            "action": action.id,
+            "number": number,
+            "workspace": action.workspace,
+            "began_us": attempt.began_us,
+            "ended_us": attempt.ended_us,
+            "code": attempt.code,
+            "wait_ms": attempt.wait_ms,
+            "cost_micros": ending.cost.micros if number == last else 0,
+        }
+        for number, attempt in enumerate(ending.attempts, 1)
+    ]
 
 
 def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
@@ -364,7 +397,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
     return Entry(
         actor=principal,
         action="guard.outcome",
-        domain=_TRAITS[row["kind"]].domain,
+        domain=TRAITS[row["kind"]].domain,
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,

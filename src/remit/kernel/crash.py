@@ -16,6 +16,12 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
+        "accounts.refused",
+        "accounts.team",
+        "accounts.user",
+        "accounts.workspace",
+        "accounts.policy",
+        "accounts.glass",
         # audit
         "audit.checkpoint",
         "audit.genesis",

@@ -102,7 +102,7 @@ class Deployed:
 class Live:
     """What stands at a place: the live tree, what made it so, what else is there.
 
-    ``by`` is the deployment, or what took one back: ``None`` when this install does not know; ``mission`` is the one whose tree it is.
+    ``by`` is the deployment that made it so, or what took one back; ``None`` when this install does not know.
     """
 
     target: str

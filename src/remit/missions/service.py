@@ -17,6 +17,7 @@ from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.kernel.tracing import span
 from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
@@ -125,8 +126,9 @@ class Missions:
         found = self.deps.pack(pack)
         with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
-        plan = planned(found, data, name)
-        require_critics(with_preset, plan.plan)
+        with span("mission.plan", pack=pack):
+            plan = planned(found, data, name)
+            require_critics(with_preset, plan.plan)
         stored = dump(plan.plan)
         now = self.deps.now()
         mission = MissionRow(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from remit.accounts import tables as _accounts
+from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
 from remit.guard import rule_tables as _rules
 from remit.guard import tables as _guard
@@ -14,7 +15,7 @@ from remit.missions import estimate_tables as _estimates
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _guard, _rules, _missions, _estimates, _deployments)
+ROOMS = (_audit, _accounts, _teams, _guard, _rules, _missions, _estimates, _deployments)
 
 
 def metadata() -> MetaData:
