@@ -11,6 +11,7 @@ from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import read_kills
 from remit.accounts.owner import read_owner
 from remit.accounts.tables import BUDGET
+from remit.guard.rate_limits import read_limits
 from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Standing
 from remit.guard.trials import read_unwell
@@ -34,6 +35,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
         agents=read_agents(tx, workspace),
         kills=read_kills(tx, workspace),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        limits=read_limits(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,
