@@ -29,6 +29,7 @@ import orjson
 
 from remit.guard import authorise, available, budget, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
+from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -84,6 +85,8 @@ class Guard:
         environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -97,6 +100,8 @@ class Guard:
         environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -105,6 +110,8 @@ class Guard:
         self.rand = rand
         self.environment = environment
         self.terms = terms or Terms()
+        self.pricing = pricing or Pricing()
+        self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
             clock,
@@ -160,9 +167,11 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -223,6 +232,7 @@ class Guard:
             now_us=micros_of(self.clock.now()),
             charges=scene.charges,
             limits=scene.standing.limits,
+            owner=self.owner,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         if trial is not None:
@@ -316,7 +326,7 @@ class Guard:
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
-            case (budget.NAME, _):
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)

@@ -10,6 +10,7 @@ from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
 from remit.guard.breaker import Circuit
+from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.rate_limits import Charge, Limits
@@ -28,14 +29,14 @@ UNREADABLE = "unreadable"
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit, ``limits`` the rates in force, ``unwell`` the circuits
-    that aren't closed. ``rules`` is ``None`` when they could not be read.
+    ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are the rates in
+    force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
-    over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    over: Mapping[tuple[BudgetScope, str], str] = field(default_factory=dict[tuple[BudgetScope, str], str])
     rules: InForce | None = None
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     limits: Limits | None = None
@@ -57,6 +58,7 @@ class Scene:
     performed: Action
     lease: Lease | None = None
     charges: tuple[Charge, ...] = ()
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
     at: datetime = EPOCH
     environment: str = ""

@@ -25,6 +25,13 @@ POINTS: frozenset[str] = frozenset(
         # audit
         "audit.checkpoint",
         "audit.genesis",
+        "audit.prune",
+        "audit.hold",
+        "audit.release",
+        "audit.erase",
+        "audit.export",
+        "audit.key",
+        "audit.verified",
         # the guard, the path
         "guard.intent",
         "guard.outcome",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from remit.accounts import budget_tables as _budgets
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
@@ -17,7 +18,7 @@ from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _teams, _guard, _rates, _rules, _missions, _estimates, _deployments, _queue)
+ROOMS = (_audit, _accounts, _budgets, _teams, _guard, _rates, _rules, _missions, _estimates, _deployments, _queue)
 
 
 def metadata() -> MetaData:
