@@ -30,13 +30,15 @@ from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
-from remit.adapters.notify.webhook import WebhookAdapter
+from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
 from remit.audit.keyring import Keyring
+from remit.guard.approval_notices import Notices, sweep_expired
+from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
@@ -45,8 +47,9 @@ from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Deploy
-from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
 from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
@@ -54,8 +57,9 @@ from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
+from remit.missions.waking import wake
 from remit.redact.redactor import Redactor
-from remit.settings import Settings
+from remit.settings import Settings, quorums, words
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
@@ -73,6 +77,7 @@ LOCKS = "executors"
 DEPLOYS = "deploys"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
+TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 
 
 def make_home(settings: Settings) -> bool:
@@ -224,16 +229,32 @@ class Runtime:
     redactor: Redactor
     clock: Clock
     deployments: Deployments
+    notices: Notices
 
     @property
     def owner(self) -> Principal:
         """The local owner, in whose name the command line acts."""
         return Principal(ActorKind.USER, self.settings.owner)
 
+    @property
+    def acting(self) -> Principal:
+        """Who gives the orders of the command line: the setting ``user``, or the owner."""
+        return Principal(ActorKind.USER, self.settings.acting)
+
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await self.engine.start(self.missions.drive, worker=worker)
+
+    async def tend(self) -> None:
+        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
+        workspace = self.settings.workspace
+        while True:
+            with suppress(RemitError):  # the store is away: the next round tries again
+                await sweep_expired(self.store, workspace, clock=self.clock)
+                await self.notices.catch_up(workspace)
+                await wake(self.missions, workspace)
+            await asyncio.sleep(TEND_S)
 
 
 @asynccontextmanager
@@ -260,6 +281,7 @@ async def open_runtime(
                 yield runtime
             finally:
                 await runtime.engine.stop()
+                await runtime.notices.settled()
     finally:
         store.close()
 
@@ -280,7 +302,13 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         "files": FilesAdapter(),
         "command": commands,
         "deploy": deploys,
-        "notify": WebhookAdapter(),
+        "notify": NotifyAdapter(
+            settings.notify,
+            allow=words(settings.notify_allow),
+            home=settings.home,
+            clock=clock,
+            register=redactor.register,
+        ),
         **more,
     }
     guard = Guard(
@@ -290,8 +318,11 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         rand=random.random,
         environment=settings.environment.value,
+        approvals=approval_terms(settings),
     )
     ledger = _Ledger(store, clock)
+    notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
+    guard.announce = notices.announce
     deps = Deps(
         journal=store,
         guard=guard,
@@ -308,7 +339,19 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         parallel=settings.parallel,
     )
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices)
+
+
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """When a person must be asked, as the settings say."""
+    return ApprovalTerms(
+        over=usd(settings.approval_over_usd),
+        domains=frozenset(words(settings.approval_domains)),
+        free_targets=frozenset(words(settings.approval_free_targets)),
+        expires_s=round(settings.approval_hours * 3600),
+        quorum=quorums(settings.approval_quorum),
+        separation=Separation(settings.approval_separation),
+    )
 
 
 class Packs(Mapping[str, Pack]):

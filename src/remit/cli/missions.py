@@ -261,6 +261,7 @@ async def list_missions(limit: int, home: str | None, *, as_json: bool, debug: b
             "updated": iso(one.updated_us),
             "cost_usd": str(Money(one.cost_micros).usd),
             "error": one.error or None,
+            "waits_for": list(one.waits_for),
         }
         for one in found
     ]
@@ -269,6 +270,9 @@ async def list_missions(limit: int, home: str | None, *, as_json: bool, debug: b
     elif rows:
         head = ("mission", "status", "pack", "input", "created")
         say(table([tuple(str(row[name]) for name in head) for row in rows], head=head))
+        for one in found:
+            for asked in one.waits_for:
+                say(f"{one.id} waits for a person: remit approvals {asked}")
     else:
         say("no missions yet: remit run build examples/intakes/clinic.yaml")
     return 0
@@ -335,7 +339,9 @@ async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
+        tending = asyncio.create_task(runtime.tend())
         await stop.wait()
+        tending.cancel()
     return 0
 
 

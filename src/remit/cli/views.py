@@ -9,6 +9,7 @@ from remit.cli.output import table
 from remit.cli.progress import SIGNS
 from remit.kernel.clock import iso
 from remit.kernel.money import Money
+from remit.kernel.plain import plain
 
 if TYPE_CHECKING:
     from remit.bootstrap import Store
@@ -108,6 +109,7 @@ def mission_view(store: Store, view: View) -> dict[str, object]:
         "error": {"code": view.mission.error_code, "message": view.mission.error} if view.mission.error else None,
         "parent": view.mission.parent or None,
         "estimate": view.estimate.as_json() if view.estimate is not None else None,
+        "waits_for": [asked.id for asked in view.waits_for],
     }
 
 
@@ -144,6 +146,9 @@ def mission_lines(view: View) -> list[str]:
     ]
     if mission.error:
         lines.append(f"error     {mission.error}")
+    for asked in view.waits_for:
+        what = plain(asked.what, limit=120)
+        lines.append(f"waits for  a person to approve: {what} (request {asked.id}, until {iso(asked.expires_us)[:19]})")
     following = next_command(view)
     return [*lines, f"next      {following}"] if following else lines
 
@@ -157,7 +162,9 @@ def next_command(view: View) -> str:
         case "failed":
             return f"remit logs {mission}, then remit resume {mission}"
         case "waiting":
-            return f"remit why {mission}"
+            if view.waits_for:
+                return f"remit approve {view.waits_for[0].id}, or remit deny {view.waits_for[0].id}"
+            return f"remit resume {mission}"
         case "running" | "queued":
             return f"remit cancel {mission} stops it"
         case _:

@@ -1,19 +1,20 @@
 """Text of unknown origin made harmless to show: nothing in it can move the cursor, turn the reading order or hide.
 
-What an agent wrote stands in approvals, notices and lists. A terminal obeys escape sequences, and people are deceived by
-characters that reverse the order of others or are not seen at all (Trojan Source, CVE-2021-42574); both are shown as
-their code instead.
+What an agent wrote stands in approvals, notices and lists. A terminal obeys escape sequences, and people are deceived
+by characters that reverse the order of others or are not seen at all (Trojan Source, CVE-2021-42574); both are shown
+as their code instead.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-#: Control, format (bidirectional marks, zero-width, tags), surrogates, private use, unassigned, line and paragraph ends.
+#: Control, format (bidirectional, zero-width, tags), surrogates, private use, unassigned, line and paragraph ends.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 #: Not of those classes, and yet nothing is seen of them: fillers, a blank Braille cell, variation selectors.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 _MARKS = frozenset({"Mn", "Me"})
+_BYTE = 0x100
 MOST_MARKS = 2  # combining marks in a row: more only cover what stands beside them
 
 
@@ -47,4 +48,4 @@ def _code(char: str) -> str:
     if named is not None:
         return named
     number = ord(char)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{{{number:x}}}"
+    return f"\\x{number:02x}" if number < _BYTE else f"\\u{{{number:x}}}"

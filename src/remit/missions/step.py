@@ -10,10 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from remit.guard import approval_asking
+from remit.guard.approval_requests import refusal_text, refused_step, tell_step
+from remit.guard.approval_rows import Request
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,
+    Denied,
     Failed,
     Fenced,
     InternalError,
@@ -23,6 +28,7 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
+from remit.kernel.ports import ReadTx, Tx
 from remit.kernel.tracing import span
 from remit.missions import conditions, critics
 from remit.missions import pack as packs
@@ -92,10 +98,11 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run ends before its plan does."""
+    """The run ends before its plan does. ``waits_for``: the requests for approval that it waits for."""
 
     status: MissionStatus
     error: RemitError | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 type Ending = Made | Done | Again | Broken | Parked
@@ -114,9 +121,14 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         stands, also = await critics.inherited(holding, spec)
         if stands:
             return await _inherit(holding, spec, row, also)
+    refused = await _refused(holding, row)
     began_us = holding.stamp()
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
+    if refused is not None:
+        context.close()
+        request, denied = refused
+        return await _failed(holding, spec, context, row=row, began_us=began_us, error=denied, request=request)
     try:
         with span("step.attempt", mission=row.mission, step=spec.name, attempt=row.attempts):
             output = await _act(holding, pack, spec, context)
@@ -213,8 +225,32 @@ def _known(error: Exception) -> RemitError:
     return known
 
 
+async def _refused(holding: Holding, row: StepRow) -> tuple[Request, Denied] | None:
+    """What a person answered to the step that waited, if it was no: the step fails without being begun again."""
+    if row.error_code != approval_asking.PENDING:
+        return None
+    now_us = holding.deps.now()
+
+    def op(tx: ReadTx) -> tuple[Request, str] | None:
+        request = refused_step(tx, row.workspace, row.mission, row.name, now_us=now_us)
+        return None if request is None else (request, refusal_text(tx, request))
+
+    found = await holding.deps.journal.read(op)
+    if found is None:
+        return None
+    request, text = found
+    return request, Denied(text, code=approval_asking.code_of(request), hint="remit approvals --all")
+
+
 async def _failed(
-    holding: Holding, spec: StepSpec, context: Context, *, row: StepRow, began_us: int, error: RemitError
+    holding: Holding,
+    spec: StepSpec,
+    context: Context,
+    *,
+    row: StepRow,
+    began_us: int,
+    error: RemitError,
+    request: Request | None = None,
 ) -> Ending:
     if isinstance(error, Fenced) or holding.lost:
         raise error
@@ -235,8 +271,11 @@ async def _failed(
     late = isinstance(error, RateLimited) and not waited  # too late to wait for here: another attempt would be no use
     if not waited and (late or not error.row.retryable or failures >= spec.retry.max_attempts):
         failed = record(AttemptOutcome.FAILED)
-        also = await critics.verdict(holding, spec, context, error=error)
-        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also), error)
+        judged = await critics.verdict(holding, spec, context, error=error)
+        told = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
+        also = judged if told is None else told if judged is None else _both(judged, told)
+        broken = await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also)
+        return Broken(broken, error)
     delay_us = round(delay(spec, max(failures, 1), error, rand=holding.deps.rand) * 1_000_000)
     at_us = holding.deps.now() + delay_us
     again = await holding.fail(
@@ -247,3 +286,11 @@ async def _failed(
         not_before_us=at_us,
     )
     return Again(again, at_us)
+
+
+def _both(first: Also, second: Also) -> Also:
+    def op(tx: Tx) -> None:
+        first(tx)
+        second(tx)
+
+    return op
