@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from remit.bootstrap import Runtime, open_runtime, prepare_home
+from remit.guard.approval_decisions import decide
+from remit.guard.approval_rows import read_request
 from remit.guard.evidence import attest
 from remit.kernel.action import ActorKind, Principal
+from remit.kernel.errors import ApprovalPending
 from remit.settings import Settings
 
 PACK = "remit.testing.shop:PACK"
@@ -92,10 +95,34 @@ class Yard:
     def tree(self, name: str) -> str:
         return self.built.trees[name]
 
-    async def deploy(self, name: str, **options: Any) -> Any:
+    async def ask(self, name: str, **options: Any) -> Any:
+        """The order as it is given, which waits for a person."""
         return await self.runtime.deployments.deploy(
             "default", self.mission(name), str(self.place), actor=OWNER, **options
         )
+
+    async def approve(self, approval: str) -> None:
+        """Leave for exactly what was asked."""
+        request = await self.runtime.store.read(lambda tx: read_request(tx, "default", approval))
+        await decide(
+            self.runtime.store,
+            approval,
+            workspace="default",
+            by=OWNER,
+            approve=True,
+            subject_hash=request.subject_hash,
+            reason="looks good",
+            clock=self.runtime.clock,
+            redactor=self.runtime.redactor,
+        )
+
+    async def deploy(self, name: str, **options: Any) -> Any:
+        """The order, approved."""
+        try:
+            return await self.ask(name, **options)
+        except ApprovalPending as pending:
+            await self.approve(pending.approval_id)
+        return await self.ask(name, **options)
 
     @property
     def live(self) -> str:

@@ -10,18 +10,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from remit.guard.approval_rows import read_request
 from remit.guard.evidence import standing
 from remit.guard.tables import ACTION
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Deploy
-from remit.kernel.errors import Conflict, Denied, RemitError
+from remit.kernel.errors import ApprovalPending, Conflict, Denied, RemitError
 from remit.kernel.ids import new_id
 from remit.missions.deployment_tables import DEPLOYMENT
 from remit.missions.deployments import Ended
 
 from .conftest import OWNER, Yard, files_of
 
-DEPLOYS = select(ACTION).where(ACTION.c.kind == "deploy").order_by(ACTION.c.opened_us)
+DEPLOYS = select(ACTION).where(ACTION.c.kind == "deploy", ACTION.c.state != "refused").order_by(ACTION.c.opened_us)
 
 
 async def _evidence(yard: Yard, name: str) -> dict[str, Any]:
@@ -43,6 +44,33 @@ async def test_a_release_goes_live_and_answers_from_there(yard: Yard) -> None:
     assert (row["state"], row["mission"], row["on_behalf_of"]) == ("ok", yard.mission("one"), "user:owner")
     look = await yard.runtime.deployments.look("default", str(yard.place))
     assert (look.tree, look.mission, look.by.row.action) == (yard.tree("one"), yard.mission("one"), done.action)
+
+
+async def test_nothing_is_there_until_a_person_has_approved_exactly_this(yard: Yard) -> None:
+    with pytest.raises(ApprovalPending) as pending:
+        await yard.ask("one")
+    assert list(yard.place.iterdir()) == []
+    request = await yard.runtime.store.read(lambda tx: read_request(tx, "default", pending.value.approval_id))
+    told = str(request.shown)
+    assert "+one" in told
+    assert "3 added" in told
+    with pytest.raises(ApprovalPending) as again:
+        await yard.ask("one")
+    assert again.value.approval_id == pending.value.approval_id
+    await yard.approve(pending.value.approval_id)
+    done = await yard.ask("one")
+    assert (done.ended, yard.greeting) == (Ended.DEPLOYED, "one")
+
+
+async def test_an_approval_is_for_what_was_live_when_it_was_asked(yard: Yard) -> None:
+    with pytest.raises(ApprovalPending) as pending:
+        await yard.ask("two")
+    await yard.approve(pending.value.approval_id)
+    await yard.deploy("one")
+    with pytest.raises(ApprovalPending) as anew:
+        await yard.ask("two")
+    assert anew.value.approval_id != pending.value.approval_id
+    assert yard.live == yard.tree("one")
 
 
 async def test_the_same_again_changes_nothing(yard: Yard) -> None:
@@ -193,26 +221,37 @@ async def test_nobody_else_claims_to_take_a_deployment_back(yard: Yard) -> None:
 
 
 async def test_two_at_once_are_one_after_the_other(yard: Yard) -> None:
-    both = await asyncio.gather(yard.deploy("one"), yard.deploy("two"))
-    assert [done.ended for done in both] == [Ended.DEPLOYED, Ended.DEPLOYED]
-    assert {done.previous for done in both} == {"", next(d.release for d in both if d.previous == "")}
-    last = max(await yard.rows(select(DEPLOYMENT)), key=lambda row: row["at_us"])
-    assert yard.live == last["tree"]
+    asked = []
+    for name in ("one", "two"):
+        with pytest.raises(ApprovalPending) as pending:
+            await yard.ask(name)
+        await yard.approve(pending.value.approval_id)
+        asked.append(name)
+    both = await asyncio.gather(*map(yard.ask, asked), return_exceptions=True)
+    # Whoever comes second finds something live that nobody approved to replace, and asks anew.
+    done = [each for each in both if not isinstance(each, BaseException)]
+    assert [each.ended for each in done] == [Ended.DEPLOYED]
+    assert [type(each) for each in both if isinstance(each, BaseException)] == [ApprovalPending]
+    [row] = await yard.rows(select(DEPLOYMENT))
+    assert yard.live == row["tree"] == done[0].release
 
 
 async def test_what_was_agreed_about_another_live_release_is_not_done(yard: Yard) -> None:
+    """Somebody else switched between the order's look at the place and the switch."""
+    with pytest.raises(ApprovalPending):
+        await yard.ask("two")  # its smoke test is evidence from here on
     await yard.deploy("one")
     release = {"tree": yard.tree("two"), "previous": "", "smoke": [], "keep": 5}
-    action = Action(
-        new_id(), Deploy(str(yard.place), release), OWNER, OWNER, "default", yard.mission("two"), effect_key=new_id()
-    )
-    await yard.runtime.deployments._smoke(  # noqa: SLF001 - its evidence, as an order would have made it
-        (await yard.runtime.missions.show("default", yard.mission("two"))).mission,
-        OWNER,
-        ("python", "scripts/smoke.py"),
-    )
+    effect, mission = Deploy(str(yard.place), release), yard.mission("two")
+
+    def action() -> Action:
+        return Action(new_id(), effect, OWNER, OWNER, "default", mission, effect_key="by hand")
+
+    with pytest.raises(ApprovalPending) as pending:
+        await yard.runtime.guard.run(action())
+    await yard.approve(pending.value.approval_id)
     with pytest.raises(Conflict, match="nothing was changed"):
-        await yard.runtime.guard.run(action)
+        await yard.runtime.guard.run(action())
     assert yard.live == yard.tree("one")
 
 
