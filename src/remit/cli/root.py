@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
+    "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
     "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
     "audit": ("audit", "Show, verify and prove the audit log."),
