@@ -24,7 +24,7 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, identify, scan
+from remit.guard import authorise, available, budget, cache, fallback, identify, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -37,7 +37,7 @@ from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability
+from remit.kernel.effects import Durability, Effect
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
@@ -90,6 +90,7 @@ class Guard:
         self.rand = rand
         self.policy_rev = policy_rev
         self.terms = terms or Terms()
+        self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
             clock,
@@ -115,10 +116,31 @@ class Guard:
         pending: Pending | None = None,
         timeout_s: float | None = None,
         profile: Profile | None = None,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
-        """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
-        permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
+        """Admit and perform ``action``; see ``admit`` and ``Permit.perform``.
+
+        Args:
+            action: As for ``admit``.
+            within: As for ``admit``.
+            pending: As for ``Permit.perform``.
+            timeout_s: As for ``Permit.perform``.
+            profile: As for ``Permit.perform``.
+            alternatives: Effects that may stand in, in this order, when it is not there (``fallback.degrade``).
+            keep_s: An answer to the same request that is at most so old will do (``cache``); reads only.
+        """
+
+        async def one(asked: Action) -> Outcome:
+            kept = keep_s > 0 and cache.keepable(asked)
+            answer = await cache.recall(self.answers, asked) if kept else None
+            permit = await self._open(asked, within, answer=answer)
+            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
+            if kept and answer is None:
+                await cache.keep(self.answers, asked, done, keep_s=keep_s)
+            return done
+
+        return await (fallback.degrade(one, action, alternatives) if alternatives else one(action))
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -142,9 +164,10 @@ class Guard:
 
     # ----------------------------------------------------------------------------------------------------- admission
 
-    async def _open(self, action: Action, within: Within | None) -> Permit:
+    async def _open(self, action: Action, within: Within | None, *, answer: Outcome | None = None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
-            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            standing = await self._standing(action)
+            scene = Scene(standing, self.redactor, self.circuits, self._kinds, action, answer=answer)
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, scene, within)
@@ -152,7 +175,9 @@ class Guard:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
                 raise
-        return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+        return Permit(
+            self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed, answer=answer
+        )
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)

@@ -13,6 +13,7 @@ from remit.guard.circuits import Circuits, Lease
 from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
+from remit.kernel.mission import Outcome
 from remit.redact.redactor import Redactor
 
 
@@ -41,6 +42,7 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    answer: Outcome | None = None  # kept from an earlier call: nothing will be called
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
 
 
