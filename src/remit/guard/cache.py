@@ -1,8 +1,8 @@
 """Answers of reads, kept for a while when the caller allows it: a hit is recorded as such and costs nothing.
 
 Kept by workspace, kind and subject hash, which covers who asks, for whom, the target and the whole request: nobody
-reads what somebody else was answered. Only what may be repeated and changes nothing outside is kept (fetches with GET or
-HEAD, model calls). The cache is a convenience: when it fails or is slow, the service is asked as if there were none.
+reads what somebody else was answered. Only what may be repeated and changes nothing outside is kept (fetches with GET
+or HEAD, model calls). The cache is a convenience: when it fails or is slow, the service is asked as if there were none.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
     identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
+    rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
     budget       nothing more once a scope is overspent
     -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
@@ -27,10 +28,12 @@ import orjson
 from remit.guard import authorise, available, budget, cache, fallback, identify, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Circuits, key_of
+from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
-from remit.guard.scene import Scene, Standing, denied
+from remit.guard.rules import check as rules
+from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
@@ -50,10 +53,11 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
+    rules.check,
     available.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, rules.ALLOWED, available.ALLOWED, budget.ALLOWED)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -66,7 +70,7 @@ class Guard:
         redactor: What is masked or refused.
         clock: Wall and monotonic time.
         rand: Numbers in [0, 1), for jitter.
-        policy_rev: The revision of the rules in force; stands in every decision.
+        environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
     """
@@ -79,7 +83,7 @@ class Guard:
         redactor: Redactor,
         clock: Clock,
         rand: Callable[[], float],
-        policy_rev: str,
+        environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
     ) -> None:
@@ -88,7 +92,7 @@ class Guard:
         self.redactor = redactor
         self.clock = clock
         self.rand = rand
-        self.policy_rev = policy_rev
+        self.environment = environment
         self.terms = terms or Terms()
         self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
         self.listeners: list[Callable[[Change], None]] = []
@@ -166,18 +170,18 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None, *, answer: Outcome | None = None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
-            standing = await self._standing(action)
-            scene = Scene(standing, self.redactor, self.circuits, self._kinds, action, answer=answer)
+            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.answer = answer
+            scene.at, scene.environment = self.clock.now(), self.environment
+            scene.evidence = await self._evidence(action, scene.standing)
             try:
                 said = await self._check(action, scene, phase)
-                committed = await self._intend(action, said, scene, within)
+                committed = await self._intend(action, said, within, scene)
             except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
                 raise
-        return Permit(
-            self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed, answer=answer
-        )
+        return Permit(self, action, scene=scene, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -188,6 +192,16 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - no answer is no leave
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
+
+    async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
+        """What stands about the action's subject, if rules of its kind ask; ``None`` refuses then."""
+        if known.rules is None or not known.rules.book.needs_evidence(action.kind):
+            return None
+        about = subject_of(action.effect)
+        try:
+            return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
+        except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
@@ -203,19 +217,20 @@ class Guard:
         if traced():
             _note(phase, said, scene.spent_ns)
         if said[-1].verdict is not Verdict.ALLOW:
-            await self._refuse(action, tuple(said), spent_ns=scene.spent_ns)
+            await self._refuse(action, tuple(said), scene=scene)
         checks = tuple(said)
         if checks == _ALLOWED:
             return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
         return verdicts(checks, spent_ns=scene.spent_ns)
 
-    async def _intend(self, action: Action, said: Verdicts, scene: Scene, within: Within | None) -> Future[None] | None:
+    async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
             said,
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=scene.policy_rev,
+            facts=scene.facts,
             now_us=micros_of(self.clock.now()),
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
@@ -232,22 +247,25 @@ class Guard:
         except NoTrialError as error:
             assert trial is not None  # noqa: S101 - only its lease raises this
             self.circuits.turned_away(trial)
-            await self._refuse(action, self._until_breaker(said, available.refused(trial.key, scene)), cause=error)
+            refused = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, refused, scene=scene, cause=error)
         except BudgetExceeded as error:
-            await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+            await self._refuse(
+                action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
+            )
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
-                await self._refuse(action, (*said.checks, verdict), cause=error)
+                await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
             raise
         except BaseException:
-            self._withdraw(action)
+            self._withdraw(action, scene.policy_rev)
             raise
         if trial is not None:
             self.circuits.leased(trial)
         return None
 
-    def _withdraw(self, action: Action) -> None:
+    def _withdraw(self, action: Action, policy_rev: str) -> None:
         """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
 
         Writes are first in first out, and a write stays queued when its waiter goes.
@@ -256,7 +274,7 @@ class Guard:
         now_us = micros_of(self.clock.now())
         with suppress(RemitError):
             self.journal.submit(
-                "guard.outcome", outcome(action, ending, policy_rev=self.policy_rev, now_us=now_us, lenient=True)
+                "guard.outcome", outcome(action, ending, policy_rev=policy_rev, now_us=now_us, lenient=True)
             )
 
     # ------------------------------------------------------------------------------------------------------ refusals
@@ -266,16 +284,17 @@ class Guard:
         action: Action,
         said: tuple[Check, ...],
         *,
+        scene: Scene | None = None,
         cause: BaseException | None = None,
-        spent_ns: Sequence[int] = (),
     ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said, spent_ns=spent_ns),
+            verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=UNREADABLE if scene is None else scene.policy_rev,
+            facts="" if scene is None else scene.facts,
             now_us=micros_of(self.clock.now()),
         )
         try:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
-from remit.guard.circuits import Circuits, Lease, key_of
+from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
+from remit.guard.scene import Scene
 from remit.guard.standing import Register
 from remit.guard.trials import Key
 from remit.guard.watch import Watch
@@ -56,7 +57,6 @@ class Host(Protocol):
     redactor: Redactor
     clock: Clock
     rand: Callable[[], float]
-    policy_rev: str
     terms: Terms
     circuits: Circuits
     retries: RetryBudget
@@ -68,20 +68,8 @@ class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
     __slots__ = (
-        *(
-            "_answer",
-            "_answered",
-            "_began",
-            "_guard",
-            "_intent",
-            "_key",
-            "_lease",
-            "_limit",
-            "_profile",
-            "_task",
-            "_tried",
-        ),
-        *("_why", "_within", "action", "loop", "performed", "used"),
+        *("_answer", "_answered", "_began", "_guard", "_intent", "_key", "_lease", "_limit", "_policy_rev", "_profile"),
+        *("_task", "_tried", "_why", "_within", "action", "loop", "performed", "used"),
     )
 
     def __init__(
@@ -89,18 +77,17 @@ class Permit:
         guard: Host,
         action: Action,
         *,
-        performed: Action,
-        lease: Lease | None,
+        scene: Scene,
         within: Within | None,
         intent: Future[None] | None,
-        answer: Outcome | None = None,
     ) -> None:
         self.action = action
-        self.performed = performed
+        self.performed = scene.performed
         self.loop = asyncio.get_running_loop()
         self.used = False
         self._guard = guard
-        self._lease = lease
+        self._lease = scene.lease
+        self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
@@ -109,7 +96,7 @@ class Permit:
         self._profile: Profile | None = None
         self._tried: list[Attempt] = []
         self._began = 0  # microseconds; 0 while no attempt runs
-        self._answer = answer  # kept from an earlier call: given again instead of an attempt
+        self._answer = scene.answer  # kept from an earlier call: given again instead of an attempt
         self._answered: float | None = None
         self._limit: asyncio.Timeout | None = None
 
@@ -368,7 +355,7 @@ class Permit:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
         guard, within, intent = self._guard, self._within, self._intent
         now_us = micros_of(guard.clock.now())
-        write = outcome(self.action, ending, policy_rev=guard.policy_rev, now_us=now_us, lenient=intent is not None)
+        write = outcome(self.action, ending, policy_rev=self._policy_rev, now_us=now_us, lenient=intent is not None)
         op = write if within is None else both(within, write)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)

@@ -143,7 +143,7 @@ def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verd
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction.
@@ -153,6 +153,7 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
         Conflict: The effect happened, or may have happened, before.
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["facts"] = facts
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
@@ -219,12 +220,12 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
-    row |= {"reason": reason, "closed_us": now_us}
+    row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
 
@@ -340,6 +341,7 @@ def _row(
         "checks": said.text,
         "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
+        "facts": "",
         "opened_us": now_us,
         "closed_us": None,
     }

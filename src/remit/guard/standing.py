@@ -11,9 +11,11 @@ from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import read_kills
 from remit.accounts.owner import read_owner
 from remit.accounts.tables import BUDGET
+from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Standing
 from remit.guard.trials import read_unwell
 from remit.kernel.clock import Clock
+from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
@@ -25,16 +27,24 @@ _OVER = select(BUDGET.c.scope, BUDGET.c.name).where(
 
 
 def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
-    """The workspace's owner, agents, kills in force, overspent budgets and open circuits, in one snapshot."""
+    """The workspace's owner, agents, kills in force, overspent budgets, rules and open circuits, in one snapshot."""
     owner = read_owner(tx, workspace)
     return Standing(
         owner=None if owner is None else owner.id,
         agents=read_agents(tx, workspace),
         kills=read_kills(tx, workspace),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,
     )
+
+
+def _rules(tx: ReadTx, workspace: str) -> InForce | None:
+    try:
+        return in_force(tx, workspace)
+    except IntegrityError:  # damaged rules refuse by their own check, and say so; a lost store refuses everything
+        return None
 
 
 class Register:

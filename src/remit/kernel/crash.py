@@ -16,6 +16,12 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
+        "accounts.refused",
+        "accounts.team",
+        "accounts.user",
+        "accounts.workspace",
+        "accounts.policy",
+        "accounts.glass",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -25,6 +31,8 @@ POINTS: frozenset[str] = frozenset(
         "guard.refused",
         "guard.settle",
         # the guard, rules and evidence
+        "guard.evidence",
+        "guard.rules",
         # the guard, approvals
         # the guard, breakers
         "guard.breaker",
