@@ -5,8 +5,10 @@
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
+       audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -25,8 +27,9 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, cache, fallback, identify, scan
+from remit.guard import authorise, available, budget, cache, fallback, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
+from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -41,7 +44,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability, Effect
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
@@ -55,9 +58,18 @@ CHECKS: tuple[Checker, ...] = (
     scan.check,
     rules.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, rules.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (
+    identify.ALLOWED,
+    authorise.ALLOWED,
+    scan.ALLOWED,
+    rules.ALLOWED,
+    available.ALLOWED,
+    rate.ALLOWED,
+    budget.ALLOWED,
+)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -73,6 +85,8 @@ class Guard:
         environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -86,6 +100,8 @@ class Guard:
         environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -95,6 +111,8 @@ class Guard:
         self.environment = environment
         self.terms = terms or Terms()
         self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
+        self.pricing = pricing or Pricing()
+        self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
             clock,
@@ -156,7 +174,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -170,10 +189,12 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None, *, answer: Outcome | None = None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             scene.answer = answer
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -232,27 +253,36 @@ class Guard:
             policy_rev=scene.policy_rev,
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
+            charges=scene.charges,
+            limits=scene.standing.limits,
+            owner=self.owner,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         if trial is not None:
             write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate and trial is None:
+        if durable is Durability.NONE and not action.estimate and not scene.charges and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, and a trial for its lease, whatever its kind.
+        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
         except NoTrialError as error:
             assert trial is not None  # noqa: S101 - only its lease raises this
             self.circuits.turned_away(trial)
-            refused = self._until_breaker(said, available.refused(trial.key, scene))
-            await self._refuse(action, refused, scene=scene, cause=error)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
             await self._refuse(
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            verdict = denied(rate.NAME, "exceeded", error.message)
+            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
@@ -295,8 +325,11 @@ class Guard:
             target=self._target(action),
             policy_rev=UNREADABLE if scene is None else scene.policy_rev,
             facts="" if scene is None else scene.facts,
-            now_us=micros_of(self.clock.now()),
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -314,7 +347,9 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
-            case (budget.NAME, _):
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)

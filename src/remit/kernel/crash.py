@@ -25,6 +25,13 @@ POINTS: frozenset[str] = frozenset(
         # audit
         "audit.checkpoint",
         "audit.genesis",
+        "audit.prune",
+        "audit.hold",
+        "audit.release",
+        "audit.erase",
+        "audit.export",
+        "audit.key",
+        "audit.verified",
         # the guard, the path
         "guard.intent",
         "guard.outcome",
@@ -39,6 +46,7 @@ POINTS: frozenset[str] = frozenset(
         # the guard, budgets
         "guard.budget",
         # the guard, rates
+        "guard.limit",
         # missions
         "mission.create",
         "mission.claim",
@@ -52,6 +60,13 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # the missions, queue
+        "queue.clean",
+        "queue.enter",
+        "queue.give_back",
+        "queue.move",
+        "queue.refused",
+        "queue.take",
+        "queue.worker",
         # the missions, presets
         # deployment
         # writes outside the store

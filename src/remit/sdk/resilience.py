@@ -1,4 +1,4 @@
-"""Retries, breakers, fallbacks, caches and reconnection for any program: plain functions and decorators, sync and async.
+"""Retries, breakers, fallbacks, caches and reconnection for any program: functions and decorators, sync and async.
 
     from remit.sdk.resilience import Breaker, Profile, fallback, retrying
 
