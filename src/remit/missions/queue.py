@@ -113,9 +113,7 @@ _PUT = insert(QUEUE)
 _ENTER = _PUT.on_conflict_do_update(
     index_elements=[QUEUE.c.workspace, QUEUE.c.mission],
     set_={
-        column.name: _PUT.excluded[column.name]
-        for column in QUEUE.columns
-        if column.name not in {"workspace", "mission"}
+        column.name: _PUT.excluded[column.name] for column in QUEUE.columns if column.name not in {"workspace", "mission"}
     },
 )
 _SET_TAKEN = (
@@ -129,7 +127,9 @@ _SET_WAITING = (
     .values(state=State.WAITING.value, taken_us=0, taker="", waiter="")
 )
 _SET_ENDED = update(QUEUE).where(*_IS, _LIVING).values(state=State.ENDED.value, ended_us=bindparam("at"), waiter="")
-_SET_PRIORITY = update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
+_SET_PRIORITY = (
+    update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
+)
 _TIMES = (
     select(QUEUE.c.taken_us, QUEUE.c.ended_us)
     .where(
