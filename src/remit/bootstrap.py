@@ -33,8 +33,11 @@ from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
 from remit.audit.keyring import Keyring
+from remit.guard.breaker import Numbers
+from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
+from remit.guard.permit import Terms
 from remit.guard.records import settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
@@ -206,6 +209,15 @@ def traced(settings: Settings) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill: what fails on purpose, and how patiently that is met. Made by ``remit.testing`` and by tests."""
+
+    scenario: Scenario
+    terms: Terms | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
 
@@ -216,6 +228,7 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    faults: Faults | None = None
 
     @property
     def owner(self) -> Principal:
@@ -230,7 +243,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+    settings: Settings,
+    *,
+    pack: str = "",
+    adapters: Mapping[str, Adapter] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> AsyncGenerator[Runtime]:
     """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
 
@@ -238,15 +255,17 @@ async def open_runtime(
         settings: The settings in force.
         pack: A pack to load beside the shipped ones, as ``module:attribute``.
         adapters: More adapters, by effect kind; they replace the shipped ones.
+        rehearsal: Failures on purpose; drills only.
 
     Raises:
         NotFound: No home was made there, or the pack can't be found.
+        InvalidInput: A rehearsal, and the environment is production.
         Unavailable: The store does not answer.
     """
     store = make_store(settings)
     try:
         store.migrate()
-        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
         with traced(settings):
             try:
                 yield runtime
@@ -256,7 +275,14 @@ async def open_runtime(
         store.close()
 
 
-def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+def _wire(
+    settings: Settings,
+    store: Store,
+    *,
+    packs: Mapping[str, Pack],
+    more: Mapping[str, Adapter],
+    rehearsal: Rehearsal | None = None,
+) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
     redactor.register(load_key(settings.home / KEY).skey)
@@ -272,6 +298,9 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         "notify": WebhookAdapter(),
         **more,
     }
+    faults = None
+    if rehearsal is not None:
+        adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
     guard = Guard(
         store,
         adapters,
@@ -279,6 +308,8 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         rand=random.random,
         environment=settings.environment.value,
+        terms=None if rehearsal is None else rehearsal.terms,
+        numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
     )
     deps = Deps(
         journal=store,
@@ -295,7 +326,16 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, faults)
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        failures=settings.breaker_failures,
+        cooldown_s=settings.breaker_cooldown_s,
+        longest_cooldown_s=max(Numbers().longest_cooldown_s, settings.breaker_cooldown_s),
+        error_rate=settings.breaker_error_rate,
+    )
 
 
 class Packs(Mapping[str, Pack]):

@@ -67,6 +67,9 @@ class Settings:
         budget_usd: Budget of a mission that names none, in dollars.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
+        breaker_failures: So many failures in a row open a service's circuit.
+        breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
+        breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
 
@@ -81,6 +84,9 @@ class Settings:
     budget_usd: str = "10"
     lease_s: float = 15.0
     spans: str = ""
+    breaker_failures: int = 5
+    breaker_error_rate: float = 0.5
+    breaker_cooldown_s: float = 120.0
     log_level: str = "WARNING"
 
     @property
@@ -216,6 +222,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
+    "breaker_failures": lambda text: int(_within(int(text), 1, 1000)),
+    "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
+    "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
     "store_url": _address,
     "budget_usd": _dollars,

@@ -32,6 +32,7 @@ from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
+from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
@@ -103,6 +104,7 @@ class Guard:
         pricing: Pricing | None = None,
         owner: str = "",
     ) -> None:
+        check_adapters(adapters, environment=environment)
         self.journal = journal
         self.adapters = adapters
         self.redactor = redactor
