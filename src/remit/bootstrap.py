@@ -33,14 +33,18 @@ from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, load_key
+from remit.guard.budget_expiry import expire
+from remit.guard.budget_prices import Pricing
+from remit.guard.budget_rollup import roll_up
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
-from remit.guard.records import settle_abandoned
+from remit.guard.records import Past, settle_abandoned
 from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
@@ -168,6 +172,7 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    locks: ExecutorLocks
 
     @property
     def owner(self) -> Principal:
@@ -177,6 +182,7 @@ class Runtime:
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
+        await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
 
 
@@ -199,10 +205,12 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
         try:
             yield runtime
         finally:
             await runtime.engine.stop()
+            runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
@@ -224,7 +232,14 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         **more,
     }
     guard = Guard(
-        store, adapters, redactor=redactor, clock=clock, rand=random.random, policy_rev=f"remit-{__version__}"
+        store,
+        adapters,
+        redactor=redactor,
+        clock=clock,
+        rand=random.random,
+        policy_rev=f"remit-{__version__}",
+        pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        owner=engine.executor,
     )
     deps = Deps(
         journal=store,
@@ -241,7 +256,18 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, locks)
+
+
+async def keep_ledger(
+    store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
+) -> Sequence[Past]:
+    """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    known = locks or ExecutorLocks(settings.home / LOCKS)
+    now_us = micros_of(clock.now())
+    settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
+    await roll_up(store, settings.workspace, now_us=now_us)
+    return settled
 
 
 class Packs(Mapping[str, Pack]):

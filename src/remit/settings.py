@@ -17,6 +17,7 @@ from typing import Never
 
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import usd
+from remit.kernel.usage import UnknownPrice
 
 PREFIX = "REMIT_"
 PROJECT_FILE = "remit.toml"
@@ -64,6 +65,8 @@ class Settings:
         parallel: How many steps of one mission run at once.
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
+        unknown_price: What happens to an action whose price nobody can tell: ``refuse``, ``ceiling`` or ``warn``.
+        unknown_price_usd: What is reserved for it under ``ceiling``, in dollars.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
@@ -77,6 +80,8 @@ class Settings:
     parallel: int = 2
     sandbox_tier: int = 1
     budget_usd: str = "10"
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
+    unknown_price_usd: str = "1"
     lease_s: float = 15.0
     log_level: str = "WARNING"
 
@@ -199,6 +204,15 @@ def _dollars(text: str) -> str:
     return text
 
 
+def _price(text: str) -> str:
+    return text if usd(text) else _refuse("more than zero")
+
+
+def _policy(text: str) -> UnknownPrice:
+    known = [policy.value for policy in UnknownPrice]
+    return UnknownPrice(text.lower()) if text.lower() in known else _refuse(", ".join(known))
+
+
 def _within(value: float, low: float, high: float) -> float:
     return value if low <= value <= high else _refuse(f"between {low} and {high}")
 
@@ -216,4 +230,6 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "log_level": _level,
     "store_url": _address,
     "budget_usd": _dollars,
+    "unknown_price": _policy,
+    "unknown_price_usd": _price,
 }

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import click
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say, table
 from remit.cli.redaction import REDACTOR
-from remit.kernel.errors import InvalidInput, NotFound
+from remit.kernel.errors import InvalidInput, NotFound, Unavailable
 from remit.kernel.ids import is_id
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
+LEDGER_S = 60.0  # how often a worker looks for reservations that nobody will settle
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -302,7 +304,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
-    from remit.bootstrap import open_runtime, prepare_home
+    from remit.bootstrap import keep_ledger, open_runtime, prepare_home
 
     settings = settings_of(home)
     await prepare_home(settings)
@@ -315,7 +317,11 @@ async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
-        await stop.wait()
+        while not stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LEDGER_S)
+            with suppress(Unavailable):  # the store may be away for a while; the next look is in a minute
+                await keep_ledger(runtime.store, settings, clock=runtime.clock, locks=runtime.locks)
     return 0
 
 

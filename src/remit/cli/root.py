@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
+    "usage": ("budget", "What was used and what it cost, by agent, mission, model, kind or day."),
     "audit": ("audit", "Show, verify and prove the audit log."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "doctor": ("home", "Check this install, with the fix for each finding."),

@@ -18,7 +18,6 @@ from remit.accounts.budget_periods import Period, start_of
 from remit.accounts.budget_tables import BUDGET, BUDGET_PAST
 from remit.accounts.budgets import BudgetScope, Hold, begin_period, held_in
 from remit.guard.budget_limits import told, way_out
-from remit.guard.budget_prices import UnknownPrice
 from remit.guard.budget_usage import Payer, add_settled, open_usage, payer_of, settle_usage
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
@@ -26,7 +25,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.errors import BudgetExceeded
 from remit.kernel.money import Money
 from remit.kernel.ports import Row, Tx
-from remit.kernel.usage import NOTHING, Usage
+from remit.kernel.usage import NOTHING, UnknownPrice, Usage
 
 NAME = "budget"
 ALLOWED = allowed(NAME)

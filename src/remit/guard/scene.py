@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
-from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
+from remit.kernel.usage import UnknownPrice
 from remit.redact.redactor import Redactor
 
 
