@@ -21,7 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from remit import __version__
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
@@ -32,14 +31,16 @@ from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
-from remit.adapters.store.keyfile import create_key, load_key
+from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
+from remit.audit.keyring import Keyring
 from remit.guard.budget_expiry import expire
 from remit.guard.budget_prices import Pricing
 from remit.guard.budget_rollup import roll_up
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import Past, settle_abandoned
-from remit.kernel import crash
+from remit.guard.rules.revisions import install_shipped
+from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
@@ -65,6 +66,7 @@ ENGINE_DATABASE = "engine.db"
 KEY = "audit.key"
 MASK_KEY = "mask.key"
 HEADS = "heads.log"
+PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
@@ -91,6 +93,7 @@ def make_home(settings: Settings) -> bool:
         crash.reach("home.folder:after")
         crash.reach("home.keys:before")
         create_key(home / KEY)
+        create_payload_key(home / PAYLOAD_KEY)
         _create_mask_key(home / MASK_KEY)
         crash.reach("home.keys:after")
     except FileExistsError as error:
@@ -120,6 +123,15 @@ def mask_key(settings: Settings) -> bytes:
     return (settings.home / MASK_KEY).read_bytes()
 
 
+def payload_key(settings: Settings) -> bytes:
+    """The key that wraps the audit payloads' keys: ``REMIT_PAYLOAD_KEY`` (base64), else a file in the home.
+
+    A home of an older version gets its file here; a store whose keys were wrapped under another one refuses it.
+    """
+    given = os.environ.get("REMIT_PAYLOAD_KEY")
+    return parse_payload_key(given) if given else create_payload_key(settings.home / PAYLOAD_KEY)
+
+
 def check_home(settings: Settings) -> None:
     """Refuse a folder that is no home.
 
@@ -140,13 +152,14 @@ def make_store(settings: Settings) -> Store:
     check_home(settings)
     signers = [load_key(settings.home / KEY)]
     heads = settings.home / HEADS
+    keys = Keyring(payload_key(settings), shared=bool(settings.store_url))
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads)
+        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys)
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads)
+    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys)
 
 
 @contextmanager
@@ -159,6 +172,41 @@ def open_store(settings: Settings, *, migrate: bool = True) -> Generator[Store]:
         yield store
     finally:
         store.close()
+
+
+def metrics_text(store: Store, settings: Settings) -> str:
+    """The workspace's figures in Prometheus' exposition format."""
+    from remit.adapters.telemetry.metrics import text
+
+    return text(store, settings.workspace)
+
+
+def metrics_samples(store: Store, settings: Settings) -> list[dict[str, object]]:
+    """The same figures as data."""
+    from remit.adapters.telemetry.metrics import samples
+
+    return samples(store, settings.workspace)
+
+
+@contextmanager
+def traced(settings: Settings) -> Generator[None]:
+    """Send spans where the settings say, while this lasts; nothing at all happens without that setting.
+
+    Raises:
+        InvalidInput: OpenTelemetry isn't installed, or the file can't be written.
+    """
+    if not settings.spans:
+        yield
+        return
+    from remit.adapters.telemetry.spans import make_spans
+
+    spans = make_spans(settings.spans)
+    tracing.install(spans)
+    try:
+        yield
+    finally:
+        tracing.install(None)
+        spans.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,11 +254,12 @@ async def open_runtime(
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
         runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
-        try:
-            yield runtime
-        finally:
-            await runtime.engine.stop()
-            runtime.locks.release(runtime.engine.executor)
+        with traced(settings):
+            try:
+                yield runtime
+            finally:
+                await runtime.engine.stop()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
@@ -237,7 +286,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         redactor=redactor,
         clock=clock,
         rand=random.random,
-        policy_rev=f"remit-{__version__}",
+        environment=settings.environment.value,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
         owner=engine.executor,
     )
@@ -408,6 +457,7 @@ async def prepare_home(settings: Settings) -> bool:
         owner = await create_local_owner(
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
+        await install_shipped(store, workspace=settings.workspace, clock=clock)
         known = await store.read(lambda tx: read_agents(tx, settings.workspace))
         for agent in shipped_agents(settings.workspace, owner.id):
             if agent.name not in known:

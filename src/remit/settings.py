@@ -31,6 +31,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_TEST_POSTGRES_URL",
         "REMIT_CRASH_AT",
         "REMIT_CRASH_LOG",
+        "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_PROBE_WITNESS",
     }
@@ -68,6 +69,7 @@ class Settings:
         unknown_price: What happens to an action whose price nobody can tell: ``refuse``, ``ceiling`` or ``warn``.
         unknown_price_usd: What is reserved for it under ``ceiling``, in dollars.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
+        spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
 
@@ -83,6 +85,7 @@ class Settings:
     unknown_price: UnknownPrice = UnknownPrice.REFUSE
     unknown_price_usd: str = "1"
     lease_s: float = 15.0
+    spans: str = ""
     log_level: str = "WARNING"
 
     @property

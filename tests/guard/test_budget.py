@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -259,6 +260,7 @@ async def test_only_people_who_administer_set_limits(world: World) -> None:
         with pytest.raises(Denied):
             await remove_limit(world.journal, Limit(BudgetScope.WORKSPACE), workspace=WORKSPACE, by=who)
     assert world.rows(BUDGET) == []
+    assert len(world.audit("accounts.refused")) == 4
 
 
 @pytest.mark.parametrize(("scope", "name"), [(BudgetScope.WORKSPACE, "x"), (BudgetScope.AGENT, "")])
@@ -331,15 +333,7 @@ async def test_a_limit_lowered_to_what_was_spent_is_told(world: World) -> None:
 
 
 def unpriced() -> Action:
-    made = act(MODEL)
-    return Action(
-        id=made.id,
-        effect=made.effect,
-        principal=made.principal,
-        on_behalf_of=made.on_behalf_of,
-        workspace=made.workspace,
-        priced=False,
-    )
+    return replace(act(MODEL, mission=""), priced=False)
 
 
 async def test_an_unknown_price_is_refused_unless_the_policy_says_otherwise(world: World) -> None:

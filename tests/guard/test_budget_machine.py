@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +155,7 @@ class Ledger(RuleBasedStateMachine):
     def reserve(self, *, estimate: int, mission: str, agent: bool, priced: bool, lag: int) -> Any:
         """``lag``: the worker that asks has a clock that is behind."""
         who = CODER if agent else OWNER
-        made = act(principal=who, mission=mission, estimate=Money(estimate))
-        action = Action(
-            id=made.id,
-            effect=made.effect,
-            principal=who,
-            on_behalf_of=OWNER,
-            workspace=WORKSPACE,
-            mission=mission,
-            estimate=Money(estimate),
-            priced=priced,
-        )
+        action = replace(act(principal=who, mission=mission, estimate=Money(estimate)), priced=priced)
         at_us = self.now_us - lag * 1_000_000
         write = intent(action, SAID, target="x", policy_rev="r", now_us=at_us, owner="dead")
         fits = not estimate or self.model.fits(action, at_us)

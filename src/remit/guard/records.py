@@ -10,13 +10,14 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
-from remit.guard import budget
+from remit.guard import budget, rate
 from remit.guard.budget_usage import payer_of, payer_of_row
-from remit.guard.tables import ACTION, IS_OPEN
+from remit.guard.rate_limits import METERED, Charge, Limits
+from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.effects import TRAITS, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -58,12 +59,8 @@ _RESULTS = {
     State.ABANDONED: Result.FAILURE,
 }
 
-_TRAITS: dict[str, Trait] = {
-    effect.trait.kind: effect.trait
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
-
 _INSERT = insert(ACTION)
+_ATTEMPTED = insert(ACTION_ATTEMPT)
 _CLOSE = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
@@ -112,6 +109,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, the code of its error (empty: it succeeded), how long the next one waited for it."""
+
+    began_us: int
+    ended_us: int
+    code: str = ""
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended. ``error`` is raised to the caller once the outcome is written."""
 
@@ -121,6 +128,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +147,30 @@ def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verd
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int, owner: str = "") -> Within:
-    """The operation that reserves the estimate and writes action row and audit entry.
+def intent(
+    action: Action,
+    said: Verdicts,
+    *,
+    target: str,
+    policy_rev: str,
+    facts: str,
+    now_us: int,
+    charges: tuple[Charge, ...] = (),
+    limits: Limits | None = None,
+    owner: str = "",
+) -> Within:
+    """The operation that takes the rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
     what it leaves open is settled by others once it is gone.
 
     Raises (when run):
+        RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["facts"] = facts
     row["owner"] = owner
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
@@ -161,6 +182,8 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
+        if charges and limits is not None:
+            rate.take(tx, action, charges, limits=limits, now_us=now_us)
         if action.estimate or not action.priced:
             budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
@@ -203,6 +226,7 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
+    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
         closed = tx.row(_CLOSE, values)
@@ -211,6 +235,8 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
+        if action.kind in METERED:
+            rate.settle(tx, action, _used(ending, now_us))
         if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
             budget.settle(
                 tx,
@@ -221,17 +247,19 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 opened_us=closed["opened_us"],
                 now_us=now_us,
             )
+        if attempts:
+            tx.execute(_ATTEMPTED, attempts)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
-    row |= {"reason": reason, "closed_us": now_us}
+    row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
 
@@ -278,7 +306,7 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
 
 def settle_open(tx: Tx, row: Row, *, reason: str, now_us: int) -> Past | None:
     """Close one action that nobody will: ``row`` is as it was read, open. ``None``: somebody closed it meanwhile."""
-    state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+    state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
     cost = Money(row["estimate_micros"])
     principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
     closed = tx.row(
@@ -294,12 +322,21 @@ def settle_open(tx: Tx, row: Row, *, reason: str, now_us: int) -> Past | None:
     )
     if closed is None:
         return None
+    if row["kind"] in METERED:
+        rate.keep(tx, row["workspace"], row["id"])
     budget.settle(tx, payer_of_row(row), cost=cost, by=principal, opened_us=closed["opened_us"], now_us=now_us)
     tx.append(
         _settled_entry(row, principal, origin, state, reason),
         {"kind": row["kind"], "state": state.value, "cost_micros": cost.micros},
     )
     return Past(row["id"], state, cost)
+
+
+def _used(ending: Ending, now_us: int) -> rate.Used:
+    """How an action ended, as far as its rates care."""
+    value = None if ending.outcome is None else ending.outcome.value
+    certain = ending.state in {State.OK, State.FAILED}
+    return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us)
 
 
 def _check_unrepeated(tx: Tx, action: Action) -> None:
@@ -352,10 +389,29 @@ def _row(
         "checks": said.text,
         "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
+        "facts": "",
         "opened_us": now_us,
         "closed_us": None,
         "owner": "",
     }
+
+
+def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+    """Each attempt's row; the last one bears the cost."""
+    last = len(ending.attempts)
+    return [
+        {
+            "action": action.id,
+            "number": number,
+            "workspace": action.workspace,
+            "began_us": attempt.began_us,
+            "ended_us": attempt.ended_us,
+            "code": attempt.code,
+            "wait_ms": attempt.wait_ms,
+            "cost_micros": ending.cost.micros if number == last else 0,
+        }
+        for number, attempt in enumerate(ending.attempts, 1)
+    ]
 
 
 def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
@@ -390,7 +446,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
     return Entry(
         actor=principal,
         action="guard.outcome",
-        domain=_TRAITS[row["kind"]].domain,
+        domain=TRAITS[row["kind"]].domain,
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,
