@@ -19,13 +19,14 @@ from remit.adapters.store.sqlite import SqliteStore
 from remit.guard.budget_audit import check_ledger
 from remit.guard.budget_expiry import expire
 from remit.guard.budget_limits import BudgetView, read_budgets
+from remit.guard.budget_notices import tell_of_budgets
 from remit.guard.budget_prices import Pricing
 from remit.guard.budget_rollup import By, roll_up, usage_by
 from remit.guard.records import settle_abandoned
 from remit.kernel.action import Action
 from remit.kernel.clock import micros_of
-from remit.kernel.effects import Model
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, InvalidInput, NotFound, Unavailable
+from remit.kernel.effects import Model, Notify
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, Failed, InvalidInput, NotFound, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money, usd
 from remit.kernel.usage import UnknownPrice, Usage
@@ -282,6 +283,15 @@ async def test_a_refusal_says_limit_spent_reserved_left_when_again_and_how_to_li
         "cost $0.11. It begins anew at 2026-01-02T00:00:00Z. To raise it: remit budget set workspace USD --period day."
     )
     assert told.value.decision_id
+    assert told.value.told == {
+        "limit": "the daily budget of the workspace",
+        "limit_usd": "1",
+        "spent_usd": "0.9",
+        "reserved_usd": "0",
+        "left_usd": "0.1",
+        "retry_after": float(DAY_S),
+        "lift": "remit budget set workspace USD --period day",
+    }
 
 
 async def test_an_overshoot_is_recorded_in_full_and_shuts_the_scope_until_its_period_ends(
@@ -327,6 +337,33 @@ async def test_a_limit_lowered_to_what_was_spent_is_told(world: World) -> None:
     assert [row["percent"] for row in world.store.view(lambda tx: read_events(tx, WORKSPACE))] == [80]
     await limit(world, "0.50")
     assert [row["percent"] for row in world.store.view(lambda tx: read_events(tx, WORKSPACE))] == [80, 100]
+
+
+async def test_people_are_told_of_a_threshold_once_on_each_channel(world: World) -> None:
+    await limit(world, "1")
+    await spend(world, "0.80")
+    assert await tell_of_budgets(world.guard, WORKSPACE, []) == 0
+    world.adapter.moves = [Failed("refused"), Outcome(ok=True)]
+    world.adapter.calls.clear()
+    assert await tell_of_budgets(world.guard, WORKSPACE, ["mail", "chat"]) == 0  # one channel failed: it is tried again
+    assert await tell_of_budgets(world.guard, WORKSPACE, ["mail", "chat"]) == 1
+    assert await tell_of_budgets(world.guard, WORKSPACE, ["mail", "chat"]) == 0
+    sent = [action.effect for action in world.adapter.calls if isinstance(action.effect, Notify)]
+    assert [each.target for each in sent] == ["mail", "chat", "mail"]
+    assert sent[0].subject == "80 % of the daily budget of the workspace is spent"
+    assert "$0.80 of $1.00" in sent[0].body
+    assert "remit budget set workspace USD --period day" in sent[0].body
+
+
+async def test_the_news_that_a_budget_is_overspent_gets_out(world: World, clock: HandClock) -> None:
+    await limit(world, "1")
+    world.adapter.moves = [costs("3")]
+    await world.guard.run(act(estimate=usd("0.50")))
+    clock.advance(1)
+    world.adapter.moves = [Outcome(ok=True)]
+    with pytest.raises(BudgetExceeded):
+        await world.guard.run(act(Notify("mail", "mine", "is not Remit's own")))
+    assert await tell_of_budgets(world.guard, WORKSPACE, ["mail"]) == 2
 
 
 # ------------------------------------------------------------------------------------------------------ unknown prices

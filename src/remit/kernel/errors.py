@@ -23,7 +23,9 @@ parent's row. ``Cancelled`` stands apart: it is control flow, so it is a ``BaseE
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 DOCS = "docs/errors.md"
 
@@ -137,7 +139,13 @@ class Denied(RemitError):
 
 
 class BudgetExceeded(Denied):
-    """A budget would be passed."""
+    """A budget would be passed. ``told`` says which, and how it stands, for programs (LIM-4); empty when not known.
+
+    Its keys: ``limit`` (in words), ``limit_usd``, ``spent_usd``, ``reserved_usd``, ``left_usd``, ``retry_after``
+    (seconds until the next period; ``None``: never) and ``lift`` (the command that raises it).
+    """
+
+    told: Mapping[str, str | float | None] = MappingProxyType({})
 
 
 class RateLimited(Denied):
@@ -191,7 +199,19 @@ class RateLimited(Denied):
 
 
 class ApprovalPending(RemitError):
-    """A person must decide before this goes on."""
+    """A person must decide before this goes on. ``approval_id`` is what ``remit approve`` takes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        approval_id: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place)
+        self.approval_id = approval_id
 
 
 class Conflict(RemitError):
@@ -253,7 +273,7 @@ TABLE: dict[type[RemitError], ErrorRow] = {
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
     ),
     RateLimited: ErrorRow("rate_limited", 429, 3, retryable=True, hint="wait and run the command again"),
-    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit show ID"),
+    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit approvals"),
     Conflict: ErrorRow("conflict", 409, 1, retryable=False, hint="remit show ID"),
     Fenced: ErrorRow("fenced", 409, 1, retryable=False, hint="remit show ID"),
     Drift: ErrorRow("drift", 409, 1, retryable=False, hint="remit resume ID --drift rerun"),
