@@ -18,6 +18,7 @@ from remit.kernel.ports import Tx
 from remit.missions import pack as packs
 from remit.missions.deps import Deps
 from remit.missions.plan import OrderedPlan
+from remit.missions.queue import end
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
     TRAILER_FEATURE,
@@ -370,6 +371,7 @@ class Holding:
 
         def change(tx: Tx) -> None:
             set_mission(tx, self.mission, **values)
+            end(tx, self.mission.workspace, self.mission.id, now_us=now)
             tx.append(entry, {"status": status.value, "code": error[0], "error": error[1], "head": self.head})
 
         await self.write("mission.status", change)
