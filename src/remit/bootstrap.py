@@ -17,6 +17,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -45,6 +46,7 @@ from remit.kernel.ports import Adapter, Tx
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
+from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.redact.redactor import Redactor
@@ -63,6 +65,7 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 LOCKS = "executors"
 PRIVATE = 0o700
+SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 HOST = platform.node() or "localhost"
 
 
@@ -203,6 +206,8 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    locks: ExecutorLocks
+    worker: Worker
 
     @property
     def owner(self) -> Principal:
@@ -210,9 +215,17 @@ class Runtime:
         return Principal(ActorKind.USER, self.settings.owner)
 
     async def start(self, *, worker: bool = False) -> None:
-        """Start the engine; a worker also takes queued runs and those of dead workers."""
+        """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await self.engine.start(self.missions.drive, worker=worker)
+        if worker:
+            await self.worker.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, stop the engine, put back what a worker had in hand."""
+        await self.worker.halt()
+        await self.engine.stop()
+        await self.worker.close()
 
 
 @asynccontextmanager
@@ -234,11 +247,13 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime.locks.hold(runtime.engine.executor)  # what it takes from the queue is in living hands
         with traced(settings):
             try:
                 yield runtime
             finally:
-                await runtime.engine.stop()
+                await runtime.stop()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
@@ -252,6 +267,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
+        serves_queue=False,
     )
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
@@ -277,7 +293,15 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+    missions = Missions(deps)
+
+    async def clean() -> None:
+        if settings.retention_days:
+            older_than = clock.now() - timedelta(days=settings.retention_days)
+            await missions.clean(settings.workspace, older_than=older_than, actor=SYSTEM)
+
+    worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
+    return Runtime(settings, store, guard, engine, missions, redactor, clock, locks, worker)
 
 
 class Packs(Mapping[str, Pack]):

@@ -64,6 +64,8 @@ class Settings:
         parallel: How many steps of one mission run at once.
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
+        concurrency: How many missions a worker runs at once.
+        retention_days: After how many days a worker cleans up what finished missions left behind; 0: never.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
@@ -78,6 +80,8 @@ class Settings:
     parallel: int = 2
     sandbox_tier: int = 1
     budget_usd: str = "10"
+    concurrency: int = 4
+    retention_days: int = 30
     lease_s: float = 15.0
     spans: str = ""
     log_level: str = "WARNING"
@@ -214,6 +218,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "concurrency": lambda text: int(_within(int(text), 1, 256)),
+    "retention_days": lambda text: int(_within(int(text), 0, 36_500)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
     "log_level": _level,
     "store_url": _address,

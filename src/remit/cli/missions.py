@@ -19,6 +19,7 @@ from remit.kernel.ids import is_id
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
+PRIORITY = click.Choice(["critical", "high", "normal", "low"])
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -39,6 +40,7 @@ def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Cal
 @click.option("--budget", default=None, metavar="USD", help="At most this much; 'remit doctor' shows the default.")
 @click.option("--parallel", default=None, type=int, metavar="N", help="Steps at the same time.")
 @click.option("--queue", is_flag=True, help="Hand it to a worker instead of running it here.")
+@click.option("--priority", type=PRIORITY, default="normal", help="Its class in the queue; critical goes first.")
 @common
 @asynchronously
 async def run(
@@ -46,6 +48,7 @@ async def run(
     source: Path,
     budget: str | None,
     parallel: int | None,
+    priority: str,
     home: str | None,
     *,
     plan_only: bool,
@@ -56,9 +59,11 @@ async def run(
     """Run a mission: PACK (build, or module:attribute) with INPUT, a file."""
     del debug
     from remit.bootstrap import Packs, open_runtime, prepare_home
+    from remit.cli.queue import line_of, place_view
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
+    from remit.missions.queue_order import Priority
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
     data = _read(source)
@@ -82,15 +87,22 @@ async def run(
             name=source.name,
             originator=runtime.owner,
             budget=usd(settings.budget_usd),
+            queue=queue,
+            priority=Priority[priority.upper()],
         )
         if queue:
-            await runtime.start()
-            await runtime.missions.submit(settings.workspace, mission, queued=True)
-            emit({"mission": mission, "status": "queued"}) if as_json else say(f"queued {mission}")
+            view = await runtime.missions.show(settings.workspace, mission)
+            answer = {"mission": mission, "status": view.status.value, "queue": place_view(view.place)}
+            emit(answer) if as_json else say(f"queued {mission}: {line_of(view.place)}")
             return 0
         hint(f"mission {mission}  (if it stops: remit resume {mission})")
         return await finish(
-            runtime, mission, lambda: runtime.missions.run(settings.workspace, mission), as_json=as_json
+            runtime,
+            mission,
+            lambda: runtime.missions.run(
+                settings.workspace, mission, told=lambda place: hint(f"waits for its turn: {line_of(place)}")
+            ),
+            as_json=as_json,
         )
 
 
@@ -109,20 +121,21 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
     """Go on where MISSION stopped: what is done is checked, and never done again."""
     del debug
     from remit.bootstrap import open_runtime
+    from remit.cli.queue import line_of
     from remit.cli.watching import finish
     from remit.missions.rows import OnDrift
     from remit.missions.service import View
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
 
         async def go_on() -> View:
             ordered = await runtime.missions.resume(
                 settings.workspace, mission, actor=runtime.owner, from_step=from_step, drift=OnDrift(drift)
             )
             if ordered:
-                await runtime.engine.wait(ordered)
+                await runtime.missions.wait(ordered, told=lambda place: hint(f"waits for its turn: {line_of(place)}"))
             return await runtime.missions.show(settings.workspace, mission)
 
         return await finish(runtime, mission, go_on, as_json=as_json)
@@ -142,7 +155,7 @@ async def rollback(mission: str, to_step: str, feature: str, home: str | None, *
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         return await finish(
             runtime,
             mission,
@@ -170,7 +183,7 @@ async def branch(
     settings = settings_of(home)
     other = None if source is None else (_read(source), source.name)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         child = await runtime.missions.branch(
             settings.workspace, mission, from_step=from_step, actor=runtime.owner, other=other
         )
@@ -191,7 +204,7 @@ async def cancel(mission: str, home: str | None, *, as_json: bool, debug: bool) 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
         await runtime.start()
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
         emit(mission_view(runtime.store, view)) if as_json else say(f"{view.mission.id} {view.status}")
     return 0
@@ -209,7 +222,7 @@ async def show(mission: str, home: str | None, *, as_json: bool, debug: bool) ->
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         view = await runtime.missions.show(settings.workspace, mission)
         emit(mission_view(runtime.store, view)) if as_json else say("\n".join(mission_lines(view)))
     return 0
@@ -267,7 +280,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         attempts = await runtime.missions.logs(settings.workspace, mission)
     chosen = [one for one in attempts if step in {"", one.step}]
     if as_json:
@@ -297,14 +310,15 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 
 
 @click.command()
+@click.option("--concurrency", default=None, type=int, metavar="N", help="Missions at once.")
 @common
 @asynchronously
-async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
+async def worker(concurrency: int | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
     from remit.bootstrap import open_runtime, prepare_home
 
-    settings = settings_of(home)
+    settings = settings_of(home, concurrency=concurrency)
     await prepare_home(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -335,7 +349,7 @@ def _read(source: Path) -> bytes:
         raise InvalidInput(message, place=str(source), hint="remit run build examples/intakes/clinic.yaml") from error
 
 
-async def _resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: ANN401 - imported only by commands that run
+async def resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: ANN401 - imported only by commands that run
     """A mission's id from itself or from a prefix that fits only one.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from remit.cli.audit import last_checkpoint
 from remit.cli.output import table
 from remit.cli.progress import SIGNS
+from remit.cli.queue import line_of, place_view
 from remit.kernel.clock import iso
 from remit.kernel.money import Money
 
@@ -95,6 +96,7 @@ def mission_view(store: Store, view: View) -> dict[str, object]:
         },
         "error": {"code": view.mission.error_code, "message": view.mission.error} if view.mission.error else None,
         "parent": view.mission.parent or None,
+        "queue": place_view(view.place),
     }
 
 
@@ -128,6 +130,8 @@ def mission_lines(view: View) -> list[str]:
         f"tree      {mission.tree or '-'}",
         f"cost      {Money(mission.cost_micros)}",
     ]
+    if view.place is not None:
+        lines.append(f"queue     {line_of(view.place)}")
     if mission.error:
         lines.append(f"error     {mission.error}")
     following = next_command(view)

@@ -281,6 +281,25 @@ def limit_of(body: Mapping[str, object]) -> Limit:
         raise InvalidInput(message, code="rate.limit", hint="remit limits") from error
 
 
+def changed(name: str, known: Limit | None, changes: Mapping[str, object]) -> Limit:
+    """The limit ``name`` with ``changes`` to what is in force; a new one when there is none.
+
+    Raises:
+        InvalidInput: It can't be a limit.
+    """
+    if known is None:
+        missing = [key for key in ("amount", "period_s", "per") if key not in changes]
+        if missing:
+            options = {"amount": "--amount", "period_s": "--every", "per": "--per"}
+            message = f"The limit {name[:60]!r} is a new one: say {', '.join(options[key] for key in missing)} too."
+            hint = f"remit limits set {name[:60]} --amount 20 --every 1m --per agent"
+            raise InvalidInput(message, code="rate.limit", hint=hint)
+        return limit_of({"measure": "requests", **changes, "name": name})
+    # The number is a person's now, and no plan's. A burst of the old amount goes with it.
+    body = known.as_json() | {"plan": "", "burst": 0} | dict(changes)
+    return limit_of(body)
+
+
 def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> tuple[Charge, ...]:
     """What ``action`` asks of which limits; nothing for kinds without a rate."""
     known = limits.by_kind.get(action.kind)

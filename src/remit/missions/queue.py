@@ -285,6 +285,7 @@ def enter(tx: Tx, entered: Entered, *, alive: Alive, now_us: int, bounded: bool 
     if known is not None and known["run"] == entered.run and known["state"] != State.ENDED:
         return State.TAKEN if known["taker"] == entered.waiter != "" else State.WAITING
     snapshot = Snapshot(tx, alive=alive, now_us=now_us)
+    snapshot.taken = [row for row in snapshot.taken if (row["workspace"], row["mission"]) != tuple(_at(entered).values())]
     others = [row for row in snapshot.waiting if (row["workspace"], row["mission"]) != tuple(_at(entered).values())]
     mine = [row for row in others if row["workspace"] == entered.workspace]
     at_once = bool(entered.waiter) and snapshot.room(entered.workspace)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from remit.accounts.access import Permission, require
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
-from remit.kernel.action import Principal
+from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import sha256_hex
-from remit.kernel.errors import Conflict, Fenced, InvalidInput, RateLimited, RemitError
+from remit.kernel.clock import micros_of
+from remit.kernel.errors import Conflict, Fenced, InvalidInput, NotFound, RateLimited, RemitError
 from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import ReadTx, RunTicket, Tx
 from remit.kernel.tracing import span
 from remit.missions import branch as branching
+from remit.missions import queue_clean as cleaning
 from remit.missions import queue_service as queueing
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
@@ -386,10 +390,34 @@ class Missions:
             async with self._held(row, drift=OnDrift.REFUSE, prepared=False) as holding:
                 await end_leftovers(holding)
                 await interrupt(holding)
+                await holding.repository.discard()
                 await holding.rest(MissionStatus.CANCELLED)
         if row.run:
             await self.deps.engine.cancel(run_id(workspace, mission, row.run))
         return await self.show(workspace, mission)
+
+    async def clean(self, workspace: str, *, older_than: datetime, actor: Principal) -> cleaning.Cleaned:
+        """Remove what finished work left behind, where that ended before ``older_than`` (aware); see ``queue_clean``.
+
+        The engine must be started. A mission that somebody orders meanwhile is left alone.
+
+        Raises:
+            Denied: ``actor`` may not.
+        """
+        journal, before_us = self.deps.journal, micros_of(older_than)
+        if actor.kind is not ActorKind.SYSTEM:
+            await journal.read(lambda tx: require(tx, actor, workspace=workspace, permission=Permission.DELETE))
+        gone: list[str] = []
+        kept: list[str] = []
+        for mission in await journal.read(lambda tx: cleaning.finished(tx, workspace, before_us=before_us)):
+            with suppress(Conflict, NotFound):
+                row = await self._row(workspace, mission)
+                async with self._held(row, drift=OnDrift.REFUSE, prepared=False, idle=True) as holding:
+                    done = await cleaning.clean(holding, by=actor)
+                (gone if done else kept).append(mission)
+        buckets = await journal.commit("queue.clean", lambda tx: cleaning.sweep(tx, workspace, before_us=before_us))
+        runs = await self.deps.engine.retain(older_than=older_than)
+        return cleaning.Cleaned(tuple(gone), tuple(kept), runs, buckets)
 
     async def _await_end(self, row: MissionRow) -> None:
         hint = self.deps.hints.get(row.id)
@@ -482,10 +510,12 @@ class Missions:
             )
 
     @asynccontextmanager
-    async def _held(self, row: MissionRow, *, drift: OnDrift, prepared: bool = True) -> AsyncGenerator[Holding]:
+    async def _held(
+        self, row: MissionRow, *, drift: OnDrift, prepared: bool = True, idle: bool = False
+    ) -> AsyncGenerator[Holding]:
         """Hold a mission that does not run, for an order; afterwards it stands as before, unless the order said."""
-        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True)
-        if holding is None:  # never with over=True
+        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True, idle=idle)
+        if holding is None:  # never with over=True, unless it must be idle
             raise Conflict(f"Mission {row.id} can't be held.", hint=f"remit show {row.id}")
         holding.mission = replace(holding.mission, drift=drift)
         try:
