@@ -320,5 +320,3 @@ def test_every_number_of_the_ledger_divides_the_period_without_a_rest() -> None:
     for limit in SHIPPED:
         if limit.period_s:
             assert limit.unit_us * limit.amount * limit.measure.units == limit.period_s * 1_000_000, limit.name
-
-

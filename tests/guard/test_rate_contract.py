@@ -50,9 +50,7 @@ class Kept:
 
     def _do(self, call: Callable[[SqlRates], Any]) -> Any:
         now = self._hand()
-        return self._store.submit(
-            "guard.intent", lambda tx: call(SqlRates(tx, WORKSPACE, now_us=now))
-        ).result(10)
+        return self._store.submit("guard.intent", lambda tx: call(SqlRates(tx, WORKSPACE, now_us=now))).result(10)
 
     def take(self, demands: Any) -> Short | None:
         return self._do(lambda rates: rates.take(demands))

@@ -166,9 +166,7 @@ def _real(measure: Measure, ended: Used, *, cost: int, taken_us: int) -> int:
     return cost if ended.value is not None else 0
 
 
-def _refused(
-    tx: Tx, action: Action, charge: Charge, *, short: Short, limits: Limits, now_us: int
-) -> RateLimited:
+def _refused(tx: Tx, action: Action, charge: Charge, *, short: Short, limits: Limits, now_us: int) -> RateLimited:
     limit, demand = charge.limit, charge.demand
     ahead = _ahead(tx, action, demand.key, now_us=now_us) if short.wait_us is not None else 0
     wait_us = None if short.wait_us is None else short.wait_us + ahead * demand.cost * demand.unit_us
@@ -226,5 +224,3 @@ def spell(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = -int(-seconds // 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"  # noqa: PLR2004 - two hours
-
-

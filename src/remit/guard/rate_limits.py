@@ -471,9 +471,7 @@ def _order(
         if body is None:
             tx.execute(_RESET, {"of": workspace, "called": name})
         else:
-            tx.execute(
-                _PUT, {"workspace": workspace, "name": name, "body": body, "set_by": str(by), "set_us": now}
-            )
+            tx.execute(_PUT, {"workspace": workspace, "name": name, "body": body, "set_by": str(by), "set_us": now})
         tx.append(entry, payload)
 
     return op
@@ -482,7 +480,5 @@ def _order(
 def plans_of(limit: Limit) -> Sequence[tuple[PlanName, int | None]]:
     """What each plan makes of a shipped limit, for the documentation and ``remit limits``."""
     shipped = next((each for each in SHIPPED if each.name == limit.name), limit)
-    planned: Iterable[tuple[PlanName, Limit | None]] = (
-        (name, _planned(shipped, plan)) for name, plan in PLANS.items()
-    )
+    planned: Iterable[tuple[PlanName, Limit | None]] = ((name, _planned(shipped, plan)) for name, plan in PLANS.items())
     return [(name, None if each is None else each.amount) for name, each in planned]

@@ -111,7 +111,9 @@ _PUT = insert(QUEUE)
 _ENTER = _PUT.on_conflict_do_update(
     index_elements=[QUEUE.c.workspace, QUEUE.c.mission],
     set_={
-        column.name: _PUT.excluded[column.name] for column in QUEUE.columns if column.name not in {"workspace", "mission"}
+        column.name: _PUT.excluded[column.name]
+        for column in QUEUE.columns
+        if column.name not in {"workspace", "mission"}
     },
 )
 _SET_TAKEN = (
@@ -136,9 +138,7 @@ _SET_RELEASED = (
     )
     .values(state=State.ENDED.value, ended_us=bindparam("at"), waiter="")
 )
-_SET_PRIORITY = (
-    update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
-)
+_SET_PRIORITY = update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
 _TIMES = (
     select(QUEUE.c.taken_us, QUEUE.c.ended_us)
     .where(
@@ -285,7 +285,9 @@ def enter(tx: Tx, entered: Entered, *, alive: Alive, now_us: int, bounded: bool 
     if known is not None and known["run"] == entered.run and known["state"] != State.ENDED:
         return State.TAKEN if known["taker"] == entered.waiter != "" else State.WAITING
     snapshot = Snapshot(tx, alive=alive, now_us=now_us)
-    snapshot.taken = [row for row in snapshot.taken if (row["workspace"], row["mission"]) != tuple(_at(entered).values())]
+    snapshot.taken = [
+        row for row in snapshot.taken if (row["workspace"], row["mission"]) != tuple(_at(entered).values())
+    ]
     others = [row for row in snapshot.waiting if (row["workspace"], row["mission"]) != tuple(_at(entered).values())]
     mine = [row for row in others if row["workspace"] == entered.workspace]
     at_once = bool(entered.waiter) and snapshot.room(entered.workspace)
@@ -367,7 +369,8 @@ def wait_self(tx: Tx, workspace: str, mission: str, *, waiter: str) -> None:
 def release(tx: Tx, taken: Taken, *, now_us: int) -> None:
     """A mission that its taker drove no more has come to rest, if it still had it."""
     tx.execute(
-        _SET_RELEASED, {"of": taken.workspace, "which": taken.mission, "by": taken.taker, "nth": taken.run, "at": now_us}
+        _SET_RELEASED,
+        {"of": taken.workspace, "which": taken.mission, "by": taken.taker, "nth": taken.run, "at": now_us},
     )
 
 
