@@ -89,7 +89,7 @@ def admit(tat_us: int, now_us: int, *, cost_us: int, cap_us: int) -> tuple[int, 
         cost_us: Units asked for, times ``unit_us``.
         cap_us: ``burst`` times ``unit_us``. A cost above it never passes; ask before.
     """
-    new = (tat_us if tat_us > now_us else now_us) + cost_us
+    new = (max(now_us, tat_us)) + cost_us
     excess = new - now_us - cap_us
     return (new, 0) if excess <= 0 else (tat_us, excess)
 

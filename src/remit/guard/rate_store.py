@@ -47,7 +47,7 @@ _NEW = insert(RATE).values(
 _TAKE = _NEW.on_conflict_do_update(
     index_elements=[RATE.c.workspace, RATE.c.key],
     set_={"tat_us": _HELD + _INC},
-    where=_HELD + _INC - NOW <= bindparam("cap", type_=BigInteger),
+    where=bindparam("cap", type_=BigInteger) >= _HELD + _INC - NOW,
 ).returning(RATE.c.tat_us)
 _OWE = _NEW.on_conflict_do_update(index_elements=[RATE.c.workspace, RATE.c.key], set_={"tat_us": _HELD + _INC})
 _GIVE = update(RATE).where(*_AT).values(tat_us=RATE.c.tat_us - bindparam("dec", type_=BigInteger))

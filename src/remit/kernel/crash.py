@@ -16,15 +16,30 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
+        "accounts.refused",
+        "accounts.team",
+        "accounts.user",
+        "accounts.workspace",
+        "accounts.policy",
+        "accounts.glass",
         # audit
         "audit.checkpoint",
         "audit.genesis",
+        "audit.prune",
+        "audit.hold",
+        "audit.release",
+        "audit.erase",
+        "audit.export",
+        "audit.key",
+        "audit.verified",
         # the guard, the path
         "guard.intent",
         "guard.outcome",
         "guard.refused",
         "guard.settle",
         # the guard, rules and evidence
+        "guard.evidence",
+        "guard.rules",
         # the guard, approvals
         # the guard, breakers
         "guard.breaker",
