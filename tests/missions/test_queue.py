@@ -1,4 +1,4 @@
-# ruff: noqa: ARG001 - step bodies have the shape that is called
+# ruff: noqa: ARG001, ARG002 - step bodies have the shape that is called
 """The queue as those who give orders meet it: places, waiting, taking, cancelling, a full queue, cleaning up."""
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ async def run(
     """Run a mission: PACK (build, or module:attribute) with INPUT, a file."""
     del debug
     from remit.bootstrap import Packs, open_runtime, prepare_home
-    from remit.cli.queue import line_of, place_view
+    from remit.cli.place import line_of, place_view
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
@@ -121,7 +121,7 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
     """Go on where MISSION stopped: what is done is checked, and never done again."""
     del debug
     from remit.bootstrap import open_runtime
-    from remit.cli.queue import line_of
+    from remit.cli.place import line_of
     from remit.cli.watching import finish
     from remit.missions.rows import OnDrift
     from remit.missions.service import View

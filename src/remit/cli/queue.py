@@ -10,6 +10,7 @@ import click
 
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, say, table
+from remit.cli.place import line_of, place_view, wait_of
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import InvalidInput
 
@@ -22,44 +23,6 @@ if TYPE_CHECKING:
 _PRIORITY = click.Choice(["critical", "high", "normal", "low"])
 _AGE = re.compile(r"(\d+)([dhms])")
 _SECONDS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
-
-
-def place_view(place: Place | None) -> dict[str, object] | None:
-    """A place in the queue, for programs; times in seconds."""
-    if place is None:
-        return None
-    from remit.kernel.clock import iso
-
-    return {
-        "mission": place.mission,
-        "workspace": place.workspace,
-        "state": place.state.value,
-        "priority": place.priority.name.lower(),
-        "position": place.position or None,
-        "since": iso(place.entered_us),
-        "wait_seconds": None if place.wait_us is None else round(place.wait_us / 1_000_000, 1),
-        "originator": place.originator,
-        "worker": place.taker or None,
-    }
-
-
-def line_of(place: Place | None) -> str:
-    """A place in the queue, for people."""
-    if place is None:
-        return "it does not wait"
-    if not place.position:
-        return f"it is in hand of {place.taker}"
-    return f"number {place.position} in line, {place.priority.name.lower()}, {_wait(place)}"
-
-
-def _wait(place: Place) -> str:
-    if place.wait_us is None:
-        return "no worker runs that would take it: remit worker"
-    if not place.wait_us:
-        return "it can start now"
-    from remit.guard.rate import spell
-
-    return f"starts in about {spell(place.wait_us / 1_000_000)}"
 
 
 def seconds_of(text: str) -> int:
@@ -117,7 +80,7 @@ def _cells(place: Place) -> tuple[str, ...]:
         place.priority.name.lower(),
         place.workspace,
         iso(place.entered_us)[:19],
-        "-" if not place.position else _wait(place),
+        "-" if not place.position else wait_of(place),
         place.state.value,
     )
 
@@ -201,8 +164,8 @@ def limits(ctx: click.Context, home: str | None, *, as_json: bool, debug: bool) 
         ctx.obj = {"home": home, "as_json": as_json}
         return 0
     from remit.bootstrap import open_store
-    from remit.guard.rate_limits import Limits, read_limits
-    from remit.guard.rate_use import Use, read_use
+    from remit.guard.rate_limits import read_limits
+    from remit.guard.rate_use import read_use
     from remit.kernel.ports import ReadTx
 
     settings = settings_of(home)
@@ -280,7 +243,7 @@ def _with_plan(limit: Limit) -> str:
 @click.option("--reset", is_flag=True, help="Forget your own order: what is shipped holds again.")
 @common
 @click.pass_context
-def set_limits(  # noqa: PLR0914 - click passes every option by name
+def set_limits(
     ctx: click.Context,
     name: str,
     amount: int | None,

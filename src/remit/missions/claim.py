@@ -17,7 +17,9 @@ from remit.missions.plan_json import load
 from remit.missions.rows import MissionRow, StepRow, read_mission, read_steps, set_mission
 
 
-async def claim(deps: Deps, workspace: str, mission: str, *, owner: str, over: bool = False, idle: bool = False) -> Holding | None:
+async def claim(
+    deps: Deps, workspace: str, mission: str, *, owner: str, over: bool = False, idle: bool = False
+) -> Holding | None:
     """Hold a mission; ``None`` when it is over and nobody ordered more (unless ``over`` asks for such a one).
 
     ``idle`` takes it only if it is over: whoever runs it is never fenced.

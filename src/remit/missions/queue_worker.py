@@ -170,37 +170,33 @@ class Worker:
 
     async def _recover(self) -> None:
         """Give back what dead processes took, and bring in runs that the engine has and the queue hasn't."""
-        deps = self.deps
+        journal = self.deps.journal
         loose = await self.engine.loose()
-
-        def look(tx: ReadTx) -> tuple[list[Taken], list[str], list[str]]:
-            snapshot = queue.Snapshot(tx, alive=deps.alive, now_us=deps.now())
-            lost = [taken for taken in snapshot.lost() if taken not in self._hands]
-            finished: list[str] = []
-            strange: list[str] = []
-            for name in loose:
-                workspace, mission, number = run_parts(name)
-                row = _mission(tx, workspace, mission)
-                if row is None or at_rest(row, number):
-                    finished.append(name)
-                    continue
-                known = queue.find(tx, workspace, mission)
-                if known is None or known["run"] != number or known["state"] == State.ENDED:
-                    strange.append(name)
-                elif known["state"] == State.TAKEN and deps.now() - int(known["taken_us"]) > self._lease_us:
-                    taken = Taken(workspace, mission, number, known["taker"])
-                    if taken not in self._hands and taken not in lost:
-                        lost.append(taken)
-            return lost, finished, strange
-
-        lost, finished, strange = await deps.journal.read(look)
+        lost, finished, strange = await journal.read(lambda tx: self._look(tx, loose))
         for taken in lost:
-            if await deps.journal.commit("queue.give_back", lambda tx, taken=taken: queue.give_back(tx, taken)):
+            if await journal.commit("queue.give_back", lambda tx, taken=taken: queue.give_back(tx, taken)):
                 log.warning("mission %s is given back: %s is gone", taken.mission, taken.taker)
         for name in finished:
             await self.engine.submit(name)  # its driver finds that there is nothing to do, and that ends the run
         for name in strange:
-            await deps.journal.commit("queue.enter", lambda tx, name=name: self._bring_in(tx, name))
+            await journal.commit("queue.enter", lambda tx, name=name: self._bring_in(tx, name))
+
+    def _look(self, tx: ReadTx, loose: list[str]) -> tuple[set[Taken], list[str], list[str]]:
+        """What is in dead hands; and of the engine's loose runs those that have ended, and that the queue lacks."""
+        now_us = self.deps.now()
+        lost = set(queue.Snapshot(tx, alive=self.deps.alive, now_us=now_us).lost())
+        finished: list[str] = []
+        strange: list[str] = []
+        for name in loose:
+            workspace, mission, number = run_parts(name)
+            row, known = _mission(tx, workspace, mission), queue.find(tx, workspace, mission)
+            if row is None or at_rest(row, number):
+                finished.append(name)
+            elif known is None or known["run"] != number or known["state"] == State.ENDED:
+                strange.append(name)
+            elif known["state"] == State.TAKEN and now_us - int(known["taken_us"]) > self._lease_us:
+                lost.add(Taken(workspace, mission, number, known["taker"]))
+        return lost - self._hands.keys(), finished, strange
 
     def _bring_in(self, tx: Tx, name: str) -> None:
         workspace, mission, number = run_parts(name)
