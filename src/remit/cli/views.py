@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from remit.cli.audit import last_checkpoint
 from remit.cli.output import table
-from remit.cli.progress import SIGNS
 from remit.cli.place import line_of, place_view
+from remit.cli.progress import SIGNS
 from remit.kernel.clock import iso
 from remit.kernel.money import Money
 
