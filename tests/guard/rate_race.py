@@ -1,8 +1,8 @@
 """Callers in several processes race for one limit; each process is this file, told by lines of JSON what to do.
 
-A line names a run: which tool, how many callers at once, which way. The answer counts those that got through. One
-takes the guard's whole path, ``guard.run`` over its process's own store and guard; or (``guarded`` false, for many runs)
-only the intent's transaction of it, without the refusals' records.
+A line names a run: which tool, how many callers at once, which way. The answer counts those that got through. A
+caller takes the guard's whole path, ``guard.run`` over its process's own store and guard; or (``guarded`` false, for
+many runs) only the intent's transaction of it, without the refusals' records.
 """
 
 from __future__ import annotations
