@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from remit.accounts.access import Permission, require
 from remit.audit.entry import Entry, Result
-from remit.kernel.action import Principal
+from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.errors import Conflict, NotFound, RateLimited, Unavailable
 from remit.kernel.ports import ReadTx, Row, Tx
@@ -29,13 +30,19 @@ type Told = Callable[[Place], None]
 def come_in(tx: Tx, deps: Deps, entered: Entered, *, by: Principal) -> State:
     """Bring a mission into the queue, in the transaction that orders it.
 
+    What goes on after a person's decision (ordered by the system) was admitted before: it finds a place in any case.
+
     Raises:
         RateLimited: The queue is full.
         Denied: ``critical`` goes before everybody else's, so it takes an administrator.
     """
-    if entered.priority is Priority.CRITICAL:
+    before = queue.find(tx, entered.workspace, entered.mission)
+    if before is not None:  # it keeps the class that it had
+        entered = replace(entered, priority=Priority(before["priority"]))
+    elif entered.priority is Priority.CRITICAL:
         require(tx, by, workspace=entered.workspace, permission=Permission.ADMIN)
-    return queue.enter(tx, entered, alive=deps.alive, now_us=deps.now())
+    bounded = by.kind is not ActorKind.SYSTEM
+    return queue.enter(tx, entered, alive=deps.alive, now_us=deps.now(), bounded=bounded)
 
 
 async def refused(deps: Deps, workspace: str, refusal: RateLimited, *, by: Principal) -> None:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from remit.accounts.access import Permission, require
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
+from remit.guard.approval_rows import Request, Status, of_mission, unfinished
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.clock import micros_of
@@ -19,7 +20,7 @@ from remit.kernel.errors import Conflict, Fenced, InvalidInput, NotFound, RateLi
 from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
-from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.kernel.ports import ReadTx, Row, RunTicket, Tx
 from remit.kernel.tracing import span
 from remit.missions import branch as branching
 from remit.missions import queue_clean as cleaning
@@ -28,10 +29,12 @@ from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
+from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.holding import Holding, principal
 from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
+from remit.missions.presets import chosen, require_critics
 from remit.missions.queue import Place, State, place
 from remit.missions.queue_order import Priority
 from remit.missions.queue_worker import entered_of
@@ -71,19 +74,24 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A mission as shown: its row, its steps in plan order, its plan, its workspace."""
+    """A mission as shown: its row, steps in plan order, plan, workspace, what it asks people for, its estimate."""
 
     mission: MissionRow
     status: Shown
     steps: tuple[StepRow, ...]
     plan: OrderedPlan
     workspace: str
+    waits_for: tuple[Request, ...] = ()
+    estimate: Estimate | None = None
     place: Place | None = None  # in the queue, while it waits
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after."""
+    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after.
+
+    ``waits_for`` are the ids of requests for approval that nobody has decided.
+    """
 
     id: str
     pack: str
@@ -96,6 +104,7 @@ class Listed:
     created_us: int
     updated_us: int
     cursor: tuple[int, str]
+    waits_for: tuple[str, ...] = ()
 
 
 type StepChange = Callable[[Tx, MissionRow, int], None]
@@ -118,23 +127,28 @@ class Missions:
         name: str,
         originator: Principal,
         budget: Money = ZERO,
+        preset: str = "",
         queue: bool | None = None,
         priority: Priority = Priority.NORMAL,
     ) -> str:
         """Plan a mission and store it; its id. On bad input nothing is written anywhere.
 
-        ``queue``: order it too, in the same transaction: for any worker (true), or to be run by this process when it
-        is its turn (false; ``run`` does it). ``None``: it is only stored.
+        ``preset`` is its pack's own unless another is named. ``queue``: order it too, in the same transaction: for any
+        worker (true), or to be run by this process when it is its turn (false; ``run`` does it). ``None``: it is only
+        stored.
 
         Raises:
             RateLimited: The workspace's queue is full; nothing is written but that.
-            NotFound: There is no such pack.
-            InvalidInput: The input is wrong, holds a secret, or its plan can't run; says where.
+            NotFound: There is no such pack or preset.
+            InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
+                demands; says where.
         """
         found = self.deps.pack(pack)
+        with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
         with span("mission.plan", pack=pack):
             plan = planned(found, data, name)
+            require_critics(with_preset, plan.plan)
         stored = dump(plan.plan)
         now = self.deps.now()
         mission = MissionRow(
@@ -167,10 +181,12 @@ class Missions:
             "plan": mission.plan_hash,
             "steps": len(steps),
             "budget_micros": budget.micros,
+            "preset": with_preset.name if with_preset is not None else "",
         }
 
         def op(tx: Tx) -> None:
             insert_mission(tx, mission, steps)
+            keep(tx, estimated(tx, plan, with_preset, workspace=workspace, pack=found.name, mission=mission.id))
             if budget:
                 add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
@@ -440,16 +456,17 @@ class Missions:
         """
         check_id(mission, "mission")
 
-        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...], Place | None]:
+        def op(tx: ReadTx) -> View:
             row = read_mission(tx, workspace, mission)
+            asked = tuple(one for one in of_mission(tx, workspace, mission) if one.status == Status.PENDING)
             line = None
             if row.status == MissionStatus.QUEUED:
                 line = place(tx, workspace, mission, alive=self.deps.alive, now_us=self.deps.now())
-            return row, tuple(read_steps(tx, row)), line
+            estimate, steps = read_estimate(tx, workspace, mission), tuple(read_steps(tx, row))
+            return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, asked, estimate, line)
 
-        row, steps, line = await self.deps.journal.read(op)
         where = self.deps.repository_for(mission).workspace
-        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, line)
+        return await self.deps.journal.read(op)
 
     async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
@@ -460,7 +477,15 @@ class Missions:
             "before_id": before_id,
             "size": max(1, min(limit, PAGE_LIMIT)),
         }
-        rows = await self.deps.journal.read(lambda tx: tx.rows(MISSIONS_PAGE, params))
+
+        def op(tx: ReadTx) -> tuple[list[Row], list[Request]]:
+            return tx.rows(MISSIONS_PAGE, params), unfinished(tx, workspace)
+
+        rows, asked = await self.deps.journal.read(op)
+        waits: dict[str, tuple[str, ...]] = {}
+        for one in asked:
+            if one.status == Status.PENDING:
+                waits[one.mission] = (*waits.get(one.mission, ()), one.id)
         return [
             Listed(
                 id=row["id"],
@@ -474,6 +499,7 @@ class Missions:
                 created_us=row["created_us"],
                 updated_us=row["updated_us"],
                 cursor=(row["created_us"], row["id"]),
+                waits_for=waits.get(row["id"], ()),
             )
             for row in rows
         ]

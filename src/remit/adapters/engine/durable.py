@@ -108,6 +108,11 @@ class DurableEngine:
         self._live: _Live | None = None
         self._stopping = False
 
+    @property
+    def started(self) -> bool:
+        """Whether it takes work."""
+        return self._live is not None
+
     async def start(self, drive: Drive, *, worker: bool) -> None:
         """Launch. A worker also takes queued runs and those of dead workers.
 
@@ -319,6 +324,16 @@ class DurableEngine:
     async def loose(self) -> list[str]:
         """Runs on the shared queue: nobody has them in hand. ``submit`` takes one over."""
         return await _in_thread(self._started().records.loose)
+
+    async def workers(self) -> list[str]:
+        """Other processes that take queued runs, and live."""
+        return await _in_thread(self._workers)
+
+    def _workers(self) -> list[str]:
+        records = self._started().records
+        with records.looking() as connection:
+            found = records.workers(connection, self._lease.lease)
+        return [name for name in found if name != self.executor and self._alive(name) is not False]
 
     async def stranded(self) -> list[Stranded]:
         """Unfinished runs that no living worker will take: none runs their version, or none is there at all."""
