@@ -17,6 +17,7 @@ import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -63,6 +64,7 @@ from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
+from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
@@ -84,6 +86,7 @@ PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 DEPLOYS = "deploys"
 PRIVATE = 0o700
+SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
@@ -246,9 +249,10 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    locks: ExecutorLocks
+    worker: Worker
     deployments: Deployments
     notices: Notices
-    locks: ExecutorLocks
     faults: Faults | None = None
 
     @property
@@ -262,10 +266,18 @@ class Runtime:
         return Principal(ActorKind.USER, self.settings.acting)
 
     async def start(self, *, worker: bool = False) -> None:
-        """Start the engine; a worker also takes queued runs and those of dead workers."""
+        """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
+        if worker:
+            await self.worker.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, stop the engine, put back what a worker had in hand."""
+        await self.worker.halt()
+        await self.engine.stop()
+        await self.worker.close()
 
     async def tell_of_budgets(self) -> None:
         """Send people what thresholds of budgets were reached, on every channel that they have."""
@@ -316,7 +328,7 @@ async def open_runtime(
             try:
                 yield runtime
             finally:
-                await runtime.engine.stop()
+                await runtime.stop()
                 with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
                     await runtime.tell_of_budgets()
                 await runtime.notices.settled()
@@ -341,6 +353,7 @@ def _wire(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
+        serves_queue=False,
     )
     commands = _Commands(store, clock, settings)
     deploys = _Deploys(store, clock, settings, commands)
@@ -391,9 +404,18 @@ def _wire(
         clock=clock,
         parallel=settings.parallel,
     )
-    ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
     missions = Missions(deps)
-    return Runtime(settings, store, guard, engine, missions, redactor, clock, deployments, notices, locks, faults)
+
+    async def clean() -> None:
+        if settings.retention_days:
+            older_than = clock.now() - timedelta(days=settings.retention_days)
+            await missions.clean(settings.workspace, older_than=older_than, actor=SYSTEM)
+
+    worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
+    ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    return Runtime(
+        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, faults
+    )
 
 
 async def keep_ledger(

@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "branch": ("missions", "Start a variation from one of a mission's steps."),
     "cancel": ("missions", "Stop a mission at once."),
     "worker": ("missions", "Take over and run missions until stopped (Postgres: one of many)."),
+    "queue": ("queue", "Who waits for a worker and how long; move one, clean up what is finished."),
+    "limits": ("queue", "Rates that agents, tools and domains are held to; what is left; set one."),
     "approvals": ("approvals", "What waits for a person, and what was decided."),
     "approve": ("approvals", "Allow what was asked, once and exactly; its mission goes on."),
     "deny": ("approvals", "Refuse it, with a reason."),

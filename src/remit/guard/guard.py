@@ -333,8 +333,6 @@ class Guard:
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
         except RateLimited as error:
-            if error.code != "guard.rate":
-                raise
             passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
             verdict = denied(rate.NAME, "exceeded", error.message)
             await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
