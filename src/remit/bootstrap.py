@@ -36,7 +36,7 @@ from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
 from remit.guard.rules.revisions import install_shipped
-from remit.kernel import crash
+from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
@@ -157,6 +157,41 @@ def open_store(settings: Settings, *, migrate: bool = True) -> Generator[Store]:
         store.close()
 
 
+def metrics_text(store: Store, settings: Settings) -> str:
+    """The workspace's figures in Prometheus' exposition format."""
+    from remit.adapters.telemetry.metrics import text
+
+    return text(store, settings.workspace)
+
+
+def metrics_samples(store: Store, settings: Settings) -> list[dict[str, object]]:
+    """The same figures as data."""
+    from remit.adapters.telemetry.metrics import samples
+
+    return samples(store, settings.workspace)
+
+
+@contextmanager
+def traced(settings: Settings) -> Generator[None]:
+    """Send spans where the settings say, while this lasts; nothing at all happens without that setting.
+
+    Raises:
+        InvalidInput: OpenTelemetry isn't installed, or the file can't be written.
+    """
+    if not settings.spans:
+        yield
+        return
+    from remit.adapters.telemetry.spans import make_spans
+
+    spans = make_spans(settings.spans)
+    tracing.install(spans)
+    try:
+        yield
+    finally:
+        tracing.install(None)
+        spans.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
@@ -199,10 +234,11 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
-        try:
-            yield runtime
-        finally:
-            await runtime.engine.stop()
+        with traced(settings):
+            try:
+                yield runtime
+            finally:
+                await runtime.engine.stop()
     finally:
         store.close()
 

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
     "audit": ("audit", "Show, verify and prove the audit log."),
+    "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "doctor": ("home", "Check this install, with the fix for each finding."),
     "demo": ("demo", "Run the clinic intake to a running, tested application."),

@@ -16,10 +16,14 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from time import perf_counter_ns
 from typing import NoReturn
+
+import orjson
 
 from remit.guard import authorise, available, budget, identify, scan
 from remit.guard.breaker import Numbers, Report
@@ -38,6 +42,7 @@ from remit.kernel.effects import Durability
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
+from remit.kernel.tracing import Span, span, traced
 from remit.redact.redactor import Redactor
 
 type Checker = Callable[[Action, Scene], Check]
@@ -131,16 +136,17 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
-        scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
-        scene.at, scene.environment = self.clock.now(), self.environment
-        scene.evidence = await self._evidence(action, scene.standing)
-        try:
-            said = await self._check(action, scene)
-            committed = await self._intend(action, said, within, scene)
-        except BaseException:
-            if scene.lease is not None:
-                self.circuits.give(scene.lease, Report.NEUTRAL)
-            raise
+        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.at, scene.environment = self.clock.now(), self.environment
+            scene.evidence = await self._evidence(action, scene.standing)
+            try:
+                said = await self._check(action, scene, phase)
+                committed = await self._intend(action, said, within, scene)
+            except BaseException:
+                if scene.lease is not None:
+                    self.circuits.give(scene.lease, Report.NEUTRAL)
+                raise
         return Permit(self, action, scene=scene, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
@@ -163,14 +169,25 @@ class Guard:
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
             return None
 
-    async def _check(self, action: Action, scene: Scene) -> Verdicts:
+    async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
+        began = perf_counter_ns()
         for check in CHECKS:
             verdict = check(action, scene)
+            now = perf_counter_ns()
+            scene.spent_ns.append(now - began)
+            began = now
             said.append(verdict)
             if verdict.verdict is not Verdict.ALLOW:
-                await self._refuse(action, tuple(said), scene=scene)
-        return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
+                break
+        if traced():
+            _note(phase, said, scene.spent_ns)
+        if said[-1].verdict is not Verdict.ALLOW:
+            await self._refuse(action, tuple(said), scene=scene)
+        checks = tuple(said)
+        if checks == _ALLOWED:
+            return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
+        return verdicts(checks, spent_ns=scene.spent_ns)
 
     async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
@@ -230,7 +247,7 @@ class Guard:
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said),
+            verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
             target=self._target(action),
             policy_rev=UNREADABLE if scene is None else scene.policy_rev,
             facts="" if scene is None else scene.facts,
@@ -265,3 +282,8 @@ class Guard:
 
     def _breaker_changed(self, change: Change) -> None:
         self.journal.submit("guard.breaker", record(change))
+
+
+def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:
+    for check, spent in zip(said, spent_ns, strict=True):
+        phase.note(f"guard.{check.name}", {"verdict": check.verdict.value, "reason": check.reason, "ns": spent})

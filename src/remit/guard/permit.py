@@ -25,6 +25,7 @@ from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO
 from remit.kernel.permits import opened
 from remit.kernel.ports import Adapter, Journal, Tx
+from remit.kernel.tracing import span
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
@@ -109,7 +110,8 @@ class Permit:
         self.used = True
         ending = await self._attempts(timeout_s)
         try:
-            await self._close(ending, pending)
+            with span("guard.settle", kind=self.action.kind, action=self.action.id, state=ending.state.value):
+                await self._close(ending, pending)
         except Exception as lost:
             if ending.error is not None and not isinstance(ending.error, Exception):
                 raise ending.error from lost  # a cancellation stays one
@@ -146,7 +148,8 @@ class Permit:
             while True:
                 tries += 1
                 try:
-                    done = await self._attempt(timeout_s)
+                    with span("guard.attempt", kind=self.action.kind, action=self.action.id, number=tries):
+                        done = await self._attempt(timeout_s)
                 except RemitError as error:
                     self._give(_blame(error))
                     wait = delay(error, tries, patience=patience, rand=self._guard.rand)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -127,12 +127,13 @@ class Verdicts:
     checks: tuple[Check, ...]
     told: list[Json]
     text: str
+    spent_ns: str = "[]"
 
 
-def verdicts(checks: tuple[Check, ...]) -> Verdicts:
-    """Verdicts ready to be written."""
+def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verdicts:
+    """Verdicts ready to be written. ``spent_ns``: how long each check took, as far as it was measured."""
     told: list[Json] = [check.as_json() for check in checks]
-    return Verdicts(checks, told, orjson.dumps(told).decode())
+    return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
 def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
@@ -144,7 +145,7 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, fact
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
     """
-    row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row["facts"] = facts
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
@@ -213,7 +214,7 @@ def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, fac
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
-    row = _row(action, State.REFUSED, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
@@ -306,7 +307,9 @@ def _check_untold(tx: Tx, action: Action) -> None:
             raise Conflict(message, code="guard.done", hint=f"remit why {row['id']}")
 
 
-def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: str, now_us: int) -> dict[str, object]:
+def _row(
+    action: Action, state: State, *, target: str, said: Verdicts, policy_rev: str, now_us: int
+) -> dict[str, object]:
     return {
         "id": action.id,
         "workspace": action.workspace,
@@ -325,7 +328,8 @@ def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: 
         "state": state.value,
         "reason": "",
         "tries": 0,
-        "checks": checks,
+        "checks": said.text,
+        "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
         "facts": "",
         "opened_us": now_us,

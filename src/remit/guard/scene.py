@@ -53,6 +53,7 @@ class Scene:
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
     facts: str = ""
+    spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
 
     @property
     def policy_rev(self) -> str:

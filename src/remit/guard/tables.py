@@ -28,6 +28,7 @@ ACTION = Table(
     Column("reason", Text, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("checks", Text, nullable=False),  # JSON
+    Column("spent_ns", Text, nullable=False),  # JSON list: nanoseconds of each check, in their order
     Column("policy_rev", Text, nullable=False),
     Column("facts", Text, nullable=False, server_default=""),  # what rules read of it: masked, bounded JSON
     Column("opened_us", BigInteger, nullable=False),

@@ -22,6 +22,7 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
+from remit.kernel.tracing import span
 from remit.missions import conditions
 from remit.missions import pack as packs
 from remit.missions.context import Context
@@ -109,7 +110,8 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
     try:
-        output = await _act(holding, pack, spec, context)
+        with span("step.attempt", mission=row.mission, step=spec.name, attempt=row.attempts):
+            output = await _act(holding, pack, spec, context)
     except RemitError as error:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=error)
     except Exception as error:  # noqa: BLE001 - whatever a step raises ends its attempt, not the mission's runner
