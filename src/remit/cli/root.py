@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
     "audit": ("audit", "Show, verify and prove the audit log."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),

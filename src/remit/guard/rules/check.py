@@ -53,8 +53,7 @@ def verdict_of(broken: Sequence[Broken]) -> Check:
         told = f"{told[:MOST_TOLD]}…"
     match ordered[0].leads_to:
         case Otherwise.DENY:
-            reason = "error" if ordered[0].error and not _plainly(ordered) else "denied"
-            return denied(NAME, reason, told)
+            return denied(NAME, "denied" if _plainly(ordered) else "error", told)
         case Otherwise.REQUIRE_APPROVAL:
             return Check(NAME, Verdict.NEEDS_APPROVAL, "approval", told)
         case Otherwise.WARN:
