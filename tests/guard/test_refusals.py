@@ -155,7 +155,7 @@ async def secret(world: World) -> Action:
 RULE = """
 use: []
 rules:
-  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: "The tool was {tool.name}."}
+  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: The tool was {tool.name}.}
 """
 
 
@@ -183,8 +183,15 @@ async def evidence_unreadable(world: World) -> Action:
 
 async def rules_unreadable(world: World) -> Action:
     bad = {
-        **{"workspace": WORKSPACE, "number": 99, "sha256": "0" * 64, "written": "", "resolved": "{}"},
-        **{"origin": "saved", "saved_by": "user:ada", "reason": "by hand", "saved_us": 1},
+        "workspace": WORKSPACE,
+        "number": 99,
+        "sha256": "0" * 64,
+        "written": "",
+        "resolved": "{}",
+        "origin": "saved",
+        "saved_by": "user:ada",
+        "reason": "by hand",
+        "saved_us": 1,
     }
     await world.store.commit("guard.rules", lambda tx: tx.execute(insert(RULE_REVISION), bad))
     await world.guard.register.refresh(WORKSPACE)

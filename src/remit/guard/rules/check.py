@@ -20,6 +20,10 @@ ALLOWED = allowed(NAME)
 
 MOST_TOLD = 1500  # characters of one verdict's sentence
 MOST_FACTS = 4096  # bytes of what is kept of an action for explaining and for shadow mode
+#: Facts that are read from the action's row again.
+IN_ROW = frozenset(
+    {"kind", "target", "principal", "on_behalf_of", "workspace", "mission", "step", "attempt", "estimate_usd"}
+)
 CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 
 
@@ -48,7 +52,7 @@ def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
 def verdict_of(broken: Sequence[Broken]) -> Check:
     """The one verdict of the rules that did not hold, telling each, the strongest first."""
     ordered = sorted(broken, key=lambda each: -each.leads_to.rank)
-    told = " ".join(f"{each.told} ({each.rule.id})" for each in ordered)
+    told = " ".join(f"{each.rule.id}: {each.told}" for each in ordered)
     if len(told) > MOST_TOLD:
         told = f"{told[:MOST_TOLD]}…"
     match ordered[0].leads_to:
@@ -66,7 +70,11 @@ def _plainly(broken: Sequence[Broken]) -> bool:
 
 
 def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
-    """The facts as JSON of at most 4 KiB, masked; the longest texts give way, and their names stand under ``~cut``."""
+    """The facts as JSON of at most 4 KiB, masked, but for those that the action's row has in columns of its own.
+
+    When they are too many the longest texts give way, and their names stand under ``~cut``.
+    """
+    facts = {name: value for name, value in facts.items() if name not in IN_ROW}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}

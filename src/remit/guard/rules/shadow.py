@@ -28,7 +28,8 @@ DAY_US = 86_400_000_000
 
 _RECENT = (
     select(
-        *(ACTION.c.id, ACTION.c.mission, ACTION.c.kind, ACTION.c.target, ACTION.c.principal),
+        *(ACTION.c.id, ACTION.c.workspace, ACTION.c.mission, ACTION.c.step, ACTION.c.attempt, ACTION.c.kind),
+        *(ACTION.c.target, ACTION.c.principal, ACTION.c.on_behalf_of, ACTION.c.estimate_micros),
         *(ACTION.c.checks, ACTION.c.facts, ACTION.c.opened_us),
     )
     .where(ACTION.c.workspace == bindparam("of"), ACTION.c.opened_us >= bindparam("since"))
@@ -141,7 +142,7 @@ def try_on_recorded(tx: ReadTx, book: Book, *, workspace: str, since_us: int, mo
 def _judged(tx: ReadTx, book: Book, row: Row, workspace: str) -> tuple[str, tuple[str, ...], str] | None:
     if not row["facts"]:
         return None
-    facts, cut = facts_from(row["facts"])
+    facts, cut = facts_from(row)
     kind = row["kind"]
     names = book.kinds[kind].names
     if cut & names:
