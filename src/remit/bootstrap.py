@@ -31,7 +31,8 @@ from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
-from remit.adapters.store.keyfile import create_key, load_key
+from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
+from remit.audit.keyring import Keyring
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
@@ -61,6 +62,7 @@ ENGINE_DATABASE = "engine.db"
 KEY = "audit.key"
 MASK_KEY = "mask.key"
 HEADS = "heads.log"
+PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
@@ -87,6 +89,7 @@ def make_home(settings: Settings) -> bool:
         crash.reach("home.folder:after")
         crash.reach("home.keys:before")
         create_key(home / KEY)
+        create_payload_key(home / PAYLOAD_KEY)
         _create_mask_key(home / MASK_KEY)
         crash.reach("home.keys:after")
     except FileExistsError as error:
@@ -116,6 +119,15 @@ def mask_key(settings: Settings) -> bytes:
     return (settings.home / MASK_KEY).read_bytes()
 
 
+def payload_key(settings: Settings) -> bytes:
+    """The key that wraps the audit payloads' keys: ``REMIT_PAYLOAD_KEY`` (base64), else a file in the home.
+
+    A home of an older version gets its file here; a store whose keys were wrapped under another one refuses it.
+    """
+    given = os.environ.get("REMIT_PAYLOAD_KEY")
+    return parse_payload_key(given) if given else create_payload_key(settings.home / PAYLOAD_KEY)
+
+
 def check_home(settings: Settings) -> None:
     """Refuse a folder that is no home.
 
@@ -136,13 +148,14 @@ def make_store(settings: Settings) -> Store:
     check_home(settings)
     signers = [load_key(settings.home / KEY)]
     heads = settings.home / HEADS
+    keys = Keyring(payload_key(settings), shared=bool(settings.store_url))
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads)
+        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys)
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads)
+    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_TEST_POSTGRES_URL",
         "REMIT_CRASH_AT",
         "REMIT_CRASH_LOG",
+        "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_PROBE_WITNESS",
     }

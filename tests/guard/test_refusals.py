@@ -15,7 +15,7 @@ import remit.guard
 from remit.accounts.agents import Agent, AgentStatus, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill
-from remit.guard import refusals
+from remit.guard import rate_limits, refusals
 from remit.guard.breaker import Numbers
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.revisions import save
@@ -155,7 +155,7 @@ async def secret(world: World) -> Action:
 RULE = """
 use: []
 rules:
-  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: The tool was {tool.name}.}
+  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: "The tool was {tool.name}."}
 """
 
 
@@ -212,6 +212,14 @@ async def over_budget(world: World) -> Action:
     return act(estimate=Money(11))
 
 
+async def over_rate(world: World) -> Action:
+    limit = rate_limits.Limit("echo.hour", rate_limits.Per.TOOL, 1, 3600, kind="tool", target="echo")
+    await rate_limits.set_limit(world.store, limit, workspace=WORKSPACE, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    await world.guard.run(act())
+    return act()
+
+
 async def done_before(world: World) -> Action:
     await world.guard.run(act(deploy(), key="k"))
     return act(deploy(), key="k")
@@ -247,6 +255,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rules.evidence": evidence_unreadable,
     "rules.unreadable": rules_unreadable,
     "breaker.open": open_circuit,
+    "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
     "effect_key.done": done_before,
     "effect_key.no_key": without_key,

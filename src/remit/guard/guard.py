@@ -5,8 +5,10 @@
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
+       audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -25,21 +27,24 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, identify, scan
+from remit.guard import authorise, available, budget, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
-from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.budget_prices import Pricing
+from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
+from remit.guard.retry import Profile, RetryBudget
 from remit.guard.rules import check as rules
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
+from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
@@ -53,9 +58,18 @@ CHECKS: tuple[Checker, ...] = (
     scan.check,
     rules.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, rules.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (
+    identify.ALLOWED,
+    authorise.ALLOWED,
+    scan.ALLOWED,
+    rules.ALLOWED,
+    available.ALLOWED,
+    rate.ALLOWED,
+    budget.ALLOWED,
+)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -71,6 +85,8 @@ class Guard:
         environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -84,6 +100,8 @@ class Guard:
         environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -92,14 +110,24 @@ class Guard:
         self.rand = rand
         self.environment = environment
         self.terms = terms or Terms()
-        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
-        self.register = Register(journal, clock)
+        self.pricing = pricing or Pricing()
+        self.owner = owner
+        self.listeners: list[Callable[[Change], None]] = []
+        self.circuits = Circuits(
+            clock,
+            rand,
+            numbers=numbers or Numbers(),
+            write=lambda op: journal.submit("guard.breaker", op),
+            told=self._breaker_changed,
+        )
+        self.retries = RetryBudget(clock.monotonic)
+        self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
-        """Take over the circuits that another process of this installation left open."""
-        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+        """Take over the circuits that other processes of this installation opened, before the first action asks."""
+        await self.register.refresh(workspace)
 
     async def run(
         self,
@@ -108,10 +136,11 @@ class Guard:
         within: Within | None = None,
         pending: Pending | None = None,
         timeout_s: float | None = None,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
         permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending)
+        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -123,7 +152,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -137,9 +167,11 @@ class Guard:
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -198,19 +230,36 @@ class Guard:
             policy_rev=scene.policy_rev,
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
+            charges=scene.charges,
+            limits=scene.standing.limits,
+            owner=self.owner,
         )
+        trial = scene.lease if scene.lease is not None and scene.lease.trial else None
+        if trial is not None:
+            write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and not scene.charges and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
+        except NoTrialError as error:
+            assert trial is not None  # noqa: S101 - only its lease raises this
+            self.circuits.turned_away(trial)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
             await self._refuse(
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            verdict = denied(rate.NAME, "exceeded", error.message)
+            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
@@ -219,6 +268,8 @@ class Guard:
         except BaseException:
             self._withdraw(action, scene.policy_rev)
             raise
+        if trial is not None:
+            self.circuits.leased(trial)
         return None
 
     def _withdraw(self, action: Action, policy_rev: str) -> None:
@@ -251,8 +302,11 @@ class Guard:
             target=self._target(action),
             policy_rev=UNREADABLE if scene is None else scene.policy_rev,
             facts="" if scene is None else scene.facts,
-            now_us=micros_of(self.clock.now()),
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -270,7 +324,9 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
-            case (budget.NAME, _):
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
@@ -280,8 +336,18 @@ class Guard:
     def _target(self, action: Action) -> str:
         return self.redactor.mask(action.target[:LONGEST_TARGET])
 
+    @staticmethod
+    def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
+        """What was said before the breaker, and its verdict."""
+        names = [check.name for check in said.checks]
+        return (*said.checks[: names.index(available.NAME)], verdict)
+
     def _breaker_changed(self, change: Change) -> None:
-        self.journal.submit("guard.breaker", record(change))
+        for listener in self.listeners:
+            listener(change)
+
+    def _learn(self, workspace: str, standing: Standing) -> None:
+        self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
 
 
 def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:

@@ -32,10 +32,12 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
         # circuits of services
-        "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+        "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
+        "rate.exceeded": "come back when it says, or raise the limit: remit limits",
         # budget
-        "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
+        "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
+        "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",

@@ -37,8 +37,12 @@ class Tx(ReadTx, Protocol):
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
         ...
 
-    def append(self, entry: Any, payload: Mapping[str, Any] | None = None) -> None:  # noqa: ANN401 - audit stands above the kernel
-        """Add an ``audit.Entry`` (with its payload) to the log in this transaction."""
+    def append(self, entry: Any, payload: Mapping[str, Any] | None = None, *, subject: str = "") -> None:  # noqa: ANN401 - audit stands above the kernel
+        """Add an ``audit.Entry`` (with its payload) to the log in this transaction.
+
+        ``subject`` names the person whom the payload is about (a user's id, a customer's reference), so that erasing
+        that person erases it; empty: about nobody.
+        """
         ...
 
 
