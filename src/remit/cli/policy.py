@@ -14,7 +14,7 @@ from remit.cli.output import common, emit, say, table
 from remit.kernel.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from remit.adapters.store.journal import Store
+    from remit.bootstrap import Store
     from remit.guard.rules import revisions
     from remit.guard.rules.book import Book
     from remit.guard.rules.cases import Tried

@@ -27,7 +27,7 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, identify, rate, scan
+from remit.guard import authorise, available, budget, identify, rate, rules_check, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
@@ -35,7 +35,6 @@ from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
-from remit.guard.rules import check as rules
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
@@ -56,7 +55,7 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
-    rules.check,
+    rules_check.check,
     available.check,
     rate.check,
     budget.check,
@@ -65,7 +64,7 @@ _ALLOWED = (
     identify.ALLOWED,
     authorise.ALLOWED,
     scan.ALLOWED,
-    rules.ALLOWED,
+    rules_check.ALLOWED,
     available.ALLOWED,
     rate.ALLOWED,
     budget.ALLOWED,

@@ -12,10 +12,9 @@ import orjson
 from sqlalchemy import bindparam, select
 
 from remit.guard.cel import Expression, Language, Value
-from remit.guard.records import LONGEST_TARGET
 from remit.guard.rules.book import Book, Compiled, filled, shown
-from remit.guard.rules.check import CUT, IN_ROW
 from remit.guard.rules.document import Rule
+from remit.guard.rules.facts import facts_from
 from remit.guard.rules.revisions import find_revision
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json
@@ -23,7 +22,6 @@ from remit.kernel.errors import NotFound
 from remit.kernel.ports import ReadTx, Row
 
 _BY_ID = select(ACTION).where(ACTION.c.workspace == bindparam("of"), ACTION.c.id == bindparam("which"))
-_MICROS = 1_000_000
 _REVISION = re.compile(r"(\d+)-[0-9a-f]{12}")
 
 
@@ -126,20 +124,6 @@ def tell(book: Book, kind: str, facts: Mapping[str, Value]) -> tuple[Told, ...]:
     rules = book.kinds[kind]
     values = book.values(kind, facts)
     return tuple(_told(rules.language, each, values) for each in rules.rules)
-
-
-def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]]:
-    """The facts of an action as its row keeps them, masked; and the names of those that were too long to be kept."""
-    told = cast("dict[str, object]", orjson.loads(row["facts"]))
-    cut = set(cast("list[str]", told.pop(CUT, [])))
-    facts = {name: cast("Value", value) for name, value in told.items()}
-    for name in IN_ROW - {"estimate_usd"}:
-        facts[name] = row[name]
-    facts["estimate_usd"] = row["estimate_micros"] / _MICROS
-    if len(row["target"]) >= LONGEST_TARGET:
-        cut.add("target")
-        del facts["target"]
-    return facts, frozenset(cut)
 
 
 def recorded_verdict(row: Row) -> str:

@@ -16,7 +16,8 @@ from remit.guard.cel import Value
 from remit.guard.evidence import standing
 from remit.guard.rules.book import Book
 from remit.guard.rules.cases import strongest
-from remit.guard.rules.explain import facts_from, recorded_verdict
+from remit.guard.rules.explain import recorded_verdict
+from remit.guard.rules.facts import facts_from
 from remit.guard.rules.variables import is_evidence, read_evidence
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json

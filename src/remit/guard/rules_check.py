@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-
-import orjson
+from collections.abc import Sequence
 
 from remit.guard.cel import Value
 from remit.guard.rules.book import Book, Broken
 from remit.guard.rules.document import Otherwise
+from remit.guard.rules.facts import kept
 from remit.guard.rules.variables import Setting, read, read_evidence
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.decision import Check, Verdict
-from remit.redact.redactor import Redactor
 
 NAME = "rules"
 ALLOWED = allowed(NAME)
 
 MOST_TOLD = 1500  # characters of one verdict's sentence
-MOST_FACTS = 4096  # bytes of what is kept of an action for explaining and for shadow mode
-#: Facts that are read from the action's row again.
-IN_ROW = frozenset(
-    {"kind", "target", "principal", "on_behalf_of", "workspace", "mission", "step", "attempt", "estimate_usd"}
-)
-CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 
 
 def check(action: Action, scene: Scene) -> Check:
@@ -67,31 +59,3 @@ def verdict_of(broken: Sequence[Broken]) -> Check:
 def _plainly(broken: Sequence[Broken]) -> bool:
     """Whether some rule denies that could be asked."""
     return any(each.leads_to is Otherwise.DENY and not each.error for each in broken)
-
-
-def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
-    """The facts as JSON of at most 4 KiB, masked, but for those that the action's row has in columns of its own.
-
-    When they are too many the longest texts give way, and their names stand under ``~cut``.
-    """
-    facts = {name: value for name, value in facts.items() if name not in IN_ROW}
-    text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    if not redactor.clean(text):
-        facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}
-        text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    if len(text) <= MOST_FACTS:
-        return text.decode()
-    left: dict[str, object] = dict(facts)
-    cut: list[str] = []
-    longest = sorted((name for name in facts if isinstance(facts[name], str)), key=lambda name: -len(str(facts[name])))
-    for name in longest:
-        del left[name]
-        cut.append(name)
-        text = orjson.dumps({**left, CUT: cut}, option=orjson.OPT_SORT_KEYS)
-        if len(text) <= MOST_FACTS:
-            break
-    return text.decode()
-
-
-def _masked(value: Value, mask: Callable[[str], str]) -> Value:
-    return mask(value) if isinstance(value, str) else value
