@@ -45,6 +45,7 @@ with open_store(settings) as store:
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # accounts
     # rules, evidence
+    (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
     # deployment and presets
     # budgets

@@ -277,8 +277,8 @@ def _because(error: str) -> str:
 
 
 @policy.command()
-@click.argument("before", metavar="[REV]", required=False)
-@click.argument("after", metavar="[FILE|REV]", required=False)
+@click.argument("before", metavar="BEFORE", required=False)
+@click.argument("after", metavar="AFTER", required=False)
 @common
 def diff(before: str | None, after: str | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """What changes from one revision to another, or to a file: rule by rule."""
