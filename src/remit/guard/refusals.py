@@ -31,6 +31,10 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "rules.evidence": "remit doctor, then run it again",
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
+        "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",
+        "approval.expired": "remit resume {mission} asks anew",
+        "approval.needed": "remit approvals, then remit approve ID or remit deny ID",
+        "approval.unreadable": "remit doctor",
         # circuits of services
         "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
