@@ -22,6 +22,7 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # accounts
     # rules, evidence
+    (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
     # deployment and presets
     # budgets
