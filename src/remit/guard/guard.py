@@ -1,7 +1,7 @@
 """The guard: the one way to an effect. The list below is the whole of it, top to bottom.
 
-    identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
-    authorise    the owner, or an agent within what it was registered with
+    identify     who acts and for whom; kill switch and pauses (read at most 250 ms ago, else refused)
+    authorise    a person by their role, an agent within what it was registered with; what policies in Cedar forbid
     scan         a secret in what is executed refuses; in what is read it is masked
     breaker      is the service behind it there?
     budget       nothing more once a scope is overspent
@@ -24,7 +24,7 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, identify, scan
+from remit.guard import authorise, available, budget, glass, identify, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -136,7 +136,7 @@ class Guard:
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             try:
                 said = await self._check(action, scene, phase)
-                committed = await self._intend(action, said, within)
+                committed = await self._intend(action, said, scene, within)
             except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
@@ -173,7 +173,9 @@ class Guard:
             return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
         return verdicts(checks, spent_ns=scene.spent_ns)
 
-    async def _intend(self, action: Action, said: Verdicts, within: Within | None) -> Future[None] | None:
+    async def _intend(
+        self, action: Action, said: Verdicts, scene: Scene, within: Within | None
+    ) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
@@ -182,9 +184,11 @@ class Guard:
             policy_rev=self.policy_rev,
             now_us=micros_of(self.clock.now()),
         )
+        if scene.grants:
+            write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and not scene.grants:
             return self.journal.submit("guard.intent", op)
         # What costs money waits for its reservation, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
@@ -192,6 +196,8 @@ class Guard:
             await self.journal.commit("guard.intent", op, durable=durable)
         except BudgetExceeded as error:
             await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+        except glass.GlassOverError as error:
+            await self._refuse(action, (*said.checks, denied(glass.NAME, "over", str(error))), cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
+from remit.accounts.access import ACTIVE
 from remit.accounts.agents import read_agents
+from remit.accounts.break_glass import read_open
 from remit.accounts.budgets import BudgetScope
-from remit.accounts.kills import read_kills
-from remit.accounts.owner import read_owner
-from remit.accounts.tables import BUDGET
-from remit.guard.scene import Standing
-from remit.kernel.clock import Clock
+from remit.accounts.cedar_revisions import read_policies
+from remit.accounts.kills import read_stops
+from remit.accounts.people import read_people
+from remit.accounts.roles import Role
+from remit.accounts.tables import BUDGET, WORKSPACE
+from remit.guard.scene import Person, Standing
+from remit.kernel.clock import Clock, micros_of
 from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
@@ -21,16 +25,40 @@ _OVER = select(BUDGET.c.scope, BUDGET.c.name).where(
 )
 
 
-def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
-    """The workspace's owner, agents, kills in force and overspent budgets, in one snapshot."""
-    owner = read_owner(tx, workspace)
+_OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
+
+
+def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) -> Standing:
+    """The workspace's people, agents, stops, policies and grants in force and overspent budgets, in one snapshot."""
+    kills, pauses = read_stops(tx, workspace)
+    owner, people = _people(tx, workspace)
     return Standing(
-        owner=None if owner is None else owner.id,
+        owner=owner,
+        people=people,
         agents=read_agents(tx, workspace),
-        kills=read_kills(tx, workspace),
+        kills=kills,
+        pauses=pauses,
+        policies=read_policies(tx, workspace),
+        grants=read_open(tx, workspace, now_us=now_us),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
         read_at=read_at,
     )
+
+
+def _people(tx: ReadTx, workspace: str) -> tuple[str | None, dict[str, Person]]:
+    """An owner, and everybody who has rights: by their role, or in a team. The owning team's count everywhere."""
+    row = tx.row(_OWNING, {"of": workspace})
+    owning = "" if row is None else row["team"]
+    owner: str | None = None
+    people: dict[str, Person] = {}
+    for one in read_people(tx, workspace).values():
+        if one.status != ACTIVE or not (one.rights or any(one.teams.values())):
+            continue
+        owner = owner or (one.id if one.role is Role.OWNER else None)
+        role = one.role.value if one.role else ""
+        rights = one.rights | (one.teams.get(owning, 0) if owning else 0)
+        people[one.id] = Person(rights, one.teams, role, one.granted, one.revoked)
+    return owner, people
 
 
 class Register:
@@ -61,7 +89,8 @@ class Register:
         self._reading.add(workspace)
         read_at = self._clock.monotonic()
         try:
-            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at))
+            now_us = micros_of(self._clock.now())
+            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at, now_us=now_us))
         finally:
             self._reading.discard(workspace)
         known = self._known.get(workspace)
