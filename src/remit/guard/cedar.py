@@ -78,8 +78,9 @@ def schema() -> Schema:
 
 
 def schema_text() -> str:
-    """The schema as shipped, for people who write policies."""
-    return (_FOLDER / "remit.cedarschema").read_text(encoding="utf-8")
+    """The schema as shipped, for people who write policies: who acts, and what effects are aimed at."""
+    names = ("entities.cedarschema", "effects.cedarschema")
+    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 @lru_cache(maxsize=1)
