@@ -21,7 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from remit import __version__
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
@@ -36,6 +35,7 @@ from remit.adapters.store.keyfile import create_key, load_key
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
+from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -260,7 +260,12 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         **more,
     }
     guard = Guard(
-        store, adapters, redactor=redactor, clock=clock, rand=random.random, policy_rev=f"remit-{__version__}"
+        store,
+        adapters,
+        redactor=redactor,
+        clock=clock,
+        rand=random.random,
+        environment=settings.environment.value,
     )
     deps = Deps(
         journal=store,
@@ -418,6 +423,7 @@ async def prepare_home(settings: Settings) -> bool:
         owner = await create_local_owner(
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
+        await install_shipped(store, workspace=settings.workspace, clock=clock)
         known = await store.read(lambda tx: read_agents(tx, settings.workspace))
         for agent in shipped_agents(settings.workspace, owner.id):
             if agent.name not in known:

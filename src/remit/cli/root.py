@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
+    "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
     "audit": ("audit", "Show, verify and prove the audit log."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),

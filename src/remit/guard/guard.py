@@ -3,6 +3,7 @@
     identify     who acts and for whom; kill switch and pauses (read at most 250 ms ago, else refused)
     authorise    a person by their role, an agent within what it was registered with; what policies in Cedar forbid
     scan         a secret in what is executed refuses; in what is read it is masked
+    rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
     budget       nothing more once a scope is overspent
     -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
@@ -26,11 +27,15 @@ import orjson
 
 from remit.guard import authorise, available, budget, glass, identify, scan
 from remit.guard.breaker import Numbers, Report
-from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.circuits import Circuits, key_of
+from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
-from remit.guard.scene import Scene, Standing, denied
+from remit.guard.retry import Profile, RetryBudget
+from remit.guard.rules import check as rules
+from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
+from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
@@ -48,10 +53,11 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
+    rules.check,
     available.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, rules.ALLOWED, available.ALLOWED, budget.ALLOWED)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -64,7 +70,7 @@ class Guard:
         redactor: What is masked or refused.
         clock: Wall and monotonic time.
         rand: Numbers in [0, 1), for jitter.
-        policy_rev: The revision of the rules in force; stands in every decision.
+        environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
     """
@@ -77,7 +83,7 @@ class Guard:
         redactor: Redactor,
         clock: Clock,
         rand: Callable[[], float],
-        policy_rev: str,
+        environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
     ) -> None:
@@ -86,16 +92,24 @@ class Guard:
         self.redactor = redactor
         self.clock = clock
         self.rand = rand
-        self.policy_rev = policy_rev
+        self.environment = environment
         self.terms = terms or Terms()
-        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
-        self.register = Register(journal, clock)
+        self.listeners: list[Callable[[Change], None]] = []
+        self.circuits = Circuits(
+            clock,
+            rand,
+            numbers=numbers or Numbers(),
+            write=lambda op: journal.submit("guard.breaker", op),
+            told=self._breaker_changed,
+        )
+        self.retries = RetryBudget(clock.monotonic)
+        self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
-        """Take over the circuits that another process of this installation left open."""
-        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+        """Take over the circuits that other processes of this installation opened, before the first action asks."""
+        await self.register.refresh(workspace)
 
     async def run(
         self,
@@ -104,10 +118,11 @@ class Guard:
         within: Within | None = None,
         pending: Pending | None = None,
         timeout_s: float | None = None,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
         permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending)
+        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -134,14 +149,16 @@ class Guard:
     async def _open(self, action: Action, within: Within | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.at, scene.environment = self.clock.now(), self.environment
+            scene.evidence = await self._evidence(action, scene.standing)
             try:
                 said = await self._check(action, scene, phase)
-                committed = await self._intend(action, said, scene, within)
+                committed = await self._intend(action, said, within, scene)
             except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
                 raise
-        return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+        return Permit(self, action, scene=scene, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -152,6 +169,16 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - no answer is no leave
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
+
+    async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
+        """What stands about the action's subject, if rules of its kind ask; ``None`` refuses then."""
+        if known.rules is None or not known.rules.book.needs_evidence(action.kind):
+            return None
+        about = subject_of(action.effect)
+        try:
+            return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
+        except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
@@ -167,48 +194,64 @@ class Guard:
         if traced():
             _note(phase, said, scene.spent_ns)
         if said[-1].verdict is not Verdict.ALLOW:
-            await self._refuse(action, tuple(said), spent_ns=scene.spent_ns)
+            await self._refuse(action, tuple(said), scene=scene)
         checks = tuple(said)
         if checks == _ALLOWED:
             return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
         return verdicts(checks, spent_ns=scene.spent_ns)
 
-    async def _intend(
-        self, action: Action, said: Verdicts, scene: Scene, within: Within | None
-    ) -> Future[None] | None:
+    async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
             said,
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=scene.policy_rev,
+            facts=scene.facts,
             now_us=micros_of(self.clock.now()),
         )
-        if scene.grants:
-            write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
-        op = write if within is None else both(within, write)
+        trial = scene.lease if scene.lease is not None and scene.lease.trial else None
+        op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate and not scene.grants:
+        if durable is Durability.NONE and not action.estimate and not scene.grants and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money waits for its reservation, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
+        except NoTrialError as error:
+            assert trial is not None  # noqa: S101 - only its lease raises this
+            self.circuits.turned_away(trial)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
-            await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+            await self._refuse(
+                action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
+            )
         except glass.GlassOverError as error:
-            await self._refuse(action, (*said.checks, denied(glass.NAME, "over", str(error))), cause=error)
+            verdict = denied(glass.NAME, "over", str(error))
+            await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
-                await self._refuse(action, (*said.checks, verdict), cause=error)
+                await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
             raise
         except BaseException:
-            self._withdraw(action)
+            self._withdraw(action, scene.policy_rev)
             raise
+        if trial is not None:
+            self.circuits.leased(trial)
         return None
 
-    def _withdraw(self, action: Action) -> None:
+    def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
+        """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
+        if scene.grants:
+            write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
+        if scene.lease is not None and scene.lease.trial:
+            write = both(self.circuits.leasing(scene.lease), write)
+        return write if within is None else both(within, write)
+
+    def _withdraw(self, action: Action, policy_rev: str) -> None:
         """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
 
         Writes are first in first out, and a write stays queued when its waiter goes.
@@ -217,7 +260,7 @@ class Guard:
         now_us = micros_of(self.clock.now())
         with suppress(RemitError):
             self.journal.submit(
-                "guard.outcome", outcome(action, ending, policy_rev=self.policy_rev, now_us=now_us, lenient=True)
+                "guard.outcome", outcome(action, ending, policy_rev=policy_rev, now_us=now_us, lenient=True)
             )
 
     # ------------------------------------------------------------------------------------------------------ refusals
@@ -227,16 +270,17 @@ class Guard:
         action: Action,
         said: tuple[Check, ...],
         *,
+        scene: Scene | None = None,
         cause: BaseException | None = None,
-        spent_ns: Sequence[int] = (),
     ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said, spent_ns=spent_ns),
+            verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=UNREADABLE if scene is None else scene.policy_rev,
+            facts="" if scene is None else scene.facts,
             now_us=micros_of(self.clock.now()),
         )
         try:
@@ -266,8 +310,18 @@ class Guard:
     def _target(self, action: Action) -> str:
         return self.redactor.mask(action.target[:LONGEST_TARGET])
 
+    @staticmethod
+    def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
+        """What was said before the breaker, and its verdict."""
+        names = [check.name for check in said.checks]
+        return (*said.checks[: names.index(available.NAME)], verdict)
+
     def _breaker_changed(self, change: Change) -> None:
-        self.journal.submit("guard.breaker", record(change))
+        for listener in self.listeners:
+            listener(change)
+
+    def _learn(self, workspace: str, standing: Standing) -> None:
+        self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
 
 
 def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:

@@ -11,11 +11,11 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.guard import budget
-from remit.guard.tables import ACTION, IS_OPEN
+from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.effects import TRAITS, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -56,12 +56,8 @@ _RESULTS = {
     State.ABANDONED: Result.FAILURE,
 }
 
-_TRAITS: dict[str, Trait] = {
-    effect.trait.kind: effect.trait
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
-
 _INSERT = insert(ACTION)
+_ATTEMPTED = insert(ACTION_ATTEMPT)
 _CLOSE = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
@@ -109,6 +105,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, the code of its error (empty: it succeeded), how long the next one waited for it."""
+
+    began_us: int
+    ended_us: int
+    code: str = ""
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended. ``error`` is raised to the caller once the outcome is written."""
 
@@ -118,6 +124,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verd
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction.
@@ -146,6 +153,7 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
         Conflict: The effect happened, or may have happened, before.
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["facts"] = facts
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
@@ -195,6 +203,7 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
+    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
         if tx.execute(_CLOSE, values) == 0:
@@ -204,17 +213,19 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.estimate or ending.cost:
             budget.settle(tx, action, cost=ending.cost)
+        if attempts:
+            tx.execute(_ATTEMPTED, attempts)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
-    row |= {"reason": reason, "closed_us": now_us}
+    row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
 
@@ -256,7 +267,7 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     """
     settled: list[Past] = []
     for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
+        state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
         cost = int(row["estimate_micros"])
         principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
         tx.execute(
@@ -330,9 +341,28 @@ def _row(
         "checks": said.text,
         "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
+        "facts": "",
         "opened_us": now_us,
         "closed_us": None,
     }
+
+
+def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+    """Each attempt's row; the last one bears the cost."""
+    last = len(ending.attempts)
+    return [
+        {
+            "action": action.id,
+            "number": number,
+            "workspace": action.workspace,
+            "began_us": attempt.began_us,
+            "ended_us": attempt.ended_us,
+            "code": attempt.code,
+            "wait_ms": attempt.wait_ms,
+            "cost_micros": ending.cost.micros if number == last else 0,
+        }
+        for number, attempt in enumerate(ending.attempts, 1)
+    ]
 
 
 def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
@@ -367,7 +397,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
     return Entry(
         actor=principal,
         action="guard.outcome",
-        domain=_TRAITS[row["kind"]].domain,
+        domain=TRAITS[row["kind"]].domain,
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,

@@ -1,7 +1,7 @@
 """Every way in which the guard refuses, and what a person can do about it. A test holds that none is missing.
 
-A check refuses with ``denied(NAME, reason, sentence)``; ``NAME.reason`` is the key here. ``{mission}`` and ``{target}``
-are filled in.
+A check refuses with ``denied(NAME, reason, sentence)``; ``NAME.reason`` is the key here. ``{mission}``, ``{target}``
+and ``{action}`` are filled in.
 """
 
 from __future__ import annotations
@@ -34,9 +34,14 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
+        "rules.approval": "remit policy explain {action} tells which rules want a person to decide",
+        "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
+        "rules.error": "remit policy explain {action} tells which value was missing",
+        "rules.evidence": "remit doctor, then run it again",
+        "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
         # circuits of services
-        "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+        "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
         # budget
         "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",

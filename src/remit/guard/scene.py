@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.cedar_revisions import CedarRevision
 from remit.accounts.kills import KillScope
+from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
+from remit.guard.evidence import Evidence
+from remit.guard.rules.revisions import InForce
+from remit.guard.trials import Key
 from remit.kernel.action import Action
+from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.redact.redactor import Redactor
+
+#: What a decision says when the rules could not be read.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +40,9 @@ class Person:
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit, ``people`` everybody who has rights here by id,
-    ``policies`` the custom ones in force, ``grants`` the break-glass that is open.
+    ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
+    break-glass; ``over`` the budgets that are spent beyond their limit; ``unwell`` the circuits that aren't closed.
+    ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
@@ -42,12 +53,17 @@ class Standing:
     policies: tuple[CedarRevision, ...] = ()
     grants: tuple[Grant, ...] = ()
     over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    rules: InForce | None = None
+    unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     read_at: float = 0.0
 
 
 @dataclass(slots=True)
 class Scene:
-    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read)."""
+    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
+
+    ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
+    """
 
     standing: Standing
     redactor: Redactor
@@ -57,6 +73,16 @@ class Scene:
     lease: Lease | None = None
     grants: list[Grant] = field(default_factory=list[Grant])  # what break-glass lifted: used with the intent
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
+    at: datetime = EPOCH
+    environment: str = ""
+    evidence: Mapping[str, Evidence] | None = None
+    facts: str = ""
+
+    @property
+    def policy_rev(self) -> str:
+        """The revision of the rules that this admission is judged by."""
+        rules = self.standing.rules
+        return UNREADABLE if rules is None else rules.revision
 
 
 def allowed(name: str) -> Check:

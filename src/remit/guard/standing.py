@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import bindparam, select
 
 from remit.accounts.access import ACTIVE
@@ -13,8 +15,11 @@ from remit.accounts.kills import read_stops
 from remit.accounts.people import read_people
 from remit.accounts.roles import Role
 from remit.accounts.tables import BUDGET, WORKSPACE
+from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Person, Standing
+from remit.guard.trials import read_unwell
 from remit.kernel.clock import Clock, micros_of
+from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
@@ -29,7 +34,7 @@ _OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"
 
 
 def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) -> Standing:
-    """The workspace's people, agents, stops, policies and grants in force and overspent budgets, in one snapshot."""
+    """The workspace's people, agents, stops, rules, policies, grants, spent budgets, open circuits: one snapshot."""
     kills, pauses = read_stops(tx, workspace)
     owner, people = _people(tx, workspace)
     return Standing(
@@ -41,6 +46,8 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) ->
         policies=read_policies(tx, workspace),
         grants=read_open(tx, workspace, now_us=now_us),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        rules=_rules(tx, workspace),
+        unwell=read_unwell(tx, workspace),
         read_at=read_at,
     )
 
@@ -61,10 +68,20 @@ def _people(tx: ReadTx, workspace: str) -> tuple[str | None, dict[str, Person]]:
     return owner, people
 
 
+def _rules(tx: ReadTx, workspace: str) -> InForce | None:
+    try:
+        return in_force(tx, workspace)
+    except IntegrityError:  # damaged rules refuse by their own check, and say so; a lost store refuses everything
+        return None
+
+
 class Register:
     """The known standings. Ages count from before the read began."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, *, told: Callable[[str, Standing], None] = lambda _of, _standing: None
+    ) -> None:
+        self._told = told
         self._journal = journal
         self._clock = clock
         self._known: dict[str, Standing] = {}
@@ -96,6 +113,7 @@ class Register:
         known = self._known.get(workspace)
         if known is None or known.read_at <= read_at:
             self._known[workspace] = standing
+        self._told(workspace, standing)
         return standing
 
     def age(self, workspace: str) -> float:

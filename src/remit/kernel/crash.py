@@ -31,6 +31,8 @@ POINTS: frozenset[str] = frozenset(
         "guard.refused",
         "guard.settle",
         # the guard, rules and evidence
+        "guard.evidence",
+        "guard.rules",
         # the guard, approvals
         # the guard, breakers
         "guard.breaker",
