@@ -18,7 +18,7 @@ from remit.accounts.kills import KillScope, Target, kill, pause
 from remit.accounts.people import Person as People
 from remit.accounts.people import add_user
 from remit.accounts.roles import Role
-from remit.guard import refusals
+from remit.guard import rate_limits, refusals
 from remit.guard.breaker import Numbers
 from remit.guard.cedar import save_cedar
 from remit.guard.why import why
@@ -220,6 +220,14 @@ async def over_budget(world: World) -> Action:
     return act(estimate=Money(11))
 
 
+async def over_rate(world: World) -> Action:
+    limit = rate_limits.Limit("echo.hour", rate_limits.Per.TOOL, 1, 3600, kind="tool", target="echo")
+    await rate_limits.set_limit(world.store, limit, workspace=WORKSPACE, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    await world.guard.run(act())
+    return act()
+
+
 async def done_before(world: World) -> Action:
     await world.guard.run(act(deploy(), key="k"))
     return act(deploy(), key="k")
@@ -258,6 +266,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "break_glass.over": glass_over,
     "scan.secret": secret,
     "breaker.open": open_circuit,
+    "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
     "effect_key.done": done_before,
     "effect_key.no_key": without_key,

@@ -5,8 +5,10 @@
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
+       audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -25,7 +27,7 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, glass, identify, scan
+from remit.guard import authorise, available, budget, glass, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
@@ -41,7 +43,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
@@ -55,9 +57,18 @@ CHECKS: tuple[Checker, ...] = (
     scan.check,
     rules.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, rules.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (
+    identify.ALLOWED,
+    authorise.ALLOWED,
+    scan.ALLOWED,
+    rules.ALLOWED,
+    available.ALLOWED,
+    rate.ALLOWED,
+    budget.ALLOWED,
+)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -134,7 +145,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -209,13 +221,16 @@ class Guard:
             policy_rev=scene.policy_rev,
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
+            charges=scene.charges,
+            limits=scene.standing.limits,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate and not scene.grants and trial is None:
+        at_once = durable is Durability.NONE and not (action.estimate or scene.charges or scene.grants)
+        if at_once and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, and a trial for its lease, whatever its kind.
+        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
@@ -228,6 +243,12 @@ class Guard:
             await self._refuse(
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            verdict = denied(rate.NAME, "exceeded", error.message)
+            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
         except glass.GlassOverError as error:
             verdict = denied(glass.NAME, "over", str(error))
             await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
@@ -281,8 +302,11 @@ class Guard:
             target=self._target(action),
             policy_rev=UNREADABLE if scene is None else scene.policy_rev,
             facts="" if scene is None else scene.facts,
-            now_us=micros_of(self.clock.now()),
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -300,6 +324,8 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
             case (budget.NAME, _):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):

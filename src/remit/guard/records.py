@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
-from remit.guard import budget
+from remit.guard import budget, rate
+from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
@@ -143,12 +144,23 @@ def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verd
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
-    """The operation that reserves the estimate and writes action row and audit entry.
+def intent(
+    action: Action,
+    said: Verdicts,
+    *,
+    target: str,
+    policy_rev: str,
+    facts: str,
+    now_us: int,
+    charges: tuple[Charge, ...] = (),
+    limits: Limits | None = None,
+) -> Within:
+    """The operation that takes the rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction.
 
     Raises (when run):
+        RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
     """
@@ -164,6 +176,8 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, fact
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
+        if charges and limits is not None:
+            rate.take(tx, action, charges, limits=limits, now_us=now_us)
         if action.estimate:
             budget.reserve(tx, action)
         tx.execute(_INSERT, row)
@@ -211,6 +225,8 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
+        if action.kind in METERED:
+            rate.settle(tx, action, _used(ending, now_us))
         if action.estimate or ending.cost:
             budget.settle(tx, action, cost=ending.cost)
         if attempts:
@@ -281,6 +297,8 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
                 "at": now_us,
             },
         )
+        if row["kind"] in METERED:
+            rate.keep(tx, workspace, row["id"])
         agents = (who.id for who in (principal, origin) if who.kind is ActorKind.AGENT)
         budget.settle_scopes(tx, workspace, budget.scopes(mission=mission, agents=agents), held=cost, cost=cost)
         tx.append(
@@ -289,6 +307,13 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
         )
         settled.append(Past(row["id"], state, Money(cost)))
     return settled
+
+
+def _used(ending: Ending, now_us: int) -> rate.Used:
+    """How an action ended, as far as its rates care."""
+    value = None if ending.outcome is None else ending.outcome.value
+    certain = ending.state in {State.OK, State.FAILED}
+    return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us)
 
 
 def _check_unrepeated(tx: Tx, action: Action) -> None:

@@ -43,6 +43,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # circuits of services
         "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
+        "rate.exceeded": "come back when it says, or raise the limit: remit limits",
         # budget
         "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
         # what an effect key tells

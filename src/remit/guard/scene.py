@@ -14,6 +14,7 @@ from remit.accounts.kills import KillScope
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
 from remit.kernel.action import Action
@@ -41,8 +42,8 @@ class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
     ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
-    break-glass; ``over`` the budgets that are spent beyond their limit; ``unwell`` the circuits that aren't closed.
-    ``rules`` is ``None`` when they could not be read.
+    break-glass; ``over`` the budgets that are spent beyond their limit; ``limits`` the rates in force; ``unwell`` the
+    circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
@@ -55,6 +56,7 @@ class Standing:
     over: frozenset[tuple[BudgetScope, str]] = frozenset()
     rules: InForce | None = None
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
+    limits: Limits | None = None
     read_at: float = 0.0
 
 
@@ -63,6 +65,7 @@ class Scene:
     """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
+    ``charges`` is what its rates take, in the intent's transaction.
     """
 
     standing: Standing
@@ -72,6 +75,7 @@ class Scene:
     performed: Action
     lease: Lease | None = None
     grants: list[Grant] = field(default_factory=list[Grant])  # what break-glass lifted: used with the intent
+    charges: tuple[Charge, ...] = ()
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
     at: datetime = EPOCH
     environment: str = ""

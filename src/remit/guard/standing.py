@@ -15,6 +15,7 @@ from remit.accounts.kills import read_stops
 from remit.accounts.people import read_people
 from remit.accounts.roles import Role
 from remit.accounts.tables import BUDGET, WORKSPACE
+from remit.guard.rate_limits import read_limits
 from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Person, Standing
 from remit.guard.trials import read_unwell
@@ -46,6 +47,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) ->
         policies=read_policies(tx, workspace),
         grants=read_open(tx, workspace, now_us=now_us),
         over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        limits=read_limits(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,

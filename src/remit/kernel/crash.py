@@ -39,6 +39,7 @@ POINTS: frozenset[str] = frozenset(
         # the guard, budgets
         "guard.budget",
         # the guard, rates
+        "guard.limit",
         # missions
         "mission.create",
         "mission.claim",
@@ -52,6 +53,13 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # the missions, queue
+        "queue.clean",
+        "queue.enter",
+        "queue.give_back",
+        "queue.move",
+        "queue.refused",
+        "queue.take",
+        "queue.worker",
         # the missions, presets
         # deployment
         # writes outside the store
