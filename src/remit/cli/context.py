@@ -36,9 +36,14 @@ def acting(settings: Settings) -> Principal:
 
 
 def masking(settings: Settings) -> Callable[[str], str]:
-    """Masks secrets in what a person typed, with this install's own suffixes."""
-    from remit.bootstrap import mask_key
+    """Masks secrets in what a person typed, with this install's own suffixes.
+
+    Raises:
+        NotFound: No home was made there.
+    """
+    from remit.bootstrap import check_home, mask_key
     from remit.redact.redactor import Redactor
 
+    check_home(settings)
     redactor = Redactor(mask_key(settings))
     return lambda text: redactor.mask(REDACTOR.mask(text))
