@@ -36,6 +36,9 @@ from remit.kernel.effects import Command, Fetch
 from remit.kernel.errors import InvalidInput
 from remit.kernel.ports import Journal
 
+#: A command with more arguments is refused where there are policies: judging it would take seconds.
+MOST_ARGUMENTS = 1000
+
 _FOLDER = resources.files("remit.accounts") / "cedar"
 _QUOTED = re.compile(r"`([^`]+)`")
 _OWN_ID = "remit.admitted"
@@ -103,7 +106,7 @@ def compiled(text: str) -> Compiled:
 
 @lru_cache(maxsize=1024)
 def _entities(text: bytes) -> Entities:
-    return Entities.from_json_str(text.decode())  # pyright: ignore[reportUnknownMemberType] - as above
+    return Entities.from_json_str(text.decode(), schema())  # pyright: ignore[reportUnknownMemberType] - as above
 
 
 # -------------------------------------------------------------------------------------------------------------- saving
@@ -181,9 +184,11 @@ def _problems(policy: Policy, seen: dict[str, str]) -> list[str]:
 
 def _where(policy: Policy, told: str) -> str:
     """Where in a policy an error lies: at the first of the words it quotes, as Cedar itself gives no place."""
-    offsets = [policy.text.find(word) for word in _QUOTED.findall(told)]
-    found = [offset for offset in offsets if offset >= 0]
-    return policy.place(found[-1]) if found else policy.start
+    for word in _QUOTED.findall(told):
+        found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", policy.text)
+        if found is not None:
+            return policy.place(found.start())
+    return policy.start
 
 
 # ------------------------------------------------------------------------------------------------------------- asking
@@ -280,6 +285,9 @@ def _context(action: Action) -> dict[str, Json]:
     }
     match action.effect:
         case Command(argv=argv, network=network):
+            if len(argv) > MOST_ARGUMENTS:
+                message = f"{len(argv)} arguments; policies judge at most {MOST_ARGUMENTS}"
+                raise ValueError(message)
             return {**told, "arguments": sorted(set(argv[1:])), "network": network.value}
         case Fetch(url=url, method=method):
             return {**told, "url": url, "method": method}
