@@ -12,6 +12,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
+        "remit.adapters.export": "Signed exports of the audit log, into a folder that a person named.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",

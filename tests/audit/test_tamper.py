@@ -411,7 +411,7 @@ def test_the_heads_file_changed(attack: Attack) -> None:
         ("INSERT INTO audit_node VALUES (1, 100000, x'00')", "audit_node 1/100000"),
         ("INSERT INTO audit_node VALUES (40, 0, x'00')", "audit_node 40/0"),
         ("INSERT INTO audit_node VALUES (1, -1, x'00')", "audit_node 1/-1"),
-        ("INSERT INTO audit_payload VALUES (100000, 'acme', x'00', x'00')", "audit_payload 100000"),
+        ("INSERT INTO audit_payload VALUES (100000, 'acme', x'00', x'00', '')", "audit_payload 100000"),
         (f"INSERT INTO audit_entry SELECT -1, {REST} FROM audit_entry WHERE seq = 0", "audit_entry -1"),
         ("UPDATE audit_entry SET seq = 4611686018427387904 WHERE seq = 5", "audit_entry 5"),
         ("UPDATE audit_entry SET mission = CAST(x'ff' AS TEXT) WHERE seq = 5", "audit_entry 5"),

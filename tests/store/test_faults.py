@@ -12,7 +12,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, Text, text, update
 from remit.adapters.store import open_store
 from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
-from remit.adapters.store.keyfile import create_key
+from remit.adapters.store.keyfile import create_key, create_payload_key
 from remit.adapters.store.sqlite import SqliteStore
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit import Entry, Result, query
@@ -180,7 +180,9 @@ def test_two_homes_with_the_same_key_share_one_log(postgres_url: str, tmp_path: 
     for host in hosts:
         host.mkdir()
     create_key(hosts[0] / "audit.key")
-    shutil.copy2(hosts[0] / "audit.key", hosts[1] / "audit.key")
+    create_payload_key(hosts[0] / "payload.key")
+    for name in ("audit.key", "payload.key"):
+        shutil.copy2(hosts[0] / name, hosts[1] / name)
     stores = [open_store(host, url=postgres_url) for host in hosts]
     for n in range(12):
         stores[n % 2].write("guard.intent", add, durable=Durability.SEALED)

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import bindparam, func, insert, select
 
 from remit.accounts.access import Permission, Resource, lock, refuse, require
+from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.kills import KillScope, Mode
 from remit.accounts.people import find_person
@@ -43,7 +44,11 @@ _COUNT = (
     .select_from(AGENT)
     .where(AGENT.c.workspace == bindparam("of"), AGENT.c.status != "retired")
 )
-_BUDGETS = select(BUDGET).where(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == BudgetScope.AGENT.value)
+_BUDGETS = select(BUDGET).where(
+    BUDGET.c.workspace == bindparam("of"),
+    BUDGET.c.scope == BudgetScope.AGENT.value,
+    BUDGET.c.period == Period.TOTAL.value,
+)
 _KILLS = (
     select(KILL)
     .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))

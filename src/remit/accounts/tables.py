@@ -1,9 +1,10 @@
-"""Who exists, what agents may do, what is stopped, and what may be spent. Every row carries its workspace."""
+"""Who exists, what agents may do, and what is stopped. Every row carries its workspace."""
 
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text
 
+from remit.accounts.budget_tables import BUDGET as BUDGET  # noqa: PLC0414 - where readers know it
 from remit.kernel.tables import METADATA
 
 #: The workspace of kills that hold in every workspace.
@@ -107,17 +108,4 @@ CEDAR = Table(
     Column("saved_by", Text, nullable=False),
     Column("saved_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace", "team", "revision"),
-)
-
-#: What a scope may spend, has spent and has reserved, in micro-dollars. No row: no limit.
-BUDGET = Table(
-    "budget",
-    METADATA,
-    Column("workspace", Text, nullable=False),
-    Column("scope", Text, nullable=False),  # workspace | agent | mission
-    Column("name", Text, nullable=False),  # empty for the workspace itself
-    Column("limit_micros", BigInteger, nullable=False),
-    Column("spent", BigInteger, nullable=False),
-    Column("reserved", BigInteger, nullable=False),
-    PrimaryKeyConstraint("workspace", "scope", "name"),
 )

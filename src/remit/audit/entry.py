@@ -20,7 +20,9 @@ from remit.kernel.action import Principal
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import InvalidInput
 
-HEADER_VERSION = 1
+#: With an encrypted payload; ``dek`` names its key. Before, and without keys, headers have no such field.
+HEADER_VERSION = 2
+PLAIN_VERSION = 1
 SALT_SIZE = 16
 MAX_TEXT = 256
 MAX_PAYLOAD = 1 << 20
@@ -94,24 +96,48 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry ready for the log, but for its place in it: fields, time, salted payload and the payload's hash."""
+    """An entry ready for the log, but for its place in it and its payload's key: fields, time, salt, payload, subject.
+
+    ``subject`` is the person the payload is about; empty for nobody.
+    """
 
     fields: dict[str, str]
     ts_us: int
     salt: bytes
     body: bytes
+    subject: str = ""
 
-    @property
-    def payload_hash(self) -> str:
-        """SHA-256(salt || body), hexadecimal."""
-        return sha256(self.salt + self.body).hexdigest()
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A draft as it is stored: ``body`` is encrypted under the data key ``dek``, or plain when that is empty.
+
+    An encrypted body holds the salt too, and ``salt`` is empty. ``pd`` is SHA-256(salt || payload), hexadecimal, of the
+    plain text in both cases.
+    """
+
+    fields: dict[str, str]
+    ts_us: int
+    pd: str
+    dek: str
+    salt: bytes
+    body: bytes
 
     def header(self, seq: int) -> bytes:
         """The exact bytes that are hashed: RFC 8785, as keys are ASCII and values text or small integers."""
-        return canonical({**self.fields, "pd": self.payload_hash, "seq": seq, "ts_us": self.ts_us, "v": HEADER_VERSION})
+        if not self.dek:
+            return canonical({**self.fields, "pd": self.pd, "seq": seq, "ts_us": self.ts_us, "v": PLAIN_VERSION})
+        return canonical(
+            {**self.fields, "dek": self.dek, "pd": self.pd, "seq": seq, "ts_us": self.ts_us, "v": HEADER_VERSION}
+        )
 
 
-def draft(entry: Entry, payload: Mapping[str, Any] | None, *, ts_us: int, salt: bytes) -> Draft:
+def seal_plain(item: Draft) -> Sealed:
+    """A draft whose payload is stored as it is."""
+    return Sealed(item.fields, item.ts_us, sha256(item.salt + item.body).hexdigest(), "", item.salt, item.body)
+
+
+def draft(entry: Entry, payload: Mapping[str, Any] | None, *, ts_us: int, salt: bytes, subject: str = "") -> Draft:
     """Make an entry ready.
 
     Args:
@@ -119,10 +145,15 @@ def draft(entry: Entry, payload: Mapping[str, Any] | None, *, ts_us: int, salt: 
         payload: JSON, already redacted.
         ts_us: Microseconds since the Unix epoch.
         salt: 16 random bytes.
+        subject: The person the payload is about (a user's id, a customer's reference): it is encrypted under that
+            person's key and erased with it. Empty: about nobody. It is no part of the header.
 
     Raises:
-        InvalidInput: The payload is no JSON, or larger than 1 MiB.
+        InvalidInput: The payload is no JSON, or larger than 1 MiB; or the subject is no text that fits.
     """
+    if subject and (len(subject) > MAX_TEXT or _UNFIT.search(subject)):
+        message = f"the subject of an audit payload must be at most {MAX_TEXT} characters without control characters"
+        raise InvalidInput(message, code="audit.field")
     try:
         body = canonical(payload or {})
     except TypeError as error:
@@ -134,7 +165,7 @@ def draft(entry: Entry, payload: Mapping[str, Any] | None, *, ts_us: int, salt: 
     if len(salt) != SALT_SIZE or not 0 <= ts_us <= MAX_INTEGER:
         message = "an audit entry needs a salt of 16 bytes and a time below 2^53 microseconds"
         raise InvalidInput(message, code="audit.field")
-    return Draft(entry.fields(), ts_us, salt, body)
+    return Draft(entry.fields(), ts_us, salt, body, subject)
 
 
 def read_header(header: bytes) -> dict[str, Any]:

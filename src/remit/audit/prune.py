@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete
 
-from remit.audit.entry import Entry, Result
+from remit.audit.entry import MAX_TEXT, Entry, Result
 from remit.audit.tables import PAYLOAD
 from remit.kernel.action import Principal
 from remit.kernel.errors import InvalidInput
@@ -17,7 +17,8 @@ from remit.kernel.ports import Tx
 
 PRUNE_ACTION = "audit.prune"
 
-_SUBJECT = re.compile(r"payloads:(0|[1-9][0-9]*)-(0|[1-9][0-9]*)")
+_NUMBER = "(?:0|[1-9][0-9]*)"
+_SUBJECT = re.compile(rf"payloads:({_NUMBER}-{_NUMBER}(?:,{_NUMBER}-{_NUMBER})*)")
 _DELETE = delete(PAYLOAD).where(
     PAYLOAD.c.workspace == bindparam("of"),
     PAYLOAD.c.seq >= bindparam("first"),
@@ -37,6 +38,8 @@ class Range(NamedTuple):
 def prune(tx: Tx, actor: Principal, *, workspace: str, first: int, last: int, reason: str) -> int:
     """Delete the payloads of entries ``first`` to ``last`` of a workspace and log it in the same transaction.
 
+    What a legal hold covers stays: with holds in force use ``audit.retention``.
+
     Returns:
         How many payloads were deleted.
 
@@ -46,30 +49,58 @@ def prune(tx: Tx, actor: Principal, *, workspace: str, first: int, last: int, re
     if not 0 <= first <= last:
         message = f"there are no entries from {first} to {last}"
         raise InvalidInput(message, code="audit.range", hint="remit audit show")
-    count = tx.execute(_DELETE, {"of": workspace, "first": first, "last": last})
-    tx.append(
-        Entry(
-            actor=actor,
-            action=PRUNE_ACTION,
-            domain="audit",
-            result=Result.SUCCESS,
-            workspace=workspace,
-            reason=reason,
-            subject=f"payloads:{first}-{last}",
-        ),
-        {"deleted": count},
-    )
-    return count
+    return prune_runs(tx, actor, workspace=workspace, runs=[(first, last)], reason=reason)
 
 
-def pruned_range(header: Mapping[str, Any]) -> Range | None:
+def prune_runs(tx: Tx, actor: Principal, *, workspace: str, runs: Sequence[tuple[int, int]], reason: str) -> int:
+    """As ``prune``, for several ranges; as many to an entry as its header takes."""
+    total = 0
+    for part in _parts(runs):
+        count = 0
+        for first, last in part:
+            count += tx.execute(_DELETE, {"of": workspace, "first": first, "last": last})
+        tx.append(
+            Entry(
+                actor=actor,
+                action=PRUNE_ACTION,
+                domain="audit",
+                result=Result.SUCCESS,
+                workspace=workspace,
+                reason=reason,
+                subject="payloads:" + ",".join(f"{first}-{last}" for first, last in part),
+            ),
+            {"deleted": count},
+        )
+        total += count
+    return total
+
+
+def _parts(runs: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    parts: list[list[tuple[int, int]]] = []
+    room = 0
+    for first, last in runs:
+        need = len(f"{first}-{last},")
+        if need > room:
+            parts.append([])
+            room = MAX_TEXT - len("payloads:")
+        parts[-1].append((first, last))
+        room -= need
+    return parts
+
+
+def pruned_ranges(header: Mapping[str, Any]) -> list[Range]:
     """What a prune entry's header gave up; only earlier entries can be."""
     match = _SUBJECT.fullmatch(str(header.get("subject")))
     if match is None or header.get("result") != Result.SUCCESS:
-        return None
-    seq = int(header["seq"])
-    first, last = int(match[1]), min(int(match[2]), seq - 1)
-    return Range(first, last, str(header["workspace"]), seq) if first <= last else None
+        return []
+    seq, workspace = int(header["seq"]), str(header["workspace"])
+    found: list[Range] = []
+    for part in match[1].split(","):
+        first, last = map(int, part.split("-"))
+        last = min(last, seq - 1)
+        if first <= last:
+            found.append(Range(first, last, workspace, seq))
+    return found
 
 
 class Coverage:

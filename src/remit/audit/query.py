@@ -11,17 +11,28 @@ import orjson
 from sqlalchemy import Select, bindparam, exists, func, select
 
 from remit.audit.entry import read_header
+from remit.audit.keyring import read_payload
 from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan
 from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
 from remit.audit.report import LogReader
 from remit.audit.tables import CHECKPOINT, ENTRY, NODE, PAYLOAD, PENDING
+from remit.audit.told import ROTATE_ACTION
 from remit.kernel.errors import IntegrityError, NotFound
+
+#: The workspace of entries that are about the log itself.
+SYSTEM_WORKSPACE = "system"
 
 _NODE = select(NODE.c.hash).where(NODE.c.level == bindparam("at"), NODE.c.idx == bindparam("index"))
 _LEAF = select(ENTRY.c.leaf_hash).where(ENTRY.c.seq == bindparam("index"))
 _HEADER = select(ENTRY.c.header).where(ENTRY.c.seq == bindparam("index"))
 _LATEST = select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
+_ROTATIONS = (
+    select(ENTRY.c.seq, ENTRY.c.header)
+    .where(ENTRY.c.workspace == bindparam("of"), ENTRY.c.action == bindparam("did"))
+    .order_by(ENTRY.c.seq)
+)
+_COVERING = select(CHECKPOINT.c.note).where(CHECKPOINT.c.size > bindparam("index")).order_by(CHECKPOINT.c.size).limit(1)
 _BEGUN = select(exists(select(ENTRY.c.seq)) | exists(select(PENDING.c.id)))
 _SIZE = select(func.max(ENTRY.c.seq))
 
@@ -41,7 +52,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An entry as it is shown: its header's fields, and the payload unless that was pruned (``None``)."""
+    """An entry as it is shown: its header's fields, and the payload unless that was pruned or erased (``None``)."""
 
     seq: int
     header: dict[str, Any]
@@ -54,9 +65,9 @@ class Record:
 
 
 @lru_cache(maxsize=16)
-def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any, Any, Any, Any]:
+def _select(*, mission: bool, action: bool, actor: bool, since: bool) -> Select[Any, Any, Any, Any, Any]:
     stmt = (
-        select(ENTRY.c.seq, ENTRY.c.header, ENTRY.c.leaf_hash, PAYLOAD.c.body)
+        select(ENTRY.c.seq, ENTRY.c.header, ENTRY.c.leaf_hash, PAYLOAD.c.body, PAYLOAD.c.dek)
         .join_from(ENTRY, PAYLOAD, ENTRY.c.seq == PAYLOAD.c.seq, isouter=True)
         .where(ENTRY.c.workspace == bindparam("of"), ENTRY.c.seq > bindparam("after"))
         .order_by(ENTRY.c.seq)
@@ -76,10 +87,14 @@ def find(reader: LogReader, wanted: Filter) -> list[Record]:
     )
     params = {name: value for name, value in values.items() if value}
     rows = reader.tuples(stmt, {"of": wanted.workspace, "after": wanted.after, "most": wanted.limit, **params})
-    return [
-        Record(seq, read_header(header), None if body is None else orjson.loads(body), leaf)
-        for seq, header, leaf, body in rows
-    ]
+    return [_record(reader, row) for row in rows]
+
+
+def _record(reader: LogReader, row: tuple[Any, ...]) -> Record:
+    seq, header, leaf, body, dek = row
+    fields = read_header(header)
+    plain = None if body is None else read_payload(reader, fields, seq, body, dek or "")
+    return Record(seq, fields, None if plain is None else orjson.loads(plain), leaf)
 
 
 def size(reader: LogReader) -> int:
@@ -128,6 +143,22 @@ def prove(reader: LogReader, seq: int, *, verifiers: Sequence[Verifier]) -> Entr
     proof = EntryProof(seq, bytes(rows[0][0]), tuple(path), note)
     proof.verify(verifiers)
     return proof
+
+
+def rotations(reader: LogReader, verifiers: Sequence[Verifier]) -> list[EntryProof]:
+    """The proof of each change of the log's key, oldest first, under the first head that covers it.
+
+    That head is signed by the old key and the new one: whoever trusts the old one learns the new.
+
+    Raises:
+        IntegrityError: The log does not prove it: it was changed.
+    """
+    proofs: list[EntryProof] = []
+    for seq, header in reader.tuples(_ROTATIONS, {"did": ROTATE_ACTION, "of": SYSTEM_WORKSPACE}):
+        for (note,) in reader.tuples(_COVERING, {"index": seq}):
+            head = parse_checkpoint(open_note(note, verifiers))
+            proofs.append(EntryProof(seq, bytes(header), tuple(prove_inclusion(reader, seq, head.size)), note))
+    return proofs
 
 
 def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:

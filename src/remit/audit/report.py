@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sqlalchemy.sql.base import Executable
 
+from remit.audit.datakey import DataKey
 from remit.kernel.ports import Params
 
 MAX_DISCREPANCIES = 100
 
 
+class Keys(Protocol):
+    """What opens encrypted payloads (``audit.keyring.Keyring``)."""
+
+    def key(self, reader: LogReader, key_id: str) -> DataKey | None:
+        """A data key, or ``None`` when it was destroyed or is missing."""
+        ...
+
+    def check(self, reader: LogReader, erased: Mapping[str, str], findings: Findings) -> None:
+        """Hold every key's row against itself and the log."""
+        ...
+
+
 class LogReader(Protocol):
     """A read transaction that hands out plain tuples: what both stores' transactions are."""
+
+    @property
+    def keys(self) -> Keys | None:
+        """What opens encrypted payloads; ``None`` when this reader has no key-encryption key."""
+        ...
 
     def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
         """Every row of a SELECT."""
@@ -43,7 +62,7 @@ class Report:
     """What a verification found.
 
     ``signed`` is the size of the largest signed head that holds; entries after it are only protected by the next one.
-    ``pruned`` counts payloads that a prune entry accounts for.
+    ``pruned`` counts payloads that a prune entry accounts for, ``erased`` those whose key an erase entry destroyed.
     """
 
     size: int
@@ -53,6 +72,7 @@ class Report:
     pruned: int
     pending: int
     discrepancies: tuple[Discrepancy, ...]
+    erased: int = 0
 
     @property
     def ok(self) -> bool:
@@ -69,6 +89,7 @@ class Report:
             "unsigned": self.size - self.signed,
             "heads": self.heads,
             "pruned": self.pruned,
+            "erased": self.erased,
             "pending": self.pending,
             "discrepancies": [{"place": d.place, "problem": d.problem, "kind": d.kind} for d in self.discrepancies],
         }

@@ -60,6 +60,7 @@ def verify(
     walk.upper_nodes()
     walk.surplus()
     walk.missing_payloads()
+    walk.keys_and_holds()
     signed.compare(before, decode_heads(heads()), every_row_has_head=every_row_has_head)
     pending = _pending(reader, pending_mac, findings)
     return Report(
@@ -70,6 +71,7 @@ def verify(
         pruned=walk.pruned,
         pending=pending,
         discrepancies=tuple(findings.found),
+        erased=walk.erased,
     )
 
 

@@ -7,6 +7,7 @@ row, to name the place.
 from __future__ import annotations
 
 from bisect import bisect_left
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from operator import itemgetter
@@ -15,11 +16,14 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, func, select
 
+from remit.audit.datakey import DataKey, open_body
 from remit.audit.entry import SALT_SIZE
+from remit.audit.holds import check_holds
 from remit.audit.merkle import HASH_SIZE, Edge, cover, fold, leaf_hash
-from remit.audit.prune import PRUNE_ACTION, Coverage, Range, pruned_range
+from remit.audit.prune import Coverage
 from remit.audit.report import Findings, LogReader
 from remit.audit.tables import ENTRY, NODE, PAYLOAD
+from remit.audit.told import TELLING, Told
 from remit.kernel.errors import RemitError
 
 CHUNK_LEVEL = 9
@@ -29,9 +33,11 @@ _DERIVED = ("seq", "workspace", "ts_us", "mission", "action", "actor")
 _derived = itemgetter(*_DERIVED)
 _payload_hash = itemgetter("pd")
 
+type _Payloads = tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
+
 _ROWS = (
     select(*(ENTRY.c[name] for name in _DERIVED), ENTRY.c.header, ENTRY.c.leaf_hash)
-    .add_columns(PAYLOAD.c.workspace, PAYLOAD.c.salt, PAYLOAD.c.body)
+    .add_columns(PAYLOAD.c.workspace, PAYLOAD.c.salt, PAYLOAD.c.body, PAYLOAD.c.dek)
     .join_from(ENTRY, PAYLOAD, ENTRY.c.seq == PAYLOAD.c.seq, isouter=True)
     .where(ENTRY.c.seq >= bindparam("start"), ENTRY.c.seq < bindparam("stop"))
     .order_by(ENTRY.c.seq)
@@ -68,9 +74,11 @@ class Walk:
     upper_made: list[tuple[int, int, bytes]] = field(default_factory=list[tuple[int, int, bytes]])
     bad: list[int] = field(default_factory=list[int])
     unreadable: set[int] = field(default_factory=set[int])
-    missing: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    missing: list[tuple[int, str, str]] = field(default_factory=list[tuple[int, str, str]])
     payloads: int = 0
-    prunes: list[Range] = field(default_factory=list[Range])
+    erased: int = 0
+    told: Told = field(default_factory=Told)
+    ciphers: dict[str, DataKey | None] = field(default_factory=dict[str, "DataKey | None"])
 
     def chunk(self, start: int) -> None:
         """Verify one chunk: rows, payloads, the nodes over them, and the heads signed within it."""
@@ -121,7 +129,7 @@ class Walk:
         if len(rows) != stop - start:
             return None
         columns = list(zip(*rows, strict=True))
-        headers, stored, workspaces, salts, bodies = columns[6:]
+        headers, stored = columns[6:8]
         try:
             documents = orjson.loads(b"[%b]" % b",".join(headers))
             leaves = [sha256(b"\x00" + header).digest() for header in headers]
@@ -131,46 +139,68 @@ class Walk:
                 or tuple(leaves) != stored
             ):
                 return None
-            if not self._payloads_hold(documents, columns[1], (workspaces, salts, bodies)):
+            kept_in, salts, bodies, deks = columns[8:]
+            if not self._payloads_hold(documents, columns[1], (kept_in, salts, bodies, deks)):
                 return None
         except (orjson.JSONDecodeError, TypeError, KeyError):
             return None
-        if PRUNE_ACTION in columns[4]:
-            self._note_prunes(documents)
+        if not TELLING.isdisjoint(columns[4]):
+            self._note(documents)
         return leaves
 
-    def _payloads_hold(
-        self, documents: list[Any], workspaces: tuple[Any, ...], payloads: tuple[tuple[Any, ...], ...]
-    ) -> bool:
-        kept_in, salts, bodies = payloads
-        expected = list(map(_payload_hash, documents))
+    def _payloads_hold(self, documents: list[Any], workspaces: tuple[Any, ...], payloads: _Payloads) -> bool:
+        kept_in, salts, bodies, deks = payloads
         if None in salts:
             missing = [i for i, salt in enumerate(salts) if salt is None]
-            if any(bodies[i] is not None or kept_in[i] is not None for i in missing):
+            if any(bodies[i] is not None or kept_in[i] is not None or deks[i] is not None for i in missing):
                 return False
             present = [i for i, salt in enumerate(salts) if salt is not None]
-            self.missing += [(documents[i]["seq"], workspaces[i]) for i in missing]
-            expected, workspaces = [expected[i] for i in present], tuple(workspaces[i] for i in present)
-            kept_in, salts, bodies = (tuple(column[i] for i in present) for column in payloads)
+            self.missing += [(documents[i]["seq"], workspaces[i], documents[i].get("dek", "")) for i in missing]
+            documents, workspaces = [documents[i] for i in present], tuple(workspaces[i] for i in present)
+            kept_in, salts, bodies, deks = (tuple(column[i] for i in present) for column in payloads)
+            if not present:
+                return True
         self.payloads += len(salts)
-        if salts and set(map(len, salts)) != {SALT_SIZE}:
+        expected = [document["pd"] for document in documents]
+        if kept_in != workspaces or self._hashes(workspaces, expected, (salts, bodies, deks)) != expected:
             return self._undo(documents, len(salts))
-        hashed = [sha256(salt + body).hexdigest() for salt, body in zip(salts, bodies, strict=True)]
-        if kept_in != workspaces or hashed != expected:
+        if list(deks) != [document.get("dek", "") for document in documents]:
             return self._undo(documents, len(salts))
         return True
 
+    def _hashes(
+        self, workspaces: tuple[Any, ...], expected: list[str], payloads: tuple[tuple[Any, ...], ...]
+    ) -> list[str | None]:
+        """What each payload hashes to, opened where it is encrypted; ``None`` where it is not of the right form."""
+        hashes: list[str | None] = []
+        for workspace, pd, salt, body, dek in zip(workspaces, expected, *payloads, strict=True):
+            if not dek:
+                hashes.append(sha256(salt + body).hexdigest() if len(salt) == SALT_SIZE else None)
+                continue
+            key = self.ciphers[dek] if dek in self.ciphers else self._key(dek)
+            plain = None if key is None or salt else open_body(key, workspace, pd, body)
+            hashes.append(None if plain is None else sha256(plain).hexdigest())
+        return hashes
+
+    def _key(self, dek: str) -> DataKey | None:
+        """A data key, looked up once; a damaged one is named where the keys are checked."""
+        found = None
+        with suppress(RemitError):
+            found = None if self.reader.keys is None else self.reader.keys.key(self.reader, dek)
+        self.ciphers[dek] = found
+        return found
+
     def _undo(self, documents: list[Any], count: int) -> bool:
         """Forget what a chunk that turned out unsound had counted; the walk by row counts again."""
-        first = documents[0]["seq"]
-        self.missing = [(seq, workspace) for seq, workspace in self.missing if seq < first]
+        first = documents[0]["seq"] >> CHUNK_LEVEL << CHUNK_LEVEL
+        self.missing = [each for each in self.missing if each[0] < first]
         self.payloads -= count
         return False
 
-    def _note_prunes(self, documents: list[Any]) -> None:
+    def _note(self, documents: list[Any]) -> None:
         for document in documents:
-            if document["action"] == PRUNE_ACTION and (pruned := pruned_range(document)):
-                self.prunes.append(pruned)
+            if document["action"] in TELLING:
+                self.told.take(document)
 
     def _row_by_row(self, rows: list[tuple[Any, ...]], start: int, stop: int) -> list[bytes]:
         leaves: list[bytes] = []
@@ -210,21 +240,25 @@ class Walk:
         for name, value, hashed in zip(_DERIVED, row[:6], derived, strict=True):
             if value != hashed:
                 self.findings.report(place, f"column {name} is not what the hashed header says")
-        if document["action"] == PRUNE_ACTION and (pruned := pruned_range(document)):
-            self.prunes.append(pruned)
-        self._payload(seq, (document["workspace"], payload_hash), row[8:])
+        self._note([document])
+        self._payload(seq, (document["workspace"], payload_hash, document.get("dek", "")), row[8:])
         return leaf, derived[0] == seq
 
-    def _payload(self, seq: int, expected: tuple[str, str], row: tuple[Any, ...]) -> None:
-        place, (workspace, salt, body) = f"audit_payload {seq}", row
+    def _payload(self, seq: int, expected: tuple[str, str, str], row: tuple[Any, ...]) -> None:
+        place, (workspace, salt, body, dek) = f"audit_payload {seq}", row
+        of, pd, under = expected
         if workspace is None and salt is None and body is None:
-            self.missing.append((seq, expected[0]))
-        elif not isinstance(salt, bytes) or not isinstance(body, bytes) or len(salt) != SALT_SIZE:
+            self.missing.append((seq, of, under))
+        elif dek != under:
+            self.findings.report(place, "column dek is not what the hashed header says")
+        elif not isinstance(salt, bytes) or not isinstance(body, bytes) or len(salt) != (0 if dek else SALT_SIZE):
             self.findings.report(place, "column salt or body has the wrong form")
-        elif sha256(salt + body).hexdigest() != expected[1]:
-            self.findings.report(place, "columns salt and body do not hash to what the entry recorded")
-        elif workspace != expected[0]:
+        elif workspace != of:
             self.findings.report(place, "column workspace is not the entry's")
+        elif dek and self._key(dek) is None:
+            self.findings.report(place, f"its key audit_dek {dek} is not there, so nothing shows what it held")
+        elif self._hashes((of,), [pd], ((salt,), (body,), (dek,))) != [pd]:
+            self.findings.report(place, "columns salt and body do not hash to what the entry recorded")
 
     # ---------------------------------------------------------------------------------------------------- the nodes
 
@@ -293,12 +327,24 @@ class Walk:
                 self.findings.report(f"audit_payload {seq}", "a payload of no entry", "surplus")
 
     def missing_payloads(self) -> None:
-        """Name missing payloads that no prune entry accounts for."""
-        coverage = Coverage(self.prunes)
-        for seq, workspace in self.missing:
-            if coverage.holds(seq, workspace):
+        """Name missing payloads that neither a prune entry nor an erase entry accounts for."""
+        coverage = Coverage(self.told.prunes)
+        for seq, workspace, dek in self.missing:
+            erasure = self.told.erased.get(dek) if dek else None
+            if erasure is not None and erasure.workspace == workspace and seq < erasure.seq:
+                self.erased += 1
+            elif coverage.holds(seq, workspace):
                 self.pruned += 1
             else:
                 self.findings.report(
-                    f"audit_payload {seq}", "the row is missing and no audit.prune entry accounts for it", "missing"
+                    f"audit_payload {seq}",
+                    "the row is missing and no audit.prune or audit.erase entry accounts for it",
+                    "missing",
                 )
+
+    def keys_and_holds(self) -> None:
+        """Hold the data keys and the legal holds against what the log says of them."""
+        if self.reader.keys is not None:
+            erased = {dek: erasure.workspace for dek, erasure in self.told.erased.items()}
+            self.reader.keys.check(self.reader, erased, self.findings)
+        check_holds(self.reader, self.told.holds, self.findings)

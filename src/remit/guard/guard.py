@@ -4,11 +4,12 @@
     authorise    a person by their role, an agent within what it was registered with; what policies in Cedar forbid
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
+    approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
     breaker      is the service behind it there?
     rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
-       audit entry
+    -- one transaction, "guard.intent": the caller's own check, use up the approval, take the rates, reserve the
+       estimate, action row, audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -27,8 +28,12 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, glass, identify, rate, scan
+from remit.guard import approval, approval_asking, authorise, available, budget, glass, identify, rate, scan
+from remit.guard.approval_requests import Taken
+from remit.guard.approval_rows import Request
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
+from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
@@ -56,6 +61,7 @@ CHECKS: tuple[Checker, ...] = (
     authorise.check,
     scan.check,
     rules.check,
+    approval.check,
     available.check,
     rate.check,
     budget.check,
@@ -65,6 +71,7 @@ _ALLOWED = (
     authorise.ALLOWED,
     scan.ALLOWED,
     rules.ALLOWED,
+    approval.ALLOWED,
     available.ALLOWED,
     rate.ALLOWED,
     budget.ALLOWED,
@@ -84,6 +91,9 @@ class Guard:
         environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        approvals: When a person must be asked; APR-1's list when left out.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -97,6 +107,9 @@ class Guard:
         environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        approvals: ApprovalTerms | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
@@ -105,6 +118,8 @@ class Guard:
         self.rand = rand
         self.environment = environment
         self.terms = terms or Terms()
+        self.pricing = pricing or Pricing()
+        self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
             clock,
@@ -116,6 +131,8 @@ class Guard:
         self.retries = RetryBudget(clock.monotonic)
         self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
+        self.approvals = approvals or ApprovalTerms()
+        self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
@@ -147,6 +164,7 @@ class Guard:
         Raises:
             Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
                 short a time, come back after ``retry_after``); ``decision_id`` tells more.
+            ApprovalPending: A person must decide first; ``approval_id`` is the request.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -159,10 +177,20 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
+        while True:
+            try:
+                return await self._admitted(action, within)
+            except Taken:
+                continue  # somebody else used the approval at the same time: everything is asked again
+
+    async def _admitted(self, action: Action, within: Within | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
+            scene.approvals = self.approvals
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -199,18 +227,45 @@ class Guard:
             verdict = check(action, scene)
             now = perf_counter_ns()
             scene.spent_ns.append(now - began)
+            if verdict.verdict is Verdict.NEEDS_APPROVAL:
+                if verdict.name == approval.NAME:
+                    verdict = await self._approved(action, scene, tuple(said), verdict)
+                    now = perf_counter_ns()
+                else:
+                    scene.wanted.append(verdict)  # the check of the approvals asks
             began = now
             said.append(verdict)
-            if verdict.verdict is not Verdict.ALLOW:
+            if verdict.verdict is Verdict.DENY:
                 break
         if traced():
             _note(phase, said, scene.spent_ns)
-        if said[-1].verdict is not Verdict.ALLOW:
+        if said[-1].verdict is Verdict.DENY:
             await self._refuse(action, tuple(said), scene=scene)
         checks = tuple(said)
         if checks == _ALLOWED:
             return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
         return verdicts(checks, spent_ns=scene.spent_ns)
+
+    async def _approved(self, action: Action, scene: Scene, said: tuple[Check, ...], needed: Check) -> Check:
+        """The verdict when somebody has approved exactly this; it is used up with the intent.
+
+        Raises:
+            ApprovalPending: Nobody has decided yet. Denied: Somebody said no, or nobody anything in time.
+        """
+        while True:
+            try:
+                found = await approval_asking.leave(self, action, scene)
+                asked = None if found else await approval_asking.refuse(self, action, scene, said=said, needed=needed)
+            except Exception as error:  # noqa: BLE001 - no answer is no leave
+                verdict = denied(approval.NAME, "unreadable", "Whether somebody approved it could not be read.")
+                await self._refuse(action, (*said, verdict), scene=scene, cause=error)
+            if found:
+                verdict, scene.approval = found
+                return verdict
+            if asked is not None:
+                if asked.fresh is not None and self.announce is not None:
+                    self.announce(asked.fresh)
+                raise asked.error
 
     async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
@@ -223,17 +278,19 @@ class Guard:
             now_us=micros_of(self.clock.now()),
             charges=scene.charges,
             limits=scene.standing.limits,
+            owner=self.owner,
+            approval_id=scene.approval,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        at_once = durable is Durability.NONE and not (action.estimate or scene.charges or scene.grants)
-        if at_once and trial is None:
+        taken = action.estimate or scene.charges or scene.grants or scene.approval
+        if durable is Durability.NONE and not taken and trial is None:
             return self.journal.submit("guard.intent", op)
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
-            await self.journal.commit("guard.intent", op, durable=durable)
+            await self._commit(op, durable, action=action, said=said, scene=scene)
         except NoTrialError as error:
             assert trial is not None  # noqa: S101 - only its lease raises this
             self.circuits.turned_away(trial)
@@ -249,9 +306,6 @@ class Guard:
             passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
             verdict = denied(rate.NAME, "exceeded", error.message)
             await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
-        except glass.GlassOverError as error:
-            verdict = denied(glass.NAME, "over", str(error))
-            await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
@@ -263,6 +317,13 @@ class Guard:
         if trial is not None:
             self.circuits.leased(trial)
         return None
+
+    async def _commit(self, op: Within, durable: Durability, *, action: Action, said: Verdicts, scene: Scene) -> None:
+        try:
+            await self.journal.commit("guard.intent", op, durable=durable)
+        except glass.GlassOverError as error:
+            verdict = denied(glass.NAME, "over", str(error))
+            await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
 
     def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
         """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
@@ -318,7 +379,7 @@ class Guard:
         hint = f"remit why {action.id}"
         code = f"guard.{last.reason}"
         match last.name, last.reason:
-            case (identify.NAME, "unreadable"):
+            case (identify.NAME | approval.NAME, "unreadable"):
                 return Unavailable(last.detail, code=code, hint="remit doctor")
             case (available.NAME, _):
                 key = key_of(action)
@@ -326,7 +387,7 @@ class Guard:
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
-            case (budget.NAME, _):
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)

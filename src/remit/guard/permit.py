@@ -333,7 +333,7 @@ class Permit:
         text = redactor.mask(done.text) if done.text else ""
         if (done.value and not redactor.clean(canonical(done.value))) or text is not done.text:
             value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False))
-            return Outcome(done.ok, value, text, done.cost)
+            return Outcome(done.ok, value, text, done.cost, done.usage)
         return done
 
     def _mask_error(self, error: RemitError) -> None:

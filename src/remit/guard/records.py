@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
-from remit.guard import budget, rate
+from remit.guard import approval_requests, budget, rate
+from remit.guard.budget_usage import payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
@@ -21,6 +22,7 @@ from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
+from remit.kernel.usage import NOTHING
 
 LONGEST_TARGET = 500
 LONGEST_TEXT = 2000
@@ -69,6 +71,7 @@ _CLOSE = (
         tries=bindparam("tried"),
         closed_us=bindparam("at"),
     )
+    .returning(ACTION.c.opened_us)
 )
 _SAME_EFFECT = (
     select(ACTION.c.id, ACTION.c.state, ACTION.c.cost_micros, ACTION.c.opened_us)
@@ -154,19 +157,24 @@ def intent(
     now_us: int,
     charges: tuple[Charge, ...] = (),
     limits: Limits | None = None,
+    owner: str = "",
+    approval_id: str = "",
 ) -> Within:
-    """The operation that takes the rates, reserves the estimate and writes action row and audit entry.
+    """The operation that uses up approval and rates, reserves the estimate and writes action row and audit entry.
 
-    An unrepeatable effect whose key is known is refused here, in the same transaction.
+    An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
+    what it leaves open is settled by others once it is gone.
 
     Raises (when run):
         RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
+        approval_requests.Taken: ``approval_id`` can't be used (any more).
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row["facts"] = facts
-    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
+    row["owner"] = owner
+    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev, approval_id=approval_id)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
     message = isinstance(action.effect, Notify)
@@ -176,10 +184,12 @@ def intent(
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
+        if approval_id:
+            approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
             rate.take(tx, action, charges, limits=limits, now_us=now_us)
-        if action.estimate:
-            budget.reserve(tx, action)
+        if action.estimate or not action.priced:
+            budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
         tx.append(entry, payload)
 
@@ -202,6 +212,9 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tries": ending.tries,
         "cost_micros": ending.cost.micros,
     }
+    usage = NOTHING if ending.outcome is None else ending.outcome.usage
+    if usage is not NOTHING:
+        payload["usage"] = usage.as_json()
     if ending.outcome is not None:
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
@@ -217,32 +230,43 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
-    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
-        if tx.execute(_CLOSE, values) == 0:
+        closed = tx.row(_CLOSE, values)
+        if closed is None:
             if lenient:
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.kind in METERED:
             rate.settle(tx, action, _used(ending, now_us))
-        if action.estimate or ending.cost:
-            budget.settle(tx, action, cost=ending.cost)
-        if attempts:
-            tx.execute(_ATTEMPTED, attempts)
+        if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
+            budget.settle(
+                tx,
+                payer_of(action),
+                cost=ending.cost,
+                usage=usage,
+                by=action.principal,
+                opened_us=closed["opened_us"],
+                now_us=now_us,
+            )
+        _keep_attempts(tx, action, ending)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
+def refusal(
+    action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int, approval_id: str = ""
+) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row |= {"reason": reason, "facts": facts, "closed_us": now_us}
-    entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
+    entry = _entry(
+        action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason, approval_id=approval_id
+    )
     payload = _payload(action, target, said.told)
 
     def op(tx: Tx) -> None:
@@ -264,6 +288,14 @@ async def find_outcome(journal: Journal, effect_key: str, *, workspace: str) -> 
     return await journal.read(op)
 
 
+def repeats(tx: ReadTx, action: Action) -> bool:
+    """Whether this is an effect that can't be repeated and that was done, or may have been, before."""
+    if action.effect.trait.repeatable or not action.effect_key:
+        return False
+    before = tx.rows(_SAME_EFFECT, {"of": action.workspace, "same": action.effect_key})
+    return any(State(row["state"]) not in HARMLESS for row in before)
+
+
 def running(tx: ReadTx, workspace: str) -> Mapping[str, tuple[str, ...]]:
     """What each agent is doing now: its open actions, as ``mission: kind target`` (``accounts.agents.Activity``)."""
     busy: dict[str, list[str]] = {}
@@ -281,32 +313,37 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     Its reservation becomes spending, for nobody knows what it cost. To be called by whoever holds the mission's fence,
     inside an operation of theirs (``guard.settle``).
     """
-    settled: list[Past] = []
-    for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
-        cost = int(row["estimate_micros"])
-        principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
-        tx.execute(
-            _CLOSE,
-            {
-                "which": row["id"],
-                "now_in": state.value,
-                "because": "abandoned",
-                "cost": cost,
-                "tried": row["tries"],
-                "at": now_us,
-            },
-        )
-        if row["kind"] in METERED:
-            rate.keep(tx, workspace, row["id"])
-        agents = (who.id for who in (principal, origin) if who.kind is ActorKind.AGENT)
-        budget.settle_scopes(tx, workspace, budget.scopes(mission=mission, agents=agents), held=cost, cost=cost)
-        tx.append(
-            _settled_entry(row, principal, origin, state),
-            {"kind": row["kind"], "state": state.value, "cost_micros": cost},
-        )
-        settled.append(Past(row["id"], state, Money(cost)))
-    return settled
+    rows = tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission})
+    found = (settle_open(tx, row, reason="abandoned", now_us=now_us) for row in rows)
+    return [past for past in found if past is not None]
+
+
+def settle_open(tx: Tx, row: Row, *, reason: str, now_us: int) -> Past | None:
+    """Close one action that nobody will: ``row`` is as it was read, open. ``None``: somebody closed it meanwhile."""
+    state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
+    cost = Money(row["estimate_micros"])
+    principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
+    closed = tx.row(
+        _CLOSE,
+        {
+            "which": row["id"],
+            "now_in": state.value,
+            "because": reason,
+            "cost": cost.micros,
+            "tried": row["tries"],
+            "at": now_us,
+        },
+    )
+    if closed is None:
+        return None
+    if row["kind"] in METERED:
+        rate.keep(tx, row["workspace"], row["id"])
+    budget.settle(tx, payer_of_row(row), cost=cost, by=principal, opened_us=closed["opened_us"], now_us=now_us)
+    tx.append(
+        _settled_entry(row, principal, origin, state, reason),
+        {"kind": row["kind"], "state": state.value, "cost_micros": cost.micros},
+    )
+    return Past(row["id"], state, cost)
 
 
 def _used(ending: Ending, now_us: int) -> rate.Used:
@@ -369,7 +406,17 @@ def _row(
         "facts": "",
         "opened_us": now_us,
         "closed_us": None,
+        "owner": "",
     }
+
+
+def _keep_attempts(tx: Tx, action: Action, ending: Ending) -> None:
+    """A row for each attempt; an action that never started gives its approval back."""
+    attempts = _attempts(action, ending)
+    if attempts:
+        tx.execute(_ATTEMPTED, attempts)
+    if ending.state is State.UNUSED:
+        approval_requests.give_back(tx, action)
 
 
 def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
@@ -390,7 +437,9 @@ def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
     ]
 
 
-def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
+def _entry(
+    action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "", approval_id: str = ""
+) -> Entry:
     return Entry(
         actor=action.principal,
         action=name,
@@ -402,6 +451,7 @@ def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason
         subject=action.id,
         mission=action.mission,
         step=action.step,
+        approval_id=approval_id if approval_id != approval_requests.NONE else "",
         policy_rev=policy_rev,
     )
 
@@ -418,7 +468,7 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
     }
 
 
-def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State) -> Entry:
+def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State, reason: str) -> Entry:
     return Entry(
         actor=principal,
         action="guard.outcome",
@@ -426,7 +476,7 @@ def _settled_entry(row: Row, principal: Principal, origin: Principal, state: Sta
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,
-        reason="abandoned",
+        reason=reason,
         subject=row["id"],
         mission=row["mission"],
         step=row["step"],

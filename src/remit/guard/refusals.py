@@ -34,18 +34,22 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
-        "rules.approval": "remit policy explain {action} tells which rules want a person to decide",
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",
         "rules.evidence": "remit doctor, then run it again",
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
+        "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",
+        "approval.expired": "remit resume {mission} asks anew",
+        "approval.needed": "remit approvals, then remit approve ID or remit deny ID",
+        "approval.unreadable": "remit doctor",
         # circuits of services
         "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
         "rate.exceeded": "come back when it says, or raise the limit: remit limits",
         # budget
-        "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
+        "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
+        "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",

@@ -11,7 +11,9 @@ from remit.accounts.break_glass import Grant
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.cedar_revisions import CedarRevision
 from remit.accounts.kills import KillScope
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
+from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.rate_limits import Charge, Limits
@@ -42,8 +44,8 @@ class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
     ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
-    break-glass; ``over`` the budgets that are spent beyond their limit; ``limits`` the rates in force; ``unwell`` the
-    circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
+    break-glass; ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are
+    the rates in force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
@@ -53,7 +55,7 @@ class Standing:
     pauses: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
     policies: tuple[CedarRevision, ...] = ()
     grants: tuple[Grant, ...] = ()
-    over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    over: Mapping[tuple[BudgetScope, str], str] = field(default_factory=dict[tuple[BudgetScope, str], str])
     rules: InForce | None = None
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     limits: Limits | None = None
@@ -65,7 +67,8 @@ class Scene:
     """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
-    ``charges`` is what its rates take, in the intent's transaction.
+    ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
+    person asked; ``approval`` is the request that the intent uses up.
     """
 
     standing: Standing
@@ -76,11 +79,15 @@ class Scene:
     lease: Lease | None = None
     grants: list[Grant] = field(default_factory=list[Grant])  # what break-glass lifted: used with the intent
     charges: tuple[Charge, ...] = ()
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
     spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
     at: datetime = EPOCH
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
     facts: str = ""
+    approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
+    wanted: list[Check] = field(default_factory=list[Check])
+    approval: str = ""
 
     @property
     def policy_rev(self) -> str:

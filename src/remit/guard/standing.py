@@ -9,12 +9,12 @@ from sqlalchemy import bindparam, select
 from remit.accounts.access import ACTIVE
 from remit.accounts.agents import read_agents
 from remit.accounts.break_glass import read_open
-from remit.accounts.budgets import BudgetScope
 from remit.accounts.cedar_revisions import read_policies
 from remit.accounts.kills import read_stops
 from remit.accounts.people import read_people
 from remit.accounts.roles import Role
-from remit.accounts.tables import BUDGET, WORKSPACE
+from remit.accounts.tables import WORKSPACE
+from remit.guard.budget_limits import read_overspent
 from remit.guard.rate_limits import read_limits
 from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Person, Standing
@@ -25,10 +25,6 @@ from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
 REFRESH_S = 0.15  # the first caller after this reads anew while the others still use what is known
-
-_OVER = select(BUDGET.c.scope, BUDGET.c.name).where(
-    BUDGET.c.workspace == bindparam("of"), BUDGET.c.spent + BUDGET.c.reserved > BUDGET.c.limit_micros
-)
 
 
 _OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
@@ -46,7 +42,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) ->
         pauses=pauses,
         policies=read_policies(tx, workspace),
         grants=read_open(tx, workspace, now_us=now_us),
-        over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        over=read_overspent(tx, workspace, now_us=now_us),
         limits=read_limits(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
@@ -106,9 +102,8 @@ class Register:
             Exception: Whatever the journal raises; the caller refuses then.
         """
         self._reading.add(workspace)
-        read_at = self._clock.monotonic()
+        read_at, now_us = self._clock.monotonic(), micros_of(self._clock.now())
         try:
-            now_us = micros_of(self._clock.now())
             standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at, now_us=now_us))
         finally:
             self._reading.discard(workspace)

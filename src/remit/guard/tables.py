@@ -33,6 +33,7 @@ ACTION = Table(
     Column("facts", Text, nullable=False, server_default=""),  # what rules read of it: masked, bounded JSON
     Column("opened_us", BigInteger, nullable=False),
     Column("closed_us", BigInteger),
+    Column("owner", Text, nullable=False),  # the process that opened it: is it gone, nobody else will close it
     Index(None, "workspace", "effect_key"),
     Index(None, "workspace", "mission"),
 )

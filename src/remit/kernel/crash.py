@@ -25,6 +25,13 @@ POINTS: frozenset[str] = frozenset(
         # audit
         "audit.checkpoint",
         "audit.genesis",
+        "audit.prune",
+        "audit.hold",
+        "audit.release",
+        "audit.erase",
+        "audit.export",
+        "audit.key",
+        "audit.verified",
         # the guard, the path
         "guard.intent",
         "guard.outcome",
@@ -34,6 +41,10 @@ POINTS: frozenset[str] = frozenset(
         "guard.evidence",
         "guard.rules",
         # the guard, approvals
+        "guard.approval",
+        "guard.delegation",
+        "guard.expiry",
+        "guard.notice",
         # the guard, breakers
         "guard.breaker",
         # the guard, budgets
@@ -62,6 +73,14 @@ POINTS: frozenset[str] = frozenset(
         "queue.worker",
         # the missions, presets
         # deployment
+        "deploy.record",
+        "deploy.settle",
+        "deploy.evidence",
+        "deploy.stage",
+        "deploy.release",
+        "deploy.switch",
+        "deploy.back",
+        "deploy.prune",
         # writes outside the store
         "home.folder",
         "home.keys",

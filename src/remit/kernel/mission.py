@@ -10,6 +10,7 @@ from typing import assert_never
 from remit.kernel.canonical import Json, digest
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import ZERO, Money
+from remit.kernel.usage import NOTHING, Usage
 
 
 class MissionStatus(StrEnum):
@@ -172,6 +173,8 @@ class StepSpec:
 
     ``uses`` names the pack's step function, ``params`` its inputs (JSON), ``version`` the tools and templates that
     shape the result: all three enter the skip key. ``weight`` is the estimated seconds, for the critical path.
+    ``critic`` names the verdict that the step gives of the tree it finds (``tests``, ``security`` ...): evidence for
+    the guard's rules. Several steps may share one; the verdict then is good when each of theirs is.
 
     Raises:
         InvalidInput: No name, no postcondition, or a timeout that is not above zero.
@@ -192,6 +195,7 @@ class StepSpec:
     weight: float = 1.0
     estimate: Money = ZERO
     on_failure: OnFailure = OnFailure.STOP
+    critic: str = ""
 
     def __post_init__(self) -> None:
         problems = [
@@ -239,10 +243,15 @@ class Outcome:
     """What an effect, once performed, gave.
 
     ``value`` is JSON for the step; ``text`` is for people and is redacted before anybody sees it; ``cost`` is what it
-    really cost.
+    really cost, and ``usage`` what that was for (at least what its shares add up to).
     """
 
     ok: bool
     value: Mapping[str, Json] = field(default_factory=dict[str, Json])
     text: str = ""
     cost: Money = ZERO
+    usage: Usage = NOTHING
+
+    def __post_init__(self) -> None:
+        if self.usage is not NOTHING and self.usage.named > self.cost:
+            object.__setattr__(self, "cost", self.usage.named)

@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 DATABASE = "remit.db"
 KEY = "audit.key"
 HEADS = "heads.log"
+PAYLOAD_KEY = "payload.key"
 
 
 def open_store(home: Path, *, url: str = "", clock: Clock | None = None) -> Store:
     """The store of a home, its schema current and its log begun.
 
     Args:
-        home: The folder that holds the database (SQLite), the log's key and its heads. The key is made when missing and
-            the log is empty.
+        home: The folder that holds the database (SQLite), the log's keys and its heads. The signing key is made when
+            missing and the log is empty.
         url: A Postgres database in place of the file.
         clock: For the entries' times; the machine's when left out.
 
@@ -32,22 +33,24 @@ def open_store(home: Path, *, url: str = "", clock: Clock | None = None) -> Stor
         Unavailable: The database does not answer.
     """
     from remit.adapters.store.genesis import begin_log
-    from remit.adapters.store.keyfile import create_key, load_key
+    from remit.adapters.store.keyfile import create_key, create_payload_key, load_key
+    from remit.audit.keyring import Keyring
     from remit.kernel.clock import SystemClock
 
     time = clock or SystemClock()
     key = home / KEY
+    keys = Keyring(create_payload_key(home / PAYLOAD_KEY), shared=bool(url))
     if url:
         from remit.adapters.store.postgres import PostgresStore
 
         signer = load_key(key) if key.exists() else create_key(key)
-        store: Store = PostgresStore(url, [signer], heads=home / HEADS, clock=time)
+        store: Store = PostgresStore(url, [signer], heads=home / HEADS, clock=time, keys=keys)
     else:
         from remit.adapters.store.sqlite import SqliteStore
 
         fresh = not (home / DATABASE).exists() and not (home / HEADS).exists()
         signer = create_key(key) if fresh else load_key(key)
-        store = SqliteStore(home / DATABASE, [signer], heads=home / HEADS, clock=time)
+        store = SqliteStore(home / DATABASE, [signer], heads=home / HEADS, clock=time, keys=keys)
     try:
         store.migrate()
         begin_log(store)

@@ -9,7 +9,7 @@ from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 
 SYSTEM = Principal(ActorKind.SYSTEM, "remit")
-SYSTEM_WORKSPACE = "system"
+SYSTEM_WORKSPACE = query.SYSTEM_WORKSPACE
 
 
 def begin_log(store: Store) -> bool:

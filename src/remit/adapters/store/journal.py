@@ -14,10 +14,13 @@ from remit.adapters.store.log import LogWriter
 from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
+from remit.audit.erase import Erased, erase_keys
 from remit.audit.note import Verifier
 from remit.audit.report import Discrepancy, Report
 from remit.audit.signed import recorded
+from remit.kernel.action import Principal
 from remit.kernel.effects import Durability
+from remit.kernel.ports import ReadTx
 
 COMMIT_SECONDS = 2.0
 
@@ -121,6 +124,35 @@ class Store(ABC):
         """As ``read``, in the calling thread."""
 
     # ------------------------------------------------------------------------------------------------------ the rest
+
+    def erase(
+        self, subject: str, *, workspace: str, by: Principal, reason: str, allow: Callable[[ReadTx], None]
+    ) -> tuple[Erased, bool]:
+        """Erase a person from the audit log, see ``audit.erase.erase_keys``.
+
+        Returns:
+            What was erased, and whether no file of the database holds the destroyed keys any more. ``False``: a reader
+            kept the write-ahead log from being cut; erasing again tries once more.
+
+        Raises:
+            Denied: ``by`` may not.
+        """
+
+        def op(tx: WriteTransaction) -> Erased:
+            if tx.keys is not None:
+                tx.keys.forget()
+            return self._overwriting(
+                tx, lambda: erase_keys(tx, subject, workspace=workspace, by=by, reason=reason, allow=allow)
+            )
+
+        found = self.write("audit.erase", op, durable=Durability.SEALED)
+        return found, bool(found.holds) or self._shred()
+
+    @abstractmethod
+    def _overwriting[T](self, tx: WriteTransaction, work: Callable[[], T]) -> T: ...
+
+    @abstractmethod
+    def _shred(self) -> bool: ...
 
     def verify(self) -> Report:
         """Verify the whole audit log against the signatures and the heads file; see ``audit.verify.verify``."""

@@ -9,7 +9,8 @@ from sqlalchemy import bindparam, insert, select
 from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit import query
-from remit.audit.entry import Draft
+from remit.audit.entry import Draft, Sealed
+from remit.audit.keyring import Keyring, seal_all
 from remit.audit.merkle import Edge, edge_of, leaf_hash
 from remit.audit.note import Checkpoint, Signer, open_note, parse_checkpoint, sign_note
 from remit.audit.proof import verify_consistency
@@ -27,8 +28,14 @@ class LogWriter:
     process that appended, makes the next ``write`` read it again.
     """
 
-    def __init__(self, signers: Sequence[Signer], heads: HeadsFile, *, sole_file: bool) -> None:
-        """``sole_file``: every head is in this file (SQLite); else each host keeps the heads it signed (Postgres)."""
+    def __init__(
+        self, signers: Sequence[Signer], heads: HeadsFile, *, sole_file: bool, keys: Keyring | None = None
+    ) -> None:
+        """``sole_file``: every head is in this file (SQLite); else each host keeps the heads it signed (Postgres).
+
+        ``keys`` encrypt payloads in ``append``; without them payloads are stored as they are.
+        """
+        self.keys = keys
         self.signers = tuple(signers)
         self.verifiers = tuple(signer.verifier for signer in signers)
         self.heads = heads
@@ -46,9 +53,16 @@ class LogWriter:
         size = query.size(tx)
         if self._edge is None or self._edge.size != size:
             self._edge = edge_of(size, lambda level, index: query.read_node(tx, level, index))
+            if self.keys is not None:
+                self.keys.forget()  # whoever appended may have destroyed a key; that is logged in the same transaction
         return self._edge
 
-    def write(self, tx: WriteTransaction, drafts: Sequence[Draft]) -> None:
+    def append(self, tx: WriteTransaction, drafts: Sequence[Draft]) -> None:
+        """Encrypt the drafts' payloads, and ``write``."""
+        self._current(tx)
+        self.write(tx, seal_all(self.keys, tx, drafts))
+
+    def write(self, tx: WriteTransaction, drafts: Sequence[Sealed]) -> None:
         """Give the drafts their places and add their rows and nodes."""
         edge = self._current(tx).copy()
         entries: list[tuple[object, ...]] = []
@@ -70,7 +84,7 @@ class LogWriter:
                     leaf,
                 )
             )
-            payloads.append((seq, fields["workspace"], item.salt, item.body))
+            payloads.append((seq, fields["workspace"], item.salt, item.body, item.dek))
             nodes += edge.append(leaf)
         tx.insert(ENTRY, entries)
         tx.insert(PAYLOAD, payloads)
@@ -81,10 +95,14 @@ class LogWriter:
         """What ``write`` added is committed."""
         if self._next is not None:
             self._edge, self._next = self._next, None
+        if self.keys is not None:
+            self.keys.committed()
 
     def rolled_back(self) -> None:
         """What ``write`` added is gone."""
         self._next = None
+        if self.keys is not None:
+            self.keys.rolled_back()
 
     def sign(self, tx: WriteTransaction) -> bool:
         """Sign a checkpoint over everything committed, if anything is unsigned: heads file first, then the row.

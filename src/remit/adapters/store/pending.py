@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from remit.audit.entry import Draft
+from remit.audit.entry import Draft, Sealed, seal_plain
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import IntegrityError
 
@@ -33,16 +33,17 @@ class PendingMac:
         return hmac.digest(self._key, b"\x00".join((head, fields, salt, body)), "sha256")
 
 
-def pending_rows(drafts: Sequence[Draft], mac: PendingMac) -> list[tuple[Any, ...]]:
+def pending_rows(drafts: Sequence[Sealed], mac: PendingMac) -> list[tuple[Any, ...]]:
     """Rows for ``audit_pending``; their ids sort in the order of this process."""
     rows: list[tuple[Any, ...]] = []
     for item in drafts:
-        row = (_next_id(), item.fields["workspace"], item.ts_us, canonical(item.fields), item.salt, item.body)
+        fields = canonical({**item.fields, "dek": item.dek, "pd": item.pd})
+        row = (_next_id(), item.fields["workspace"], item.ts_us, fields, item.salt, item.body)
         rows.append((*row, mac.of_row(row)))
     return rows
 
 
-def draft_of(row: Sequence[Any], mac: PendingMac) -> Draft:
+def draft_of(row: Sequence[Any], mac: PendingMac) -> Sealed:
     """The entry in a row.
 
     Raises:
@@ -52,8 +53,12 @@ def draft_of(row: Sequence[Any], mac: PendingMac) -> Draft:
     if not hmac.compare_digest(mac.of_row(columns), stored):
         message = f"audit_pending {columns[0]} was not written by Remit, or was changed; nothing is signed over it."
         raise IntegrityError(message, code="audit.pending")
-    _, _, ts_us, fields, salt, body = columns
-    return Draft(orjson.loads(fields), ts_us, salt, body)
+    _, _, ts_us, text, salt, body = columns
+    fields = orjson.loads(text)
+    pd, dek = fields.pop("pd", None), fields.pop("dek", "")
+    if pd is None:  # written by a version before encryption
+        return seal_plain(Draft(fields, ts_us, salt, body))
+    return Sealed(fields, ts_us, pd, dek, salt, body)
 
 
 def _next_id() -> str:

@@ -18,12 +18,14 @@ from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
+from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import Writer
 from remit.audit import verify as audit
 from remit.audit.entry import SALT_SIZE, Draft
+from remit.audit.keyring import Keyring
 from remit.audit.note import Signer
 from remit.kernel import crash
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -77,6 +79,7 @@ class SqliteStore(Store):
         clock: For the entries' times.
         salt: Source of random bytes.
         free_floor: Bytes that must stay free on the disk; below, writes are refused before anything is at risk.
+        keys: Encrypt the log's payloads; without them payloads are stored as they are.
     """
 
     def __init__(
@@ -88,17 +91,19 @@ class SqliteStore(Store):
         clock: Clock = SYSTEM_CLOCK,
         salt: Callable[[int], bytes] = secrets.token_bytes,
         free_floor: int = FREE_FLOOR,
+        keys: Keyring | None = None,
     ) -> None:
         self.path = path
         self._statements = Statements(dialect())
         self._heads = HeadsFile(heads)
-        log = LogWriter(signers, self._heads, sole_file=True)
+        log = LogWriter(signers, self._heads, sole_file=True, keys=keys)
         make = partial(
             WriteTransaction,
             statements=self._statements,
             translate=from_sqlite,
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
+            keys=keys,
         )
         backend = _Backend(path, log, make, monotonic=clock.monotonic, free_floor=free_floor)
         super().__init__(log, Writer(backend), readers=READERS)
@@ -124,7 +129,7 @@ class SqliteStore(Store):
         connection = self._reader()
         connection.execute("BEGIN")
         try:
-            yield ReadTransaction(connection.cursor(), self._statements, from_sqlite)
+            yield ReadTransaction(connection.cursor(), self._statements, from_sqlite, keys=self._log.keys)
         finally:
             with suppress(sqlite3.Error):
                 connection.execute("COMMIT")
@@ -140,6 +145,15 @@ class SqliteStore(Store):
 
     def _verify_once(self) -> audit.Report:
         return self.view(lambda tx: audit.verify(tx, verifiers=self.verifiers, heads=self._heads.read))
+
+    def _overwriting[T](self, tx: WriteTransaction, work: Callable[[], T]) -> T:
+        overwrite(tx)
+        result = work()
+        rewrite_keys(tx)
+        return result
+
+    def _shred(self) -> bool:
+        return truncate_wal(self.path)
 
     def statistics(self) -> Statistics:
         """Rows, sizes and queues, for administrators."""
@@ -251,7 +265,7 @@ class _Backend:
     def commit(self, drafts: list[Draft]) -> None:
         """Add the entries and commit."""
         if drafts:
-            self._log.write(self._writer_tx(), drafts)
+            self._log.append(self._writer_tx(), drafts)
         self._run("COMMIT")
         self._log.committed()
 

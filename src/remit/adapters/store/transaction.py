@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import Executable
 
 from remit.adapters.store.statements import Statements
 from remit.audit.entry import Draft, Entry, draft
+from remit.audit.keyring import Keyring
 from remit.kernel.ports import Params, Row
 
 
@@ -38,9 +39,15 @@ class ReadTransaction:
     """Reads in one snapshot (``kernel.ports.ReadTx``, and ``audit.verify.LogReader``)."""
 
     def __init__(
-        self, cursor: Cursor, statements: Statements, translate: Callable[[BaseException], BaseException]
+        self,
+        cursor: Cursor,
+        statements: Statements,
+        translate: Callable[[BaseException], BaseException],
+        *,
+        keys: Keyring | None = None,
     ) -> None:
         self.cursor = cursor
+        self.keys = keys
         self._statements = statements
         self._translate = translate
 
@@ -82,8 +89,9 @@ class WriteTransaction(ReadTransaction):
         *,
         now_us: Callable[[], int],
         salt: Callable[[], bytes],
+        keys: Keyring | None = None,
     ) -> None:
-        super().__init__(cursor, statements, translate)
+        super().__init__(cursor, statements, translate, keys=keys)
         self._now_us = now_us
         self._salt = salt
         self.drafts: list[Draft] = []
@@ -109,9 +117,12 @@ class WriteTransaction(ReadTransaction):
         except Exception as error:
             raise self._translate(error) from error
 
-    def append(self, entry: Entry, payload: Mapping[str, Any] | None = None) -> None:
-        """Add an entry to the log; it takes its place when the operation commits."""
-        self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt()))
+    def append(self, entry: Entry, payload: Mapping[str, Any] | None = None, *, subject: str = "") -> None:
+        """Add an entry to the log; it takes its place when the operation commits.
+
+        ``subject`` is the person whom the payload is about, see ``audit.entry.draft``.
+        """
+        self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt(), subject=subject))
 
 
 def _one(params: Params) -> Mapping[str, Any] | None:
