@@ -98,7 +98,7 @@ async def run(
             pack,
             data,
             name=source.name,
-            originator=runtime.owner,
+            originator=runtime.acting,
             budget=usd(settings.budget_usd),
             preset=preset,
         )
@@ -139,7 +139,7 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
 
         async def go_on() -> View:
             ordered = await runtime.missions.resume(
-                settings.workspace, mission, actor=runtime.owner, from_step=from_step, drift=OnDrift(drift)
+                settings.workspace, mission, actor=runtime.acting, from_step=from_step, drift=OnDrift(drift)
             )
             if ordered:
                 await runtime.engine.wait(ordered)
@@ -167,7 +167,7 @@ async def rollback(mission: str, to_step: str, feature: str, home: str | None, *
             runtime,
             mission,
             lambda: runtime.missions.rollback(
-                settings.workspace, mission, actor=runtime.owner, to_step=to_step, feature=feature
+                settings.workspace, mission, actor=runtime.acting, to_step=to_step, feature=feature
             ),
             as_json=as_json,
         )
@@ -192,7 +192,7 @@ async def branch(
     async with open_runtime(settings) as runtime:
         mission = await resolve(runtime.missions, settings.workspace, mission)
         child = await runtime.missions.branch(
-            settings.workspace, mission, from_step=from_step, actor=runtime.owner, other=other
+            settings.workspace, mission, from_step=from_step, actor=runtime.acting, other=other
         )
         hint(f"mission {child}  (a branch of {mission})")
         return await finish(runtime, child, lambda: runtime.missions.run(settings.workspace, child), as_json=as_json)
@@ -212,7 +212,7 @@ async def cancel(mission: str, home: str | None, *, as_json: bool, debug: bool) 
     async with open_runtime(settings) as runtime:
         await runtime.start()
         mission = await resolve(runtime.missions, settings.workspace, mission)
-        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
+        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.acting)
         emit(mission_view(runtime.store, view)) if as_json else say(f"{view.mission.id} {view.status}")
     return 0
 

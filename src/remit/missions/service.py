@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from remit.accounts.access import Permission, Resource, reading, require
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.guard.approval_rows import Request, Status, of_mission, unfinished
@@ -129,6 +130,7 @@ class Missions:
             InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
                 demands; says where.
         """
+        await self._may(workspace, originator)
         found = self.deps.pack(pack)
         with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
@@ -204,6 +206,17 @@ class Missions:
         await self.deps.engine.wait(await self.submit(workspace, mission))
         return await self.show(workspace, mission)
 
+    async def _may(self, workspace: str, who: Principal) -> None:
+        """Refuse, on record, whoever may not give orders about missions here.
+
+        Raises:
+            Refused: ``who`` has no write permission in the workspace, or is an agent.
+        """
+        await reading(
+            self.deps.journal,
+            lambda tx: require(tx, who, workspace=workspace, permission=Permission.WRITE, resource=Resource.MISSION),
+        )
+
     async def drive(self, ticket: RunTicket) -> None:
         """What the engine is started with; see ``remit.missions.drive``."""
         await drive(self.deps, ticket)
@@ -228,6 +241,7 @@ class Missions:
             IntegrityError: The log, the plan, the repository or a checkpoint is damaged. Nothing was changed.
             Drift: Artefacts changed since their steps, and ``drift`` says to refuse.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         if row.status == MissionStatus.SUCCEEDED and not from_step and drift is OnDrift.REFUSE:
@@ -274,6 +288,7 @@ class Missions:
         """
         if to_step and feature:
             raise InvalidInput("A rollback goes to a step or takes out a feature, not both.", hint="remit rollback ID")
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         await self.deps.verify_log(workspace, mission)
@@ -309,6 +324,7 @@ class Missions:
         Raises:
             NotFound, InvalidInput: No such mission or step; it is not finished; the other input is wrong.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
         if other is not None:
@@ -322,6 +338,7 @@ class Missions:
         Raises:
             Conflict: It is over already.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
