@@ -33,14 +33,6 @@ def agents(ctx: click.Context, home: str | None, *, as_json: bool, debug: bool) 
     return _list(home, as_json=as_json)
 
 
-@agents.command("list")
-@common
-def list_(home: str | None, *, as_json: bool, debug: bool) -> int:
-    """List every agent with the answers to the five questions."""
-    del debug
-    return _list(home, as_json=as_json)
-
-
 @agents.command()
 @click.argument("name")
 @common
