@@ -20,7 +20,7 @@ AGENT = Principal(ActorKind.AGENT, "coder")
 @pytest.mark.parametrize(
     "order",
     [
-        lambda missions, id_, who: missions.create("w", "script", b"{}", name="x.json", originator=who),
+        lambda missions, _id, who: missions.create("w", "script", b"{}", name="x.json", originator=who),
         lambda missions, id_, who: missions.resume("w", id_, actor=who),
         lambda missions, id_, who: missions.rollback("w", id_, actor=who),
         lambda missions, id_, who: missions.branch("w", id_, from_step="a", actor=who),
