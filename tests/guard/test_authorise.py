@@ -318,8 +318,9 @@ async def test_a_saved_text_that_is_no_cedar_refuses_everything(world: World) ->
         ('@id("a") forbid(principal action, resource);', "1:27", "unexpected token"),
         ('\n\n  @id("a") forbid(principal, action == Action::"toool", resource);', "3:40", "unrecognized action"),
         (
-            '@id("a") forbid(principal, action, resource);\n@id("b") forbid(principal is Agent, action, resource)'
-             "\n  when { principal.kindd == 3 };",
+            """@id("a") forbid(principal, action, resource);
+@id("b") forbid(principal is Agent, action, resource)
+  when { principal.kindd == 3 };""",
             "3:20",
             "kindd",
         ),
