@@ -21,6 +21,21 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # accounts
+    (0, "users add bob --email bob@example.com --role admin"),
+    (0, "teams create red --billing bills@example.com"),
+    (0, "teams invite red --email zoe@example.com"),
+    (3, "teams accept no-such-token"),
+    (0, "teams policy --team red --clear"),
+    (0, "agents register scout --team red --effect tool"),
+    (0, "agents update scout --tool search"),
+    (0, "agents pause red --scope team --reason drill"),
+    (0, "breakglass request 'team red' --for scout --reason drill"),
+    (0, "agents resume red --scope team --reason over"),
+    (0, "agents retire scout --reason over"),
+    (0, "teams delete red"),
+    (0, "plan set pro"),
+    (0, "workspaces create lab --team crew"),
+    (0, "users remove bob"),
     # rules, evidence
     (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
