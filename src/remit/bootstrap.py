@@ -25,6 +25,7 @@ from remit import __version__
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+from remit.adapters.export.orders import check_export, erase_person, export_log
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.notify.webhook import WebhookAdapter
@@ -32,7 +33,7 @@ from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
-from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
+from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.audit.keyring import Keyring
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
@@ -54,6 +55,9 @@ from remit.settings import Settings
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
+
+#: What the command line orders of the audit log, for those who may not know the adapters.
+__all__ = ["check_export", "erase_person", "export_log"]
 
 type Store = SqliteStore | PostgresStore
 
@@ -146,16 +150,17 @@ def make_store(settings: Settings) -> Store:
         NotFound: No home was made there.
     """
     check_home(settings)
-    signers = [load_key(settings.home / KEY)]
+    key_file = KeyFile(settings.home / KEY)
+    signers = key_file.read().signers
     heads = settings.home / HEADS
     keys = Keyring(payload_key(settings), shared=bool(settings.store_url))
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys)
+        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys, key_file=key_file)
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys)
+    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file)
 
 
 @contextmanager
@@ -223,7 +228,8 @@ async def open_runtime(
 def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
-    redactor.register(load_key(settings.home / KEY).skey)
+    for signer in store.signers:
+        redactor.register(signer.skey)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",

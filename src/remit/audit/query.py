@@ -161,6 +161,12 @@ def rotations(reader: LogReader, verifiers: Sequence[Verifier]) -> list[EntryPro
     return proofs
 
 
+def announced(reader: LogReader) -> list[str]:
+    """The public keys that the log was handed over to, oldest first."""
+    rows = reader.tuples(_ROTATIONS, {"did": ROTATE_ACTION, "of": SYSTEM_WORKSPACE})
+    return [str(read_header(header)["subject"]) for _, header in rows]
+
+
 def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:
     """The hashes that show that entry ``index`` is in the log of ``size`` entries.
 

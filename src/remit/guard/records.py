@@ -10,12 +10,25 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
+from remit.audit.schedule import check_alarm
 from remit.guard import budget
 from remit.guard.tables import ACTION, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, Trait, WriteFiles
+from remit.kernel.effects import (
+    Command,
+    Deploy,
+    Durability,
+    Fetch,
+    Model,
+    Notify,
+    Order,
+    Publish,
+    Tool,
+    Trait,
+    WriteFiles,
+)
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -142,15 +155,19 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
 
     Raises (when run):
         BudgetExceeded: The estimate does not fit.
-        Conflict: The effect happened, or may have happened, before.
+        Conflict: The effect happened, or may have happened, before; or it waits for a signature, and a verification
+            found the log changed.
     """
     row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
+    sealed = action.effect.trait.durability is Durability.SEALED
     message = isinstance(action.effect, Notify)
 
     def op(tx: Tx) -> None:
+        if sealed:
+            check_alarm(tx)
         if once:
             _check_unrepeated(tx, action)
         elif message and action.effect_key:

@@ -33,6 +33,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # budget
         "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
         # what an effect key tells
+        "effect_key.audit_alarm": "remit audit verify, then remit audit acknowledge --reason WHY",
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",
         "effect_key.unknown_outcome": "look at {target} and decide whether it was done",
