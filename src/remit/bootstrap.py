@@ -21,7 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from remit import __version__
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
@@ -38,7 +37,8 @@ from remit.audit.keyring import Keyring
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
-from remit.kernel import crash
+from remit.guard.rules.revisions import install_shipped
+from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
@@ -175,6 +175,41 @@ def open_store(settings: Settings, *, migrate: bool = True) -> Generator[Store]:
         store.close()
 
 
+def metrics_text(store: Store, settings: Settings) -> str:
+    """The workspace's figures in Prometheus' exposition format."""
+    from remit.adapters.telemetry.metrics import text
+
+    return text(store, settings.workspace)
+
+
+def metrics_samples(store: Store, settings: Settings) -> list[dict[str, object]]:
+    """The same figures as data."""
+    from remit.adapters.telemetry.metrics import samples
+
+    return samples(store, settings.workspace)
+
+
+@contextmanager
+def traced(settings: Settings) -> Generator[None]:
+    """Send spans where the settings say, while this lasts; nothing at all happens without that setting.
+
+    Raises:
+        InvalidInput: OpenTelemetry isn't installed, or the file can't be written.
+    """
+    if not settings.spans:
+        yield
+        return
+    from remit.adapters.telemetry.spans import make_spans
+
+    spans = make_spans(settings.spans)
+    tracing.install(spans)
+    try:
+        yield
+    finally:
+        tracing.install(None)
+        spans.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
@@ -217,10 +252,11 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
-        try:
-            yield runtime
-        finally:
-            await runtime.engine.stop()
+        with traced(settings):
+            try:
+                yield runtime
+            finally:
+                await runtime.engine.stop()
     finally:
         store.close()
 
@@ -243,7 +279,12 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         **more,
     }
     guard = Guard(
-        store, adapters, redactor=redactor, clock=clock, rand=random.random, policy_rev=f"remit-{__version__}"
+        store,
+        adapters,
+        redactor=redactor,
+        clock=clock,
+        rand=random.random,
+        environment=settings.environment.value,
     )
     deps = Deps(
         journal=store,
@@ -401,6 +442,7 @@ async def prepare_home(settings: Settings) -> bool:
         owner = await create_local_owner(
             store, workspace=settings.workspace, user=settings.owner, name=settings.owner, clock=clock
         )
+        await install_shipped(store, workspace=settings.workspace, clock=clock)
         known = await store.read(lambda tx: read_agents(tx, settings.workspace))
         for agent in shipped_agents(settings.workspace, owner.id):
             if agent.name not in known:

@@ -66,6 +66,7 @@ class Settings:
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
+        spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
 
@@ -79,6 +80,7 @@ class Settings:
     sandbox_tier: int = 1
     budget_usd: str = "10"
     lease_s: float = 15.0
+    spans: str = ""
     log_level: str = "WARNING"
 
     @property

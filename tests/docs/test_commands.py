@@ -183,7 +183,7 @@ def tree() -> dict[str, click.Command]:
             assert command is not None
             if isinstance(command, click.Group):
                 walk(command, f"{words} {name}")
-            else:
+            if not isinstance(command, click.Group) or command.invoke_without_command:
                 found[f"{words} {name}"] = command
 
     walk(root, "remit")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,10 +22,11 @@ from remit.guard.breaker import Numbers
 from remit.guard.guard import Guard
 from remit.guard.permit import Terms
 from remit.guard.retry import Patience
+from remit.guard.rules.revisions import save
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock
 from remit.kernel.effects import Deploy, Durability, Effect, Tool
-from remit.kernel.errors import Unavailable
+from remit.kernel.errors import Conflict, Unavailable
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -33,6 +35,7 @@ from remit.kernel.tables import METADATA
 from remit.redact.redactor import Redactor
 
 WORKSPACE = "acme"
+NO_RULES = "use: []\n"  # so that tests of other checks need no evidence; SHIPPED puts the shipped sets in force
 OWNER = Principal(ActorKind.USER, "ada")
 CODER = Principal(ActorKind.AGENT, "coder")
 KINDS = ("files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify")
@@ -155,6 +158,7 @@ async def make_world(
     numbers: Numbers | None = None,
     patience: Patience | None = None,
     kinds: tuple[str, ...] = KINDS,
+    rules: str = NO_RULES,
 ) -> World:
     """A world on ``store``; waits between tries are noted, not slept."""
     clock = clock or SystemClock()
@@ -173,11 +177,12 @@ async def make_world(
         redactor=redactor,
         clock=clock,
         rand=lambda: 0.0,
-        policy_rev="rev-1",
         terms=Terms(patience=patience or Patience(), sleep=sleep),
         numbers=numbers,
     )
     await create_local_owner(journal, workspace=WORKSPACE, user=OWNER.id, name="Ada", clock=clock)
+    with suppress(Conflict):  # a second world on the same store
+        await save(store, rules, workspace=WORKSPACE, name="rules.yaml", reason="test", by=OWNER, clock=SystemClock())
     journal.names.clear()
     return World(store, journal, adapter, redactor, clock, guard, waits)
 

@@ -60,7 +60,7 @@ async def test_an_effect_is_intended_performed_and_recorded(world: World) -> Non
     assert intent.header["subject"] == outcome.header["subject"] == action.id
     assert intent.payload is not None
     assert [check["check"] for check in intent.payload["checks"]] == [
-        "identify", "authorise", "scan", "breaker", "budget",
+        "identify", "authorise", "scan", "rules", "breaker", "rate", "budget",
     ]  # fmt: skip
     past = await find_outcome(world.journal, "m1/s1/k/0", workspace=WORKSPACE)
     assert past is not None
@@ -312,7 +312,7 @@ async def test_tries_end_and_the_last_error_is_told(world: World) -> None:
     world.adapter.moves = [Unavailable("gone")]
     with pytest.raises(Unavailable, match="gone"):
         await world.guard.run(act())
-    assert len(world.adapter.calls) == 3
+    assert len(world.adapter.calls) == 4
     assert world.states() == ["failed"]
 
 

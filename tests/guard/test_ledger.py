@@ -13,6 +13,7 @@ from sqlalchemy import create_engine
 
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, unkill
+from remit.accounts.owner import create_local_owner
 from remit.accounts.tables import BUDGET
 from remit.guard import budget
 from remit.guard.breaker import Numbers
@@ -205,6 +206,7 @@ TestLedger.settings = settings(
 
 def test_threads_that_reserve_at_once_never_overspend(tmp_path: Path) -> None:
     with make_store(tmp_path) as store:
+        asyncio.run(create_local_owner(store, workspace=WORKSPACE, user=OWNER.id, name="Ada", clock=HandClock()))
         asyncio.run(set_limit(store, BudgetScope.WORKSPACE, workspace=WORKSPACE, name="", limit=Money(1000), by=OWNER))
         got: list[bool] = []
 
@@ -213,7 +215,7 @@ def test_threads_that_reserve_at_once_never_overspend(tmp_path: Path) -> None:
                 action = act(estimate=Money(7))
 
                 def reserve(tx: Tx, action: Action = action) -> None:
-                    budget.reserve(tx, action)
+                    budget.reserve(tx, action, now_us=1)
 
                 future = store.submit("guard.intent", reserve, durable=Durability.COMMIT)
                 try:

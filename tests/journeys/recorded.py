@@ -50,6 +50,8 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # budgets
     # rates and queue
     # circuits
+    (0, "breakers open tool search --reason drill"),
+    (0, "breakers reset tool search --reason 'drill over'"),
     # the audit log
 )
 

@@ -1,4 +1,7 @@
-"""Agents: who they are, who owns them, what they may touch and spend, and how to stop one."""
+"""Agents: who they are, who owns them, what they may touch and spend, and how to stop one.
+
+``agent_orders`` changes, hands over and retires them.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +12,43 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import orjson
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
+from remit.accounts.access import Permission, Resource, lock, refuse, require
+from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, add_limit
-from remit.accounts.kills import KillScope
+from remit.accounts.kills import KillScope, Mode
+from remit.accounts.people import find_person
+from remit.accounts.plans import lifting, plan_of
+from remit.accounts.reach import ANY, domain_problem, model_problem
 from remit.accounts.tables import AGENT, BUDGET, EVERYWHERE, KILL
+from remit.accounts.teams import find_team
 from remit.audit.entry import Entry, Result
-from remit.kernel.action import ActorKind, Principal
+from remit.kernel.action import Principal
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.errors import Conflict, Denied, InvalidInput, NotFound
+from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
 EFFECT_KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
-ANY_TOOL = "*"
+ANY_TOOL = ANY
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 _INSERT = insert(AGENT)
 _BY_NAME = select(AGENT).where(AGENT.c.workspace == bindparam("of"), AGENT.c.name == bindparam("called"))
 _ALL = select(AGENT).where(AGENT.c.workspace == bindparam("of")).order_by(AGENT.c.name)
-_BUDGETS = select(BUDGET).where(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == BudgetScope.AGENT.value)
+_COUNT = (
+    select(func.count().label("n"))
+    .select_from(AGENT)
+    .where(AGENT.c.workspace == bindparam("of"), AGENT.c.status != "retired")
+)
+_BUDGETS = select(BUDGET).where(
+    BUDGET.c.workspace == bindparam("of"),
+    BUDGET.c.scope == BudgetScope.AGENT.value,
+    BUDGET.c.period == Period.TOTAL.value,
+)
 _KILLS = (
     select(KILL)
     .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))
@@ -44,14 +62,17 @@ class AgentStatus(StrEnum):
     ACTIVE = "active"
     PAUSED = "paused"
     KILLED = "killed"
+    RETIRED = "retired"  # for good; its name stays taken, so that the log stays clear
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
     """An agent as registered.
 
-    ``effects`` are the effect kinds it may ask for, ``tools`` the tools it may call (``*``: any). ``owner`` is the id
-    of the user who answers for it.
+    ``effects`` are the effect kinds it may ask for, ``tools`` the tools it may call, ``models`` the models it may ask
+    (``provider/model`` or ``provider/prefix*``), ``domains`` the hosts it may fetch from (subdomains included); ``*``
+    is any. ``owner`` is the id of the user who answers for it, ``team`` a team's slug or empty. ``revision`` counts its
+    changes.
 
     Raises:
         InvalidInput: A name that is no lower-case word, an unknown effect kind, tools without the ``tool`` kind.
@@ -65,6 +86,9 @@ class Agent:
     effects: frozenset[str] = field(default_factory=frozenset[str])
     tools: frozenset[str] = field(default_factory=frozenset[str])
     status: AgentStatus = AgentStatus.ACTIVE
+    models: frozenset[str] = frozenset({ANY})
+    domains: frozenset[str] = frozenset({ANY})
+    revision: int = 1
 
     def __post_init__(self) -> None:
         problems = [
@@ -79,6 +103,8 @@ class Agent:
             problems.append("an agent needs an owner")
         if self.tools and "tool" not in self.effects:
             problems.append("it lists tools but not the effect kind 'tool'")
+        problems += [found for pattern in sorted(self.models) if (found := model_problem(pattern))]
+        problems += [found for suffix in sorted(self.domains) if (found := domain_problem(suffix))]
         if self.status is AgentStatus.KILLED:
             problems.append("an agent is stopped by a kill, not by its status")
         if problems:
@@ -108,7 +134,13 @@ class AgentView:
             "running": list(self.running),
             "owner": self.agent.owner,
             "team": self.agent.team,
-            "may_touch": {"effects": sorted(self.agent.effects), "tools": sorted(self.agent.tools)},
+            "may_touch": {
+                "effects": sorted(self.agent.effects),
+                "tools": sorted(self.agent.tools),
+                "models": sorted(self.agent.models) if "model" in self.agent.effects else [],
+                "domains": sorted(self.agent.domains) if "fetch" in self.agent.effects else [],
+            },
+            "revision": self.agent.revision,
             "may_spend_usd": None if self.limit is None else str(self.limit.usd),
             "spent_usd": str(self.spent.usd),
             "reserved_usd": str(self.reserved.usd),
@@ -127,10 +159,10 @@ async def register_agent(
     """Register an agent with what it may touch and (unless ``None``: no limit) spend, and audit it.
 
     Raises:
-        Denied: ``by`` is an agent: agents never administer.
+        Refused: ``by`` is an agent, or may not administer agents there; or the plan holds no more agents.
+        NotFound: There is no such owner or team.
         Conflict: The name is taken.
     """
-    by_a_person(by)
     entry = Entry(
         actor=by,
         action="accounts.agent.registered",
@@ -139,20 +171,17 @@ async def register_agent(
         workspace=agent.workspace,
         subject=agent.name,
     )
-    payload: dict[str, Json] = {
-        "kind": agent.kind,
-        "owner": agent.owner,
-        "team": agent.team,
-        "effects": sorted(agent.effects),
-        "tools": sorted(agent.tools),
-        "spend_limit_micros": None if spend_limit is None else spend_limit.micros,
-    }
+    payload = told_of(agent) | {"spend_limit_micros": None if spend_limit is None else spend_limit.micros}
 
     def op(tx: Tx) -> None:
+        lock(tx, agent.workspace)
+        administer(tx, by, workspace=agent.workspace, team=agent.team)
+        check_places(tx, agent)
         if tx.row(_BY_NAME, {"of": agent.workspace, "called": agent.name}) is not None:
             message = f"There is an agent {agent.name!r} already."
             raise Conflict(message, code="accounts.taken", hint="remit agents")
-        tx.execute(_INSERT, {**_row(agent), "created_us": micros_of(clock.now())})
+        _check_plan(tx, agent, by)
+        tx.execute(_INSERT, {**row_of(agent), "created_us": micros_of(clock.now())})
         if spend_limit is not None:
             add_limit(tx, workspace=agent.workspace, scope=BudgetScope.AGENT, name=agent.name, limit=spend_limit)
         tx.append(entry, payload)
@@ -192,29 +221,92 @@ def find_agent(tx: ReadTx, *, workspace: str, name: str) -> Agent:
     raise NotFound(message, code="accounts.agent", hint="remit agents")
 
 
-def by_a_person(by: Principal) -> None:
-    """Agents never administer.
+def administer(tx: Tx, by: Principal, *, workspace: str, team: str) -> int:
+    """Refuse whoever may not say what the agents of a team (or of none) may touch.
 
     Raises:
-        Denied: ``by`` is an agent.
+        Refused: ``by`` may not.
     """
-    if by.kind is ActorKind.AGENT:
-        message = f"{by} is an agent: agents neither register, nor stop, nor approve anything."
-        raise Denied(message, code="accounts.agent_administers", hint="run the command as a person")
+    return require(tx, by, workspace=workspace, permission=Permission.ADMIN, resource=Resource.AGENT, team=team)
+
+
+def check_places(tx: ReadTx, agent: Agent) -> None:
+    """Its owner has an account, and its team is one.
+
+    Raises:
+        NotFound: There is no such owner or team.
+    """
+    find_person(tx, workspace=agent.workspace, user=agent.owner)
+    if agent.team:
+        find_team(tx, workspace=agent.workspace, slug=agent.team)
+
+
+def told_of(agent: Agent) -> dict[str, Json]:
+    """What the log says of an agent."""
+    return {
+        "kind": agent.kind,
+        "owner": agent.owner,
+        "team": agent.team,
+        "effects": sorted(agent.effects),
+        "tools": sorted(agent.tools),
+        "models": sorted(agent.models),
+        "domains": sorted(agent.domains),
+        "status": agent.status.value,
+        "revision": agent.revision,
+    }
+
+
+def _check_plan(tx: Tx, agent: Agent, by: Principal) -> None:
+    plan = plan_of(tx, agent.workspace)
+    there = int((tx.row(_COUNT, {"of": agent.workspace}) or {"n": 0})["n"])
+    if plan.agents is None or there < plan.agents:
+        return
+    larger = lifting(plan, "agents", there + 1)
+    refuse(
+        by,
+        f"The plan {plan.name.value} holds {plan.agents} agents and there are {there}; "
+        + (f"the plan {larger.value} holds more." if larger else "no plan holds more."),
+        workspace=agent.workspace,
+        subject="admin agent",
+        code="accounts.plan_agents",
+        hint=f"remit plan set {larger.value}" if larger else "remit agents retire NAME --reason TEXT",
+        team=agent.team,
+        limit=plan.agents,
+    )
 
 
 def _view(agent: Agent, budget: Row | None, kills: Iterable[Row], running: tuple[str, ...]) -> AgentView:
-    stopped = next((row for row in kills if _stops(row, agent)), None)
+    stops = [row for row in kills if _stops(row, agent)]
+    stopped = next((row for row in stops if row["mode"] == Mode.KILL), stops[0] if stops else None)
+    status = agent.status
+    if stopped is not None and status is not AgentStatus.RETIRED:
+        status = AgentStatus.KILLED if stopped["mode"] == Mode.KILL else AgentStatus.PAUSED
     return AgentView(
         agent=agent,
-        status=agent.status if stopped is None else AgentStatus.KILLED,
+        status=status,
         running=running,
         limit=None if budget is None else Money(budget["limit_micros"]),
         spent=Money(0 if budget is None else budget["spent"]),
         reserved=Money(0 if budget is None else budget["reserved"]),
         stopped_because="" if stopped is None else f"{stopped['scope']}: {stopped['reason']}",
-        stop=f"remit kill {agent.name}" if stopped is None else f"remit unkill {stopped['name'] or stopped['scope']}",
+        stop=_how_to(agent, stopped),
     )
+
+
+def _how_to(agent: Agent, stopped: Row | None) -> str:
+    """The command that stops it, or lets it go."""
+    if agent.status is AgentStatus.RETIRED:
+        return ""
+    if stopped is None:
+        return f"remit kill {agent.name}" if agent.status is AgentStatus.ACTIVE else f"remit agents resume {agent.name}"
+    verb = "unkill" if stopped["mode"] == Mode.KILL else "agents resume"
+    match KillScope(stopped["scope"]):
+        case KillScope.INSTALL:
+            return f"remit {verb} --all"
+        case KillScope.TEAM:
+            return f"remit {verb} {stopped['name']} --scope team"
+        case KillScope.AGENT | KillScope.MISSION:
+            return f"remit {verb} {stopped['name']}"
 
 
 def _stops(kill: Row, agent: Agent) -> bool:
@@ -229,7 +321,8 @@ def _stops(kill: Row, agent: Agent) -> bool:
             return False
 
 
-def _row(agent: Agent) -> dict[str, str]:
+def row_of(agent: Agent) -> dict[str, str | int]:
+    """An agent as its row has it."""
     return {
         "workspace": agent.workspace,
         "name": agent.name,
@@ -239,6 +332,9 @@ def _row(agent: Agent) -> dict[str, str]:
         "effects": orjson.dumps(sorted(agent.effects)).decode(),
         "tools": orjson.dumps(sorted(agent.tools)).decode(),
         "status": agent.status.value,
+        "models": orjson.dumps(sorted(agent.models)).decode(),
+        "domains": orjson.dumps(sorted(agent.domains)).decode(),
+        "revision": agent.revision,
     }
 
 
@@ -252,4 +348,7 @@ def _agent(row: Row) -> Agent:
         effects=frozenset(orjson.loads(row["effects"])),
         tools=frozenset(orjson.loads(row["tools"])),
         status=AgentStatus(row["status"]),
+        models=frozenset(orjson.loads(row["models"])),
+        domains=frozenset(orjson.loads(row["domains"])),
+        revision=row["revision"],
     )

@@ -6,10 +6,11 @@ Numbers the ledger names (retention, tokens, rendering) are its own; the others 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+import orjson
 from sqlalchemy import bindparam, select
 
 from remit.accounts.tables import WORKSPACE
@@ -64,13 +65,16 @@ PLANS: Mapping[PlanName, WorkspacePlan] = MappingProxyType(
     }
 )
 
-_PLAN = select(WORKSPACE.c.plan).where(WORKSPACE.c.workspace == bindparam("of"))
+_PLAN = select(WORKSPACE.c.plan, WORKSPACE.c.plan_numbers).where(WORKSPACE.c.workspace == bindparam("of"))
 
 
 def plan_of(tx: ReadTx, workspace: str) -> WorkspacePlan:
-    """The plan in force; an unknown workspace has the smallest."""
+    """The plan in force, with the workspace's own numbers; an unknown workspace has the smallest plan."""
     row = tx.row(_PLAN, {"of": workspace})
-    return PLANS[PlanName(row["plan"])] if row is not None else PLANS[PlanName.FREE]
+    if row is None:
+        return PLANS[PlanName.FREE]
+    plan = PLANS[PlanName(row["plan"])]
+    return replace(plan, **orjson.loads(row["plan_numbers"])) if row["plan_numbers"] != "{}" else plan
 
 
 def lifting(plan: WorkspacePlan, limit: str, needed: int) -> PlanName | None:

@@ -1,9 +1,10 @@
-"""Fourth check: is the service behind it there? An open circuit refuses at once, with the time to come back."""
+"""Is the service behind it there? An open circuit refuses at once, with the time to come back."""
 
 from __future__ import annotations
 
 from remit.guard.circuits import key_of
 from remit.guard.scene import Scene, allowed, denied
+from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.decision import Check
 
@@ -16,9 +17,14 @@ def check(action: Action, scene: Scene) -> Check:
     key = key_of(action)
     if key is None:
         return ALLOWED
-    scene.lease = scene.circuits.take(key)
-    if scene.lease is not None:
-        return ALLOWED
+    scene.lease = scene.circuits.take(key, action.id)
+    return refused(key, scene) if scene.lease is None else ALLOWED
+
+
+def refused(key: Key, scene: Scene) -> Check:
+    """The verdict on a circuit that is open, or whose trials are all running: what, why, when again."""
     wait = scene.circuits.wait(key)
     name = scene.redactor.mask(key.operation)
-    return denied(NAME, "open", f"{name} failed too often; its circuit is open for another {wait:.0f} s.")
+    why = scene.redactor.mask(scene.circuits.why(key)) or "it failed too often"
+    again = "until a person resets it" if wait > 10 * 365 * 86_400 else f"for another {wait:.0f} s"
+    return denied(NAME, "open", f"{name}: its circuit is open {again} ({why}).")

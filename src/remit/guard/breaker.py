@@ -1,9 +1,12 @@
 """The circuit breaker: a pure state machine over a clock.
 
-Closed lets everything through and opens after 5 failures in a row. Open refuses for a cool-down that grows with each
-trip. Half-open lets at most 2 leased trials run at a time: 2 successes close it, one failure opens it again. A lease
-that nobody returns runs out, so a lost trial blocks nothing for ever. (Nygard, "Release It!", 2nd ed., ch. 5; numbers
-of RES-1.)
+Closed lets everything through and opens after 5 failures in a row, or when half of the last minute's calls (20 at
+least) failed. Open refuses for a cool-down that grows with each trip. Half-open lets at most 2 leased trials run at a
+time: 2 successes close it, one failure opens it again. A lease that nobody returns runs out, so a lost trial blocks
+nothing for ever. (Nygard, "Release It!", 2nd ed., ch. 5; numbers of RES-1.)
+
+The same machine stands behind the guard's circuits, where open and half-open ones are rows that all processes share
+(``guard/trials.py``), and behind ``remit.sdk.resilience.Breaker``, where it is one process's.
 """
 
 from __future__ import annotations
@@ -11,6 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+
+SLICES = 6  # of the sliding window; the oldest drops out whole
+
+type Slices = tuple[tuple[int, int, int], ...]
 
 
 class Phase(StrEnum):
@@ -31,7 +38,21 @@ class Report(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Bounds of a breaker; seconds."""
+    """Bounds of a breaker; times in seconds.
+
+    Attributes:
+        failures: So many in a row open it.
+        successes: So many trials close it.
+        trials: So many may run at once while it is half-open.
+        cooldown_s: How long it stays open, the first time.
+        longest_cooldown_s: Doubling ends here.
+        jitter: Lengthens a cool-down by up to this part of it.
+        slow_call_s: Without a first byte for so long, a call failed.
+        lease_s: A trial that isn't returned for so long frees its place.
+        window_s: The error rate is that of so many last seconds.
+        window_calls: Below so many calls in the window the rate says nothing.
+        error_rate: Opens it, as a part of 1; above 1 only failures in a row do.
+    """
 
     failures: int = 5
     successes: int = 2
@@ -41,6 +62,9 @@ class Numbers:
     jitter: float = 0.1
     slow_call_s: float = 60.0
     lease_s: float = 120.0
+    window_s: float = 60.0
+    window_calls: int = 20
+    error_rate: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +77,11 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """A circuit's state. ``until`` is when an open one may be tried; ``leases`` are the trials now running."""
+    """A circuit's state.
+
+    ``until`` is when an open one may be tried; ``leases`` are the trials now running (number, when it runs out);
+    ``slices`` the calls of the window (which slice, calls, failures); ``why`` what opened it last.
+    """
 
     phase: Phase = Phase.CLOSED
     failures: int = 0
@@ -63,6 +91,8 @@ class Circuit:
     leases: tuple[tuple[int, float], ...] = ()
     generation: int = 0
     issued: int = 0
+    slices: Slices = ()
+    why: str = ""
 
 
 def ask(circuit: Circuit, now: float, *, numbers: Numbers) -> tuple[Circuit, Ticket | None]:
@@ -88,12 +118,12 @@ def report(
     if ticket.generation != circuit.generation:
         return circuit
     if circuit.phase is Phase.CLOSED:
-        return _closed(circuit, result, now=now, numbers=numbers, rand=rand)
+        return circuit if result is Report.NEUTRAL else _closed(circuit, result, now=now, numbers=numbers, rand=rand)
     if all(number != ticket.number for number, _ in circuit.leases):
         return circuit  # open (it has no leases), or this one ran out or was returned before
     circuit = replace(circuit, leases=tuple(lease for lease in circuit.leases if lease[0] != ticket.number))
     if result is Report.FAILURE:
-        return trip(circuit, now=now, numbers=numbers, rand=rand)
+        return trip(circuit, "a trial failed", now=now, numbers=numbers, rand=rand)
     if result is Report.SUCCESS:
         circuit = replace(circuit, successes=circuit.successes + 1)
     if circuit.successes < numbers.successes:
@@ -101,20 +131,7 @@ def report(
     return Circuit(generation=circuit.generation + 1, issued=circuit.issued)
 
 
-def _closed(circuit: Circuit, result: Report, *, now: float, numbers: Numbers, rand: Callable[[], float]) -> Circuit:
-    match result:
-        case Report.NEUTRAL:
-            return circuit
-        case Report.SUCCESS:
-            return replace(circuit, failures=0) if circuit.failures else circuit
-        case Report.FAILURE:
-            circuit = replace(circuit, failures=circuit.failures + 1)
-            return (
-                trip(circuit, now=now, numbers=numbers, rand=rand) if circuit.failures >= numbers.failures else circuit
-            )
-
-
-def trip(circuit: Circuit, *, now: float, numbers: Numbers, rand: Callable[[], float]) -> Circuit:
+def trip(circuit: Circuit, why: str, *, now: float, numbers: Numbers, rand: Callable[[], float]) -> Circuit:
     """Open the circuit. The cool-down doubles with each trip in a row, up to a cap, and is lengthened by jitter."""
     base = min(numbers.cooldown_s * 2.0 ** min(circuit.trips, 30), numbers.longest_cooldown_s)
     return Circuit(
@@ -123,4 +140,39 @@ def trip(circuit: Circuit, *, now: float, numbers: Numbers, rand: Callable[[], f
         until=now + base * (1 + numbers.jitter * rand()),
         generation=circuit.generation + 1,
         issued=circuit.issued,
+        why=why,
     )
+
+
+def rate(slices: Slices, now: float, *, numbers: Numbers) -> tuple[int, int]:
+    """Calls and failures of the sliding window that ends now."""
+    oldest = int(now / (numbers.window_s / SLICES)) - SLICES + 1
+    inside = [each for each in slices if each[0] >= oldest]
+    return sum(each[1] for each in inside), sum(each[2] for each in inside)
+
+
+def _closed(circuit: Circuit, result: Report, *, now: float, numbers: Numbers, rand: Callable[[], float]) -> Circuit:
+    failed = result is Report.FAILURE
+    circuit = Circuit(
+        failures=circuit.failures + 1 if failed else 0,
+        generation=circuit.generation,
+        issued=circuit.issued,
+        slices=_counted(circuit.slices, now, failed=failed, numbers=numbers),
+    )
+    if not failed:
+        return circuit
+    if circuit.failures >= numbers.failures:
+        return trip(circuit, f"{circuit.failures} failures in a row", now=now, numbers=numbers, rand=rand)
+    calls, failures = rate(circuit.slices, now, numbers=numbers)
+    if calls >= numbers.window_calls and failures >= numbers.error_rate * calls:
+        why = f"{failures} of {calls} calls failed in {numbers.window_s:g} s"
+        return trip(circuit, why, now=now, numbers=numbers, rand=rand)
+    return circuit
+
+
+def _counted(slices: Slices, now: float, *, failed: bool, numbers: Numbers) -> Slices:
+    index = int(now / (numbers.window_s / SLICES))
+    if slices and slices[-1][0] == index:
+        _, calls, failures = slices[-1]
+        return (*slices[:-1], (index, calls + 1, failures + failed))
+    return (*(each for each in slices if each[0] > index - SLICES), (index, 1, int(failed)))

@@ -1,105 +1,245 @@
 """Money: reserved with the intent, settled with the outcome, in their transactions; never over, however many ask.
 
-A scope without a row has no limit. An action that costs nothing reserves nothing: for it there is the check below.
+A scope without a limit has no row. A reservation belongs to the period in which the clock of its process says it was
+made, and is settled there, however late. What costs nothing reserves nothing: for it there is the check below.
+
+Overshoot: an actual cost above its estimate is recorded in full. From then on the scope refuses everything, what is
+free included, until its next period begins or its limit is raised.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Update, and_, bindparam, case, or_, select, update
 
-from remit.accounts.budgets import BudgetScope
-from remit.accounts.tables import BUDGET
+from remit.accounts.budget_events import Reached, tell
+from remit.accounts.budget_periods import Period, start_of
+from remit.accounts.budget_tables import BUDGET, BUDGET_PAST
+from remit.accounts.budgets import BudgetScope, Hold, begin_period, held_in
+from remit.guard.budget_limits import told, way_out
+from remit.guard.budget_prices import UnknownPrice
+from remit.guard.budget_usage import Payer, add_settled, open_usage, payer_of, settle_usage
 from remit.guard.scene import Scene, allowed, denied
-from remit.kernel.action import Action, ActorKind
-from remit.kernel.decision import Check
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.decision import Check, Verdict
 from remit.kernel.errors import BudgetExceeded
 from remit.kernel.money import Money
-from remit.kernel.ports import Tx
+from remit.kernel.ports import Row, Tx
+from remit.kernel.usage import NOTHING, Usage
 
 NAME = "budget"
 ALLOWED = allowed(NAME)
+_UNPRICED = Check(NAME, Verdict.ALLOW, "unknown_price", "Nobody knows what it costs; it is counted as unknown.")
 
 type Scopes = tuple[tuple[BudgetScope, str], ...]
 
-_AT = (
-    BUDGET.c.workspace == bindparam("of"),
-    BUDGET.c.scope == bindparam("in_scope"),
-    BUDGET.c.name == bindparam("called"),
+_RANK = {BudgetScope.WORKSPACE: 0, BudgetScope.AGENT: 1, BudgetScope.MISSION: 2}
+_ORDER = case(
+    (BUDGET.c.scope == BudgetScope.WORKSPACE.value, 0), (BUDGET.c.scope == BudgetScope.AGENT.value, 1), else_=2
 )
-_RESERVE = (
-    update(BUDGET)
-    .where(*_AT, BUDGET.c.spent + BUDGET.c.reserved + bindparam("asked") <= BUDGET.c.limit_micros)
-    .values(reserved=BUDGET.c.reserved + bindparam("asked"))
+# Rows are locked in one order everywhere, the busiest first: no two transactions wait for each other.
+_DUE = (
+    select(*(BUDGET.c[key].label(f"of_{key}") for key in ("scope", "name", "period")))
+    .where(
+        BUDGET.c.workspace == bindparam("of"),
+        or_(
+            BUDGET.c.scope == BudgetScope.WORKSPACE.value,
+            and_(
+                BUDGET.c.scope == BudgetScope.AGENT.value,
+                BUDGET.c.name.in_([bindparam("agent"), bindparam("other_agent")]),
+            ),
+            and_(BUDGET.c.scope == BudgetScope.MISSION.value, BUDGET.c.name == bindparam("in_mission")),
+        ),
+    )
+    .order_by(_ORDER, BUDGET.c.name, BUDGET.c.period)
+    .with_for_update()
+    .subquery("due")
 )
-_SETTLE = (
-    update(BUDGET)
-    .where(*_AT)
-    .values(reserved=BUDGET.c.reserved - bindparam("held"), spent=BUDGET.c.spent + bindparam("cost"))
-)
-_SELECT = select(BUDGET).where(*_AT)
+_COUNTED = ("workspace", "scope", "name", "period", "starts_us", "limit_micros", "spent", "reserved")
 
 
-def scopes(*, mission: str, agents: Iterable[str]) -> Scopes:
-    """Whose budgets an action draws on, in the order in which rows are locked (the same everywhere: no deadlock)."""
-    named = tuple((BudgetScope.AGENT, agent) for agent in sorted(set(agents)))
-    return ((BudgetScope.WORKSPACE, ""), *named, *(((BudgetScope.MISSION, mission),) if mission else ()))
+def _moving(statement: Update) -> Update:
+    table = statement.table
+    return statement.values(
+        reserved=table.c["reserved"] + bindparam("more"), spent=table.c["spent"] + bindparam("cost")
+    ).returning(*(table.c[name] for name in _COUNTED))
+
+
+#: Move every counter of the scopes at once; what belongs elsewhere is put there afterwards, under the same locks.
+_MOVE = _moving(
+    update(BUDGET).where(
+        BUDGET.c.workspace == bindparam("of"),
+        BUDGET.c.scope == _DUE.c.of_scope,
+        BUDGET.c.name == _DUE.c.of_name,
+        BUDGET.c.period == _DUE.c.of_period,
+    )
+)
+_MOVE_ONE, _MOVE_PAST = (
+    _moving(
+        update(table).where(
+            table.c.workspace == bindparam("of"),
+            table.c.scope == bindparam("in_scope"),
+            table.c.name == bindparam("called"),
+            table.c.period == bindparam("each"),
+            table.c.starts_us == bindparam("starts"),
+        )
+    )
+    for table in (BUDGET, BUDGET_PAST)
+)
 
 
 def scopes_of(action: Action) -> Scopes:
     """Whose budgets ``action`` draws on."""
-    parties = (action.principal, action.on_behalf_of)
-    return scopes(mission=action.mission, agents=(who.id for who in parties if who.kind is ActorKind.AGENT))
+    parties = {who.id for who in (action.principal, action.on_behalf_of) if who.kind is ActorKind.AGENT}
+    named = tuple((BudgetScope.AGENT, agent) for agent in sorted(parties))
+    return (
+        (BudgetScope.WORKSPACE, ""),
+        *named,
+        *(((BudgetScope.MISSION, action.mission),) if action.mission else ()),
+    )
 
 
 def check(action: Action, scene: Scene) -> Check:
-    """Nothing more, not even what is free, in a scope that is spent beyond its limit."""
+    """Nothing more, not even what is free, in a scope that is spent beyond its limit; no unknown price if refused."""
     over = scene.standing.over
     if over:
-        for scope, name in scopes_of(action):
-            if (scope, name) in over:
-                return denied(NAME, "exceeded", f"The budget of {_label(scope, name)} is spent beyond its limit.")
+        for scope in scopes_of(action):
+            if scope in over:
+                return denied(NAME, "exceeded", over[scope])
+    if not action.priced and not action.estimate:
+        if scene.unknown_price is UnknownPrice.WARN:
+            return _UNPRICED
+        detail = f"Nobody can say what this {action.kind} may cost, and unknown prices are refused."
+        return denied(NAME, "unknown_price", detail)
     return ALLOWED
 
 
-def reserve(tx: Tx, action: Action) -> None:
+def reserve(tx: Tx, action: Action, *, now_us: int) -> None:
     """Reserve the estimate in every scope, all or (because the operation then fails as a whole) none.
 
     Raises:
-        BudgetExceeded: It doesn't fit; the message says how much is left.
+        BudgetExceeded: It doesn't fit; the message says how much is left, and when and how it fits again.
     """
+    payer = payer_of(action)
     asked = action.estimate.micros
-    if not asked:
-        return
-    for scope, name in scopes_of(action):
-        at = {"of": action.workspace, "in_scope": scope.value, "called": name}
-        if tx.execute(_RESERVE, {**at, "asked": asked}):
+    holds: list[Hold] = []
+    for row in _moved(tx, payer, more=asked, cost=0) if asked else ():
+        now = _placed(tx, row, now_us, more=asked, cost=0)
+        if now is None:
             continue
-        row = tx.row(_SELECT, at)
-        if row is not None:
-            left = Money(max(row["limit_micros"] - row["spent"] - row["reserved"], 0))
-            message = (
-                f"The budget of {_label(scope, name)} has {left} left of {Money(row['limit_micros'])}, "
-                f"and this {action.kind} may cost {action.estimate}."
-            )
-            raise BudgetExceeded(message, code="guard.budget")
+        if now["spent"] + now["reserved"] > now["limit_micros"]:
+            raise BudgetExceeded(_exceeded(now, action), code="guard.budget")
+        holds.append(_hold(now))
+    open_usage(tx, payer, estimate=asked, priced=action.priced, holds=holds, opened_us=now_us)
 
 
-def settle(tx: Tx, action: Action, *, cost: Money) -> None:
-    """Replace what was reserved by what it cost."""
-    settle_scopes(tx, action.workspace, scopes_of(action), held=action.estimate.micros, cost=cost.micros)
+def settle(
+    tx: Tx, payer: Payer, *, cost: Money, usage: Usage = NOTHING, by: Principal, opened_us: int, now_us: int
+) -> None:
+    """Replace what was reserved by what it cost, once; a second settlement of the same attempt changes nothing.
+
+    Args:
+        tx: The transaction that closes the action.
+        payer: Whose attempt it was.
+        cost: What it really cost.
+        usage: What that was for.
+        by: Who acted, for the audit entries of thresholds.
+        opened_us: When the attempt began: its period is charged.
+        now_us: Now.
+    """
+    row = settle_usage(tx, payer, cost=cost.micros, usage=usage, now_us=now_us)
+    if row is None:
+        if not cost and usage is NOTHING:
+            return
+        add_settled(tx, payer, cost=cost.micros, usage=usage, opened_us=opened_us, now_us=now_us)
+        held, holds = 0, set[Hold]()
+    else:
+        held, holds, opened_us = int(row["estimate_micros"]), set(held_in(row["holds"])), row["opened_us"]
+    if not held and not cost:
+        return
+    for each in _moved(tx, payer, more=-held, cost=cost.micros):
+        now = _placed(tx, each, opened_us, more=-held, cost=cost.micros)
+        if now is None:
+            continue
+        mine = _hold(now)
+        if mine in holds:
+            holds.remove(mine)
+        elif held:  # the limit came while the attempt ran, and never held its estimate
+            _give_back(tx, now, held)
+        _tell(tx, now, cost.micros, by=by, at_us=now_us)
+    for scope, name, period, starts in sorted(holds):  # in past periods of limits that were removed
+        at = {"of": payer.workspace, "in_scope": scope, "called": name, "each": period, "starts": starts}
+        tx.rows(_MOVE_PAST, {**at, "more": -held, "cost": cost.micros})
 
 
-def settle_scopes(tx: Tx, workspace: str, of: Scopes, *, held: int, cost: int) -> None:
-    """Replace ``held`` micros reserved in each scope by ``cost`` micros spent; nothing to do when both are zero."""
-    if held or cost:
-        for scope, name in of:
-            tx.execute(
-                _SETTLE,
-                {"of": workspace, "in_scope": scope.value, "called": name, "held": held, "cost": cost},
-            )
+def _moved(tx: Tx, payer: Payer, *, more: int, cost: int) -> Iterable[Row]:
+    agents = (*payer.agents, "", "")
+    rows = tx.rows(
+        _MOVE,
+        {
+            "of": payer.workspace,
+            "agent": agents[0],
+            "other_agent": agents[1],
+            "in_mission": payer.mission,
+            "more": more,
+            "cost": cost,
+        },
+    )
+    return sorted(rows, key=lambda row: (_RANK[BudgetScope(row["scope"])], row["name"], row["period"]))
 
 
-def _label(scope: BudgetScope, name: str) -> str:
-    return "the workspace" if scope is BudgetScope.WORKSPACE else f"{scope.value} {name}"
+def _placed(tx: Tx, row: Row, at_us: int, *, more: int, cost: int) -> Row | None:
+    """The counters of the period that ``at_us`` lies in, with the movement that ``row`` has just had.
+
+    ``None``: the limit did not hold in that period.
+    """
+    starts = start_of(Period(row["period"]), at_us)
+    if row["starts_us"] == starts:
+        return row
+    before = {**row, "reserved": row["reserved"] - more, "spent": row["spent"] - cost}
+    if row["starts_us"] < starts:
+        begin_period(tx, before, starts, spent=cost, reserved=more)
+        return {**row, "starts_us": starts, "spent": cost, "reserved": more}
+    tx.rows(_MOVE_ONE, {**_at(row), "more": -more, "cost": -cost})
+    return tx.row(_MOVE_PAST, {**_at(row), "starts": starts, "more": more, "cost": cost})
+
+
+def _give_back(tx: Tx, row: Row, held: int) -> None:
+    values = {**_at(row), "more": held, "cost": 0}
+    if not tx.rows(_MOVE_ONE, values):
+        tx.rows(_MOVE_PAST, values)
+
+
+def _tell(tx: Tx, row: Row, cost: int, *, by: Principal, at_us: int) -> None:
+    now = Reached(
+        workspace=row["workspace"],
+        scope=row["scope"],
+        name=row["name"],
+        period=Period(row["period"]),
+        starts_us=row["starts_us"],
+        limit=row["limit_micros"],
+        spent=row["spent"],
+        before=row["spent"] - cost,
+    )
+    tell(tx, now, by=by, at_us=at_us)
+
+
+def _at(row: Row) -> dict[str, object]:
+    return {
+        "of": row["workspace"],
+        "in_scope": row["scope"],
+        "called": row["name"],
+        "each": row["period"],
+        "starts": row["starts_us"],
+    }
+
+
+def _hold(row: Row) -> Hold:
+    return (row["scope"], row["name"], row["period"], row["starts_us"])
+
+
+def _exceeded(row: Row, action: Action) -> str:
+    """``row`` counts the refused estimate already."""
+    reserved = row["reserved"] - action.estimate.micros
+    return f"{told(row, reserved)}, and this {action.kind} may cost {action.estimate}.{way_out(row)}"

@@ -1,202 +1,267 @@
-"""The circuits of this process, one for each (workspace, kind, operation) whose effects leave the host."""
+"""The circuits as one process sees them, one for each (workspace, kind, operation) whose effects leave the host.
+
+Closed ones live here alone: counting a call costs no statement. A trip is decided here, holds here at once, and is
+written down; other processes see it with their next standing (``guard/standing.py``, at most 250 ms old). Open and
+half-open ones are as the rows say: whoever wants a trial leases it in the intent's own transaction (``trials.take``).
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from functools import partial
 from urllib.parse import urlsplit
 
-from sqlalchemy import bindparam, insert, select, update
-
-from remit.audit.entry import Entry, Result
-from remit.guard.breaker import Circuit, Numbers, Phase, Report, Ticket, ask, report
-from remit.guard.tables import BREAKER
-from remit.kernel.action import Action, ActorKind, Principal
+from remit.guard.breaker import Circuit, Numbers, Phase, Report, Ticket, report
+from remit.guard.trials import MOST, Change, Key, give, take, trip
+from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.effects import Fetch
-from remit.kernel.ports import ReadTx, Tx
+from remit.kernel.effects import Model
+from remit.kernel.ports import Tx
 
 #: Kinds whose effects leave the host; files and commands stay in the step's directory.
 OUTSIDE = frozenset({"fetch", "model", "tool", "deploy", "order", "publish", "notify"})
-MOST = 4096
-SYSTEM = Principal(ActorKind.SYSTEM, "remit")
+FULL_S = 0.25  # after rows said that all trials are taken, nobody asks them again for so long
 
-_KEY = (
-    BREAKER.c.workspace == bindparam("of"),
-    BREAKER.c.kind == bindparam("in_kind"),
-    BREAKER.c.operation == bindparam("on"),
-)
-_UPDATE = (
-    update(BREAKER)
-    .where(*_KEY)
-    .values(
-        phase=bindparam("now_in"), trips=bindparam("tripped"), cooldown_ms=bindparam("wait"), changed_us=bindparam("at")
-    )
-)
-_INSERT = insert(BREAKER)
-_ALL = select(BREAKER).where(BREAKER.c.workspace == bindparam("of")).order_by(BREAKER.c.kind, BREAKER.c.operation)
+type Moved = tuple[Circuit | None, Change | None]
+type Write = Callable[[Callable[[Tx], Moved]], Future[Moved]]
 
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Which circuit."""
-
-    workspace: str
-    kind: str
-    operation: str
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Leave for one call; ``ticket`` is ``None`` while the circuit never had a failure."""
+    """Leave for one call, to be given back. Without a ticket it is a trial, whose lease is a row."""
 
     key: Key
+    action: str
     ticket: Ticket | None
     since: float
 
+    @property
+    def trial(self) -> bool:
+        """Whether the circuit was not closed."""
+        return self.ticket is None
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A circuit that entered another phase."""
 
-    key: Key
-    before: Phase
-    circuit: Circuit
-    cooldown_ms: int
-    at_us: int
+@dataclass(slots=True)
+class _Known:
+    """What this process knows of a circuit, in monotonic seconds; a read begun before ``learnt`` is old news."""
+
+    circuit: Circuit = field(default_factory=Circuit)
+    learnt: float = 0.0
+    unwritten: bool = False  # tripped here, and the row does not say so yet
+    full_until: float = 0.0
+    out: set[str] = field(default_factory=set[str])  # actions of this process that want or run a trial
 
 
 def key_of(action: Action) -> Key | None:
-    """The circuit of an action; ``None`` for what stays on this host. A fetch's operation is its origin."""
+    """The circuit of an action; ``None`` for what stays on this host.
+
+    The operation is the target (tool, deploy target, ``provider/model``); with ``#operation`` where a model call names
+    one; the origin of whatever is aimed at a web address: its pages share one service, and no password names it.
+    """
     if action.kind not in OUTSIDE:
         return None
     operation = action.target
-    if isinstance(action.effect, Fetch):
+    if "://" in operation:
         parts = urlsplit(operation)
         operation = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    if isinstance(action.effect, Model) and action.effect.operation:
+        operation = f"{operation}#{action.effect.operation}"
     return Key(action.workspace, action.kind, operation[:200])
 
 
 class Circuits:
-    """Any thread may call. ``changed`` hears of every change of phase, outside the lock."""
+    """Any thread may call.
+
+    Args:
+        clock: Monotonic for what is counted here, wall for what stands in rows.
+        rand: Numbers in [0, 1), for jitter.
+        numbers: Bounds of every circuit.
+        write: Queues an operation on a circuit's row.
+        told: Hears of every change of phase that this process made, once it is written; outside the lock.
+    """
 
     def __init__(
-        self, clock: Clock, rand: Callable[[], float], *, numbers: Numbers, changed: Callable[[Change], None]
+        self,
+        clock: Clock,
+        rand: Callable[[], float],
+        *,
+        numbers: Numbers,
+        write: Write,
+        told: Callable[[Change], None] = lambda _change: None,
     ) -> None:
+        self.numbers = numbers
         self._clock = clock
         self._rand = rand
-        self._numbers = numbers
-        self._changed = changed
-        self._circuits: dict[Key, Circuit] = {}
+        self._write = write
+        self._told = told
+        self._known: dict[Key, _Known] = {}
+        self._unwell: set[Key] = set()
         self._lock = threading.Lock()
 
-    def take(self, key: Key) -> Lease | None:
-        """Leave for one call, to be given back; ``None`` when the circuit is open or its trials are taken."""
-        now = self._clock.monotonic()
-        if key not in self._circuits:
-            return Lease(key, None, now)
-        with self._lock:
-            before = self._circuits.get(key, Circuit())
-            after, ticket = ask(before, now, numbers=self._numbers)
-            self._circuits[key] = after
-        self._tell(key, before, after, now)
-        return None if ticket is None else Lease(key, ticket, now)
+    def take(self, key: Key, action: str, *, trial: bool = True) -> Lease | None:
+        """Leave for one call; ``None`` when the circuit is open or its trials are taken.
 
-    def give(self, lease: Lease, result: Report) -> None:
-        """How the call went. A success that took longer than a slow call counts as a failure."""
+        A trial (never, with ``trial=False``) still has to be leased, ``leasing``, and must be given back in any case.
+        """
         now = self._clock.monotonic()
-        if result is Report.SUCCESS and now - lease.since > self._numbers.slow_call_s:
+        with self._lock:
+            known = self._known.get(key)
+            if known is None:
+                return Lease(key, action, Ticket(0, 0), now)
+            circuit = known.circuit
+            if circuit.phase is Phase.CLOSED:
+                return Lease(key, action, Ticket(circuit.generation, 0), now)
+            early = now < max(known.full_until, circuit.until if circuit.phase is Phase.OPEN else 0.0)
+            if early or not trial or known.unwritten or len(known.out) >= self.numbers.trials:
+                return None
+            known.out.add(action)
+            return Lease(key, action, None, now)
+
+    def leasing(self, lease: Lease) -> Callable[[Tx], None]:
+        """The operation that leases a trial; part of the intent's transaction, whose failure undoes it."""
+        return take(lease.key, lease.action, now_us=micros_of(self._clock.now()), numbers=self.numbers)
+
+    def give(self, lease: Lease, result: Report, *, answered: float | None = None) -> None:
+        """How the call went. ``answered``: when its first byte came (monotonic); a slow one counts as a failure."""
+        now = self._clock.monotonic()
+        if result is Report.SUCCESS and (answered or now) - lease.since > self.numbers.slow_call_s:
             result = Report.FAILURE
-        if lease.ticket is None and result is not Report.FAILURE and lease.key not in self._circuits:
+        if lease.ticket is None:
+            self._return(lease, result)
+            return
+        if result is Report.NEUTRAL:
             return
         with self._lock:
-            before = self._circuits.get(lease.key, Circuit())
-            ticket = lease.ticket or Ticket(0, 0)
-            after = report(before, ticket, result, now=now, numbers=self._numbers, rand=self._rand)
-            self._circuits[lease.key] = after
-            if len(self._circuits) > MOST:
-                self._forget_one()
-        self._tell(lease.key, before, after, now)
+            known = self._known.get(lease.key)
+            if known is None:
+                known = self._known[lease.key] = _Known()
+                self._bound()
+            if known.circuit.phase is not Phase.CLOSED:
+                return
+            after = report(known.circuit, lease.ticket, result, now=now, numbers=self.numbers, rand=self._rand)
+            known.circuit = after
+            if after.phase is Phase.CLOSED:
+                return
+            known.unwritten = True
+            known.learnt = now
+            self._unwell.add(lease.key)
+        self._write_trip(lease.key, after)
+
+    def turned_away(self, lease: Lease) -> None:
+        """The rows had no trial for this lease."""
+        with self._lock:
+            known = self._known.get(lease.key)
+            if known is not None:
+                known.out.discard(lease.action)
+                known.full_until = self._clock.monotonic() + FULL_S
+
+    def leased(self, lease: Lease) -> None:
+        """The trial's intent is committed: this circuit is half-open now."""
+        with self._lock:
+            known = self._known.get(lease.key)
+            if known is None or known.circuit.phase is not Phase.OPEN:
+                return
+            before, known.circuit = known.circuit, replace(known.circuit, phase=Phase.HALF_OPEN)
+        at_us = micros_of(self._clock.now())
+        self._told(Change(lease.key, Phase.OPEN, Phase.HALF_OPEN, 0, at_us, before.why))
+
+    def learn(self, workspace: str, rows: Mapping[Key, Circuit], *, read_at: float) -> None:
+        """What the rows said of a workspace when they were read; an open circuit that isn't there was closed."""
+        if not rows and not self._unwell:
+            return
+        again: list[tuple[Key, Circuit]] = []
+        with self._lock:
+            for key in [key for key in self._unwell if key.workspace == workspace]:
+                known = self._known[key]
+                if known.unwritten and read_at > known.learnt + 1.0 and key not in rows:
+                    known.learnt = self._clock.monotonic()  # its write failed
+                    again.append((key, known.circuit))
+                elif key not in rows and not known.unwritten and read_at > known.learnt:
+                    self._set(key, Circuit(generation=known.circuit.generation + 1), learnt=read_at)
+            for key, circuit in rows.items():
+                known = self._known.get(key)
+                if known is None or (read_at > known.learnt and not known.unwritten):
+                    self._set(key, circuit, learnt=read_at)
+            self._bound()
+        for key, circuit in again:
+            self._write_trip(key, circuit)
 
     def wait(self, key: Key) -> float:
         """Seconds until an open circuit may be tried; a second when its trials are taken."""
-        circuit = self._circuits.get(key, Circuit())
-        return max(circuit.until - self._clock.monotonic(), 1.0)
+        known = self._known.get(key)
+        return 1.0 if known is None else max(known.circuit.until - self._clock.monotonic(), 1.0)
 
     def phase(self, key: Key) -> Phase:
-        """Where a circuit stands."""
-        return self._circuits.get(key, Circuit()).phase
+        """Where a circuit stands, as far as this process knows."""
+        known = self._known.get(key)
+        return Phase.CLOSED if known is None else known.circuit.phase
 
-    def restore(self, rows: Iterable[tuple[Key, Circuit]]) -> None:
-        """Take over circuits that another process left open; those known here stay as they are."""
+    def why(self, key: Key) -> str:
+        """What opened it last."""
+        known = self._known.get(key)
+        return "" if known is None else known.circuit.why
+
+    def unwell(self) -> dict[Key, Phase]:
+        """Every circuit that isn't closed, as far as this process knows; for metrics."""
         with self._lock:
-            for key, circuit in rows:
-                self._circuits.setdefault(key, circuit)
+            return {key: self._known[key].circuit.phase for key in self._unwell}
 
-    def _forget_one(self) -> None:
+    def _return(self, lease: Lease, result: Report) -> None:
+        with self._lock:
+            known = self._known.get(lease.key)
+            if known is None or lease.action not in known.out:
+                return  # turned away
+            known.out.discard(lease.action)
+        now_us = micros_of(self._clock.now())
+        op = give(lease.key, lease.action, result, now_us=now_us, numbers=self.numbers, rand=self._rand)
+        self._write(op).add_done_callback(partial(self._written, lease.key))
+
+    def _write_trip(self, key: Key, circuit: Circuit) -> None:
+        op = trip(key, self._shifted(circuit, wall=True), at_us=micros_of(self._clock.now()))
+        try:
+            self._write(op).add_done_callback(partial(self._written, key))
+        except Exception as error:  # noqa: BLE001 - it holds here, and is written again with the next standing
+            _log.warning("the circuit of %s %s is open, but could not be written: %s", key.kind, key.operation, error)
+
+    def _written(self, key: Key, done: Future[Moved]) -> None:
+        """In the writer's thread: what the row says now."""
+        error = None if done.cancelled() else done.exception()
+        if done.cancelled() or error is not None:
+            _log.warning("the circuit of %s %s could not be written: %s", key.kind, key.operation, error)
+            return
+        circuit, change = done.result()
+        if circuit is not None:
+            with self._lock:
+                self._set(key, circuit, learnt=self._clock.monotonic())
+        if change is not None:
+            self._told(change)
+
+    def _set(self, key: Key, circuit: Circuit, *, learnt: float) -> None:
+        known = self._known.setdefault(key, _Known())
+        known.circuit = self._shifted(circuit, wall=False)
+        known.learnt = learnt
+        known.unwritten = False
+        if circuit.phase is Phase.CLOSED:
+            self._unwell.discard(key)
+        else:
+            self._unwell.add(key)
+
+    def _shifted(self, circuit: Circuit, *, wall: bool) -> Circuit:
+        """Between the monotonic clock of this process and the wall clock of the rows."""
+        offset = micros_of(self._clock.now()) / 1_000_000 - self._clock.monotonic()
+        return replace(circuit, until=circuit.until + (offset if wall else -offset))
+
+    def _bound(self) -> None:
         """Bound the memory: the circuit longest known that is closed starts anew when it is next used."""
-        for key, circuit in self._circuits.items():
-            if circuit.phase is Phase.CLOSED:
-                del self._circuits[key]
+        while len(self._known) > MOST:
+            closed = (key for key, known in self._known.items() if known.circuit.phase is Phase.CLOSED)
+            oldest = next(closed, None)
+            if oldest is None:
                 return
-
-    def _tell(self, key: Key, before: Circuit, after: Circuit, now: float) -> None:
-        if before.phase is not after.phase:
-            cooldown = max(after.until - now, 0.0) if after.phase is Phase.OPEN else 0.0
-            at = micros_of(self._clock.now())
-            self._changed(Change(key, before.phase, after, round(cooldown * 1000), at))
-
-
-def record(change: Change) -> Callable[[Tx], None]:
-    """The operation that writes a change of phase, row and audit entry."""
-    key, circuit = change.key, change.circuit
-    at = {"of": key.workspace, "in_kind": key.kind, "on": key.operation}
-    values = {
-        "now_in": circuit.phase.value,
-        "tripped": circuit.trips,
-        "wait": change.cooldown_ms,
-        "at": change.at_us,
-    }
-    entry = Entry(
-        actor=SYSTEM,
-        action="guard.breaker",
-        domain=key.kind,
-        result=Result.SUCCESS,
-        workspace=key.workspace,
-        reason=circuit.phase.value,
-    )
-
-    def op(tx: Tx) -> None:
-        if tx.execute(_UPDATE, {**at, **values}) == 0:
-            tx.execute(
-                _INSERT,
-                {
-                    "workspace": key.workspace,
-                    "kind": key.kind,
-                    "operation": key.operation,
-                    "phase": circuit.phase.value,
-                    "trips": circuit.trips,
-                    "cooldown_ms": change.cooldown_ms,
-                    "changed_us": change.at_us,
-                },
-            )
-        tx.append(
-            entry,
-            {"operation": key.operation, "before": change.before.value, "cooldown_ms": change.cooldown_ms},
-        )
-
-    return op
-
-
-def read_circuits(tx: ReadTx, workspace: str, *, clock: Clock) -> list[tuple[Key, Circuit]]:
-    """The circuits of a workspace as their rows say: an open or half-open one may be tried once its time is over."""
-    now, now_us = clock.monotonic(), micros_of(clock.now())
-    found: list[tuple[Key, Circuit]] = []
-    for row in tx.rows(_ALL, {"of": workspace}):
-        if Phase(row["phase"]) is Phase.CLOSED:
-            continue
-        until = now + (row["changed_us"] + row["cooldown_ms"] * 1000 - now_us) / 1_000_000
-        key = Key(workspace, row["kind"], row["operation"])
-        found.append((key, Circuit(phase=Phase.OPEN, trips=row["trips"], until=until, generation=1)))
-    return found
+            del self._known[oldest]

@@ -3,9 +3,12 @@
     identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
+    rules        the rules in force, with the evidence that they need (one read, before the checks)
     breaker      is the service behind it there?
+    rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, reserve the estimate, action row, audit entry
+    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
+       audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -15,26 +18,36 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from time import perf_counter_ns
 from typing import NoReturn
 
-from remit.guard import authorise, available, budget, identify, scan
+import orjson
+
+from remit.guard import authorise, available, budget, identify, rate, scan
 from remit.guard.breaker import Numbers, Report
-from remit.guard.circuits import Change, Circuits, key_of, read_circuits, record
+from remit.guard.budget_prices import Pricing
+from remit.guard.circuits import Circuits, key_of
+from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
-from remit.guard.scene import Scene, Standing, denied
+from remit.guard.retry import Profile, RetryBudget
+from remit.guard.rules import check as rules
+from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
+from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability
-from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RemitError, Unavailable
+from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
+from remit.kernel.tracing import Span, span, traced
 from remit.redact.redactor import Redactor
 
 type Checker = Callable[[Action, Scene], Check]
@@ -43,10 +56,20 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
+    rules.check,
     available.check,
+    rate.check,
     budget.check,
 )
-_ALLOWED = (identify.ALLOWED, authorise.ALLOWED, scan.ALLOWED, available.ALLOWED, budget.ALLOWED)
+_ALLOWED = (
+    identify.ALLOWED,
+    authorise.ALLOWED,
+    scan.ALLOWED,
+    rules.ALLOWED,
+    available.ALLOWED,
+    rate.ALLOWED,
+    budget.ALLOWED,
+)
 _ALL_ALLOWED = verdicts(_ALLOWED)
 
 
@@ -59,9 +82,11 @@ class Guard:
         redactor: What is masked or refused.
         clock: Wall and monotonic time.
         rand: Numbers in [0, 1), for jitter.
-        policy_rev: The revision of the rules in force; stands in every decision.
+        environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        pricing: What happens to an action whose price nobody can tell.
+        owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
     def __init__(
@@ -72,25 +97,37 @@ class Guard:
         redactor: Redactor,
         clock: Clock,
         rand: Callable[[], float],
-        policy_rev: str,
+        environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        pricing: Pricing | None = None,
+        owner: str = "",
     ) -> None:
         self.journal = journal
         self.adapters = adapters
         self.redactor = redactor
         self.clock = clock
         self.rand = rand
-        self.policy_rev = policy_rev
+        self.environment = environment
         self.terms = terms or Terms()
-        self.circuits = Circuits(clock, rand, numbers=numbers or Numbers(), changed=self._breaker_changed)
-        self.register = Register(journal, clock)
+        self.pricing = pricing or Pricing()
+        self.owner = owner
+        self.listeners: list[Callable[[Change], None]] = []
+        self.circuits = Circuits(
+            clock,
+            rand,
+            numbers=numbers or Numbers(),
+            write=lambda op: journal.submit("guard.breaker", op),
+            told=self._breaker_changed,
+        )
+        self.retries = RetryBudget(clock.monotonic)
+        self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
-        """Take over the circuits that another process of this installation left open."""
-        self.circuits.restore(await self.journal.read(lambda tx: read_circuits(tx, workspace, clock=self.clock)))
+        """Take over the circuits that other processes of this installation opened, before the first action asks."""
+        await self.register.refresh(workspace)
 
     async def run(
         self,
@@ -99,10 +136,11 @@ class Guard:
         within: Within | None = None,
         pending: Pending | None = None,
         timeout_s: float | None = None,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
         permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending)
+        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -114,7 +152,8 @@ class Guard:
                 transaction. If it refuses the outcome (``Fenced``), the action stays open for the new owner to settle.
 
         Raises:
-            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice); ``decision_id`` tells more.
+            Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
+                short a time, come back after ``retry_after``); ``decision_id`` tells more.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -127,15 +166,20 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None) -> Permit:
-        scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
-        try:
-            said = await self._check(action, scene)
-            committed = await self._intend(action, said, within)
-        except BaseException:
-            if scene.lease is not None:
-                self.circuits.give(scene.lease, Report.NEUTRAL)
-            raise
-        return Permit(self, action, performed=scene.performed, lease=scene.lease, within=within, intent=committed)
+        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+            action = self.pricing.priced(action)
+            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.at, scene.environment = self.clock.now(), self.environment
+            scene.evidence = await self._evidence(action, scene.standing)
+            scene.unknown_price = self.pricing.unknown
+            try:
+                said = await self._check(action, scene, phase)
+                committed = await self._intend(action, said, within, scene)
+            except BaseException:
+                if scene.lease is not None:
+                    self.circuits.give(scene.lease, Report.NEUTRAL)
+                raise
+        return Permit(self, action, scene=scene, within=within, intent=committed)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -147,45 +191,88 @@ class Guard:
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
 
-    async def _check(self, action: Action, scene: Scene) -> Verdicts:
+    async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
+        """What stands about the action's subject, if rules of its kind ask; ``None`` refuses then."""
+        if known.rules is None or not known.rules.book.needs_evidence(action.kind):
+            return None
+        about = subject_of(action.effect)
+        try:
+            return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
+        except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
+
+    async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
+        began = perf_counter_ns()
         for check in CHECKS:
             verdict = check(action, scene)
+            now = perf_counter_ns()
+            scene.spent_ns.append(now - began)
+            began = now
             said.append(verdict)
             if verdict.verdict is not Verdict.ALLOW:
-                await self._refuse(action, tuple(said))
-        return _ALL_ALLOWED if tuple(said) == _ALLOWED else verdicts(tuple(said))
+                break
+        if traced():
+            _note(phase, said, scene.spent_ns)
+        if said[-1].verdict is not Verdict.ALLOW:
+            await self._refuse(action, tuple(said), scene=scene)
+        checks = tuple(said)
+        if checks == _ALLOWED:
+            return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
+        return verdicts(checks, spent_ns=scene.spent_ns)
 
-    async def _intend(self, action: Action, said: Verdicts, within: Within | None) -> Future[None] | None:
+    async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
             said,
             target=self._target(action),
-            policy_rev=self.policy_rev,
+            policy_rev=scene.policy_rev,
+            facts=scene.facts,
             now_us=micros_of(self.clock.now()),
+            charges=scene.charges,
+            limits=scene.standing.limits,
+            owner=self.owner,
         )
+        trial = scene.lease if scene.lease is not None and scene.lease.trial else None
+        if trial is not None:
+            write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate:
+        if durable is Durability.NONE and not action.estimate and not scene.charges and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money waits for its reservation, whatever its kind.
+        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
             await self.journal.commit("guard.intent", op, durable=durable)
+        except NoTrialError as error:
+            assert trial is not None  # noqa: S101 - only its lease raises this
+            self.circuits.turned_away(trial)
+            turned = self._until_breaker(said, available.refused(trial.key, scene))
+            await self._refuse(action, turned, scene=scene, cause=error)
         except BudgetExceeded as error:
-            await self._refuse(action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), cause=error)
+            await self._refuse(
+                action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
+            )
+        except RateLimited as error:
+            if error.code != "guard.rate":
+                raise
+            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+            verdict = denied(rate.NAME, "exceeded", error.message)
+            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
         except Conflict as error:
             if error.code.startswith("guard."):
                 verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
-                await self._refuse(action, (*said.checks, verdict), cause=error)
+                await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
             raise
         except BaseException:
-            self._withdraw(action)
+            self._withdraw(action, scene.policy_rev)
             raise
+        if trial is not None:
+            self.circuits.leased(trial)
         return None
 
-    def _withdraw(self, action: Action) -> None:
+    def _withdraw(self, action: Action, policy_rev: str) -> None:
         """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
 
         Writes are first in first out, and a write stays queued when its waiter goes.
@@ -194,21 +281,32 @@ class Guard:
         now_us = micros_of(self.clock.now())
         with suppress(RemitError):
             self.journal.submit(
-                "guard.outcome", outcome(action, ending, policy_rev=self.policy_rev, now_us=now_us, lenient=True)
+                "guard.outcome", outcome(action, ending, policy_rev=policy_rev, now_us=now_us, lenient=True)
             )
 
     # ------------------------------------------------------------------------------------------------------ refusals
 
-    async def _refuse(self, action: Action, said: tuple[Check, ...], *, cause: BaseException | None = None) -> NoReturn:
+    async def _refuse(
+        self,
+        action: Action,
+        said: tuple[Check, ...],
+        *,
+        scene: Scene | None = None,
+        cause: BaseException | None = None,
+    ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
         refused = self._refusal(action, said[-1], cause)
         write = refusal(
             action,
-            verdicts(said),
+            verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
             target=self._target(action),
-            policy_rev=self.policy_rev,
-            now_us=micros_of(self.clock.now()),
+            policy_rev=UNREADABLE if scene is None else scene.policy_rev,
+            facts="" if scene is None else scene.facts,
+            now_us=(now_us := micros_of(self.clock.now())),
         )
+        if isinstance(refused, RateLimited):
+            late = refused
+            write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:
@@ -226,7 +324,9 @@ class Guard:
                 key = key_of(action)
                 wait = self.circuits.wait(key) if key is not None else None
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
-            case (budget.NAME, _):
+            case (rate.NAME, _) if isinstance(cause, RateLimited):
+                return cause
+            case (budget.NAME, "exceeded"):
                 return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
@@ -236,5 +336,20 @@ class Guard:
     def _target(self, action: Action) -> str:
         return self.redactor.mask(action.target[:LONGEST_TARGET])
 
+    @staticmethod
+    def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
+        """What was said before the breaker, and its verdict."""
+        names = [check.name for check in said.checks]
+        return (*said.checks[: names.index(available.NAME)], verdict)
+
     def _breaker_changed(self, change: Change) -> None:
-        self.journal.submit("guard.breaker", record(change))
+        for listener in self.listeners:
+            listener(change)
+
+    def _learn(self, workspace: str, standing: Standing) -> None:
+        self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
+
+
+def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:
+    for check, spent in zip(said, spent_ns, strict=True):
+        phase.note(f"guard.{check.name}", {"verdict": check.verdict.value, "reason": check.reason, "ns": spent})

@@ -8,29 +8,14 @@ from sqlalchemy import bindparam, select
 
 from remit.guard.records import State
 from remit.guard.tables import ACTION
-from remit.kernel.effects import (
-    Command,
-    Deploy,
-    Fetch,
-    Model,
-    Notify,
-    Order,
-    Publish,
-    Reversal,
-    Tool,
-    WriteFiles,
-)
+from remit.kernel.effects import TRAITS, Reversal
 from remit.kernel.ports import ReadTx
 
 #: Done, or perhaps done.
 _HAPPENED = (State.OK.value, State.UNKNOWN.value, State.BLOCKED.value, State.CANCELLED.value, State.OPEN.value)
 
-_REVERSALS = {
-    effect.trait.kind: effect.trait.reversal
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
 _OUTSIDE = tuple(
-    kind for kind, reversal in _REVERSALS.items() if reversal in {Reversal.COMPENSATE, Reversal.IRREVERSIBLE}
+    kind for kind, trait in TRAITS.items() if trait.reversal in {Reversal.COMPENSATE, Reversal.IRREVERSIBLE}
 )
 
 _PERFORMED = (
@@ -59,4 +44,4 @@ class Happened:
 def performed(tx: ReadTx, workspace: str, mission: str) -> list[Happened]:
     """A mission's effects that a rollback must compensate or stop at, newest first."""
     rows = tx.rows(_PERFORMED, {"of": workspace, "in_mission": mission})
-    return [Happened(row["id"], row["step"], row["kind"], row["target"], _REVERSALS[row["kind"]]) for row in rows]
+    return [Happened(row["id"], row["step"], row["kind"], row["target"], TRAITS[row["kind"]].reversal) for row in rows]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
-from remit.guard.circuits import OUTSIDE, Circuits, Lease, key_of
+from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
-from remit.guard.records import KILLED, Ending, State, Within, outcome
-from remit.guard.retry import ONCE, Patience, delay
+from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
+from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
+from remit.guard.scene import Scene
 from remit.guard.standing import Register
+from remit.guard.trials import Key
 from remit.guard.watch import Watch
 from remit.guard.written import Written
 from remit.kernel.action import Action
@@ -24,16 +27,22 @@ from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO
 from remit.kernel.permits import opened
 from remit.kernel.ports import Adapter, Journal, Tx
+from remit.kernel.tracing import span
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
 
+#: Kinds whose answer comes in bytes: without a first one in time, an attempt is ended.
+ANSWERED = frozenset({"model", "fetch"})
+
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How attempts are made: waiting is passed in so that tests need not."""
+    """How attempts are made: one patience with everything instead of each kind's own, and how to wait."""
 
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience | None = None
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -45,9 +54,9 @@ class Host(Protocol):
     redactor: Redactor
     clock: Clock
     rand: Callable[[], float]
-    policy_rev: str
     terms: Terms
     circuits: Circuits
+    retries: RetryBudget
     register: Register
     watch: Watch
 
@@ -55,36 +64,48 @@ class Host(Protocol):
 class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
-    __slots__ = ("_guard", "_intent", "_lease", "_task", "_why", "_within", "action", "loop", "performed", "used")
+    __slots__ = (
+        *("_answered", "_began", "_guard", "_intent", "_key", "_lease", "_limit", "_policy_rev", "_profile"),
+        *("_task", "_tried", "_why", "_within", "action", "loop", "performed", "used"),
+    )
 
     def __init__(
         self,
         guard: Host,
         action: Action,
         *,
-        performed: Action,
-        lease: Lease | None,
+        scene: Scene,
         within: Within | None,
         intent: Future[None] | None,
     ) -> None:
         self.action = action
-        self.performed = performed
+        self.performed = scene.performed
         self.loop = asyncio.get_running_loop()
         self.used = False
         self._guard = guard
-        self._lease = lease
+        self._lease = scene.lease
+        self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
+        self._key: Key | None = key_of(action)
+        self._profile: Profile | None = None
+        self._tried: list[Attempt] = []
+        self._began = 0  # microseconds; 0 while no attempt runs
+        self._answered: float | None = None
+        self._limit: asyncio.Timeout | None = None
 
-    async def perform(self, *, timeout_s: float | None = None, pending: Pending | None = None) -> Outcome:
+    async def perform(
+        self, *, timeout_s: float | None = None, pending: Pending | None = None, profile: Profile | None = None
+    ) -> Outcome:
         """Do it: attempts, then settle and write the outcome, then answer, with secrets masked.
 
         Args:
             timeout_s: Seconds that one attempt may take.
             pending: When given, the outcome's commit is added here instead of awaited. Writes are first in first out,
                 so a later awaited commit implies it; whoever holds the list must still ``check`` it.
+            profile: How patiently, for what may be repeated and leaves the host; its kind's profile when left out.
 
         Raises:
             Denied: It was stopped by a kill switch while it ran.
@@ -95,9 +116,13 @@ class Permit:
             message = f"The permit for action {self.action.id} was used already: one permit, one performance."
             raise InternalError(message, code="guard.permit_used")
         self.used = True
+        self._profile = profile
         ending = await self._attempts(timeout_s)
+        if self._began:
+            self._note(ending.reason)
         try:
-            await self._close(ending, pending)
+            with span("guard.settle", kind=self.action.kind, action=self.action.id, state=ending.state.value):
+                await self._close(replace(ending, attempts=tuple(self._tried)), pending)
         except Exception as lost:
             if ending.error is not None and not isinstance(ending.error, Exception):
                 raise ending.error from lost  # a cancellation stays one
@@ -123,34 +148,69 @@ class Permit:
     # ----------------------------------------------------------------------------------------------------- attempts
 
     async def _attempts(self, timeout_s: float | None) -> Ending:
-        terms = self._guard.terms
-        repeatable = self.action.effect.trait.repeatable
-        patience = terms.patience if repeatable and self.action.kind in OUTSIDE else ONCE
+        patience = self._patience()
         self._task = asyncio.current_task()
         self._guard.watch.add(self)
         tries = 0
         try:
             await self._look_again()
+            self._guard.retries.called(self._key)
             while True:
                 tries += 1
+                self._began = self._now_us()
                 try:
-                    done = await self._attempt(timeout_s)
+                    with span("guard.attempt", kind=self.action.kind, action=self.action.id, number=tries):
+                        done = await self._attempt(timeout_s)
                 except RemitError as error:
                     self._give(_blame(error))
-                    wait = delay(error, tries, patience=patience, rand=self._guard.rand)
-                    if wait is None or self._why:
+                    wait = None if self._why else self._wait(error, tries, patience)
+                    self._note(error.code, wait or 0.0)
+                    if wait is None:
                         return self._failed(error, tries)
-                    await terms.sleep(wait)
-                    if not self._take():
+                    await self._guard.terms.sleep(wait)
+                    if self._why or not self._take():
                         return self._failed(error, tries)
                 else:
                     self._give(Report.SUCCESS)
+                    self._guard.retries.worked(self._key)
                     return self._ended(done, tries)
         except BaseException as error:  # noqa: BLE001 - whatever ends the attempts, one outcome is written
             return self._broken(error, tries)
         finally:
             self._task = None
             self._guard.watch.remove(self)
+
+    def _patience(self) -> Patience:
+        """Once for what may not be repeated, stays on this host (steps retry that), or is a trial of its circuit."""
+        if self._key is None or not self.action.effect.trait.repeatable or (self._lease and self._lease.trial):
+            return ONCE
+        if self._profile is not None:
+            return PROFILES[self._profile]
+        return self._guard.terms.patience or patience_of(self.action.kind)
+
+    def _wait(self, error: RemitError, tries: int, patience: Patience) -> float | None:
+        """Seconds until another try, when there may be one; each is logged with whom it troubles again."""
+        wait = delay(error, tries, patience=patience, rand=self._guard.rand)
+        if self._key is None or patience.tries == 1:
+            return wait
+        name = f"{self._key.kind} {self._guard.redactor.mask(self._key.operation)}"
+        if wait is None:
+            if tries >= patience.tries:
+                self._guard.retries.in_vain(self._key, patience.cooldown_s)
+                _log.warning("%s: given up after %d tries (%s)", name, tries, error.code)
+            return None
+        if not self._guard.retries.grant(self._key):
+            _log.warning("%s: not tried again, its retry budget is spent (%s)", name, error.code)
+            return None
+        _log.warning("%s: attempt %d of %d failed (%s), again in %.1f s", name, tries, patience.tries, error.code, wait)
+        return wait
+
+    def _note(self, code: str, wait_s: float = 0.0) -> None:
+        self._tried.append(Attempt(self._began, self._now_us(), code, round(wait_s * 1000)))
+        self._began = 0
+
+    def _now_us(self) -> int:
+        return micros_of(self._guard.clock.now())
 
     async def _look_again(self) -> None:
         """Who may act was read at admission; when that is long ago, it is read again before anything starts."""
@@ -169,29 +229,51 @@ class Permit:
 
     async def _attempt(self, timeout_s: float | None) -> Outcome:
         adapter = self._guard.adapters[self.action.kind]
-        with opened(self.action.id):
-            if timeout_s is None:
-                return await adapter.perform(self.performed)
-            limit = asyncio.timeout(timeout_s)
-            try:
-                async with limit:
+        first_s = self._guard.circuits.numbers.slow_call_s if self.action.kind in ANSWERED else None
+        bounds = [bound for bound in (timeout_s, first_s) if bound is not None]
+        began = self.loop.time()
+        self._answered = None
+        self._limit = None
+        try:
+            with opened(self.action.id, answered=lambda: self._heard(began, timeout_s)):
+                if not bounds:
                     return await adapter.perform(self.performed)
-            except TimeoutError as error:
-                if not limit.expired():
-                    raise
+                async with asyncio.timeout(min(bounds)) as self._limit:
+                    return await adapter.perform(self.performed)
+        except TimeoutError as error:
+            if self._limit is None or not self._limit.expired():
+                raise Timeout(self._told(error), code="guard.timeout") from error
+            if timeout_s is not None and (self._answered is not None or timeout_s == min(bounds)):
                 message = f"The {self.action.kind} took longer than {timeout_s:g} s."
                 raise Timeout(message, code="guard.timeout") from error
+            message = f"The {self.action.kind} had no first byte of an answer after {first_s:g} s."
+            raise Timeout(message, code="guard.first_byte") from error
+        except ConnectionError as error:
+            raise Unavailable(self._told(error), code="guard.connection") from error
+
+    def _heard(self, began: float, timeout_s: float | None) -> None:
+        """The adapter (in any thread) has the first byte: from now on only the attempt's own time counts."""
+        if self._answered is None:
+            self._answered = self._guard.clock.monotonic()
+            self.loop.call_soon_threadsafe(self._extend, None if timeout_s is None else began + timeout_s)
+
+    def _extend(self, until: float | None) -> None:
+        if self._limit is not None and not self._limit.expired() and self._task is not None:
+            self._limit.reschedule(until)
+
+    def _told(self, error: BaseException) -> str:
+        return f"The {self.action.kind} failed: {type(error).__name__}{f': {error}' if str(error) else ''}."
 
     def _take(self) -> bool:
-        key = key_of(self.action)
-        if key is not None:
-            self._lease = self._guard.circuits.take(key)
+        """Leave for one more attempt; a retry is never a trial."""
+        if self._key is not None:
+            self._lease = self._guard.circuits.take(self._key, self.action.id, trial=False)
             return self._lease is not None
         return True
 
     def _give(self, result: Report) -> None:
         if self._lease is not None:
-            self._guard.circuits.give(self._lease, result)
+            self._guard.circuits.give(self._lease, result, answered=self._answered)
             self._lease = None
 
     # ------------------------------------------------------------------------------------------------------ endings
@@ -251,7 +333,7 @@ class Permit:
         text = redactor.mask(done.text) if done.text else ""
         if (done.value and not redactor.clean(canonical(done.value))) or text is not done.text:
             value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False))
-            return Outcome(done.ok, value, text, done.cost)
+            return Outcome(done.ok, value, text, done.cost, done.usage)
         return done
 
     def _mask_error(self, error: RemitError) -> None:
@@ -266,7 +348,7 @@ class Permit:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
         guard, within, intent = self._guard, self._within, self._intent
         now_us = micros_of(guard.clock.now())
-        write = outcome(self.action, ending, policy_rev=guard.policy_rev, now_us=now_us, lenient=intent is not None)
+        write = outcome(self.action, ending, policy_rev=self._policy_rev, now_us=now_us, lenient=intent is not None)
         op = write if within is None else both(within, write)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,28 +11,19 @@ from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
 from remit.audit.schedule import check_alarm
-from remit.guard import budget
-from remit.guard.tables import ACTION, IS_OPEN
+from remit.guard import budget, rate
+from remit.guard.budget_usage import payer_of, payer_of_row
+from remit.guard.rate_limits import METERED, Charge, Limits
+from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import (
-    Command,
-    Deploy,
-    Durability,
-    Fetch,
-    Model,
-    Notify,
-    Order,
-    Publish,
-    Tool,
-    Trait,
-    WriteFiles,
-)
+from remit.kernel.effects import TRAITS, Durability, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
+from remit.kernel.usage import NOTHING
 
 LONGEST_TARGET = 500
 LONGEST_TEXT = 2000
@@ -69,12 +60,8 @@ _RESULTS = {
     State.ABANDONED: Result.FAILURE,
 }
 
-_TRAITS: dict[str, Trait] = {
-    effect.trait.kind: effect.trait
-    for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
-}
-
 _INSERT = insert(ACTION)
+_ATTEMPTED = insert(ACTION_ATTEMPT)
 _CLOSE = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
@@ -85,6 +72,7 @@ _CLOSE = (
         tries=bindparam("tried"),
         closed_us=bindparam("at"),
     )
+    .returning(ACTION.c.opened_us)
 )
 _SAME_EFFECT = (
     select(ACTION.c.id, ACTION.c.state, ACTION.c.cost_micros, ACTION.c.opened_us)
@@ -122,6 +110,16 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt: when, the code of its error (empty: it succeeded), how long the next one waited for it."""
+
+    began_us: int
+    ended_us: int
+    code: str = ""
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How an action ended. ``error`` is raised to the caller once the outcome is written."""
 
@@ -131,6 +129,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +139,41 @@ class Verdicts:
     checks: tuple[Check, ...]
     told: list[Json]
     text: str
+    spent_ns: str = "[]"
 
 
-def verdicts(checks: tuple[Check, ...]) -> Verdicts:
-    """Verdicts ready to be written."""
+def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verdicts:
+    """Verdicts ready to be written. ``spent_ns``: how long each check took, as far as it was measured."""
     told: list[Json] = [check.as_json() for check in checks]
-    return Verdicts(checks, told, orjson.dumps(told).decode())
+    return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
-def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
-    """The operation that reserves the estimate and writes action row and audit entry.
+def intent(
+    action: Action,
+    said: Verdicts,
+    *,
+    target: str,
+    policy_rev: str,
+    facts: str,
+    now_us: int,
+    charges: tuple[Charge, ...] = (),
+    limits: Limits | None = None,
+    owner: str = "",
+) -> Within:
+    """The operation that takes the rates, reserves the estimate and writes action row and audit entry.
 
-    An unrepeatable effect whose key is known is refused here, in the same transaction.
+    An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
+    what it leaves open is settled by others once it is gone.
 
     Raises (when run):
+        RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before; or it waits for a signature, and a verification
             found the log changed.
     """
-    row = _row(action, State.OPEN, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
+    row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row["facts"] = facts
+    row["owner"] = owner
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
@@ -172,8 +187,10 @@ def intent(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
-        if action.estimate:
-            budget.reserve(tx, action)
+        if charges and limits is not None:
+            rate.take(tx, action, charges, limits=limits, now_us=now_us)
+        if action.estimate or not action.priced:
+            budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
         tx.append(entry, payload)
 
@@ -196,6 +213,9 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tries": ending.tries,
         "cost_micros": ending.cost.micros,
     }
+    usage = NOTHING if ending.outcome is None else ending.outcome.usage
+    if usage is not NOTHING:
+        payload["usage"] = usage.as_json()
     if ending.outcome is not None:
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
@@ -211,26 +231,40 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
+    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
-        if tx.execute(_CLOSE, values) == 0:
+        closed = tx.row(_CLOSE, values)
+        if closed is None:
             if lenient:
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
-        if action.estimate or ending.cost:
-            budget.settle(tx, action, cost=ending.cost)
+        if action.kind in METERED:
+            rate.settle(tx, action, _used(ending, now_us))
+        if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
+            budget.settle(
+                tx,
+                payer_of(action),
+                cost=ending.cost,
+                usage=usage,
+                by=action.principal,
+                opened_us=closed["opened_us"],
+                now_us=now_us,
+            )
+        if attempts:
+            tx.execute(_ATTEMPTED, attempts)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, now_us: int) -> Within:
+def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
-    row = _row(action, State.REFUSED, target=target, checks=said.text, policy_rev=policy_rev, now_us=now_us)
-    row |= {"reason": reason, "closed_us": now_us}
+    row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
+    row |= {"reason": reason, "facts": facts, "closed_us": now_us}
     entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
     payload = _payload(action, target, said.told)
 
@@ -270,30 +304,44 @@ def settle_abandoned(tx: Tx, mission: str, *, workspace: str, now_us: int) -> li
     Its reservation becomes spending, for nobody knows what it cost. To be called by whoever holds the mission's fence,
     inside an operation of theirs (``guard.settle``).
     """
-    settled: list[Past] = []
-    for row in tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission}):
-        state = State.ABANDONED if _TRAITS[row["kind"]].repeatable else State.UNKNOWN
-        cost = int(row["estimate_micros"])
-        principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
-        tx.execute(
-            _CLOSE,
-            {
-                "which": row["id"],
-                "now_in": state.value,
-                "because": "abandoned",
-                "cost": cost,
-                "tried": row["tries"],
-                "at": now_us,
-            },
-        )
-        agents = (who.id for who in (principal, origin) if who.kind is ActorKind.AGENT)
-        budget.settle_scopes(tx, workspace, budget.scopes(mission=mission, agents=agents), held=cost, cost=cost)
-        tx.append(
-            _settled_entry(row, principal, origin, state),
-            {"kind": row["kind"], "state": state.value, "cost_micros": cost},
-        )
-        settled.append(Past(row["id"], state, Money(cost)))
-    return settled
+    rows = tx.rows(_LEFT_OPEN, {"of": workspace, "in_mission": mission})
+    found = (settle_open(tx, row, reason="abandoned", now_us=now_us) for row in rows)
+    return [past for past in found if past is not None]
+
+
+def settle_open(tx: Tx, row: Row, *, reason: str, now_us: int) -> Past | None:
+    """Close one action that nobody will: ``row`` is as it was read, open. ``None``: somebody closed it meanwhile."""
+    state = State.ABANDONED if TRAITS[row["kind"]].repeatable else State.UNKNOWN
+    cost = Money(row["estimate_micros"])
+    principal, origin = _principal(row["principal"]), _principal(row["on_behalf_of"])
+    closed = tx.row(
+        _CLOSE,
+        {
+            "which": row["id"],
+            "now_in": state.value,
+            "because": reason,
+            "cost": cost.micros,
+            "tried": row["tries"],
+            "at": now_us,
+        },
+    )
+    if closed is None:
+        return None
+    if row["kind"] in METERED:
+        rate.keep(tx, row["workspace"], row["id"])
+    budget.settle(tx, payer_of_row(row), cost=cost, by=principal, opened_us=closed["opened_us"], now_us=now_us)
+    tx.append(
+        _settled_entry(row, principal, origin, state, reason),
+        {"kind": row["kind"], "state": state.value, "cost_micros": cost.micros},
+    )
+    return Past(row["id"], state, cost)
+
+
+def _used(ending: Ending, now_us: int) -> rate.Used:
+    """How an action ended, as far as its rates care."""
+    value = None if ending.outcome is None else ending.outcome.value
+    certain = ending.state in {State.OK, State.FAILED}
+    return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us)
 
 
 def _check_unrepeated(tx: Tx, action: Action) -> None:
@@ -322,7 +370,9 @@ def _check_untold(tx: Tx, action: Action) -> None:
             raise Conflict(message, code="guard.done", hint=f"remit why {row['id']}")
 
 
-def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: str, now_us: int) -> dict[str, object]:
+def _row(
+    action: Action, state: State, *, target: str, said: Verdicts, policy_rev: str, now_us: int
+) -> dict[str, object]:
     return {
         "id": action.id,
         "workspace": action.workspace,
@@ -341,11 +391,32 @@ def _row(action: Action, state: State, *, target: str, checks: str, policy_rev: 
         "state": state.value,
         "reason": "",
         "tries": 0,
-        "checks": checks,
+        "checks": said.text,
+        "spent_ns": said.spent_ns,
         "policy_rev": policy_rev,
+        "facts": "",
         "opened_us": now_us,
         "closed_us": None,
+        "owner": "",
     }
+
+
+def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+    """Each attempt's row; the last one bears the cost."""
+    last = len(ending.attempts)
+    return [
+        {
+            "action": action.id,
+            "number": number,
+            "workspace": action.workspace,
+            "began_us": attempt.began_us,
+            "ended_us": attempt.ended_us,
+            "code": attempt.code,
+            "wait_ms": attempt.wait_ms,
+            "cost_micros": ending.cost.micros if number == last else 0,
+        }
+        for number, attempt in enumerate(ending.attempts, 1)
+    ]
 
 
 def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
@@ -376,15 +447,15 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
     }
 
 
-def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State) -> Entry:
+def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State, reason: str) -> Entry:
     return Entry(
         actor=principal,
         action="guard.outcome",
-        domain=_TRAITS[row["kind"]].domain,
+        domain=TRAITS[row["kind"]].domain,
         result=_RESULTS[state],
         workspace=row["workspace"],
         on_behalf_of=origin,
-        reason="abandoned",
+        reason=reason,
         subject=row["id"],
         mission=row["mission"],
         step=row["step"],

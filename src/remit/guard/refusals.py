@@ -1,7 +1,7 @@
 """Every way in which the guard refuses, and what a person can do about it. A test holds that none is missing.
 
-A check refuses with ``denied(NAME, reason, sentence)``; ``NAME.reason`` is the key here. ``{mission}`` and ``{target}``
-are filled in.
+A check refuses with ``denied(NAME, reason, sentence)``; ``NAME.reason`` is the key here. ``{mission}``, ``{target}``
+and ``{action}`` are filled in.
 """
 
 from __future__ import annotations
@@ -26,12 +26,19 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
+        "rules.approval": "remit policy explain {action} tells which rules want a person to decide",
+        "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
+        "rules.error": "remit policy explain {action} tells which value was missing",
+        "rules.evidence": "remit doctor, then run it again",
+        "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
         # circuits of services
-        "breaker.open": "wait until the circuit may be tried, then remit resume {mission}",
+        "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains
+        "rate.exceeded": "come back when it says, or raise the limit: remit limits",
         # budget
-        "budget.exceeded": "run it again with a larger budget: remit run ... --budget USD",
+        "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
+        "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
         "effect_key.audit_alarm": "remit audit verify, then remit audit acknowledge --reason WHY",
         "effect_key.done": "nothing: it was done",

@@ -2,34 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.breaker import Circuit
+from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
+from remit.guard.evidence import Evidence
+from remit.guard.rate_limits import Charge, Limits
+from remit.guard.rules.revisions import InForce
+from remit.guard.trials import Key
 from remit.kernel.action import Action
+from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.redact.redactor import Redactor
+
+#: What a decision says when the rules could not be read.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` names the budgets that are spent beyond their limit.
+    ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are the rates in
+    force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
-    over: frozenset[tuple[BudgetScope, str]] = frozenset()
+    over: Mapping[tuple[BudgetScope, str], str] = field(default_factory=dict[tuple[BudgetScope, str], str])
+    rules: InForce | None = None
+    unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
+    limits: Limits | None = None
     read_at: float = 0.0
 
 
 @dataclass(slots=True)
 class Scene:
-    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read)."""
+    """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
+
+    ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
+    ``charges`` is what its rates take, in the intent's transaction.
+    """
 
     standing: Standing
     redactor: Redactor
@@ -37,6 +57,19 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    charges: tuple[Charge, ...] = ()
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
+    spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
+    at: datetime = EPOCH
+    environment: str = ""
+    evidence: Mapping[str, Evidence] | None = None
+    facts: str = ""
+
+    @property
+    def policy_rev(self) -> str:
+        """The revision of the rules that this admission is judged by."""
+        rules = self.standing.rules
+        return UNREADABLE if rules is None else rules.revision
 
 
 def allowed(name: str) -> Check:

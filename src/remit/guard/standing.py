@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select
+from collections.abc import Callable
 
 from remit.accounts.agents import read_agents
-from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import read_kills
 from remit.accounts.owner import read_owner
-from remit.accounts.tables import BUDGET
+from remit.guard.budget_limits import read_overspent
+from remit.guard.rate_limits import read_limits
+from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Standing
-from remit.kernel.clock import Clock
+from remit.guard.trials import read_unwell
+from remit.kernel.clock import Clock, micros_of
+from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
 REFRESH_S = 0.15  # the first caller after this reads anew while the others still use what is known
 
-_OVER = select(BUDGET.c.scope, BUDGET.c.name).where(
-    BUDGET.c.workspace == bindparam("of"), BUDGET.c.spent + BUDGET.c.reserved > BUDGET.c.limit_micros
-)
 
-
-def read_standing(tx: ReadTx, workspace: str, *, read_at: float) -> Standing:
-    """The workspace's owner, agents, kills in force and overspent budgets, in one snapshot."""
+def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) -> Standing:
+    """The workspace's owner, agents, kills in force, overspent budgets, rates, rules and open circuits, in one snapshot."""
     owner = read_owner(tx, workspace)
     return Standing(
         owner=None if owner is None else owner.id,
         agents=read_agents(tx, workspace),
         kills=read_kills(tx, workspace),
-        over=frozenset((BudgetScope(row["scope"]), row["name"]) for row in tx.rows(_OVER, {"of": workspace})),
+        over=read_overspent(tx, workspace, now_us=now_us),
+        limits=read_limits(tx, workspace),
+        rules=_rules(tx, workspace),
+        unwell=read_unwell(tx, workspace),
         read_at=read_at,
     )
+
+
+def _rules(tx: ReadTx, workspace: str) -> InForce | None:
+    try:
+        return in_force(tx, workspace)
+    except IntegrityError:  # damaged rules refuse by their own check, and say so; a lost store refuses everything
+        return None
 
 
 class Register:
     """The known standings. Ages count from before the read began."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, journal: Journal, clock: Clock, *, told: Callable[[str, Standing], None] = lambda _of, _standing: None
+    ) -> None:
+        self._told = told
         self._journal = journal
         self._clock = clock
         self._known: dict[str, Standing] = {}
@@ -59,14 +71,15 @@ class Register:
             Exception: Whatever the journal raises; the caller refuses then.
         """
         self._reading.add(workspace)
-        read_at = self._clock.monotonic()
+        read_at, now_us = self._clock.monotonic(), micros_of(self._clock.now())
         try:
-            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at))
+            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at, now_us=now_us))
         finally:
             self._reading.discard(workspace)
         known = self._known.get(workspace)
         if known is None or known.read_at <= read_at:
             self._known[workspace] = standing
+        self._told(workspace, standing)
         return standing
 
     def age(self, workspace: str) -> float:

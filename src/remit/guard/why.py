@@ -84,7 +84,7 @@ class ActionStory:
     @property
     def next(self) -> str:
         """What to do now."""
-        names = {"mission": self.row["mission"] or "ID", "target": self.row["target"]}
+        names = {"mission": self.row["mission"] or "ID", "target": self.row["target"], "action": self.row["id"]}
         if self.state is State.REFUSED:
             return refusals.NEXT.get(self.row["reason"], "remit agents").format(**names)
         return _NEXT[self.state].format(**names)

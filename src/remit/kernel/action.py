@@ -38,6 +38,8 @@ class Action:
     principal, originator, workspace, target and payload: two actions with the same hash are the same request.
     ``effect_key`` names the effect across attempts and resumes (mission / step / skip key / generation / ordinal), and
     is what an outside system receives as idempotency key. ``directory`` is where a step's files and commands happen.
+    ``estimate`` is the most that it is expected to cost. ``priced`` is false when nobody can say, which is never the
+    same as free: the setting ``unknown_price`` decides what happens then.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Action:
     estimate: Money = ZERO
     parent: str = ""
     directory: str = ""
+    priced: bool = True
     payload: bytes = field(init=False)
     subject_hash: str = field(init=False)
 

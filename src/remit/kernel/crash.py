@@ -16,6 +16,12 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
+        "accounts.refused",
+        "accounts.team",
+        "accounts.user",
+        "accounts.workspace",
+        "accounts.policy",
+        "accounts.glass",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -33,12 +39,15 @@ POINTS: frozenset[str] = frozenset(
         "guard.refused",
         "guard.settle",
         # the guard, rules and evidence
+        "guard.evidence",
+        "guard.rules",
         # the guard, approvals
         # the guard, breakers
         "guard.breaker",
         # the guard, budgets
         "guard.budget",
         # the guard, rates
+        "guard.limit",
         # missions
         "mission.create",
         "mission.claim",
@@ -52,6 +61,13 @@ POINTS: frozenset[str] = frozenset(
         "step.fail",
         "step.reset",
         # the missions, queue
+        "queue.clean",
+        "queue.enter",
+        "queue.give_back",
+        "queue.move",
+        "queue.refused",
+        "queue.take",
+        "queue.worker",
         # the missions, presets
         # deployment
         # writes outside the store

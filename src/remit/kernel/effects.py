@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar
 
 from remit.kernel.canonical import Json
@@ -162,11 +163,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Ask a model. ``request`` is the provider's own JSON body."""
+    """Ask a model. ``request`` is the provider's own JSON body, ``operation`` what is asked (chat when empty)."""
 
     provider: str
     model: str
     request: Mapping[str, Json]
+    operation: str = ""
     trait: ClassVar[Trait] = Trait(
         "model", executed=False, durability=Durability.NONE, repeatable=True, reversal=Reversal.NOTHING, domain="model"
     )
@@ -178,7 +180,8 @@ class Model:
 
     def payload(self) -> dict[str, Json]:
         """The whole request."""
-        return {"provider": self.provider, "model": self.model, "request": self.request}
+        asked: dict[str, Json] = {"provider": self.provider, "model": self.model, "request": self.request}
+        return asked | {"operation": self.operation} if self.operation else asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,3 +286,11 @@ class Notify:
 
 
 type Effect = WriteFiles | Command | Fetch | Model | Tool | Deploy | Order | Publish | Notify
+
+#: How the guard treats each kind, by its name: the one table of it.
+TRAITS: Mapping[str, Trait] = MappingProxyType(
+    {
+        effect.trait.kind: effect.trait
+        for effect in (WriteFiles, Command, Fetch, Model, Tool, Deploy, Order, Publish, Notify)
+    }
+)

@@ -80,7 +80,7 @@ class RemitError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors survive a process boundary whole."""
-        return (_rebuild, (type(self), self.message, self._hint, self._code, self.place))
+        return (_rebuild, (type(self), self.message, self._hint, self._code, self.place), dict(self.__dict__))
 
 
 def _rebuild(cls: type[RemitError], message: str, hint: str | None, code: str | None, place: str | None) -> RemitError:
@@ -141,7 +141,53 @@ class BudgetExceeded(Denied):
 
 
 class RateLimited(Denied):
-    """A rate would be passed."""
+    """A rate would be passed, or a queue is full. What is known is told (LIM-4); ``None``: not known, or never.
+
+    Attributes:
+        limit: The limit in words, ``10 model requests a minute for the agent coder``.
+        remaining: How much of it is left.
+        retry_after: Seconds after which to come back.
+        position: The caller's place in the line before it, from 1.
+        wait: Estimated seconds until it is the caller's turn.
+        plan: The plan that would lift it.
+        bucket: Which bucket, for the line before it; internal.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        decision_id: str | None = None,
+        limit: str = "",
+        remaining: int = 0,
+        retry_after: float | None = None,
+        position: int | None = None,
+        wait: float | None = None,
+        plan: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place, decision_id=decision_id)
+        self.limit = limit
+        self.remaining = remaining
+        self.retry_after = retry_after
+        self.position = position
+        self.wait = wait
+        self.plan = plan
+        self.bucket = ""
+
+    @property
+    def told(self) -> dict[str, str | int | float | None]:
+        """What the answer carries beside the sentence, for programs."""
+        return {
+            "limit": self.limit,
+            "remaining": self.remaining,
+            "retry_after": self.retry_after,
+            "position": self.position,
+            "wait": self.wait,
+            "plan": self.plan,
+        }
 
 
 class ApprovalPending(RemitError):

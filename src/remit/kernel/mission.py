@@ -10,6 +10,7 @@ from typing import assert_never
 from remit.kernel.canonical import Json, digest
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import ZERO, Money
+from remit.kernel.usage import NOTHING, Usage
 
 
 class MissionStatus(StrEnum):
@@ -239,10 +240,15 @@ class Outcome:
     """What an effect, once performed, gave.
 
     ``value`` is JSON for the step; ``text`` is for people and is redacted before anybody sees it; ``cost`` is what it
-    really cost.
+    really cost, and ``usage`` what that was for (at least what its shares add up to).
     """
 
     ok: bool
     value: Mapping[str, Json] = field(default_factory=dict[str, Json])
     text: str = ""
     cost: Money = ZERO
+    usage: Usage = NOTHING
+
+    def __post_init__(self) -> None:
+        if self.usage is not NOTHING and self.usage.named > self.cost:
+            object.__setattr__(self, "cost", self.usage.named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import RunTicket
+from remit.kernel.tracing import span
 from remit.missions.claim import claim
 from remit.missions.deps import Deps
 from remit.missions.holding import Holding
@@ -55,11 +56,14 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
     if holding is None:
         return
     try:
-        await prepare(holding)
-        stop = Stop(MissionStatus.CANCELLED)
-        if holding.mission.control != CANCEL:
-            stop = await Run(holding, pack).drive()
-        await settle(holding, stop)
+        with span("mission.run", mission=mission, pack=row.pack, run=number):
+            with span("mission.prepare", mission=mission):
+                await prepare(holding)
+            stop = Stop(MissionStatus.CANCELLED)
+            if holding.mission.control != CANCEL:
+                stop = await Run(holding, pack).drive()
+            with span("mission.settle", mission=mission, status=stop.status.value):
+                await settle(holding, stop)
     except (Fenced, Unavailable):
         raise
     except RemitError as error:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
 from remit.kernel.ports import Tx
+from remit.kernel.tracing import span
 from remit.missions import telling
 from remit.missions.checkpoint import commit
 from remit.missions.holding import Holding
@@ -133,7 +134,7 @@ class Run:
             return
         made = self._made.pop(self._cursor, None)
         if made is not None:
-            self._committer = self._spawn(commit(self.holding, made))
+            self._committer = self._spawn(_committed(self.holding, made))
 
     def _spawn(self, work: Coroutine[None, None, Message]) -> asyncio.Task[Message]:
         task = asyncio.create_task(work)
@@ -284,6 +285,11 @@ class Run:
 
         await holding.write("step.fail", change)
         await holding.reload()
+
+
+async def _committed(holding: Holding, made: Made) -> Message:
+    with span("step.commit", mission=holding.mission.id, step=made.spec.name):
+        return await commit(holding, made)
 
 
 async def _say(message: Stop) -> Message:

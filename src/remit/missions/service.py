@@ -17,6 +17,7 @@ from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.kernel.tracing import span
 from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
@@ -110,7 +111,8 @@ class Missions:
         """
         found = self.deps.pack(pack)
         refuse_secrets(self.deps.redactor, data, name)
-        plan = planned(found, data, name)
+        with span("mission.plan", pack=pack):
+            plan = planned(found, data, name)
         stored = dump(plan.plan)
         now = self.deps.now()
         mission = MissionRow(

@@ -17,11 +17,13 @@ from remit.kernel.errors import (
     Failed,
     Fenced,
     InternalError,
+    RateLimited,
     RemitError,
     Timeout,
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
+from remit.kernel.tracing import span
 from remit.missions import conditions
 from remit.missions import pack as packs
 from remit.missions.context import Context
@@ -31,6 +33,10 @@ from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
 from remit.redact.redactor import Redactor
 
 MESSAGE_LIMIT = 2000
+#: The longest wait (seconds) that a step makes for a rate; a later moment ends the run, and a person resumes it then.
+LONGEST_RATE_WAIT = 900.0
+#: Refusals for a rate that a step waits out before they count as failures of its own.
+MOST_RATE_WAITS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,8 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
     try:
-        output = await _act(holding, pack, spec, context)
+        with span("step.attempt", mission=row.mission, step=spec.name, attempt=row.attempts):
+            output = await _act(holding, pack, spec, context)
     except RemitError as error:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=error)
     except Exception as error:  # noqa: BLE001 - whatever a step raises ends its attempt, not the mission's runner
@@ -179,8 +186,14 @@ async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:
 
 def delay(spec: StepSpec, failures: int, error: RemitError, *, rand: Callable[[], float]) -> float:
     """Seconds until the next attempt: the policy's, or what the other side asked for (Retry-After) if longer."""
-    asked = error.retry_after if isinstance(error, Unavailable) else None
+    asked = error.retry_after if isinstance(error, Unavailable | RateLimited) else None
     return max(spec.retry.delay(failures, rand=rand), asked or 0.0)
+
+
+def waits_for_rate(error: RemitError, row: StepRow) -> bool:
+    """Whether a refusal for a rate is waited out: it is no failure of the step, so no attempt of its policy is used."""
+    asked = error.retry_after if isinstance(error, RateLimited) else None
+    return asked is not None and asked <= LONGEST_RATE_WAIT and row.attempts - row.failures <= MOST_RATE_WAITS
 
 
 def _known(error: Exception) -> RemitError:
@@ -212,11 +225,13 @@ async def _failed(
     if isinstance(error, ApprovalPending):
         waiting = record(AttemptOutcome.WAITING)
         return Parked(await holding.fail(row, waiting, status=StepStatus.PENDING, failures=row.failures), error)
-    failures = row.failures + 1
-    if not error.row.retryable or failures >= spec.retry.max_attempts:
+    waited = waits_for_rate(error, row)
+    failures = row.failures + (0 if waited else 1)
+    late = isinstance(error, RateLimited) and not waited  # too late to wait for here: another attempt would be no use
+    if not waited and (late or not error.row.retryable or failures >= spec.retry.max_attempts):
         failed = record(AttemptOutcome.FAILED)
         return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures), error)
-    delay_us = round(delay(spec, failures, error, rand=holding.deps.rand) * 1_000_000)
+    delay_us = round(delay(spec, max(failures, 1), error, rand=holding.deps.rand) * 1_000_000)
     at_us = holding.deps.now() + delay_us
     again = await holding.fail(
         row,

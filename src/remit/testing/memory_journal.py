@@ -16,6 +16,7 @@ from remit.adapters.store.sqlite import dialect
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.audit.entry import SALT_SIZE, Draft
+from remit.audit.refusal import Refused
 from remit.kernel import crash
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Durability
@@ -57,6 +58,10 @@ class MemoryJournal:
                 future.set_result(op(tx))
             except Exception as error:  # noqa: BLE001 - the waiter's to know
                 self._connection.execute("ROLLBACK")
+                if isinstance(error, Refused) and error.entry is not None:
+                    tx.drafts = []
+                    tx.append(error.entry, error.payload)
+                    self.entries += tx.drafts
                 future.set_exception(error)
                 return future
             except BaseException:

@@ -49,8 +49,7 @@ def rotate_key(
         Denied: ``by`` may not.
         IntegrityError: The log can't be signed: nothing was changed, or both keys sign until the order is repeated.
     """
-    store.view(allow)
-    store.seal()
+    store.write("audit.key", allow, durable=Durability.SEALED)
     keys = key_file.read()
     if len(keys.signers) == 1:
         fresh = new_signer(keys.signers[0].name, rand)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from sqlalchemy import MetaData
 
+from remit.accounts import budget_tables as _budgets
 from remit.accounts import tables as _accounts
+from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
+from remit.guard import rate_tables as _rates
+from remit.guard import rule_tables as _rules
 from remit.guard import tables as _guard
 from remit.kernel.tables import METADATA
+from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _guard, _missions)
+ROOMS = (_audit, _accounts, _budgets, _teams, _guard, _rates, _rules, _missions, _queue)
 
 
 def metadata() -> MetaData:

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit.entry import Draft
+from remit.audit.refusal import Refused
 from remit.kernel import crash
 from remit.kernel.effects import Durability
 from remit.kernel.errors import Unavailable
@@ -295,14 +295,17 @@ class Writer:
         """Run the operations in one transaction; how many entries it added.
 
         Marks to return to cost two statements an operation (on Postgres a round trip and a subtransaction), and few
-        operations fail: they are set only when one did, and everything is run once more.
+        operations fail: they are set only when one did, and everything is run once more. So is one that was refused:
+        its entry is written after what it did was undone.
         """
-        if len(batch) > 1:
-            with suppress(_OperationError):
-                return self._run_together(batch, marks=False)
-            for item in batch:
-                item.error = item.value = None
-        return self._run_together(batch, marks=len(batch) > 1)
+        try:
+            return self._run_together(batch, marks=False)
+        except _OperationError:
+            if len(batch) == 1 and not _is_refusal(batch[0].error):
+                raise
+        for item in batch:
+            item.error = item.value = None
+        return self._run_together(batch, marks=True)
 
     def _run_together(self, batch: list[Item], *, marks: bool) -> int:
         tx = self.backend.begin()
@@ -331,7 +334,10 @@ class Writer:
             if not self.backend.undo():
                 message = f"The database ended the whole transaction: {error}"
                 raise Unavailable(message, code="store.ended") from error
-            return []
+            tx.drafts = []
+            if isinstance(error, Refused) and error.entry is not None:
+                tx.append(error.entry, error.payload)
+            return tx.drafts
         if mark:
             self.backend.keep()
         return tx.drafts
@@ -358,3 +364,7 @@ class Writer:
                 loop.call_soon_threadsafe(_wake, items)
             except RuntimeError:
                 _log.debug("an event loop closed before its writes were committed")
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    return isinstance(error, Refused) and error.entry is not None

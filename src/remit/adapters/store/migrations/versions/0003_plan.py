@@ -1,4 +1,4 @@
-"""The plan of a workspace.
+"""The plan of a workspace; how long each check took.
 
 Revision 0003, after 0002.
 """
@@ -16,7 +16,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("workspace", sa.Column("plan", sa.Text(), nullable=False, server_default="free"))
+    op.add_column("action", sa.Column("spent_ns", sa.Text(), nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:
+    op.drop_column("action", "spent_ns")
     op.drop_column("workspace", "plan")

@@ -1,0 +1,191 @@
+"""The guard's own time for each allowed action, without the commit; its checks one by one; callers at once.
+
+Floors, in the same run: a bare FULL commit (what the durable intent can't be quicker than) and reading one dictionary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+from sqlalchemy import select
+
+from benchmarks.harness import report, wait_for_quiet
+from remit.bootstrap import open_runtime, prepare_home
+from remit.guard.guard import Guard
+from remit.guard.tables import ACTION
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.effects import Durability, Tool
+from remit.kernel.ids import new_id
+from remit.kernel.mission import Outcome
+from remit.kernel.ports import Journal, ReadTx, Tx
+from remit.settings import Settings
+
+CALLERS = 64
+WORK_S = 0.02  # what an effect takes at least, in the measurement that is not saturated
+WORKSPACE = "default"
+
+
+class Nothing:
+    """An adapter that does nothing, at once."""
+
+    async def perform(self, action: Action) -> Outcome:
+        """Succeed."""
+        del action
+        return Outcome(ok=True, value={}, text="")
+
+
+def action() -> Action:
+    owner = Principal(ActorKind.USER, "owner")
+    return Action(
+        id=new_id(),
+        effect=Tool("echo", {"text": "hello", "number": 1}),
+        principal=owner,
+        on_behalf_of=owner,
+        workspace=WORKSPACE,
+        effect_key=new_id(),
+    )
+
+
+def quantile(values: list[float], share: float) -> float:
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+class Watched:
+    """The store, with the time of this thread's processor that goes into waiting for commits (queueing, waking)."""
+
+    def __init__(self, store: Journal) -> None:
+        self._store = store
+        self.ns = 0
+
+    def submit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+        """As the store's."""
+        return self._store.submit(name, op, durable=durable)
+
+    async def commit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> T:
+        """As the store's, timed."""
+        began = time.thread_time_ns()
+        try:
+            return await self._store.commit(name, op, durable=durable)
+        finally:
+            self.ns += time.thread_time_ns() - began
+
+    async def read[T](self, op: Callable[[ReadTx], T]) -> T:
+        """As the store's."""
+        return await self._store.read(op)
+
+
+async def _cpu(guard: Guard, watched: Watched, count: int) -> tuple[list[float], list[float]]:
+    """Microseconds of this thread's processor for each action, one after the other: without its commits, and with."""
+    alone: list[float] = []
+    whole: list[float] = []
+    for _ in range(count):
+        asked = action()
+        waited = watched.ns
+        began = time.thread_time_ns()
+        await guard.run(asked)
+        spent = time.thread_time_ns() - began
+        whole.append(spent / 1000)
+        alone.append((spent - watched.ns + waited) / 1000)
+    return alone, whole
+
+
+async def _callers(guard: Guard, each: int, *, work_s: float) -> list[float]:
+    """Milliseconds from a caller's asking to its durable intent: ``CALLERS`` that each ask, work, and ask again."""
+    waited: list[float] = []
+    turns = random.Random(7)
+
+    async def caller() -> None:
+        await asyncio.sleep(turns.random() * work_s)  # they don't march in step
+        for _ in range(each):
+            asked = action()
+            began = time.perf_counter()
+            async with guard.admit(asked) as permit:
+                waited.append((time.perf_counter() - began) * 1000)
+                await permit.perform()
+            await asyncio.sleep(work_s)
+
+    await asyncio.gather(*(caller() for _ in range(CALLERS)))
+    return waited
+
+
+def _commit_floor(folder: Path, count: int) -> float:
+    """Median milliseconds of a bare FULL commit of one row."""
+    spent: list[float] = []
+    with closing(sqlite3.connect(folder / "floor.db", isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v TEXT)")
+        for number in range(count):
+            began = time.perf_counter()
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("INSERT INTO t VALUES (?, ?)", (number, "x" * 300))
+            db.execute("COMMIT")
+            spent.append((time.perf_counter() - began) * 1000)
+    return statistics.median(spent)
+
+
+def per_call_us(work: Callable[[], object], *, count: int, runs: int = 5) -> float:
+    """Microseconds of one call, median over runs."""
+    taken: list[float] = []
+    for _ in range(runs):
+        began = time.perf_counter_ns()
+        for _ in range(count):
+            work()
+        taken.append((time.perf_counter_ns() - began) / count / 1000)
+    return statistics.median(taken)
+
+
+async def _measure(folder: Path, *, count: int, each: int) -> dict[str, object]:
+    settings = Settings(home=folder / "home")
+    await prepare_home(settings)
+    async with open_runtime(settings, adapters={"tool": Nothing()}) as runtime:
+        guard = runtime.guard
+        watched = Watched(runtime.store)
+        guard.journal = watched
+        await _cpu(guard, watched, count // 10)
+        gc.collect()
+        cpu, whole = await _cpu(guard, watched, count)
+        guard.journal = runtime.store
+        await _callers(guard, max(each // 10, 1), work_s=0)
+        working = await _callers(guard, each, work_s=WORK_S)
+        saturated = await _callers(guard, each, work_s=0)
+        rows = runtime.store.view(
+            lambda tx: tx.rows(select(ACTION.c.checks, ACTION.c.spent_ns).order_by(ACTION.c.id).limit(count))
+        )
+    shares: dict[str, list[float]] = {}
+    for row in rows:
+        names = [check["check"] for check in orjson.loads(row["checks"])]
+        for name, spent in zip(names, orjson.loads(row["spent_ns"]), strict=True):
+            shares.setdefault(name, []).append(spent / 1000)
+    return {
+        "actions": count,
+        "cpu_p50_us": round(statistics.median(cpu), 1),
+        "cpu_p99_us": round(quantile(cpu, 0.99), 1),
+        "cpu_with_commits_p50_us": round(statistics.median(whole), 1),
+        "durable_p50_ms_64": round(statistics.median(working), 2),
+        "durable_p95_ms_64": round(quantile(working, 0.95), 2),
+        "durable_p95_ms_64_saturated": round(quantile(saturated, 0.95), 2),
+        **{f"check_{name}_us": round(statistics.median(spent), 2) for name, spent in shares.items()},
+    }
+
+
+def figures(*, small: bool = False) -> dict[str, object]:
+    wait_for_quiet(patience_s=0 if small else 120)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        measured = asyncio.run(_measure(folder, count=200 if small else 5000, each=5 if small else 100))
+        floor = _commit_floor(folder, 50 if small else 500)
+    measured["bare_commit_ms"] = round(floor, 3)
+    ratios = {"durable_p95/bare_commit": round(float(str(measured["durable_p95_ms_64"])) / floor, 1)}
+    return report("guard", measured, ratios)

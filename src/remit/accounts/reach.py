@@ -1,0 +1,70 @@
+"""What an agent may reach: models by exact name or prefix, hosts by suffix. Whatever isn't listed is out of reach."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+ANY = "*"
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,126}/?\*?")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_ADDRESS = re.compile(r"\[?[0-9a-f:.]*:[0-9a-f:.]+\]?")
+#: What WHATWG and RFC 3986 read differently: a URL with one of these could be judged by another host than is asked.
+_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
+
+def model_problem(pattern: str) -> str:
+    """What is wrong with a pattern of models; empty when nothing is.
+
+    ``provider/model`` is one model, ``provider/*`` and ``provider/prefix*`` all that begin so, ``*`` every model.
+    """
+    if pattern == ANY or (_MODEL.fullmatch(pattern) and "/" in pattern):
+        return ""
+    return f"{pattern[:60]!r} is no pattern of models: provider/model, provider/prefix* or *"
+
+
+def domain_problem(suffix: str) -> str:
+    """What is wrong with a host suffix; empty when nothing is. ``example.com`` covers its subdomains as well."""
+    if suffix == ANY or _DOMAIN.fullmatch(suffix) or _ADDRESS.fullmatch(suffix):
+        return ""
+    return f"{suffix[:60]!r} is no host: example.com, an address, or *; lower case, without scheme, port or path"
+
+
+def reaches_model(patterns: frozenset[str], model: str) -> bool:
+    """Whether ``model`` (``provider/model``) is one of ``patterns``."""
+    if ANY in patterns or model in patterns:
+        return True
+    return any(pattern.endswith("*") and model.startswith(pattern[:-1]) for pattern in patterns)
+
+
+def reaches_host(suffixes: frozenset[str], host: str | None) -> bool:
+    """Whether ``host`` (as ``host_of`` gives it) is one of ``suffixes``, or under one."""
+    if ANY in suffixes:
+        return True
+    return host is not None and any(suffix in suffixes for suffix in suffixes_of(host))
+
+
+def suffixes_of(host: str) -> list[str]:
+    """A host and every domain above it: ``a.b.c``, ``b.c``, ``c``. An address stands alone."""
+    if host.startswith("[") or host.replace(".", "").isdecimal():
+        return [host]
+    labels = host.split(".")
+    return [".".join(labels[start:]) for start in range(len(labels))]
+
+
+def host_of(url: str) -> str | None:
+    """The host that a URL asks, in lower case and without a final dot; ``None`` when that can't be told for certain."""
+    if _AMBIGUOUS.search(url):
+        return None
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return None
+    if not host or not host.isascii():
+        return None
+    if ":" in host:
+        return f"[{host.lower()}]"
+    host = host.lower().removesuffix(".")
+    return host if _DOMAIN.fullmatch(host) else None

@@ -1,0 +1,31 @@
+"""What happens to an action whose price nobody can tell. Unknown is never zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from remit.kernel.action import Action
+from remit.kernel.money import ZERO, Money
+
+
+class UnknownPrice(StrEnum):
+    """The policy for actions without a price."""
+
+    REFUSE = "refuse"
+    CEILING = "ceiling"  # a configured amount is reserved
+    WARN = "warn"  # allowed, said so in the decision, and counted as unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """The policy, and the amount that is reserved for an unknown price under ``CEILING``."""
+
+    unknown: UnknownPrice = UnknownPrice.REFUSE
+    ceiling: Money = ZERO
+
+    def priced(self, action: Action) -> Action:
+        """The action as it is checked and charged: under ``CEILING`` with the ceiling as its estimate."""
+        if action.priced or action.estimate or self.unknown is not UnknownPrice.CEILING:
+            return action
+        return replace(action, estimate=self.ceiling)

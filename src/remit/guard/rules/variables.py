@@ -1,0 +1,394 @@
+"""What rules may read of an action: flat names with a type and a meaning. docs/rules.md lists exactly these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import cast
+
+from remit.accounts.agents import Agent
+from remit.guard.cel import Type, Value, usable
+from remit.guard.evidence import Evidence
+from remit.guard.rules.addresses import Lists, address_of, listed
+from remit.kernel.action import Action, ActorKind
+from remit.kernel.canonical import Json, canonical
+from remit.kernel.clock import EPOCH
+from remit.kernel.effects import Command, Deploy, Fetch, Model, Notify, Order, Publish, Tool, WriteFiles
+from remit.kernel.finding import Severity
+
+#: The critics that shipped rules and packs know; a rule file may name more under ``critics``.
+CRITICS = (
+    "backtest",
+    "compliance",
+    "content",
+    "copyright",
+    "jurisdiction",
+    "kyc",
+    "pii",
+    "review",
+    "risk_ack",
+    "security",
+    "smoke",
+    "style",
+    "tests",
+    "walk_forward",
+)
+#: The kinds of findings that shipped rules know; a rule file may name more under ``findings``.
+FINDINGS = ("missing_tests", "secret", "vulnerability")
+
+KINDS = ("files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify")
+PAPER = "paper"
+PRODUCTION = "production"
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules read beside the action itself. ``evidence`` is ``None`` when it was not asked for."""
+
+    agents: Mapping[str, Agent] = field(default_factory=dict[str, Agent])
+    at: datetime = EPOCH
+    environment: str = ""
+    lists: Lists = field(default_factory=dict[str, frozenset[str]])
+    evidence: Mapping[str, Evidence] | None = None
+
+
+type Reader = Callable[[Action, Setting], Value | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable. ``read`` gives ``None`` for no value: a rule that depends on it then refuses."""
+
+    name: str
+    type: Type
+    meaning: str
+    read: Reader
+
+
+def _agent(action: Action, setting: Setting) -> Agent | None:
+    for who in (action.principal, action.on_behalf_of):
+        if who.kind is ActorKind.AGENT:
+            return setting.agents.get(who.id)
+    return None
+
+
+def _common() -> tuple[Variable, ...]:
+    text, number = Type.STRING, Type.INT
+    return (
+        Variable("kind", text, "the kind of action: files, command, fetch, ...", lambda a, _: a.kind),
+        Variable("target", text, "what the action is aimed at", lambda a, _: a.target),
+        Variable("principal", text, "who acts, as `agent:coder` or `user:ada`", lambda a, _: str(a.principal)),
+        Variable("on_behalf_of", text, "for whom, in the same form", lambda a, _: str(a.on_behalf_of)),
+        Variable("agent.name", text, "the acting agent; empty when a person acts", _of_agent(lambda g: g.name)),
+        Variable("agent.kind", text, "its kind, such as `coder`", _of_agent(lambda g: g.kind)),
+        Variable("agent.team", text, "its team", _of_agent(lambda g: g.team)),
+        Variable("estimate_usd", Type.DOUBLE, "what it may cost, in dollars", lambda a, _: a.estimate.micros / _MICROS),
+        Variable("workspace", text, "the workspace", lambda a, _: a.workspace),
+        Variable("mission", text, "the mission's id; empty outside missions", lambda a, _: a.mission),
+        Variable("step", text, "the step's name; empty outside missions", lambda a, _: a.step),
+        Variable("attempt", number, "the how-manieth attempt of the step", lambda a, _: a.attempt),
+        Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
+        Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
+        Variable("environment", text, "the setting `environment` of this install", lambda _, s: s.environment),
+    )
+
+
+def _of_agent(part: Callable[[Agent], str]) -> Reader:
+    def read(action: Action, setting: Setting) -> str:
+        agent = _agent(action, setting)
+        return "" if agent is None else part(agent)
+
+    return read
+
+
+def _files() -> tuple[Variable, ...]:
+    def each(part: Callable[[WriteFiles], Value | None]) -> Reader:
+        return lambda action, _: part(cast("WriteFiles", action.effect))
+
+    return (
+        Variable("files.count", Type.INT, "files written", each(lambda e: len(e.files))),
+        Variable("files.deleted", Type.INT, "files deleted", each(lambda e: len(e.delete))),
+        Variable("files.executable", Type.INT, "files made executable", each(lambda e: len(e.executable))),
+        Variable("files.bytes", Type.INT, "bytes written in all", each(lambda e: sum(map(len, e.files.values())))),
+        Variable(
+            "files.largest",
+            Type.INT,
+            "bytes of the largest file",
+            each(lambda e: max(map(len, e.files.values()), default=0)),
+        ),
+        Variable(
+            "files.paths",
+            Type.STRING,
+            "paths written and deleted, one a line, each line ended",
+            each(lambda e: "".join(f"{path}\n" for path in sorted({*e.files, *e.delete}))),
+        ),
+    )
+
+
+def _command() -> tuple[Variable, ...]:
+    def each(part: Callable[[Command], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Command", action.effect))
+
+    return (
+        Variable("command.program", Type.STRING, "the program", each(lambda e: e.argv[0] if e.argv else "")),
+        Variable(
+            "command.line", Type.STRING, "program and arguments, a space between", each(lambda e: " ".join(e.argv))
+        ),
+        Variable("command.arguments", Type.INT, "how many arguments", each(lambda e: max(0, len(e.argv) - 1))),
+        Variable("command.network", Type.STRING, "`none` or `loopback`", each(lambda e: e.network.value)),
+        Variable("command.wall_s", Type.DOUBLE, "seconds it may take", each(lambda e: float(e.limits.wall_s))),
+        Variable("command.memory_bytes", Type.INT, "bytes it may use", each(lambda e: e.limits.memory_bytes)),
+        Variable("command.stdin_bytes", Type.INT, "bytes it is given to read", each(lambda e: len(e.stdin))),
+        Variable(
+            "command.environment",
+            Type.STRING,
+            "names of the variables it is given, one a line, each line ended",
+            each(lambda e: "".join(f"{name}\n" for name in sorted(e.env))),
+        ),
+    )
+
+
+def _fetch() -> tuple[Variable, ...]:
+    def each(part: Callable[[Fetch], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Fetch", action.effect))
+
+    def in_list(action: Action, setting: Setting) -> str | None:
+        address = address_of(cast("Fetch", action.effect).url)
+        return None if address is None else listed(address.host, setting.lists)
+
+    def of_address(part: str) -> Reader:
+        return each(lambda e: getattr(address_of(e.url), part, None))
+
+    return (
+        Variable("fetch.url", Type.STRING, "the address", each(lambda e: e.url)),
+        Variable("fetch.scheme", Type.STRING, "`https`, in lower case", of_address("scheme")),
+        Variable("fetch.host", Type.STRING, "the host, in lower case, as it stands in DNS", of_address("host")),
+        Variable("fetch.port", Type.INT, "the port", of_address("port")),
+        Variable("fetch.path", Type.STRING, "the path", of_address("path")),
+        Variable("fetch.method", Type.STRING, "`GET` ...", each(lambda e: e.method.upper())),
+        Variable(
+            "fetch.list",
+            Type.STRING,
+            "where the host or a domain above it is listed: `deny`, else `sensitive`, else `allow`, else `none`",
+            in_list,
+        ),
+    )
+
+
+def _model() -> tuple[Variable, ...]:
+    def each(part: Callable[[Model], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Model", action.effect))
+
+    def length(key: str) -> Reader:
+        return each(lambda e: _length(e.request.get(key)))
+
+    return (
+        Variable("model.provider", Type.STRING, "the provider", each(lambda e: e.provider)),
+        Variable("model.name", Type.STRING, "the model", each(lambda e: e.model)),
+        Variable("model.messages", Type.INT, "messages in the request", length("messages")),
+        Variable("model.tools", Type.INT, "tools offered to the model", length("tools")),
+        Variable("model.max_tokens", Type.INT, "tokens it may answer with", each(lambda e: _most_tokens(e.request))),
+        Variable(
+            "model.stream", Type.BOOL, "whether the answer is streamed", each(lambda e: e.request.get("stream") is True)
+        ),
+        Variable("model.bytes", Type.INT, "bytes of the request", lambda a, _: len(a.payload)),
+    )
+
+
+def _most_tokens(request: Mapping[str, Json]) -> int | None:
+    for key in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
+        value = request.get(key)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return None
+
+
+def _tool() -> tuple[Variable, ...]:
+    def each(part: Callable[[Tool], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Tool", action.effect))
+
+    return (
+        Variable("tool.name", Type.STRING, "the tool", each(lambda e: e.name)),
+        Variable(
+            "tool.arguments",
+            Type.STRING,
+            "its arguments as JSON, keys sorted",
+            each(lambda e: canonical(e.arguments).decode("utf-8", "replace")),
+        ),
+        Variable("tool.bytes", Type.INT, "bytes of name and arguments", lambda a, _: len(a.payload)),
+    )
+
+
+def _deploy() -> tuple[Variable, ...]:
+    def each(part: Callable[[Deploy], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Deploy", action.effect))
+
+    return (
+        Variable("deploy.target", Type.STRING, "where to", each(lambda e: e.target)),
+        Variable(
+            "deploy.environment",
+            Type.STRING,
+            "the release's `environment`; `production` unless it says otherwise",
+            each(lambda e: _text(e.release, "environment", PRODUCTION)),
+        ),
+        Variable(
+            "deploy.version", Type.STRING, "the release's `version`", each(lambda e: _text(e.release, "version", ""))
+        ),
+        Variable(
+            "deploy.tree",
+            Type.STRING,
+            "the git tree that is released (`tree`)",
+            each(lambda e: _text(e.release, "tree", "")),
+        ),
+        Variable("deploy.bytes", Type.INT, "bytes of the description", lambda a, _: len(a.payload)),
+    )
+
+
+def _order() -> tuple[Variable, ...]:
+    def text(key: str, missing: str | None = None) -> Reader:
+        return lambda action, _: _text(cast("Order", action.effect).order, key, missing)
+
+    def number(key: str) -> Reader:
+        return lambda action, _: _number(cast("Order", action.effect).order, key)
+
+    def stop(action: Action, _setting: Setting) -> bool:
+        return (_number(cast("Order", action.effect).order, "stop_loss") or 0.0) > 0.0
+
+    return (
+        Variable("order.broker", Type.STRING, "where to", lambda a, _: a.target),
+        Variable("order.mode", Type.STRING, "`paper` or `real`; `paper` when it is not named", text("mode", PAPER)),
+        Variable("order.symbol", Type.STRING, "what is traded", text("symbol")),
+        Variable("order.side", Type.STRING, "`buy` or `sell`", text("side")),
+        Variable("order.type", Type.STRING, "`market`, `limit` ...", text("type")),
+        Variable("order.quantity", Type.DOUBLE, "how much", number("quantity")),
+        Variable("order.notional_usd", Type.DOUBLE, "its worth in dollars", number("notional_usd")),
+        Variable(
+            "order.position_size",
+            Type.DOUBLE,
+            "the position after it, as a share of the portfolio (0.1: 10 %)",
+            number("position_size"),
+        ),
+        Variable("order.leverage", Type.DOUBLE, "the leverage after it", number("leverage")),
+        Variable("order.daily_loss", Type.DOUBLE, "today's loss, as a share of the portfolio", number("daily_loss")),
+        Variable("order.stop_loss", Type.DOUBLE, "the price of its stop-loss", number("stop_loss")),
+        Variable("order.has_stop_loss", Type.BOOL, "whether `stop_loss` is a price above zero", stop),
+    )
+
+
+def _publish() -> tuple[Variable, ...]:
+    def text(key: str) -> Reader:
+        return lambda action, _: _text(cast("Publish", action.effect).asset, key, "")
+
+    return (
+        Variable("publish.target", Type.STRING, "where to", lambda a, _: a.target),
+        Variable("publish.kind", Type.STRING, "the asset's `kind`", text("kind")),
+        Variable("publish.title", Type.STRING, "its `title`", text("title")),
+        Variable("publish.audience", Type.STRING, "its `audience`", text("audience")),
+        Variable("publish.licence", Type.STRING, "its `licence`", text("licence")),
+        Variable("publish.sha256", Type.STRING, "its hash", text("sha256")),
+        Variable("publish.bytes", Type.INT, "bytes of the description", lambda a, _: len(a.payload)),
+    )
+
+
+def _notify() -> tuple[Variable, ...]:
+    def each(part: Callable[[Notify], Value | None]) -> Reader:
+        return lambda action, _: part(cast("Notify", action.effect))
+
+    return (
+        Variable("notify.target", Type.STRING, "the channel", each(lambda e: e.target)),
+        Variable("notify.subject", Type.STRING, "the subject", each(lambda e: e.subject)),
+        Variable("notify.characters", Type.INT, "characters of the message", each(lambda e: len(e.body))),
+    )
+
+
+def _text(told: Mapping[str, Json], key: str, missing: str | None) -> str | None:
+    """A text of a payload; ``missing`` when it is absent, no value when it is something else."""
+    value = told.get(key)
+    if value is None:
+        return missing
+    return value if isinstance(value, str) else None
+
+
+def _number(told: Mapping[str, Json], key: str) -> float | None:
+    value = told.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def _length(value: Json) -> int:
+    return len(value) if isinstance(value, list | tuple) else 0
+
+
+COMMON: tuple[Variable, ...] = _common()
+OF_KIND: Mapping[str, tuple[Variable, ...]] = MappingProxyType(
+    {
+        "files": _files(),
+        "command": _command(),
+        "fetch": _fetch(),
+        "model": _model(),
+        "tool": _tool(),
+        "deploy": _deploy(),
+        "order": _order(),
+        "publish": _publish(),
+        "notify": _notify(),
+    }
+)
+_READERS: Mapping[str, tuple[tuple[str, Reader], ...]] = MappingProxyType(
+    {kind: tuple((each.name, each.read) for each in (*COMMON, *own)) for kind, own in OF_KIND.items()}
+)
+
+
+def fixed_types(kind: str) -> dict[str, Type]:
+    """The variables of a kind that don't depend on a rule file."""
+    return {each.name: each.type for each in (*COMMON, *OF_KIND[kind])}
+
+
+def evidence_types(critics: tuple[str, ...], findings: tuple[str, ...]) -> dict[str, Type]:
+    """What rules may read of evidence: every kind of action has these."""
+    return {
+        **{f"evidence.{critic}": Type.BOOL for critic in critics},
+        **{f"known.{critic}": Type.BOOL for critic in critics},
+        "failed_critics": Type.INT,
+        **{f"findings.{severity.value}": Type.INT for severity in Severity},
+        **{f"findings_of.{kind}": Type.INT for kind in findings},
+    }
+
+
+def is_evidence(name: str) -> bool:
+    """Whether a variable is read from evidence."""
+    return name == "failed_critics" or name.partition(".")[0] in {"evidence", "known", "findings", "findings_of"}
+
+
+def read(action: Action, setting: Setting) -> dict[str, Value]:
+    """Every variable of an action that has a value, but those of evidence."""
+    found: dict[str, Value] = {}
+    for name, reader in _READERS[action.kind]:
+        value = reader(action, setting)
+        if value is not None and usable(value):
+            found[name] = value
+    return found
+
+
+def read_evidence(
+    evidence: Mapping[str, Evidence], critics: tuple[str, ...], findings: tuple[str, ...]
+) -> dict[str, Value]:
+    """The variables of evidence. What nobody judged is false and zero."""
+    found: dict[str, Value] = {}
+    for critic in critics:
+        known = evidence.get(critic)
+        found[f"evidence.{critic}"] = known is not None and known.holds
+        found[f"known.{critic}"] = known is not None
+    found["failed_critics"] = sum(not each.holds for each in evidence.values() if each.mission or each.subject)
+    told = [each for piece in evidence.values() for each in piece.findings]
+    for severity in Severity:
+        found[f"findings.{severity.value}"] = sum(each.severity is severity for each in told)
+    for kind in findings:
+        found[f"findings_of.{kind}"] = sum(each.kind == kind or each.kind.startswith(f"{kind}.") for each in told)
+    return found

@@ -1,0 +1,94 @@
+"""What an attempt used up, in the units in which it is billed: tokens, graphics time, storage, network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from remit.kernel.canonical import Json
+from remit.kernel.errors import InvalidInput
+from remit.kernel.money import ZERO, Money
+
+
+class Part(StrEnum):
+    """What money was spent on. What no part names is ``OTHER``."""
+
+    TOKENS = "tokens"
+    GPU = "gpu"
+    STORAGE = "storage"
+    NETWORK = "network"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Quantities of one attempt, and how its cost is shared out.
+
+    An adapter says what it knows; what it leaves out is zero. ``tokens_cost`` to ``network_cost`` are shares of the
+    outcome's ``cost``; the rest of it counts as other. Shares that add up to more than the cost mean that the cost was
+    given too low, and their sum is charged.
+
+    Attributes:
+        provider: Who bills it, ``openai`` for instance.
+        model: The model that answered, which may not be the one that was asked.
+        tokens_in: Tokens read, cached ones included.
+        tokens_out: Tokens written, those of reasoning included.
+        gpu_ms: Milliseconds of graphics processors, summed over processors.
+        storage_bytes: Bytes left behind in paid storage.
+        network_bytes: Bytes received and sent.
+
+    Raises:
+        InvalidInput: Something is negative.
+    """
+
+    provider: str = ""
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    gpu_ms: int = 0
+    storage_bytes: int = 0
+    network_bytes: int = 0
+    tokens_cost: Money = ZERO
+    gpu_cost: Money = ZERO
+    storage_cost: Money = ZERO
+    network_cost: Money = ZERO
+
+    def __post_init__(self) -> None:
+        amounts = (*self.quantities().values(), *(cost.micros for cost in self.shares().values()))
+        if any(amount < 0 for amount in amounts):
+            message = "An attempt can't have used less than nothing."
+            raise InvalidInput(message, code="usage.negative")
+
+    def quantities(self) -> dict[str, int]:
+        """What was used, by name."""
+        return {
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "gpu_ms": self.gpu_ms,
+            "storage_bytes": self.storage_bytes,
+            "network_bytes": self.network_bytes,
+        }
+
+    def shares(self) -> dict[Part, Money]:
+        """What the named parts cost."""
+        return {
+            Part.TOKENS: self.tokens_cost,
+            Part.GPU: self.gpu_cost,
+            Part.STORAGE: self.storage_cost,
+            Part.NETWORK: self.network_cost,
+        }
+
+    @property
+    def named(self) -> Money:
+        """The sum of the shares."""
+        return Money(sum(cost.micros for cost in self.shares().values()))
+
+    def as_json(self) -> dict[str, Json]:
+        """For the audit log: what isn't zero or empty."""
+        told: dict[str, Json] = {name: amount for name, amount in self.quantities().items() if amount}
+        told |= {f"{part.value}_micros": cost.micros for part, cost in self.shares().items() if cost}
+        told |= {name: text for name, text in (("provider", self.provider), ("model", self.model)) if text}
+        return told
+
+
+NOTHING = Usage()

@@ -1,0 +1,253 @@
+"""Every way in which the guard refuses, provoked once: a person learns what, why, and what to do. One row each.
+
+A refusal that is added to the guard without a row here, or without one in ``guard.refusals``, fails these tests.
+"""
+
+import ast
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import remit.guard
+from remit.accounts.agents import Agent, AgentStatus, register_agent
+from remit.accounts.budgets import BudgetScope, set_limit
+from remit.accounts.kills import KillScope, Target, kill
+from remit.guard import rate_limits, refusals
+from remit.guard.breaker import Numbers
+from remit.guard.why import why
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.effects import Command, Tool
+from remit.kernel.errors import RemitError, Unavailable
+from remit.kernel.money import Money
+
+from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
+
+SOURCES = Path(remit.guard.__file__).parent
+SECRET = "ghp_" + "x9K2" * 9
+
+
+def _constants(tree: ast.Module) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
+                found[name] = str(value)
+            case _:
+                pass
+    return found
+
+
+def _texts(node: ast.expr) -> set[str]:
+    """The constant texts that an expression can be; empty when it is made at run time."""
+    if isinstance(node, ast.Constant):
+        return {str(node.value)}
+    if isinstance(node, ast.IfExp):
+        return _texts(node.body) | _texts(node.orelse)
+    return set()
+
+
+def spoken() -> dict[str, str]:
+    """Every ``check.reason`` that the guard's sources can refuse with, and where."""
+    found: dict[str, str] = {}
+    names = {
+        path.stem: _constants(ast.parse(path.read_text("utf-8"))).get("NAME", "") for path in SOURCES.rglob("*.py")
+    }
+    for path in sorted(SOURCES.rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "denied"):
+                continue
+            name, reason = node.args[:2]
+            match name:
+                case ast.Name(id="NAME"):
+                    check = names[path.stem]
+                case ast.Attribute(value=ast.Name(id=module), attr="NAME"):
+                    check = names[module]
+                case ast.Constant(value=value):
+                    check = str(value)
+                case _:
+                    check = ""
+            for text in _texts(reason) or {"*"}:
+                found[f"{check}.{text}"] = f"{path.name}:{node.lineno}"
+    return found
+
+
+#: Reasons that come from an error's code at run time: the calls that the sources show as ``check.*``.
+MADE: Mapping[str, frozenset[str]] = {
+    "effect_key.*": frozenset({"effect_key.done", "effect_key.no_key", "effect_key.unknown_outcome"}),
+}
+
+type Scenario = Callable[[World], Awaitable[Action]]
+
+
+async def _register(world: World, **fields: Any) -> None:
+    agent = Agent(workspace=WORKSPACE, name=CODER.id, owner=OWNER.id, **fields)
+    await register_agent(world.store, agent, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+
+
+async def paused(world: World) -> Action:
+    await _register(world, effects=frozenset({"tool"}), tools=frozenset({"*"}), status=AgentStatus.PAUSED)
+    return act(principal=CODER)
+
+
+async def killed(world: World) -> Action:
+    target = Target(KillScope.INSTALL)
+    await kill(world.store, target, workspace=WORKSPACE, reason="drill", by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    return act()
+
+
+async def no_originator(world: World) -> Action:
+    del world
+    system = Principal(ActorKind.SYSTEM, "remit")
+    return act(principal=system, origin=system)
+
+
+async def no_owner(world: World) -> Action:
+    del world
+    return Action(
+        id=act().id, effect=Tool("echo"), principal=OWNER, on_behalf_of=OWNER, workspace="nobody-made-this-one"
+    )
+
+
+async def unknown_agent(world: World) -> Action:
+    del world
+    return act(principal=CODER)
+
+
+async def unknown_user(world: World) -> Action:
+    del world
+    stranger = Principal(ActorKind.USER, "mallory")
+    return act(principal=stranger, origin=stranger)
+
+
+async def unreadable(world: World) -> Action:
+    world.journal.failing.add("read")
+    return Action(id=act().id, effect=Tool("echo"), principal=OWNER, on_behalf_of=OWNER, workspace="never-read")
+
+
+async def beyond_effects(world: World) -> Action:
+    await _register(world, effects=frozenset({"files"}))
+    return act(principal=CODER)
+
+
+async def beyond_tools(world: World) -> Action:
+    await _register(world, effects=frozenset({"tool"}), tools=frozenset({"search"}))
+    return act(principal=CODER)
+
+
+async def no_adapter(world: World) -> Action:
+    world.guard._kinds = frozenset({"files"})
+    return act()
+
+
+async def secret(world: World) -> Action:
+    del world
+    return act(Command(("deploy", "--token", SECRET)))
+
+
+async def open_circuit(world: World) -> Action:
+    world.adapter.moves[:] = [Unavailable("not there")]
+    for _ in range(5):
+        with pytest.raises(RemitError):
+            await world.guard.run(act())
+    return act()
+
+
+async def over_budget(world: World) -> Action:
+    scope = BudgetScope.WORKSPACE
+    await set_limit(world.store, scope, workspace=WORKSPACE, name="", limit=Money(10), by=OWNER)
+    return act(estimate=Money(11))
+
+
+async def over_rate(world: World) -> Action:
+    limit = rate_limits.Limit("echo.hour", rate_limits.Per.TOOL, 1, 3600, kind="tool", target="echo")
+    await rate_limits.set_limit(world.store, limit, workspace=WORKSPACE, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    await world.guard.run(act())
+    return act()
+
+
+async def done_before(world: World) -> Action:
+    await world.guard.run(act(deploy(), key="k"))
+    return act(deploy(), key="k")
+
+
+async def without_key(world: World) -> Action:
+    del world
+    return act(deploy())
+
+
+async def unknown_outcome(world: World) -> Action:
+    world.adapter.moves[:] = [Unavailable("cut off")]
+    with pytest.raises(RemitError):
+        await world.guard.run(act(deploy(), key="k"))
+    return act(deploy(), key="k")
+
+
+#: ``check.reason`` → how to come to it.
+SCENARIOS: Mapping[str, Scenario] = {
+    "identify.inactive": paused,
+    "identify.killed": killed,
+    "identify.no_originator": no_originator,
+    "identify.no_owner": no_owner,
+    "identify.unknown_agent": unknown_agent,
+    "identify.unknown_user": unknown_user,
+    "identify.unreadable": unreadable,
+    "authorise.effect": beyond_effects,
+    "authorise.no_adapter": no_adapter,
+    "authorise.tool": beyond_tools,
+    "scan.secret": secret,
+    "breaker.open": open_circuit,
+    "rate.exceeded": over_rate,
+    "budget.exceeded": over_budget,
+    "effect_key.done": done_before,
+    "effect_key.no_key": without_key,
+    "effect_key.unknown_outcome": unknown_outcome,
+}
+
+#: Refusals that another test file provokes, because they need more than a guard and its store.
+ELSEWHERE: Mapping[str, str] = {}
+
+
+def test_every_refusal_has_its_row() -> None:
+    told = spoken()
+    known = {key for key in told if not key.endswith(".*")}
+    for made in (key for key in told if key.endswith(".*")):
+        assert made in MADE, f"{told[made]} refuses with a reason made at run time: list what it can be"
+        known |= MADE[made]
+    assert set(refusals.NEXT) == known
+    assert set(SCENARIOS) | set(ELSEWHERE) == known
+
+
+@pytest.mark.parametrize("key", list(SCENARIOS))
+async def test_a_refusal_says_what_why_and_what_to_do(key: str, tmp_path: Path) -> None:
+    with make_store(tmp_path) as store:
+        world = await make_world(store, numbers=Numbers(failures=5))
+        try:
+            action = await SCENARIOS[key](world)
+            with pytest.raises(RemitError) as caught:
+                await world.guard.run(action)
+            error = caught.value
+            assert len(error.message.split()) > 4, "a sentence"
+            assert error.message.endswith(".") or ": " in error.message
+            assert SECRET not in error.message
+            assert error.hint
+            world.journal.failing.clear()
+            if action.workspace == WORKSPACE:
+                story = await why(world.store, action.id, workspace=WORKSPACE)
+                [told] = story.actions
+                assert told.row["reason"] == key
+                assert told.next == refusals.NEXT[key].format(mission="m1", target=told.row["target"])
+        finally:
+            await world.settled()
+
+
+def test_next_steps_read_as_sentences() -> None:
+    for key, text in refusals.NEXT.items():
+        assert text, key
+        assert text == text.strip(), key
+        assert text.format(mission="ID", target="X")
