@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import platform
 import random
@@ -14,7 +15,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
+from remit.adapters.store.rotation import Rotated, rotate_key
 from remit.audit.keyring import Keyring
+from remit.audit.report import Report
+from remit.audit.schedule import due, record_verified
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
@@ -41,9 +45,9 @@ from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
-from remit.kernel.ports import Adapter, Tx
+from remit.kernel.ports import Adapter, ReadTx, Tx
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 #: What the command line orders of the audit log, for those who may not know the adapters.
 __all__ = ["check_export", "erase_person", "export_log"]
 
+_log = logging.getLogger(__name__)
+
 type Store = SqliteStore | PostgresStore
 
 DATABASE = "remit.db"
@@ -69,6 +75,7 @@ HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 PRIVATE = 0o700
+LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
 
 
@@ -116,6 +123,36 @@ def _create_mask_key(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def rotate_log_key(
+    settings: Settings, store: Store, *, by: Principal, reason: str, allow: Callable[[ReadTx], None]
+) -> Rotated:
+    """Change the key that signs the audit log, see ``adapters.store.rotation``."""
+    return rotate_key(store, KeyFile(settings.home / KEY), by=by, reason=reason, allow=allow)
+
+
+async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:
+    """Run the verification that is due, if one is, and log what it found; see ``audit.schedule``."""
+    found = await store.read(lambda tx: due(tx, now_us=micros_of(clock.now()), every_s=every_s))
+    if found is None:
+        return None
+    report = await asyncio.to_thread(store.verify, start=found.start)
+    await store.commit("audit.verified", lambda tx: record_verified(tx, report, found))
+    if not report.ok:
+        named = "; ".join(str(each) for each in report.discrepancies[:3])
+        _log.error("the audit log was changed: %s (remit audit verify)", named)
+    return report
+
+
+async def verify_on_schedule(store: Store, clock: Clock, *, every_s: int) -> None:
+    """Verify whenever it is due, until cancelled; a store that doesn't answer is asked again later."""
+    while every_s:
+        try:
+            await verify_if_due(store, clock, every_s=every_s)
+        except RemitError as error:
+            _log.error("the audit log could not be verified: %s", error)
+        await asyncio.sleep(min(every_s, LOOK_SECONDS))
 
 
 def mask_key(settings: Settings) -> bytes:

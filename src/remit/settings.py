@@ -68,6 +68,8 @@ class Settings:
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+        audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
+        audit_verify_every_s: How often a worker verifies the audit log, in seconds; 0: never.
     """
 
     home: Path
@@ -82,6 +84,8 @@ class Settings:
     lease_s: float = 15.0
     spans: str = ""
     log_level: str = "WARNING"
+    audit_retention_days: int = 0
+    audit_verify_every_s: int = 86_400
 
     @property
     def missions(self) -> Path:
@@ -215,6 +219,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "audit_retention_days": lambda text: int(_within(int(text), 0, 36_500)),
+    "audit_verify_every_s": lambda text: int(_within(int(text), 0, 31_536_000)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
     "log_level": _level,
     "store_url": _address,

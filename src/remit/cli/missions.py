@@ -302,7 +302,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
-    from remit.bootstrap import open_runtime, prepare_home
+    from remit.bootstrap import open_runtime, prepare_home, verify_on_schedule
 
     settings = settings_of(home)
     await prepare_home(settings)
@@ -315,7 +315,11 @@ async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
+        watching = asyncio.create_task(
+            verify_on_schedule(runtime.store, runtime.clock, every_s=settings.audit_verify_every_s)
+        )
         await stop.wait()
+        watching.cancel()
     return 0
 
 

@@ -25,4 +25,4 @@ def learn(key: Path) -> None:
     with suppress(OSError, UnicodeDecodeError, InvalidInput):  # a key that can't be read can't be shown either
         for line in key.read_text(encoding="utf-8").split("\n"):
             if line.strip() and not line.startswith("retired "):
-                REDACTOR.register(line.strip())
+                REDACTOR.register(line.strip().removeprefix("pending "))
