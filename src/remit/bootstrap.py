@@ -20,7 +20,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
@@ -34,14 +34,17 @@ from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
+from remit.adapters.store.origin import process_origin
 from remit.adapters.store.rotation import Rotated, rotate_key
 from remit.audit.keyring import Keyring
-from remit.audit.report import Report
+from remit.audit.query import prove
+from remit.audit.report import LogReader, Report
 from remit.audit.schedule import due, record_verified
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.records import settle_abandoned
 from remit.guard.rules.revisions import install_shipped
+from remit.guard.why_log import Prove, Standing
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -132,6 +135,22 @@ def rotate_log_key(
     return rotate_key(store, KeyFile(settings.home / KEY), by=by, reason=reason, allow=allow)
 
 
+def prover(store: Store) -> Prove:
+    """What checks an entry's inclusion under the newest signed checkpoint, for ``guard.why``."""
+    verifiers = store.verifiers
+
+    def standing(tx: ReadTx, seq: int) -> Standing:
+        try:
+            prove(cast("LogReader", tx), seq, verifiers=verifiers)  # what every store's read transaction is
+        except NotFound:
+            return Standing.UNSIGNED
+        except IntegrityError:
+            return Standing.BROKEN
+        return Standing.PROVED
+
+    return standing
+
+
 async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:
     """Run the verification that is due, if one is, and log what it found; see ``audit.schedule``."""
     found = await store.read(lambda tx: due(tx, now_us=micros_of(clock.now()), every_s=every_s))
@@ -194,10 +213,14 @@ def make_store(settings: Settings) -> Store:
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys, key_file=key_file)
+        return PostgresStore(
+            settings.store_url, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+        )
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file)
+    return SqliteStore(
+        settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+    )
 
 
 @contextmanager

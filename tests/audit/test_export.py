@@ -32,6 +32,7 @@ from remit.testing.clock import ManualClock
 
 ADA = Principal(ActorKind.USER, "ada")
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = micros_of(START) + 1
 FORMULA = '=HYPERLINK("http://127.0.0.1","x")'
 
 
@@ -114,7 +115,7 @@ def test_an_export_is_checked_offline_with_the_public_key_alone(home: Path, tmp_
         ({"user": "ada"}, lambda n: n % 3 in (0, 1)),
         ({"user": "agent:coder"}, lambda n: n % 3 != 0),
         ({"until_us": micros_of(START)}, lambda n: n < 6),
-        ({"since_us": micros_of(START) + 1, "user": "user:ada", "domain": "deploy"}, lambda n: n > 5 and n % 12 in (0, 4)),
+        ({"since_us": LATER, "user": "user:ada", "domain": "deploy"}, lambda n: n > 5 and n % 12 in {0, 4}),
     ],
 )  # fmt: skip
 def test_a_filter_takes_what_fits_and_every_row_is_proved(

@@ -97,6 +97,16 @@ def _record(reader: LogReader, row: tuple[Any, ...]) -> Record:
     return Record(seq, fields, None if plain is None else orjson.loads(plain), leaf)
 
 
+def pick(reader: LogReader, workspace: str, seqs: Sequence[int]) -> list[Record]:
+    """These entries of a workspace, in the order of the log."""
+    stmt = _select(mission=False, action=False, actor=False, since=False)
+    found: list[Record] = []
+    for seq in sorted(set(seqs)):
+        rows = reader.tuples(stmt, {"of": workspace, "after": seq - 1, "most": 1})
+        found += [_record(reader, row) for row in rows if row[0] == seq]
+    return found
+
+
 def size(reader: LogReader) -> int:
     """How many entries the log holds."""
     last = reader.tuples(_SIZE)[0][0]

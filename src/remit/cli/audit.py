@@ -10,14 +10,16 @@ import click
 
 from remit.audit.note import Verifier, open_note, parse_checkpoint, parse_verifier
 from remit.audit.proof import parse_proof
-from remit.audit.query import Filter, Record, find, prove
+from remit.audit.query import Filter, Record, find, pick, prove
 from remit.audit.report import Discrepancy
 from remit.bootstrap import KEY, Store, check_export, check_home, open_store, verify_if_due
 from remit.cli import audit_orders as orders
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, say, table
+from remit.guard.why import why as story_of
 from remit.kernel.clock import SystemClock, iso
 from remit.kernel.errors import InvalidInput
+from remit.kernel.ids import is_id
 from remit.settings import Settings
 
 
@@ -28,7 +30,9 @@ def audit() -> None:
 
 @audit.command()
 @click.option("--mission", default="", help="Only entries of this mission.")
-@click.option("--action", default="", help="Only this action, for instance guard.intent.")
+@click.option(
+    "--action", default="", help="Only of this kind, for instance guard.intent; or about this action, by its id."
+)
 @click.option("--actor", default="", help="Only this actor, for instance agent:coder.")
 @click.option("--since", default="", help="Only from then on: an ISO time, or 30m, 2h, 7d ago.")
 @click.option("--after", default=-1, help="Only entries after this number.")
@@ -59,7 +63,12 @@ def show(
         limit=limit,
     )
     with open_store(settings) as store:
-        records = store.view(lambda tx: find(tx, wanted))
+        if is_id(action):
+            story = asyncio.run(story_of(store, action, workspace=settings.workspace))
+            seqs = [each.seq for one in story.actions for each in (*one.said, *one.decisions)]
+            records = store.view(lambda tx: pick(tx, settings.workspace, seqs))
+        else:
+            records = store.view(lambda tx: find(tx, wanted))
     if as_json:
         emit({"entries": [record.as_json() for record in records]})
         return

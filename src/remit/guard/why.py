@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 
-from remit.audit.entry import read_header
-from remit.audit.tables import ENTRY
 from remit.guard import refusals
 from remit.guard.records import State
-from remit.guard.tables import ACTION
+from remit.guard.tables import ACTION, ACTION_ATTEMPT
+from remit.guard.why_log import Prove, Said, Standing, decisions_on, said_of, unchecked
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
 from remit.kernel.errors import NotFound
@@ -21,7 +20,7 @@ from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row
 
 MOST = 50
-_SLACK_US = 120_000_000  # entries are stamped by the writer, rows by the guard
+SCHEME = "remit:"
 
 _BY_ID = select(ACTION).where(ACTION.c.workspace == bindparam("of"), ACTION.c.id == bindparam("which"))
 _BY_KEY = (
@@ -43,17 +42,13 @@ _BY_MISSION = (
 _IN_MISSION = (
     select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
 )
-_ENTRIES = (
-    select(ENTRY.c.seq, ENTRY.c.header)
-    .where(
-        ENTRY.c.workspace == bindparam("of"),
-        ENTRY.c.mission == bindparam("in_mission"),
-        ENTRY.c.actor == bindparam("by"),
-        ENTRY.c.action.in_(("guard.intent", "guard.outcome", "guard.refused")),
-        ENTRY.c.ts_us >= bindparam("since"),
-        ENTRY.c.ts_us <= bindparam("until"),
-    )
-    .order_by(ENTRY.c.seq)
+_ATTEMPTS = (
+    select(ACTION_ATTEMPT).where(ACTION_ATTEMPT.c.action == bindparam("which")).order_by(ACTION_ATTEMPT.c.number)
+)
+_CHILDREN = (
+    select(ACTION.c.id, ACTION.c.target, ACTION.c.state)
+    .where(ACTION.c.workspace == bindparam("of"), ACTION.c.parent == bindparam("which"), ACTION.c.parent != text("''"))
+    .order_by(ACTION.c.opened_us, ACTION.c.id)
 )
 
 _NEXT = {
@@ -70,11 +65,24 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class ActionStory:
-    """One action: what was asked, the checks in order, how it ended, and where the audit log says so."""
+    """One action: what was asked, the checks in order, who decided, how it ended, and where the audit log says so."""
 
     row: Row
     checks: tuple[Mapping[str, Json], ...]
-    audit: tuple[int, ...]
+    said: tuple[Said, ...]
+    decisions: tuple[Said, ...] = ()
+    attempts: tuple[Row, ...] = ()
+    children: tuple[Row, ...] = ()
+
+    @property
+    def audit(self) -> tuple[int, ...]:
+        """The numbers of its entries in the audit log."""
+        return tuple(each.seq for each in self.said)
+
+    @property
+    def reference(self) -> str:
+        """What to hand to others: ``remit why`` takes it for as long as the row is kept."""
+        return f"{SCHEME}{self.row['workspace']}/{self.row['id']}"
 
     @property
     def state(self) -> State:
@@ -112,7 +120,12 @@ class ActionStory:
             "estimate_usd": str(Money(row["estimate_micros"]).usd),
             "cost_usd": str(Money(row["cost_micros"]).usd),
             "ended_at": None if row["closed_us"] is None else iso(row["closed_us"]),
+            "attempts": [_attempt(each) for each in self.attempts],
+            "stood_in_by": [{"action": each["id"], "target": each["target"]} for each in self.children],
+            "decisions": [each.as_json() for each in self.decisions],
             "audit": list(self.audit),
+            "entries": [each.as_json() for each in self.said],
+            "reference": self.reference,
             "next": self.next,
         }
 
@@ -136,47 +149,60 @@ class Story:
         return "\n\n".join(_told(action) for action in self.actions)
 
 
-async def why(journal: Journal, which: str, *, workspace: str) -> Story:
+async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = unchecked) -> Story:
     """The story behind an action or decision id, an effect key, or a mission id (then: all that isn't plainly done).
+
+    Args:
+        journal: The store.
+        which: The id, or the reference that an earlier story gave.
+        workspace: Where; another workspace's reference finds nothing.
+        prove: Checks an entry's inclusion under the newest signed checkpoint.
 
     Raises:
         NotFound: Nothing in this workspace has that id.
     """
+    own = f"{SCHEME}{workspace}/"
+    which = which.removeprefix(own)
 
     def op(tx: ReadTx) -> Story:
         at = {"of": workspace, "which": which}
         row = tx.row(_BY_ID, at)
         if row is not None:
-            return Story(which, "action", (_action(tx, row),))
+            return Story(which, "action", (_action(tx, row, prove),))
         rows = tx.rows(_BY_KEY, at) if which else []
         if rows:
-            return Story(which, "effect", tuple(_action(tx, row) for row in rows))
+            return Story(which, "effect", tuple(_action(tx, row, prove) for row in rows))
         rows = tx.rows(_BY_MISSION, at)
         if rows or tx.row(_IN_MISSION, at) is not None:
-            return Story(which, "mission", tuple(_action(tx, row) for row in rows))
+            return Story(which, "mission", tuple(_action(tx, row, prove) for row in rows))
         message = f"Nothing here has the id {which[:60]!r}: give an action, a decision, a mission or an effect key."
         raise NotFound(message, code="guard.why", hint="remit missions")
 
     return await journal.read(op)
 
 
-def _action(tx: ReadTx, row: Row) -> ActionStory:
+def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
     checks = cast("list[dict[str, Json]]", orjson.loads(row["checks"]))
-    return ActionStory(row, tuple(checks), tuple(_entries(tx, row)))
-
-
-def _entries(tx: ReadTx, row: Row) -> list[int]:
-    found: list[Any] = tx.rows(
-        _ENTRIES,
-        {
-            "of": row["workspace"],
-            "in_mission": row["mission"],
-            "by": row["principal"],
-            "since": row["opened_us"] - _SLACK_US,
-            "until": (row["closed_us"] or row["opened_us"]) + _SLACK_US,
-        },
+    said = said_of(tx, row, prove)
+    return ActionStory(
+        row,
+        tuple(checks),
+        tuple(said),
+        tuple(decisions_on(tx, row, said, prove)),
+        tuple(tx.rows(_ATTEMPTS, {"which": row["id"]})),
+        tuple(tx.rows(_CHILDREN, {"of": row["workspace"], "which": row["id"]})),
     )
-    return [entry["seq"] for entry in found if read_header(entry["header"]).get("subject") == row["id"]]
+
+
+def _attempt(row: Row) -> dict[str, Json]:
+    return {
+        "number": row["number"],
+        "began_at": iso(row["began_us"]),
+        "ended_at": iso(row["ended_us"]),
+        "error": row["code"],
+        "wait_ms": row["wait_ms"],
+        "cost_usd": str(Money(row["cost_micros"]).usd),
+    }
 
 
 def _told(story: ActionStory) -> str:
@@ -189,11 +215,36 @@ def _told(story: ActionStory) -> str:
             f"  {check['check']:<11} {check['verdict']:<6} {check['detail'] or check['reason']}"
             for check in story.checks
         ),
+        f"Rules: revision {row['policy_rev']}",
+        *(_decided(each) for each in story.decisions),
+        *(_tried(each) for each in (story.attempts if len(story.attempts) > 1 else ())),
+        *(f"Stood in by: {each['target']} ({each['state']}), remit why {each['id']}" for each in story.children),
         f"Ended: {story.state.value}" + (f" ({row['reason']})" if row["reason"] else "") + _figures(row),
     ]
-    if story.audit:
-        lines.append("Audit: " + ", ".join(f"entry {seq}" for seq in story.audit))
+    if story.said:
+        lines.append("Audit: " + ", ".join(_placed(each) for each in story.said))
+    lines.append(f"Reference: {story.reference}")
     return "\n".join((*lines, f"Next: {story.next}"))
+
+
+def _decided(said: Said) -> str:
+    header = said.header
+    what = str(header["action"]).removeprefix("approval.").replace("_", " ")
+    why = f" ({header['reason']})" if header["reason"] else ""
+    return f"Approval: {what}{why} by {header['actor']}, {iso(int(header['ts_us']))}, {_placed(said)}"
+
+
+def _placed(said: Said) -> str:
+    mark = {Standing.UNSIGNED: " (not yet signed)", Standing.BROKEN: " (NOT PROVED: remit audit verify)"}
+    proved = " (proved)" if said.standing is Standing.PROVED else ""
+    return f"entry {said.seq}{mark.get(said.standing, proved)}"
+
+
+def _tried(row: Row) -> str:
+    how = row["code"] or "succeeded"
+    cost = f", cost {Money(row['cost_micros'])}" if row["cost_micros"] else ""
+    wait = f", next after {row['wait_ms']} ms" if row["wait_ms"] else ""
+    return f"Attempt {row['number']}: {how} after {(row['ended_us'] - row['began_us']) // 1000} ms{cost}{wait}"
 
 
 def _figures(row: Row) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -80,6 +80,7 @@ class PostgresStore(Store):
         keys: Encrypt the log's payloads, made with ``shared=True``; every worker needs the same key-encryption key.
             Without them payloads are stored as they are.
         key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
+        origin: Tells from where orders of this process come, for the payloads of what a person did.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class PostgresStore(Store):
         salt: Callable[[int], bytes] = secrets.token_bytes,
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._url = url
         self._statements = Statements(PGDialect_psycopg())
@@ -107,6 +109,7 @@ class PostgresStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
+            origin=origin,
         )
         backend = _Backend(
             lambda: connect(url),

@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -82,6 +82,7 @@ class SqliteStore(Store):
         free_floor: Bytes that must stay free on the disk; below, writes are refused before anything is at risk.
         keys: Encrypt the log's payloads; without them payloads are stored as they are.
         key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
+        origin: Tells from where orders of this process come, for the payloads of what a person did.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class SqliteStore(Store):
         free_floor: int = FREE_FLOOR,
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.path = path
         self._statements = Statements(dialect())
@@ -107,6 +109,7 @@ class SqliteStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
+            origin=origin,
         )
         backend = _Backend(path, log, make, monotonic=clock.monotonic, free_floor=free_floor)
         super().__init__(log, Writer(backend), readers=READERS)
