@@ -81,7 +81,11 @@ def make(home: Path, folder: Path, form: Format, **wanted: object) -> Verifier:
     signer = load_key(home / "audit.key")
     with open_store(home) as store:
         selection = Selection(**{"workspace": "acme", **wanted})  # type: ignore[arg-type]
-        store.view(lambda tx: export(tx, folder, wanted=selection, form=form, signers=[signer], made_at="now"))
+        store.view(
+            lambda tx: export(
+                tx, folder, wanted=selection, form=form, signers=[signer], verifiers=[signer.verifier], made_at="now"
+            )
+        )
     return signer.verifier
 
 

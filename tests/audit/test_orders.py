@@ -131,6 +131,10 @@ def test_the_key_is_changed_and_what_was_exported_before_still_verifies_with_eit
     # Who only has the old key learns the new one from the chain in the manifest.
     assert run("audit", "verify", str(tmp_path / "two"), "--key", done["old"])["ok"]
     assert not run("audit", "verify", str(tmp_path / "one"), "--key", done["new"], code=1)["ok"]
+    again = run("audit", "key", "rotate", "--reason", "once more")
+    run("audit", "export", str(tmp_path / "three"))
+    for key in (done["old"], done["new"], again["new"]):
+        assert run("audit", "verify", str(tmp_path / "three"), "--key", key)["ok"]
 
 
 def test_an_erasure_names_what_is_left_in_git_in_files_and_in_the_database(run: Run, home: Path) -> None:

@@ -256,7 +256,6 @@ def export(
             folder,
             wanted=wanted,
             form=form,
-            signers=store.signers,
             by=by(settings),
             allow=allow(settings, "read"),
             made_at=iso(micros_of(datetime.now(UTC))),

@@ -18,7 +18,7 @@ from remit.audit.bundle import Checked
 from remit.audit.entry import Entry, Result
 from remit.audit.erase import Erased
 from remit.audit.export import Selection
-from remit.audit.note import Signer, Verifier
+from remit.audit.note import Verifier
 from remit.kernel.action import Principal
 from remit.kernel.effects import Durability
 from remit.kernel.errors import RemitError
@@ -38,7 +38,6 @@ def export_log(
     *,
     wanted: Selection,
     form: str,
-    signers: Sequence[Signer],
     by: Principal,
     allow: Callable[[ReadTx], None],
     made_at: str,
@@ -66,7 +65,18 @@ def export_log(
         tx.append(entry, {"filter": wanted.as_json(), "format": form})
 
     store.write("audit.export", op, durable=Durability.SEALED)
-    return store.view(lambda tx: export(tx, folder, wanted=wanted, form=Format(form), signers=signers, made_at=made_at))
+    signers, verifiers = store.signers, store.verifiers
+    return store.view(
+        lambda tx: export(
+            tx,
+            folder,
+            wanted=wanted,
+            form=Format(form),
+            signers=signers,
+            verifiers=verifiers,
+            made_at=made_at,
+        )
+    )
 
 
 def check_export(folder: Path, verifiers: Sequence[Verifier]) -> Checked:
