@@ -49,6 +49,14 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
     # the audit log
+    (0, "audit hold case-17 --reason drill --subject customer-4711"),
+    (3, "audit erase customer-4711 --reason drill"),
+    (0, "audit release case-17 --reason over"),
+    (0, "audit erase customer-4711 --reason drill"),
+    (0, "audit retain"),
+    (0, "audit export audit-export --format csv"),
+    (0, "audit verify --scheduled"),
+    (0, "audit key rotate --reason drill"),
 )
 
 

@@ -17,12 +17,12 @@ from remit.kernel.errors import InvalidInput
 def why(which: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Tell the story of an action, a decision, an effect key, or of what went wrong in a mission."""
     del debug
-    from remit.bootstrap import open_store
+    from remit.bootstrap import open_store, prover
     from remit.guard.why import why as story_of
 
     settings = settings_of(home)
     with open_store(settings) as store:
-        story = asyncio.run(story_of(store, which, workspace=settings.workspace))
+        story = asyncio.run(story_of(store, which, workspace=settings.workspace, prove=prover(store)))
     emit(story.as_json()) if as_json else say(story.text())
     return 0
 

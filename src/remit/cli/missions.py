@@ -340,7 +340,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 async def worker(concurrency: int | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
-    from remit.bootstrap import open_runtime, prepare_home
+    from remit.bootstrap import open_runtime, prepare_home, verify_on_schedule
 
     settings = settings_of(home, concurrency=concurrency)
     await prepare_home(settings)
@@ -353,9 +353,12 @@ async def worker(concurrency: int | None, home: str | None, *, as_json: bool, de
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
+        every_s = settings.audit_verify_every_s
         tending = asyncio.create_task(runtime.tend())
+        watching = asyncio.create_task(verify_on_schedule(runtime.store, runtime.clock, every_s=every_s))
         await stop.wait()
         tending.cancel()
+        watching.cancel()
     return 0
 
 

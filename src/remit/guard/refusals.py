@@ -51,6 +51,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
         "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
+        "effect_key.audit_alarm": "remit audit verify, then remit audit acknowledge --reason WHY",
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",
         "effect_key.unknown_outcome": "look at {target} and decide whether it was done",

@@ -31,6 +31,7 @@ POINTS: frozenset[str] = frozenset(
         "audit.export",
         "audit.key",
         "audit.verified",
+        "audit.acknowledged",
         # the guard, the path
         "guard.intent",
         "guard.outcome",

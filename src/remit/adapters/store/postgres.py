@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from remit.adapters.store.errors import from_postgres
 from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
+from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_postgres
 from remit.adapters.store.pending import PendingMac, pending_rows
@@ -78,6 +79,8 @@ class PostgresStore(Store):
         salt: Source of random bytes.
         keys: Encrypt the log's payloads, made with ``shared=True``; every worker needs the same key-encryption key.
             Without them payloads are stored as they are.
+        key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
+        origin: Tells from where orders of this process come, for the payloads of what a person did.
     """
 
     def __init__(
@@ -89,13 +92,15 @@ class PostgresStore(Store):
         clock: Clock = SYSTEM_CLOCK,
         salt: Callable[[int], bytes] = secrets.token_bytes,
         keys: Keyring | None = None,
+        key_file: KeyFile | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._url = url
         self._statements = Statements(PGDialect_psycopg())
         self._heads = HeadsFile(heads)
-        log = LogWriter(signers, self._heads, sole_file=False)
+        log = LogWriter(signers, self._heads, sole_file=False, key_file=key_file)
         self._keys = keys
-        self._mac = PendingMac(signers[0].derive("audit pending"))
+        self._mac = PendingMac(key_file.read().pending if key_file else signers[0].derive("audit pending"))
         self._sealer = Sealer(lambda: connect(url), self._statements, log, self._mac)
         make = partial(
             WriteTransaction,
@@ -104,6 +109,7 @@ class PostgresStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
+            origin=origin,
         )
         backend = _Backend(
             lambda: connect(url),
@@ -162,7 +168,7 @@ class PostgresStore(Store):
                 )
             return self._pool
 
-    def _verify_once(self) -> audit.Report:
+    def _verify_once(self, start: int) -> audit.Report:
         return self.view(
             lambda tx: audit.verify(
                 tx,
@@ -170,6 +176,7 @@ class PostgresStore(Store):
                 heads=self._heads.read,
                 pending_mac=self._mac.of_row,
                 every_row_has_head=False,
+                start=start,
             )
         )
 
