@@ -39,8 +39,11 @@ from remit.adapters.store.keyfile import create_key, create_payload_key, load_ke
 from remit.audit.keyring import Keyring
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
+from remit.guard.breaker import Numbers
+from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
+from remit.guard.permit import Terms
 from remit.guard.records import settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
@@ -218,6 +221,15 @@ def traced(settings: Settings) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill: what fails on purpose, and how patiently that is met. Made by ``remit.testing`` and by tests."""
+
+    scenario: Scenario
+    terms: Terms | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
 
@@ -230,6 +242,7 @@ class Runtime:
     clock: Clock
     deployments: Deployments
     notices: Notices
+    faults: Faults | None = None
 
     @property
     def owner(self) -> Principal:
@@ -259,7 +272,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+    settings: Settings,
+    *,
+    pack: str = "",
+    adapters: Mapping[str, Adapter] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> AsyncGenerator[Runtime]:
     """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
 
@@ -267,15 +284,17 @@ async def open_runtime(
         settings: The settings in force.
         pack: A pack to load beside the shipped ones, as ``module:attribute``.
         adapters: More adapters, by effect kind; they replace the shipped ones.
+        rehearsal: Failures on purpose; drills only.
 
     Raises:
         NotFound: No home was made there, or the pack can't be found.
+        InvalidInput: A rehearsal, and the environment is production.
         Unavailable: The store does not answer.
     """
     store = make_store(settings)
     try:
         store.migrate()
-        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
         with traced(settings):
             try:
                 yield runtime
@@ -286,7 +305,14 @@ async def open_runtime(
         store.close()
 
 
-def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+def _wire(
+    settings: Settings,
+    store: Store,
+    *,
+    packs: Mapping[str, Pack],
+    more: Mapping[str, Adapter],
+    rehearsal: Rehearsal | None = None,
+) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
     redactor.register(load_key(settings.home / KEY).skey)
@@ -311,6 +337,9 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ),
         **more,
     }
+    faults = None
+    if rehearsal is not None:
+        adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
     guard = Guard(
         store,
         adapters,
@@ -319,6 +348,8 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         rand=random.random,
         environment=settings.environment.value,
         approvals=approval_terms(settings),
+        terms=None if rehearsal is None else rehearsal.terms,
+        numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
@@ -339,7 +370,7 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         parallel=settings.parallel,
     )
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices, faults)
 
 
 def approval_terms(settings: Settings) -> ApprovalTerms:
@@ -351,6 +382,15 @@ def approval_terms(settings: Settings) -> ApprovalTerms:
         expires_s=round(settings.approval_hours * 3600),
         quorum=quorums(settings.approval_quorum),
         separation=Separation(settings.approval_separation),
+    )
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        failures=settings.breaker_failures,
+        cooldown_s=settings.breaker_cooldown_s,
+        longest_cooldown_s=max(Numbers().longest_cooldown_s, settings.breaker_cooldown_s),
+        error_rate=settings.breaker_error_rate,
     )
 
 

@@ -78,6 +78,9 @@ class Settings:
         notify_allow: Addresses beside the channels that notifications may be sent to, separated by commas: exact, or up
             to a ``*`` at the end.
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
+        breaker_failures: So many failures in a row open a service's circuit.
+        breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
+        breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
     """
 
@@ -100,6 +103,9 @@ class Settings:
     notify: tuple[Channel, ...] = ()
     notify_allow: str = ""
     spans: str = ""
+    breaker_failures: int = 5
+    breaker_error_rate: float = 0.5
+    breaker_cooldown_s: float = 120.0
     log_level: str = "WARNING"
 
     @property
@@ -282,6 +288,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
+    "breaker_failures": lambda text: int(_within(int(text), 1, 1000)),
+    "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
+    "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
     "store_url": _address,
     "budget_usd": _dollars,

@@ -90,9 +90,12 @@ async def refuse(host: Host, action: Action, scene: Scene, *, said: tuple[Check,
         if answer.live:
             return answer, needed, ""
         check, text = needed, ""
-        if request.status in {Status.DENIED, Status.EXPIRED}:
+        if request.status == Status.DENIED:
             text = refusal_text(tx, request)
-            check = denied(approval.NAME, request.status, text)
+            check = denied(approval.NAME, "denied", text)
+        elif request.status == Status.EXPIRED:
+            text = refusal_text(tx, request)
+            check = denied(approval.NAME, "expired", text)
         refusal(
             action,
             verdicts((*said, check), spent_ns=scene.spent_ns),

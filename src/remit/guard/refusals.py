@@ -26,7 +26,6 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
-        "rules.approval": "remit policy explain {action} tells which rules want a person to decide",
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",
         "rules.evidence": "remit doctor, then run it again",
