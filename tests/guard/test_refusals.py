@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 import remit.guard
 from remit.accounts.agents import Agent, AgentStatus, register_agent
@@ -19,6 +20,8 @@ from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import read_request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers
+from remit.guard.rule_tables import RULE_REVISION
+from remit.guard.rules.revisions import save
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Tool
@@ -152,6 +155,52 @@ async def secret(world: World) -> Action:
     return act(Command(("deploy", "--token", SECRET)))
 
 
+RULE = """
+use: []
+rules:
+  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: "The tool was {tool.name}."}
+"""
+
+
+async def _rule(world: World, asserts: str) -> None:
+    text = RULE.replace("ASSERTED", asserts)
+    await save(world.store, text, workspace=WORKSPACE, name="r.yaml", reason="test", by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+
+
+async def against_a_rule(world: World) -> Action:
+    await _rule(world, 'tool.name != "echo"')
+    return act()
+
+
+async def rule_without_a_value(world: World) -> Action:
+    await _rule(world, 'tool.arguments != ""')
+    return act(Tool("echo", {"text": "x" * 5000}))
+
+
+async def evidence_unreadable(world: World) -> Action:
+    await _rule(world, "evidence.tests")
+    world.journal.failing.add("read")
+    return act()
+
+
+async def rules_unreadable(world: World) -> Action:
+    bad = {
+        "workspace": WORKSPACE,
+        "number": 99,
+        "sha256": "0" * 64,
+        "written": "",
+        "resolved": "{}",
+        "origin": "saved",
+        "saved_by": "user:ada",
+        "reason": "by hand",
+        "saved_us": 1,
+    }
+    await world.store.commit("guard.rules", lambda tx: tx.execute(insert(RULE_REVISION), bad))
+    await world.guard.register.refresh(WORKSPACE)
+    return act()
+
+
 async def open_circuit(world: World) -> Action:
     world.adapter.moves[:] = [Unavailable("not there")]
     for _ in range(5):
@@ -250,6 +299,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "approval.expired": approval_expired,
     "approval.needed": approval_needed,
     "approval.unreadable": approval_unreadable,
+    "rules.denied": against_a_rule,
+    "rules.error": rule_without_a_value,
+    "rules.evidence": evidence_unreadable,
+    "rules.unreadable": rules_unreadable,
     "breaker.open": open_circuit,
     "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
@@ -291,7 +344,7 @@ async def test_a_refusal_says_what_why_and_what_to_do(key: str, tmp_path: Path) 
                 story = await why(world.store, action.id, workspace=WORKSPACE)
                 [told] = story.actions
                 assert told.row["reason"] == key
-                assert told.next == refusals.NEXT[key].format(mission="m1", target=told.row["target"])
+                assert told.next == refusals.NEXT[key].format(mission="m1", target=told.row["target"], action=action.id)
         finally:
             await world.settled()
 
@@ -300,4 +353,4 @@ def test_next_steps_read_as_sentences() -> None:
     for key, text in refusals.NEXT.items():
         assert text, key
         assert text == text.strip(), key
-        assert text.format(mission="ID", target="X")
+        assert text.format(mission="ID", target="X", action="ID")

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unkill": ("govern", "Let it act again, with a reason."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
     "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
+    "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
     "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
     "audit": ("audit", "Show, verify and prove the audit log."),

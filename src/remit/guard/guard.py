@@ -28,7 +28,19 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import approval, approval_asking, authorise, available, budget, cache, fallback, identify, rate, scan
+from remit.guard import (
+    approval,
+    approval_asking,
+    authorise,
+    available,
+    budget,
+    cache,
+    fallback,
+    identify,
+    rate,
+    rules_check,
+    scan,
+)
 from remit.guard.approval_requests import Taken
 from remit.guard.approval_rows import Request
 from remit.guard.approval_terms import ApprovalTerms
@@ -40,7 +52,6 @@ from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
-from remit.guard.rules import check as rules
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
@@ -61,7 +72,7 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
-    rules.check,
+    rules_check.check,
     approval.check,
     available.check,
     rate.check,
@@ -71,7 +82,7 @@ _ALLOWED = (
     identify.ALLOWED,
     authorise.ALLOWED,
     scan.ALLOWED,
-    rules.ALLOWED,
+    rules_check.ALLOWED,
     approval.ALLOWED,
     available.ALLOWED,
     rate.ALLOWED,

@@ -10,7 +10,7 @@ from typing import cast
 
 from remit.accounts.agents import Agent
 from remit.guard.cel import Type, Value, usable
-from remit.guard.evidence import Evidence
+from remit.guard.evidence import Evidence, subject_of
 from remit.guard.rules.addresses import Lists, address_of, listed
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
@@ -89,6 +89,9 @@ def _common() -> tuple[Variable, ...]:
         Variable("workspace", text, "the workspace", lambda a, _: a.workspace),
         Variable("mission", text, "the mission's id; empty outside missions", lambda a, _: a.mission),
         Variable("step", text, "the step's name; empty outside missions", lambda a, _: a.step),
+        Variable(
+            "subject", text, "the hash of what is released, published or ordered", lambda a, _: subject_of(a.effect)
+        ),
         Variable("attempt", number, "the how-manieth attempt of the step", lambda a, _: a.attempt),
         Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
         Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
