@@ -6,12 +6,14 @@ import os
 import random
 import shlex
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from remit.testing.drill import PACK, Drill, Ran, until
 
+SHOP = "remit.testing.shop:PACK"
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 #: The same commit tries the same moments all day; another day tries others. DRILL_SEED=... repeats a day's.
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
@@ -110,9 +112,40 @@ def record(drill: Drill) -> Recorded:
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
+    _deployments(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
+
+
+def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:
+    """A release is asked for, approved, live, not answering and switched back, half-done and settled, taken back."""
+    site = drill.folder / "site"
+    site.mkdir(mode=0o755)
+    shops: list[str] = []
+    for greeting in ("one", "two"):
+        given = drill.intake(f"{greeting}.json", greeting=greeting)
+        shops.append(str(took(f"shop {greeting}", drill.remit("run", SHOP, given, record=True)).json()["mission"]))
+        words = ("policy", "attest", "review", "--mission", shops[-1], "--reason", "drill")
+        took(f"review {greeting}", drill.remit(*words, record=True))
+
+    def ask(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        return took(name, drill.remit("deploy", shop, "--to", site, at=at, record=True), code=code)
+
+    def approved(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        waits = ask(f"{name}, asked", shop, code=4).json()
+        took(f"{name}, approved", drill.remit("approve", waits["approval"], record=True))
+        return ask(name, shop, code=code, at=at)
+
+    approved("deploy", shops[0])
+    (site / "closed").touch()
+    approved("deploy, switched back", shops[1], code=1)
+    (site / "closed").unlink()
+    approved("deploy, killed", shops[1], code=-9, at="deploy.switch:after")
+    ask("deploy, settled", shops[1])
+    took("deployments", drill.remit("deploy", "--to", site, "--status", record=True))
+    took("deployment taken back", drill.remit("rollback", shops[1], record=True))
+    took("presets", drill.remit("presets", record=True))
 
 
 def sample(moments: list[str], size: int, *, name: str, every: bool = False) -> list[str]:
