@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,9 +108,21 @@ def record(drill: Drill) -> Recorded:
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
     took("budget", _set_budget(drill))
+    _approvals(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
+
+
+def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask people, be allowed, be heard by nobody, hand a right on in vain."""
+    words = ("run", PACK, drill.intake(ship_usd=12, features=[]), "--budget", "100")
+    desk = '[{"name": "desk", "kind": "console"}]'
+    asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
+    took("approve", drill.remit("approve", asked.json()["mission"], record=True))
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("expired", drill.remit("approvals", record=True))
+    took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 
 
 def _set_budget(drill: Drill) -> Ran:

@@ -88,7 +88,7 @@ def test_a_denial_fails_the_step_and_says_who_and_why(drill: Drill) -> None:
     assert [one["state"] for one in drill.remit("approvals", "--all").json()["approvals"]] == ["withdrawn", "denied"]
 
 
-@pytest.mark.parametrize("moment", ["guard.refused:after", "step.attempt:before", "mission.status:before"])
+@pytest.mark.parametrize("moment", ["guard.refused:after", "mission.status:before"])
 def test_a_kill_while_it_begins_to_wait_loses_nothing(drill: Drill, moment: str) -> None:
     assert ask(drill, at=moment).killed
     request = waiting(drill)
