@@ -17,15 +17,20 @@ import sys
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.deploy.adapter import DeployAdapter
+from remit.adapters.deploy.place import hold
+from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
+from remit.adapters.git.process import Git
 from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
@@ -35,17 +40,26 @@ from remit.adapters.store.keyfile import create_key, create_payload_key, load_ke
 from remit.audit.keyring import Keyring
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
+from remit.guard.breaker import Numbers
+from remit.guard.budget_expiry import expire
+from remit.guard.budget_notices import tell_of_budgets
+from remit.guard.budget_prices import Pricing
+from remit.guard.budget_rollup import roll_up
+from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
-from remit.guard.records import settle_abandoned
+from remit.guard.permit import Terms
+from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.effects import Deploy
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
+from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
@@ -68,9 +82,11 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+DEPLOYS = "deploys"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
+LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
 
 
 def make_home(settings: Settings) -> bool:
@@ -211,6 +227,15 @@ def traced(settings: Settings) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill: what fails on purpose, and how patiently that is met. Made by ``remit.testing`` and by tests."""
+
+    scenario: Scenario
+    terms: Terms | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
 
@@ -221,7 +246,10 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    deployments: Deployments
     notices: Notices
+    locks: ExecutorLocks
+    faults: Faults | None = None
 
     @property
     def owner(self) -> Principal:
@@ -236,13 +264,22 @@ class Runtime:
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
+        await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
+
+    async def tell_of_budgets(self) -> None:
+        """Send people what thresholds of budgets were reached, on every channel that they have."""
+        names = [channel.name for channel in self.settings.notify]
+        await tell_of_budgets(self.guard, self.settings.workspace, names)
 
     async def tend(self) -> None:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
-        while True:
+        for number in count():
             with suppress(RemitError):  # the store is away: the next round tries again
+                if number % LEDGER_ROUNDS == 0:
+                    await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
+                    await self.tell_of_budgets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -251,7 +288,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+    settings: Settings,
+    *,
+    pack: str = "",
+    adapters: Mapping[str, Adapter] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> AsyncGenerator[Runtime]:
     """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
 
@@ -259,26 +300,39 @@ async def open_runtime(
         settings: The settings in force.
         pack: A pack to load beside the shipped ones, as ``module:attribute``.
         adapters: More adapters, by effect kind; they replace the shipped ones.
+        rehearsal: Failures on purpose; drills only.
 
     Raises:
         NotFound: No home was made there, or the pack can't be found.
+        InvalidInput: A rehearsal, and the environment is production.
         Unavailable: The store does not answer.
     """
     store = make_store(settings)
     try:
         store.migrate()
-        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
+        runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
         with traced(settings):
             try:
                 yield runtime
             finally:
                 await runtime.engine.stop()
+                with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
+                    await runtime.tell_of_budgets()
                 await runtime.notices.settled()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
 
-def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+def _wire(
+    settings: Settings,
+    store: Store,
+    *,
+    packs: Mapping[str, Pack],
+    more: Mapping[str, Adapter],
+    rehearsal: Rehearsal | None = None,
+) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
     redactor.register(load_key(settings.home / KEY).skey)
@@ -288,9 +342,12 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
     )
+    commands = _Commands(store, clock, settings)
+    deploys = _Deploys(store, clock, settings, commands)
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
-        "command": _Commands(store, clock, settings),
+        "command": commands,
+        "deploy": deploys,
         "notify": NotifyAdapter(
             settings.notify,
             allow=words(settings.notify_allow),
@@ -300,6 +357,9 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ),
         **more,
     }
+    faults = None
+    if rehearsal is not None:
+        adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
     guard = Guard(
         store,
         adapters,
@@ -308,13 +368,18 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         rand=random.random,
         environment=settings.environment.value,
         approvals=approval_terms(settings),
+        terms=None if rehearsal is None else rehearsal.terms,
+        numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
+        pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        owner=engine.executor,
     )
+    ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
     guard.announce = notices.announce
     deps = Deps(
         journal=store,
         guard=guard,
-        ledger=_Ledger(store, clock),
+        ledger=ledger,
         engine=engine,
         packs=packs,
         repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
@@ -326,7 +391,20 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, notices)
+    ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    missions = Missions(deps)
+    return Runtime(settings, store, guard, engine, missions, redactor, clock, deployments, notices, locks, faults)
+
+
+async def keep_ledger(
+    store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
+) -> Sequence[Past]:
+    """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    known = locks or ExecutorLocks(settings.home / LOCKS)
+    now_us = micros_of(clock.now())
+    settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
+    await roll_up(store, settings.workspace, now_us=now_us)
+    return settled
 
 
 def approval_terms(settings: Settings) -> ApprovalTerms:
@@ -338,6 +416,15 @@ def approval_terms(settings: Settings) -> ApprovalTerms:
         expires_s=round(settings.approval_hours * 3600),
         quorum=quorums(settings.approval_quorum),
         separation=Separation(settings.approval_separation),
+    )
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        failures=settings.breaker_failures,
+        cooldown_s=settings.breaker_cooldown_s,
+        longest_cooldown_s=max(Numbers().longest_cooldown_s, settings.breaker_cooldown_s),
+        error_rate=settings.breaker_error_rate,
     )
 
 
@@ -382,7 +469,7 @@ class _Commands:
         self._clock = clock
         self._running: dict[str, ChildRow] = {}
         self._sandbox = CommandAdapter(
-            python=Path(sys.executable), record=self._record, minimum_tier=Tier(settings.sandbox_tier)
+            python=Path(sys.executable), record=self.record, minimum_tier=Tier(settings.sandbox_tier)
         )
 
     async def perform(self, action: Action) -> Outcome:
@@ -390,11 +477,16 @@ class _Commands:
         try:
             return await self._sandbox.perform(action)
         finally:
-            child = self._running.pop(action.id, None)
-            if child is not None:
-                self._store.submit("command.end", lambda tx: forget_child(tx, child))
+            self.forget(action)
 
-    async def _record(self, action: Action, pgid: int, start: str) -> None:
+    def forget(self, action: Action) -> None:
+        """Nothing of an action's process group is left."""
+        child = self._running.pop(action.id, None)
+        if child is not None:
+            self._store.submit("command.end", lambda tx: forget_child(tx, child))
+
+    async def record(self, action: Action, pgid: int, start: str) -> None:
+        """Have an action's process group on disk, so that a resume can end it."""
         child = ChildRow(
             workspace=action.workspace,
             mission=action.mission,
@@ -406,6 +498,40 @@ class _Commands:
         )
         await self._store.commit("command.start", lambda tx: record_child(tx, child))
         self._running[action.id] = child
+
+
+class _Deploys:
+    """Deployments, each on disk from before it touches anything; see ``remit.missions.deployments``."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings, commands: _Commands) -> None:
+        self._store = store
+        self._clock = clock
+        self._commands = commands
+        smoker = Smoker(
+            python=Path(sys.executable),
+            record=commands.record,
+            minimum_tier=Tier(settings.sandbox_tier),
+            scratch=settings.home / DEPLOYS,
+        )
+        self._adapter = DeployAdapter(
+            git_of=lambda mission: Git(
+                settings.missions / mission / "repo.git", settings.missions / mission / "workspace"
+            ),
+            smoker=smoker,
+            agreed=self._agreed,
+        )
+        self.preview = self._adapter.preview
+
+    async def perform(self, action: Action) -> Outcome:
+        """Deploy once."""
+        try:
+            return await self._adapter.perform(action)
+        finally:
+            self._commands.forget(action)
+
+    async def _agreed(self, action: Action, effect: Deploy) -> None:
+        now_us = micros_of(self._clock.now())
+        await self._store.commit("deploy.record", lambda tx: agreed(tx, action, effect, now_us=now_us))
 
 
 async def _verify_log(store: Store, workspace: str, mission: str) -> None:
@@ -432,18 +558,22 @@ class _Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.deployments: Deployments | None = None
 
     async def performed(self, workspace: str, mission: str) -> Sequence[Performed]:
         """Effects on the outside world that were done (or may have been), newest first."""
         rows = await self._store.read(lambda tx: performed(tx, workspace, mission))
         return [Performed(row.action, row.step, row.kind, row.target, row.reversal) for row in rows]
 
-    async def compensate(self, performed: Performed) -> None:
-        """No adapter of this version can undo an outside effect, so rollback stops and names it.
+    async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
+        """Take a deployment back. No adapter of this version can undo another outside effect: rollback names it.
 
         Raises:
-            Conflict: Always.
+            Conflict: It can't be undone; says why.
         """
+        if performed.kind == Deploy.trait.kind and self.deployments is not None:
+            await self.deployments.compensate(performed, workspace=workspace, actor=actor)
+            return
         message = f"The {performed.kind} of step {performed.step!r} to {performed.target} can't be undone here."
         raise Conflict(message, code="rollback.irreversible", hint=f"remit why {performed.action}")
 

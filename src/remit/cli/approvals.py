@@ -170,6 +170,8 @@ async def _continuation(runtime: Runtime, request: Request, *, resume: bool) -> 
         "waiting": None,
         "interrupted": None,
     }.get(status, ("no", f"mission {mission} is {status} and does not go on"))
+    if request.kind == "deploy" and not request.step and stands is not None:
+        return "no", f"the deployment goes on with: remit deploy {mission} --to {request.target}"
     if stands is None and not resume:
         stands = "no", f"only decided; mission {mission} goes on with: remit resume {mission}"
     if stands is not None:

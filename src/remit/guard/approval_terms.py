@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from remit.kernel.action import Action
+from remit.kernel.action import Action, ActorKind
 from remit.kernel.effects import Deploy, Fetch, Order, Publish
 from remit.kernel.money import Money, usd
 
@@ -64,7 +64,7 @@ def needs(action: Action, terms: ApprovalTerms) -> Iterator[str]:
         match effect:
             case Order() if effect.order.get("mode") != PAPER:
                 yield "it is a real order (its mode is not 'paper')"
-            case Deploy() if effect.target not in terms.free_targets:
+            case Deploy() if effect.target not in terms.free_targets and not _takes_back(action, effect):
                 yield "it is a production deployment"
             case Publish():
                 yield "it makes an asset public"
@@ -76,6 +76,14 @@ def needs(action: Action, terms: ApprovalTerms) -> Iterator[str]:
             yield f"it fetches from a sensitive domain ({found})"
     if terms.over is not None and action.estimate > terms.over:
         yield f"it is estimated at {action.estimate}, more than {terms.over}"
+
+
+def _takes_back(action: Action, effect: Deploy) -> bool:
+    """Whether a rollback goes back to what was live before: the person who ordered that has decided it.
+
+    The adapter refuses one that is not exactly the reverse of a deployment that was done, and any of an agent's.
+    """
+    return bool(effect.compensates) and action.principal.kind is not ActorKind.AGENT
 
 
 def sensitive(url: str, domains: frozenset[str]) -> str:

@@ -21,7 +21,7 @@ REFRESH_S = 0.15  # the first caller after this reads anew while the others stil
 
 
 def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) -> Standing:
-    """The workspace's owner, agents, kills in force, overspent budgets, rates, rules and open circuits, in one snapshot."""
+    """The workspace's owner, agents, kills, overspent budgets, rates, rules and open circuits, in one snapshot."""
     owner = read_owner(tx, workspace)
     return Standing(
         owner=None if owner is None else owner.id,

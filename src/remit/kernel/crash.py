@@ -73,6 +73,14 @@ POINTS: frozenset[str] = frozenset(
         "queue.worker",
         # the missions, presets
         # deployment
+        "deploy.record",
+        "deploy.settle",
+        "deploy.evidence",
+        "deploy.stage",
+        "deploy.release",
+        "deploy.switch",
+        "deploy.back",
+        "deploy.prune",
         # writes outside the store
         "home.folder",
         "home.keys",

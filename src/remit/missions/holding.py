@@ -18,6 +18,7 @@ from remit.kernel.mission import MissionStatus, StepSpec, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions import pack as packs
 from remit.missions.deps import Deps
+from remit.missions.estimate import settle
 from remit.missions.plan import OrderedPlan
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
@@ -47,6 +48,9 @@ from remit.missions.rows import (
 )
 
 SYSTEM = Principal(ActorKind.SYSTEM, "missions")
+
+#: What else is written in the transaction of a step's last row: a critic's verdict.
+type Also = Callable[[Tx], None]
 
 
 def principal(text: str) -> Principal:
@@ -220,6 +224,7 @@ class Holding:
         tree: str = "",
         output_hash: str = "",
         check: Callable[[], None] | None = None,
+        also: Also | None = None,
     ) -> StepRow:
         """The step's result stands from here on: row, attempt and audit entry in one transaction.
 
@@ -274,6 +279,8 @@ class Holding:
                 set_mission(tx, self.mission, head_commit=commit, tree=tree, updated_us=now)
             if output.cost_micros:
                 spend(tx, self.mission.workspace, self.mission.id, output.cost_micros)
+            if also is not None:
+                also(tx)
             tx.append(entry, payload)
 
         await self.deps.journal.commit("step.finish", op)
@@ -290,7 +297,7 @@ class Holding:
         status: StepStatus,
         failures: int = 0,
         not_before_us: int = 0,
-        also: Callable[[Tx], None] | None = None,
+        also: Also | None = None,
     ) -> StepRow:
         """Record a failed or ended attempt; a failure for good also in the audit log. ``also`` is written with it."""
         now = self.stamp()
@@ -391,6 +398,7 @@ class Holding:
             if unless is not None:
                 unless(tx)
             set_mission(tx, self.mission, **values)
+            settle(tx, self.mission.workspace, self.mission.id, status=status, now_us=now)
             if MissionStatus(status).over:
                 withdraw(tx, self.mission.workspace, self.mission.id, now_us=now)
             tx.append(entry, {"status": status.value, "code": error[0], "error": error[1], "head": self.head})

@@ -28,12 +28,12 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
-from remit.kernel.ports import ReadTx
+from remit.kernel.ports import ReadTx, Tx
 from remit.kernel.tracing import span
-from remit.missions import conditions
+from remit.missions import conditions, critics
 from remit.missions import pack as packs
 from remit.missions.context import Context
-from remit.missions.holding import Holding, Output
+from remit.missions.holding import Also, Holding, Output
 from remit.missions.pack import Pack
 from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
 from remit.redact.redactor import Redactor
@@ -55,6 +55,7 @@ class Made:
     key: str
     began_us: int = 0
     inherited: bool = False
+    also: Also | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,9 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.rows[spec.name]
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:
-        return await _inherit(holding, spec, row)
+        stands, also = await critics.inherited(holding, spec)
+        if stands:
+            return await _inherit(holding, spec, row, also)
     refused = await _refused(holding, row)
     began_us = holding.stamp()
     row = holding.begin(row)
@@ -136,12 +139,13 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=known)
     finally:
         context.close()
+    also = await critics.verdict(holding, spec, context)
     if output.changes:
         await context.settled()
-        return Made(spec, row, output, key, began_us)
+        return Made(spec, row, output, key, began_us, also=also)
     if context.opened:
         await holding.repository.discard([spec.name])
-    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check))
+    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check, also=also))
 
 
 async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -> Output:
@@ -185,15 +189,16 @@ async def _refuse_secrets(
         raise Failed(f"What the step left can't be kept: {'; '.join(found)}.", code="step.secret")
 
 
-async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:
+async def _inherit(holding: Holding, spec: StepSpec, row: StepRow, also: Also | None) -> Ending:
     """Take over an earlier output with the same skip key: the same inputs, tools and upstream outputs made it."""
     if row.commit_id:
         parent = next(each.parent for each in await holding.all_history() if each.commit == row.commit_id)
         changes = await holding.repository.changes(parent, row.commit_id, spec.name)
         output = Output(row.outcome, changes)
-        return Made(spec, row, output, row.skip_key, inherited=True)
+        return Made(spec, row, output, row.skip_key, inherited=True, also=also)
     output = Output(row.outcome)
-    return Done(await holding.finish(row, output, key=row.skip_key, status=StepStatus.SKIPPED, attempt=None))
+    skipped = StepStatus.SKIPPED
+    return Done(await holding.finish(row, output, key=row.skip_key, status=skipped, attempt=None, also=also))
 
 
 def delay(spec: StepSpec, failures: int, error: RemitError, *, rand: Callable[[], float]) -> float:
@@ -266,7 +271,9 @@ async def _failed(
     late = isinstance(error, RateLimited) and not waited  # too late to wait for here: another attempt would be no use
     if not waited and (late or not error.row.retryable or failures >= spec.retry.max_attempts):
         failed = record(AttemptOutcome.FAILED)
-        also = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
+        judged = await critics.verdict(holding, spec, context, error=error)
+        told = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
+        also = judged if told is None else told if judged is None else _both(judged, told)
         broken = await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also)
         return Broken(broken, error)
     delay_us = round(delay(spec, max(failures, 1), error, rand=holding.deps.rand) * 1_000_000)
@@ -279,3 +286,11 @@ async def _failed(
         not_before_us=at_us,
     )
     return Again(again, at_us)
+
+
+def _both(first: Also, second: Also) -> Also:
+    def op(tx: Tx) -> None:
+        first(tx)
+        second(tx)
+
+    return op
