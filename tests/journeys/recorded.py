@@ -113,6 +113,7 @@ def record(drill: Drill) -> Recorded:
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
     _deployments(drill, took)
+    _approvals(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
@@ -146,6 +147,17 @@ def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:
     took("deployments", drill.remit("deploy", "--to", site, "--status", record=True))
     took("deployment taken back", drill.remit("rollback", shops[1], record=True))
     took("presets", drill.remit("presets", record=True))
+
+
+def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask people, be allowed, be heard by nobody, hand a right on in vain."""
+    words = ("run", PACK, drill.intake(ship_usd=12, features=[]), "--budget", "100")
+    desk = '[{"name": "desk", "kind": "console"}]'
+    asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
+    took("approve", drill.remit("approve", asked.json()["mission"], record=True))
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("expired", drill.remit("approvals", record=True))
+    took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 
 
 def sample(moments: list[str], size: int, *, name: str, every: bool = False) -> list[str]:
