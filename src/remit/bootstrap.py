@@ -23,16 +23,22 @@ from typing import TYPE_CHECKING, Final
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.deploy.adapter import DeployAdapter
+from remit.adapters.deploy.place import hold
+from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
-from remit.adapters.notify.webhook import WebhookAdapter
+from remit.adapters.git.process import Git
+from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
 from remit.audit.keyring import Keyring
+from remit.guard.approval_notices import Notices, sweep_expired
+from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.breaker import Numbers
 from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
@@ -43,16 +49,20 @@ from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.effects import Deploy
+from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, Tx
+from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
+from remit.missions.waking import wake
 from remit.redact.redactor import Redactor
-from remit.settings import Settings
+from remit.settings import Settings, quorums, words
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
@@ -67,8 +77,10 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+DEPLOYS = "deploys"
 PRIVATE = 0o700
 HOST = platform.node() or "localhost"
+TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 
 
 def make_home(settings: Settings) -> bool:
@@ -228,6 +240,8 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    deployments: Deployments
+    notices: Notices
     faults: Faults | None = None
 
     @property
@@ -235,10 +249,25 @@ class Runtime:
         """The local owner, in whose name the command line acts."""
         return Principal(ActorKind.USER, self.settings.owner)
 
+    @property
+    def acting(self) -> Principal:
+        """Who gives the orders of the command line: the setting ``user``, or the owner."""
+        return Principal(ActorKind.USER, self.settings.acting)
+
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued runs and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await self.engine.start(self.missions.drive, worker=worker)
+
+    async def tend(self) -> None:
+        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
+        workspace = self.settings.workspace
+        while True:
+            with suppress(RemitError):  # the store is away: the next round tries again
+                await sweep_expired(self.store, workspace, clock=self.clock)
+                await self.notices.catch_up(workspace)
+                await wake(self.missions, workspace)
+            await asyncio.sleep(TEND_S)
 
 
 @asynccontextmanager
@@ -271,6 +300,7 @@ async def open_runtime(
                 yield runtime
             finally:
                 await runtime.engine.stop()
+                await runtime.notices.settled()
     finally:
         store.close()
 
@@ -292,10 +322,19 @@ def _wire(
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
     )
+    commands = _Commands(store, clock, settings)
+    deploys = _Deploys(store, clock, settings, commands)
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
-        "command": _Commands(store, clock, settings),
-        "notify": WebhookAdapter(),
+        "command": commands,
+        "deploy": deploys,
+        "notify": NotifyAdapter(
+            settings.notify,
+            allow=words(settings.notify_allow),
+            home=settings.home,
+            clock=clock,
+            register=redactor.register,
+        ),
         **more,
     }
     faults = None
@@ -308,13 +347,17 @@ def _wire(
         clock=clock,
         rand=random.random,
         environment=settings.environment.value,
+        approvals=approval_terms(settings),
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
     )
+    ledger = _Ledger(store, clock)
+    notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
+    guard.announce = notices.announce
     deps = Deps(
         journal=store,
         guard=guard,
-        ledger=_Ledger(store, clock),
+        ledger=ledger,
         engine=engine,
         packs=packs,
         repository_for=lambda mission: MissionRepository(settings.missions, mission, keep_open=locks.descriptors),
@@ -326,7 +369,20 @@ def _wire(
         clock=clock,
         parallel=settings.parallel,
     )
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, faults)
+    ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices, faults)
+
+
+def approval_terms(settings: Settings) -> ApprovalTerms:
+    """When a person must be asked, as the settings say."""
+    return ApprovalTerms(
+        over=usd(settings.approval_over_usd),
+        domains=frozenset(words(settings.approval_domains)),
+        free_targets=frozenset(words(settings.approval_free_targets)),
+        expires_s=round(settings.approval_hours * 3600),
+        quorum=quorums(settings.approval_quorum),
+        separation=Separation(settings.approval_separation),
+    )
 
 
 def _numbers(settings: Settings) -> Numbers:
@@ -379,7 +435,7 @@ class _Commands:
         self._clock = clock
         self._running: dict[str, ChildRow] = {}
         self._sandbox = CommandAdapter(
-            python=Path(sys.executable), record=self._record, minimum_tier=Tier(settings.sandbox_tier)
+            python=Path(sys.executable), record=self.record, minimum_tier=Tier(settings.sandbox_tier)
         )
 
     async def perform(self, action: Action) -> Outcome:
@@ -387,11 +443,16 @@ class _Commands:
         try:
             return await self._sandbox.perform(action)
         finally:
-            child = self._running.pop(action.id, None)
-            if child is not None:
-                self._store.submit("command.end", lambda tx: forget_child(tx, child))
+            self.forget(action)
 
-    async def _record(self, action: Action, pgid: int, start: str) -> None:
+    def forget(self, action: Action) -> None:
+        """Nothing of an action's process group is left."""
+        child = self._running.pop(action.id, None)
+        if child is not None:
+            self._store.submit("command.end", lambda tx: forget_child(tx, child))
+
+    async def record(self, action: Action, pgid: int, start: str) -> None:
+        """Have an action's process group on disk, so that a resume can end it."""
         child = ChildRow(
             workspace=action.workspace,
             mission=action.mission,
@@ -403,6 +464,40 @@ class _Commands:
         )
         await self._store.commit("command.start", lambda tx: record_child(tx, child))
         self._running[action.id] = child
+
+
+class _Deploys:
+    """Deployments, each on disk from before it touches anything; see ``remit.missions.deployments``."""
+
+    def __init__(self, store: Store, clock: Clock, settings: Settings, commands: _Commands) -> None:
+        self._store = store
+        self._clock = clock
+        self._commands = commands
+        smoker = Smoker(
+            python=Path(sys.executable),
+            record=commands.record,
+            minimum_tier=Tier(settings.sandbox_tier),
+            scratch=settings.home / DEPLOYS,
+        )
+        self._adapter = DeployAdapter(
+            git_of=lambda mission: Git(
+                settings.missions / mission / "repo.git", settings.missions / mission / "workspace"
+            ),
+            smoker=smoker,
+            agreed=self._agreed,
+        )
+        self.preview = self._adapter.preview
+
+    async def perform(self, action: Action) -> Outcome:
+        """Deploy once."""
+        try:
+            return await self._adapter.perform(action)
+        finally:
+            self._commands.forget(action)
+
+    async def _agreed(self, action: Action, effect: Deploy) -> None:
+        now_us = micros_of(self._clock.now())
+        await self._store.commit("deploy.record", lambda tx: agreed(tx, action, effect, now_us=now_us))
 
 
 async def _verify_log(store: Store, workspace: str, mission: str) -> None:
@@ -429,18 +524,22 @@ class _Ledger:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.deployments: Deployments | None = None
 
     async def performed(self, workspace: str, mission: str) -> Sequence[Performed]:
         """Effects on the outside world that were done (or may have been), newest first."""
         rows = await self._store.read(lambda tx: performed(tx, workspace, mission))
         return [Performed(row.action, row.step, row.kind, row.target, row.reversal) for row in rows]
 
-    async def compensate(self, performed: Performed) -> None:
-        """No adapter of this version can undo an outside effect, so rollback stops and names it.
+    async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
+        """Take a deployment back. No adapter of this version can undo another outside effect: rollback names it.
 
         Raises:
-            Conflict: Always.
+            Conflict: It can't be undone; says why.
         """
+        if performed.kind == Deploy.trait.kind and self.deployments is not None:
+            await self.deployments.compensate(performed, workspace=workspace, actor=actor)
+            return
         message = f"The {performed.kind} of step {performed.step!r} to {performed.target} can't be undone here."
         raise Conflict(message, code="rollback.irreversible", hint=f"remit why {performed.action}")
 

@@ -15,10 +15,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Never
 
+from remit.kernel.channels import Channel, read_channels
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import usd
 
 PREFIX = "REMIT_"
+KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PROJECT_FILE = "remit.toml"
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
@@ -66,6 +68,15 @@ class Settings:
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
+        approval_over_usd: Operations whose estimate is above this need a person's approval, in dollars.
+        approval_domains: Sensitive domains (with all below them), separated by commas: a fetch needs approval.
+        approval_free_targets: Targets of deploys that are no production, separated by commas, exactly as deployed to.
+        approval_hours: After how many hours an undecided request is refused, and an unused approval ends.
+        approval_quorum: How many persons must approve: ``1``, or by kind ``1, deploy=2, order=2``.
+        approval_separation: Whether who asked may decide: ``auto``, ``on`` or ``off``.
+        notify: Channels through which people are told: ``[[notify]]`` tables.
+        notify_allow: Addresses beside the channels that notifications may be sent to, separated by commas: exact, or up
+            to a ``*`` at the end.
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
@@ -83,6 +94,14 @@ class Settings:
     sandbox_tier: int = 1
     budget_usd: str = "10"
     lease_s: float = 15.0
+    approval_over_usd: str = "10"
+    approval_domains: str = "gov, gov.uk, mil, onion"
+    approval_free_targets: str = ""
+    approval_hours: float = 24.0
+    approval_quorum: str = "1"
+    approval_separation: str = "auto"
+    notify: tuple[Channel, ...] = ()
+    notify_allow: str = ""
     spans: str = ""
     breaker_failures: int = 5
     breaker_error_rate: float = 0.5
@@ -183,9 +202,9 @@ def _build(values: dict[str, object], origin: dict[str, str]) -> Settings:
 def _convert(key: str, raw: object, origin: str) -> object:
     """``raw`` in the setting's type, checked against its bounds."""
     try:
-        return _CONVERT.get(key, _name)(str(raw).strip())
+        return read_channels(raw) if key == "notify" else _CONVERT.get(key, _name)(str(raw).strip())
     except (ValueError, InvalidInput) as error:
-        shown = "its value" if key == "store_url" else repr(raw)
+        shown = "its value" if key in {"store_url", "notify"} else repr(raw)
         message = f"The setting {key!r} (from {origin}) can't be {shown}: {error}."
         raise InvalidInput(message, place=origin) from error
 
@@ -208,6 +227,53 @@ def _dollars(text: str) -> str:
     return text
 
 
+def words(text: str) -> tuple[str, ...]:
+    """The parts of a list separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _addresses(text: str) -> str:
+    for word in words(text):
+        scheme, found, rest = word.partition("://")
+        if scheme not in {"http", "https"} or not found or "@" in rest or "*" in rest[:-1] or " " in rest:
+            _refuse(f"addresses such as http://127.0.0.1:8080/hook, separated by commas; {word!r} is none")
+        if rest.endswith("*") and "/" not in rest:
+            _refuse(f"addresses with a whole host before the *: write http://HOST:PORT/*, not {word!r}")
+    return text
+
+
+def _domains(text: str) -> str:
+    for word in words(text):
+        if "/" in word or ":" in word or "*" in word or " " in word:
+            _refuse(f"domains such as example.org, separated by commas; {word!r} is none")
+    return text.lower()
+
+
+def quorums(text: str) -> dict[str, int]:
+    """``1, deploy=2`` as ``{"": 1, "deploy": 2}``.
+
+    Raises:
+        ValueError: Not of that form, or not between 1 and 20.
+    """
+    found: dict[str, int] = {}
+    for word in words(text):
+        kind, _, number = word.rpartition("=")
+        if kind.strip() and kind.strip() not in KINDS:
+            _refuse(f"1, or by kind of effect, such as 'deploy=2'; {kind.strip()!r} is no kind")
+        found[kind.strip()] = int(_within(int(number), 1, 20))
+    return found or _refuse("1, or by kind of effect, such as '1, deploy=2'")
+
+
+def _quorum(text: str) -> str:
+    quorums(text)
+    return text
+
+
+def _separation(text: str) -> str:
+    word = text.lower()
+    return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
+
+
 def _within(value: float, low: float, high: float) -> float:
     return value if low <= value <= high else _refuse(f"between {low} and {high}")
 
@@ -228,4 +294,11 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "log_level": _level,
     "store_url": _address,
     "budget_usd": _dollars,
+    "approval_over_usd": _dollars,
+    "approval_domains": _domains,
+    "approval_free_targets": str,
+    "approval_hours": lambda text: _within(float(text), 0.01, 24 * 365),
+    "approval_quorum": _quorum,
+    "approval_separation": _separation,
+    "notify_allow": _addresses,
 }

@@ -18,6 +18,7 @@ from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 from remit.audit import query
 from remit.guard import tables as guard_tables
+from remit.guard.approval_terms import UNASKED, ApprovalTerms
 from remit.guard.breaker import Numbers
 from remit.guard.guard import Guard
 from remit.guard.permit import Terms
@@ -159,8 +160,9 @@ async def make_world(
     patience: Patience | None = None,
     kinds: tuple[str, ...] = KINDS,
     rules: str = NO_RULES,
+    approvals: ApprovalTerms = UNASKED,
 ) -> World:
-    """A world on ``store``; waits between tries are noted, not slept."""
+    """A world on ``store``; waits between tries are noted, not slept; a person is asked only when the terms say so."""
     clock = clock or SystemClock()
     journal = FailingJournal(store)
     adapter = Script()
@@ -179,6 +181,7 @@ async def make_world(
         rand=lambda: 0.0,
         terms=Terms(patience=patience or Patience(), sleep=sleep),
         numbers=numbers,
+        approvals=approvals,
     )
     await create_local_owner(journal, workspace=WORKSPACE, user=OWNER.id, name="Ada", clock=clock)
     with suppress(Conflict):  # a second world on the same store

@@ -60,7 +60,7 @@ async def test_an_effect_is_intended_performed_and_recorded(world: World) -> Non
     assert intent.header["subject"] == outcome.header["subject"] == action.id
     assert intent.payload is not None
     assert [check["check"] for check in intent.payload["checks"]] == [
-        "identify", "authorise", "scan", "rules", "breaker", "rate", "budget",
+        "identify", "authorise", "scan", "rules", "approval", "breaker", "rate", "budget",
     ]  # fmt: skip
     past = await find_outcome(world.journal, "m1/s1/k/0", workspace=WORKSPACE)
     assert past is not None

@@ -15,11 +15,14 @@ from remit.accounts.agents import Agent, AgentStatus, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill
 from remit.guard import rate_limits, refusals
+from remit.guard.approval_decisions import decide
+from remit.guard.approval_rows import read_request
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Tool
-from remit.kernel.errors import RemitError, Unavailable
+from remit.kernel.errors import ApprovalPending, RemitError, Unavailable
 from remit.kernel.money import Money
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
@@ -188,6 +191,48 @@ async def unknown_outcome(world: World) -> Action:
     return act(deploy(), key="k")
 
 
+async def _asked(world: World, **terms: Any) -> str:
+    """Ask for a deploy when a person must be asked; the request."""
+    world.guard.approvals = ApprovalTerms(**terms)
+    with pytest.raises(ApprovalPending) as pending:
+        await world.guard.run(act(deploy(), key="k"))
+    return pending.value.approval_id
+
+
+async def approval_needed(world: World) -> Action:
+    world.guard.approvals = ApprovalTerms()
+    return act(deploy(), key="k")
+
+
+async def approval_denied(world: World) -> Action:
+    which = await _asked(world)
+    request = world.store.view(lambda tx: read_request(tx, WORKSPACE, which))
+    await decide(
+        world.store,
+        which,
+        workspace=WORKSPACE,
+        by=OWNER,
+        approve=False,
+        subject_hash=request.subject_hash,
+        reason="too early",
+        clock=world.clock,
+        redactor=world.redactor,
+    )
+    return act(deploy(), key="k")
+
+
+async def approval_expired(world: World) -> Action:
+    await _asked(world, expires_s=0)
+    return act(deploy(), key="k")
+
+
+async def approval_unreadable(world: World) -> Action:
+    await _asked(world)
+    await world.guard.register.refresh(WORKSPACE)
+    world.journal.failing.add("read")
+    return act(deploy(), key="k")
+
+
 #: ``check.reason`` → how to come to it.
 SCENARIOS: Mapping[str, Scenario] = {
     "identify.inactive": paused,
@@ -201,6 +246,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.no_adapter": no_adapter,
     "authorise.tool": beyond_tools,
     "scan.secret": secret,
+    "approval.denied": approval_denied,
+    "approval.expired": approval_expired,
+    "approval.needed": approval_needed,
+    "approval.unreadable": approval_unreadable,
     "breaker.open": open_circuit,
     "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
@@ -219,6 +268,7 @@ def test_every_refusal_has_its_row() -> None:
     for made in (key for key in told if key.endswith(".*")):
         assert made in MADE, f"{told[made]} refuses with a reason made at run time: list what it can be"
         known |= MADE[made]
+    known.add("approval.needed")  # no denial: it waits for a person
     assert set(refusals.NEXT) == known
     assert set(SCENARIOS) | set(ELSEWHERE) == known
 

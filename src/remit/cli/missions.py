@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,12 @@ from remit.cli.output import common, emit, hint, say, table
 from remit.cli.redaction import REDACTOR
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import is_id
+
+if TYPE_CHECKING:
+    from remit.missions.estimate import Estimate
+    from remit.missions.plan import OrderedPlan
+    from remit.missions.presets import Preset
+    from remit.settings import Settings
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
@@ -35,6 +41,7 @@ def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Cal
 @click.command()
 @click.argument("pack")
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.option("--preset", default="", metavar="NAME", help="The preset; the pack's own when left out.")
 @click.option("--plan", "plan_only", is_flag=True, help="Show the plan and its estimate; write nothing.")
 @click.option("--budget", default=None, metavar="USD", help="At most this much; 'remit doctor' shows the default.")
 @click.option("--parallel", default=None, type=int, metavar="N", help="Steps at the same time.")
@@ -44,6 +51,7 @@ def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Cal
 async def run(
     pack: str,
     source: Path,
+    preset: str,
     budget: str | None,
     parallel: int | None,
     home: str | None,
@@ -59,19 +67,29 @@ async def run(
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
+    from remit.missions.presets import chosen, named, refuse_uninstalled, require_critics
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
+    packs = Packs(pack)
+    refuse_uninstalled(pack, packs)
     data = _read(source)
-    found = Packs(pack).get(pack)
+    found = packs.get(pack)
     if found is None:
         message = f"There is no pack {pack!r}: there are {', '.join(Packs())}, or module:attribute."
         raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
     refuse_secrets(REDACTOR, data, source.name)
+    if preset and named(preset).pack != found.name:
+        refuse_uninstalled(preset, packs)
+    with_preset = chosen(preset, found.name)
     plan = planned(found, data, source.name)
+    require_critics(with_preset, plan.plan)
+    expected = _expected(settings, plan, with_preset, found.name)
     if plan_only:
         from remit.cli.views import plan_lines, plan_view
 
-        emit(plan_view(plan)) if as_json else say("\n".join(plan_lines(plan)))
+        emit(plan_view(plan, expected, with_preset)) if as_json else say(
+            "\n".join(plan_lines(plan, expected, with_preset))
+        )
         return 0
     await prepare_home(settings)
     async with open_runtime(settings, pack=pack) as runtime:
@@ -82,6 +100,7 @@ async def run(
             name=source.name,
             originator=runtime.owner,
             budget=usd(settings.budget_usd),
+            preset=preset,
         )
         if queue:
             await runtime.start()
@@ -89,6 +108,7 @@ async def run(
             emit({"mission": mission, "status": "queued"}) if as_json else say(f"queued {mission}")
             return 0
         hint(f"mission {mission}  (if it stops: remit resume {mission})")
+        hint(f"estimate: {expected.expected()}")
         return await finish(
             runtime, mission, lambda: runtime.missions.run(settings.workspace, mission), as_json=as_json
         )
@@ -115,7 +135,7 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
 
         async def go_on() -> View:
             ordered = await runtime.missions.resume(
@@ -142,7 +162,7 @@ async def rollback(mission: str, to_step: str, feature: str, home: str | None, *
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         return await finish(
             runtime,
             mission,
@@ -170,7 +190,7 @@ async def branch(
     settings = settings_of(home)
     other = None if source is None else (_read(source), source.name)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         child = await runtime.missions.branch(
             settings.workspace, mission, from_step=from_step, actor=runtime.owner, other=other
         )
@@ -191,7 +211,7 @@ async def cancel(mission: str, home: str | None, *, as_json: bool, debug: bool) 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
         await runtime.start()
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
         emit(mission_view(runtime.store, view)) if as_json else say(f"{view.mission.id} {view.status}")
     return 0
@@ -209,7 +229,7 @@ async def show(mission: str, home: str | None, *, as_json: bool, debug: bool) ->
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         view = await runtime.missions.show(settings.workspace, mission)
         emit(mission_view(runtime.store, view)) if as_json else say("\n".join(mission_lines(view)))
     return 0
@@ -241,6 +261,7 @@ async def list_missions(limit: int, home: str | None, *, as_json: bool, debug: b
             "updated": iso(one.updated_us),
             "cost_usd": str(Money(one.cost_micros).usd),
             "error": one.error or None,
+            "waits_for": list(one.waits_for),
         }
         for one in found
     ]
@@ -249,6 +270,9 @@ async def list_missions(limit: int, home: str | None, *, as_json: bool, debug: b
     elif rows:
         head = ("mission", "status", "pack", "input", "created")
         say(table([tuple(str(row[name]) for name in head) for row in rows], head=head))
+        for one in found:
+            for asked in one.waits_for:
+                say(f"{one.id} waits for a person: remit approvals {asked}")
     else:
         say("no missions yet: remit run build examples/intakes/clinic.yaml")
     return 0
@@ -267,7 +291,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
-        mission = await _resolve(runtime.missions, settings.workspace, mission)
+        mission = await resolve(runtime.missions, settings.workspace, mission)
         attempts = await runtime.missions.logs(settings.workspace, mission)
     chosen = [one for one in attempts if step in {"", one.step}]
     if as_json:
@@ -315,8 +339,21 @@ async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
+        tending = asyncio.create_task(runtime.tend())
         await stop.wait()
+        tending.cancel()
     return 0
+
+
+def _expected(settings: Settings, plan: OrderedPlan, preset: Preset | None, pack: str) -> Estimate:
+    """The estimate before a run; refined by earlier missions where there is a home to ask. Nothing is made."""
+    from remit.bootstrap import KEY, open_store
+    from remit.missions.estimate import estimated
+
+    if not (settings.home / KEY).is_file():
+        return estimated(None, plan, preset, workspace=settings.workspace, pack=pack)
+    with open_store(settings) as store:
+        return store.view(lambda tx: estimated(tx, plan, preset, workspace=settings.workspace, pack=pack))
 
 
 def _read(source: Path) -> bytes:
@@ -335,7 +372,7 @@ def _read(source: Path) -> bytes:
         raise InvalidInput(message, place=str(source), hint="remit run build examples/intakes/clinic.yaml") from error
 
 
-async def _resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: ANN401 - imported only by commands that run
+async def resolve(missions: Any, workspace: str, text: str) -> str:  # noqa: ANN401 - imported only by commands that run
     """A mission's id from itself or from a prefix that fits only one.
 
     Raises:

@@ -9,10 +9,13 @@ from remit.cli.output import table
 from remit.cli.progress import SIGNS
 from remit.kernel.clock import iso
 from remit.kernel.money import Money
+from remit.kernel.plain import plain
 
 if TYPE_CHECKING:
     from remit.bootstrap import Store
+    from remit.missions.estimate import Estimate
     from remit.missions.plan import OrderedPlan
+    from remit.missions.presets import Preset
     from remit.missions.rows import StepRow
     from remit.missions.service import View
 
@@ -28,7 +31,7 @@ def exit_code(status: str, error_code: str = "") -> int:
     return _EXITS.get(status, 1)
 
 
-def plan_view(plan: OrderedPlan) -> dict[str, object]:
+def plan_view(plan: OrderedPlan, expected: Estimate, preset: Preset | None) -> dict[str, object]:
     """``remit run PACK INPUT --plan --json``."""
     return {
         "pack": plan.plan.pack,
@@ -41,6 +44,7 @@ def plan_view(plan: OrderedPlan) -> dict[str, object]:
                 "needs": list(step.needs),
                 "feature": step.feature or None,
                 "agent": step.agent,
+                "critic": step.critic or None,
                 "seconds": step.weight,
                 "cost_usd": str(step.estimate.usd),
             }
@@ -50,10 +54,12 @@ def plan_view(plan: OrderedPlan) -> dict[str, object]:
         "critical_seconds": plan.critical_seconds,
         "cost_usd": str(plan.plan.estimate.usd),
         "unreachable": list(plan.unreachable),
+        "preset": preset.as_json() if preset is not None else None,
+        "estimate": expected.as_json(),
     }
 
 
-def plan_lines(plan: OrderedPlan) -> list[str]:
+def plan_lines(plan: OrderedPlan, expected: Estimate, preset: Preset | None) -> list[str]:
     """The plan for people."""
     rows = [
         (step.name, step.title, f"{step.weight:.1f}s", step.agent, ", ".join(step.needs) or "-") for step in plan.steps
@@ -65,8 +71,15 @@ def plan_lines(plan: OrderedPlan) -> list[str]:
         "",
         f"critical path {' > '.join(plan.critical_path)}: about {plan.critical_seconds:.0f} s",
         f"estimated cost {plan.plan.estimate}",
+        *expected.told(),
+        *(_preset_lines(preset) if preset is not None else ()),
         *(f"note: {note}" for note in plan.plan.notes),
     ]
+
+
+def _preset_lines(preset: Preset) -> list[str]:
+    approval = f"; a person approves: {preset.approval}" if preset.approval else ""
+    return [f"preset {preset.name}: risk {preset.risk.value}; {', '.join(preset.guardrails)}{approval}"]
 
 
 def mission_view(store: Store, view: View) -> dict[str, object]:
@@ -95,6 +108,8 @@ def mission_view(store: Store, view: View) -> dict[str, object]:
         },
         "error": {"code": view.mission.error_code, "message": view.mission.error} if view.mission.error else None,
         "parent": view.mission.parent or None,
+        "estimate": view.estimate.as_json() if view.estimate is not None else None,
+        "waits_for": [asked.id for asked in view.waits_for],
     }
 
 
@@ -127,9 +142,13 @@ def mission_lines(view: View) -> list[str]:
         f"workspace {view.workspace}",
         f"tree      {mission.tree or '-'}",
         f"cost      {Money(mission.cost_micros)}",
+        *(view.estimate.told() if view.estimate is not None else ()),
     ]
     if mission.error:
         lines.append(f"error     {mission.error}")
+    for asked in view.waits_for:
+        what = plain(asked.what, limit=120)
+        lines.append(f"waits for  a person to approve: {what} (request {asked.id}, until {iso(asked.expires_us)[:19]})")
     following = next_command(view)
     return [*lines, f"next      {following}"] if following else lines
 
@@ -143,7 +162,9 @@ def next_command(view: View) -> str:
         case "failed":
             return f"remit logs {mission}, then remit resume {mission}"
         case "waiting":
-            return f"remit why {mission}"
+            if view.waits_for:
+                return f"remit approve {view.waits_for[0].id}, or remit deny {view.waits_for[0].id}"
+            return f"remit resume {mission}"
         case "running" | "queued":
             return f"remit cancel {mission} stops it"
         case _:

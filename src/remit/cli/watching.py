@@ -43,7 +43,8 @@ async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[Vi
 
 async def follow(runtime: Runtime, mission: str, work: Callable[[], Awaitable[View]]) -> View:
     """Start the engine, do ``work`` on a mission and show its progress; how it stands afterwards."""
-    await runtime.start()
+    if not runtime.engine.started:
+        await runtime.start()
     before = await runtime.missions.show(runtime.settings.workspace, mission)
     board = Board(mission)
     for spec in before.plan.steps:

@@ -4,11 +4,12 @@
     authorise    the owner, or an agent within what it was registered with
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
+    approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
     breaker      is the service behind it there?
     rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
-    -- one transaction, "guard.intent": the caller's own check, take the rates, reserve the estimate, action row,
-       audit entry
+    -- one transaction, "guard.intent": the caller's own check, use up the approval, take the rates, reserve the
+       estimate, action row, audit entry
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -27,7 +28,10 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import authorise, available, budget, cache, fallback, identify, rate, scan
+from remit.guard import approval, approval_asking, authorise, available, budget, cache, fallback, identify, rate, scan
+from remit.guard.approval_requests import Taken
+from remit.guard.approval_rows import Request
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
@@ -58,6 +62,7 @@ CHECKS: tuple[Checker, ...] = (
     authorise.check,
     scan.check,
     rules.check,
+    approval.check,
     available.check,
     rate.check,
     budget.check,
@@ -67,6 +72,7 @@ _ALLOWED = (
     authorise.ALLOWED,
     scan.ALLOWED,
     rules.ALLOWED,
+    approval.ALLOWED,
     available.ALLOWED,
     rate.ALLOWED,
     budget.ALLOWED,
@@ -86,6 +92,7 @@ class Guard:
         environment: The setting ``environment``, for rules that ask for it.
         terms: Retries inside a permit.
         numbers: Bounds of the breakers.
+        approvals: When a person must be asked; APR-1's list when left out.
         pricing: What happens to an action whose price nobody can tell.
         owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
@@ -101,6 +108,7 @@ class Guard:
         environment: str = "",
         terms: Terms | None = None,
         numbers: Numbers | None = None,
+        approvals: ApprovalTerms | None = None,
         pricing: Pricing | None = None,
         owner: str = "",
     ) -> None:
@@ -126,6 +134,8 @@ class Guard:
         self.retries = RetryBudget(clock.monotonic)
         self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
+        self.approvals = approvals or ApprovalTerms()
+        self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
@@ -178,6 +188,7 @@ class Guard:
         Raises:
             Denied: A check refused (``BudgetExceeded``: the money doesn't suffice; ``RateLimited``: too much in too
                 short a time, come back after ``retry_after``); ``decision_id`` tells more.
+            ApprovalPending: A person must decide first; ``approval_id`` is the request.
             Unavailable: The circuit is open (``retry_after``), or who may act can't be read.
             Conflict: An unrepeatable effect was done, or may have been done, before.
         """
@@ -190,6 +201,13 @@ class Guard:
     # ----------------------------------------------------------------------------------------------------- admission
 
     async def _open(self, action: Action, within: Within | None, *, answer: Outcome | None = None) -> Permit:
+        while True:
+            try:
+                return await self._admitted(action, within, answer)
+            except Taken:
+                continue  # somebody else used the approval at the same time: everything is asked again
+
+    async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
             action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
@@ -197,6 +215,7 @@ class Guard:
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
             scene.unknown_price = self.pricing.unknown
+            scene.approvals = self.approvals
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -233,18 +252,45 @@ class Guard:
             verdict = check(action, scene)
             now = perf_counter_ns()
             scene.spent_ns.append(now - began)
+            if verdict.verdict is Verdict.NEEDS_APPROVAL:
+                if verdict.name == approval.NAME:
+                    verdict = await self._approved(action, scene, tuple(said), verdict)
+                    now = perf_counter_ns()
+                else:
+                    scene.wanted.append(verdict)  # the check of the approvals asks
             began = now
             said.append(verdict)
-            if verdict.verdict is not Verdict.ALLOW:
+            if verdict.verdict is Verdict.DENY:
                 break
         if traced():
             _note(phase, said, scene.spent_ns)
-        if said[-1].verdict is not Verdict.ALLOW:
+        if said[-1].verdict is Verdict.DENY:
             await self._refuse(action, tuple(said), scene=scene)
         checks = tuple(said)
         if checks == _ALLOWED:
             return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
         return verdicts(checks, spent_ns=scene.spent_ns)
+
+    async def _approved(self, action: Action, scene: Scene, said: tuple[Check, ...], needed: Check) -> Check:
+        """The verdict when somebody has approved exactly this; it is used up with the intent.
+
+        Raises:
+            ApprovalPending: Nobody has decided yet. Denied: Somebody said no, or nobody anything in time.
+        """
+        while True:
+            try:
+                found = await approval_asking.leave(self, action, scene)
+                asked = None if found else await approval_asking.refuse(self, action, scene, said=said, needed=needed)
+            except Exception as error:  # noqa: BLE001 - no answer is no leave
+                verdict = denied(approval.NAME, "unreadable", "Whether somebody approved it could not be read.")
+                await self._refuse(action, (*said, verdict), scene=scene, cause=error)
+            if found:
+                verdict, scene.approval = found
+                return verdict
+            if asked is not None:
+                if asked.fresh is not None and self.announce is not None:
+                    self.announce(asked.fresh)
+                raise asked.error
 
     async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
@@ -258,13 +304,20 @@ class Guard:
             charges=scene.charges,
             limits=scene.standing.limits,
             owner=self.owner,
+            approval_id=scene.approval,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         if trial is not None:
             write = both(self.circuits.leasing(trial), write)
         op = write if within is None else both(within, write)
         durable = action.effect.trait.durability
-        if durable is Durability.NONE and not action.estimate and not scene.charges and trial is None:
+        if (
+            durable is Durability.NONE
+            and not action.estimate
+            and not scene.charges
+            and trial is None
+            and not scene.approval
+        ):
             return self.journal.submit("guard.intent", op)
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
@@ -343,7 +396,7 @@ class Guard:
         hint = f"remit why {action.id}"
         code = f"guard.{last.reason}"
         match last.name, last.reason:
-            case (identify.NAME, "unreadable"):
+            case (identify.NAME | approval.NAME, "unreadable"):
                 return Unavailable(last.detail, code=code, hint="remit doctor")
             case (available.NAME, _):
                 key = key_of(action)

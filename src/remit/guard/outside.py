@@ -18,8 +18,11 @@ _OUTSIDE = tuple(
     kind for kind, trait in TRAITS.items() if trait.reversal in {Reversal.COMPENSATE, Reversal.IRREVERSIBLE}
 )
 
+#: Kinds that take their own kind back; the action taken back is the parent of the one that does it.
+_UNDOING = frozenset(kind for kind, trait in TRAITS.items() if trait.reversal is Reversal.COMPENSATE)
+
 _PERFORMED = (
-    select(ACTION.c.id, ACTION.c.step, ACTION.c.kind, ACTION.c.target)
+    select(ACTION.c.id, ACTION.c.step, ACTION.c.kind, ACTION.c.target, ACTION.c.parent, ACTION.c.state)
     .where(
         ACTION.c.workspace == bindparam("of"),
         ACTION.c.mission == bindparam("in_mission"),
@@ -42,6 +45,14 @@ class Happened:
 
 
 def performed(tx: ReadTx, workspace: str, mission: str) -> list[Happened]:
-    """A mission's effects that a rollback must compensate or stop at, newest first."""
+    """A mission's effects that a rollback must compensate or stop at, newest first.
+
+    What was taken back is none any more, and what took it back (an action whose parent it is) never was one.
+    """
     rows = tx.rows(_PERFORMED, {"of": workspace, "in_mission": mission})
-    return [Happened(row["id"], row["step"], row["kind"], row["target"], TRAITS[row["kind"]].reversal) for row in rows]
+    undone = {row["parent"] for row in rows if row["kind"] in _UNDOING and row["state"] == State.OK.value}
+    return [
+        Happened(row["id"], row["step"], row["kind"], row["target"], TRAITS[row["kind"]].reversal)
+        for row in rows
+        if row["id"] not in undone and not (row["kind"] in _UNDOING and row["parent"])
+    ]

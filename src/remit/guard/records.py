@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
-from remit.guard import budget, rate
+from remit.guard import approval_requests, budget, rate
 from remit.guard.budget_usage import payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
@@ -158,8 +158,9 @@ def intent(
     charges: tuple[Charge, ...] = (),
     limits: Limits | None = None,
     owner: str = "",
+    approval_id: str = "",
 ) -> Within:
-    """The operation that takes the rates, reserves the estimate and writes action row and audit entry.
+    """The operation that uses up approval and rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
     what it leaves open is settled by others once it is gone.
@@ -168,11 +169,12 @@ def intent(
         RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
         Conflict: The effect happened, or may have happened, before.
+        approval_requests.Taken: ``approval_id`` can't be used (any more).
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row["facts"] = facts
     row["owner"] = owner
-    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev)
+    entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev, approval_id=approval_id)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
     message = isinstance(action.effect, Notify)
@@ -182,6 +184,8 @@ def intent(
             _check_unrepeated(tx, action)
         elif message and action.effect_key:
             _check_untold(tx, action)
+        if approval_id:
+            approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
             rate.take(tx, action, charges, limits=limits, now_us=now_us)
         if action.estimate or not action.priced:
@@ -226,7 +230,6 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
         "tried": ending.tries,
         "at": now_us,
     }
-    attempts = _attempts(action, ending)
 
     def op(tx: Tx) -> None:
         closed = tx.row(_CLOSE, values)
@@ -247,20 +250,23 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 opened_us=closed["opened_us"],
                 now_us=now_us,
             )
-        if attempts:
-            tx.execute(_ATTEMPTED, attempts)
+        _keep_attempts(tx, action, ending)
         tx.append(entry, payload)
 
     return op
 
 
-def refusal(action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int) -> Within:
+def refusal(
+    action: Action, said: Verdicts, *, target: str, policy_rev: str, facts: str, now_us: int, approval_id: str = ""
+) -> Within:
     """The operation that records who was refused what, and why (POL-6)."""
     last = said.checks[-1]
     reason = f"{last.name}.{last.reason}"
     row = _row(action, State.REFUSED, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
     row |= {"reason": reason, "facts": facts, "closed_us": now_us}
-    entry = _entry(action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason)
+    entry = _entry(
+        action, "guard.refused", Result.BLOCKED, policy_rev=policy_rev, reason=reason, approval_id=approval_id
+    )
     payload = _payload(action, target, said.told)
 
     def op(tx: Tx) -> None:
@@ -280,6 +286,14 @@ async def find_outcome(journal: Journal, effect_key: str, *, workspace: str) -> 
         return None
 
     return await journal.read(op)
+
+
+def repeats(tx: ReadTx, action: Action) -> bool:
+    """Whether this is an effect that can't be repeated and that was done, or may have been, before."""
+    if action.effect.trait.repeatable or not action.effect_key:
+        return False
+    before = tx.rows(_SAME_EFFECT, {"of": action.workspace, "same": action.effect_key})
+    return any(State(row["state"]) not in HARMLESS for row in before)
 
 
 def running(tx: ReadTx, workspace: str) -> Mapping[str, tuple[str, ...]]:
@@ -396,6 +410,15 @@ def _row(
     }
 
 
+def _keep_attempts(tx: Tx, action: Action, ending: Ending) -> None:
+    """A row for each attempt; an action that never started gives its approval back."""
+    attempts = _attempts(action, ending)
+    if attempts:
+        tx.execute(_ATTEMPTED, attempts)
+    if ending.state is State.UNUSED:
+        approval_requests.give_back(tx, action)
+
+
 def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
     """Each attempt's row; the last one bears the cost."""
     last = len(ending.attempts)
@@ -414,7 +437,9 @@ def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
     ]
 
 
-def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "") -> Entry:
+def _entry(
+    action: Action, name: str, result: Result, *, policy_rev: str, reason: str = "", approval_id: str = ""
+) -> Entry:
     return Entry(
         actor=action.principal,
         action=name,
@@ -426,6 +451,7 @@ def _entry(action: Action, name: str, result: Result, *, policy_rev: str, reason
         subject=action.id,
         mission=action.mission,
         step=action.step,
+        approval_id=approval_id if approval_id != approval_requests.NONE else "",
         policy_rev=policy_rev,
     )
 

@@ -26,12 +26,15 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
-        "rules.approval": "remit policy explain {action} tells which rules want a person to decide",
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",
         "rules.evidence": "remit doctor, then run it again",
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
+        "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",
+        "approval.expired": "remit resume {mission} asks anew",
+        "approval.needed": "remit approvals, then remit approve ID or remit deny ID",
+        "approval.unreadable": "remit doctor",
         # circuits of services
         "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
         # rates of agents, tools, domains

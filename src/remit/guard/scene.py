@@ -9,6 +9,7 @@ from datetime import datetime
 from remit.accounts.agents import Agent
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
@@ -49,7 +50,8 @@ class Scene:
     """One admission. ``performed`` is the action as the adapter gets it (masked where it is read).
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
-    ``charges`` is what its rates take, in the intent's transaction.
+    ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
+    person asked; ``approval`` is the request that the intent uses up.
     """
 
     standing: Standing
@@ -66,6 +68,9 @@ class Scene:
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
     facts: str = ""
+    approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
+    wanted: list[Check] = field(default_factory=list[Check])
+    approval: str = ""
 
     @property
     def policy_rev(self) -> str:

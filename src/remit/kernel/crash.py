@@ -41,6 +41,10 @@ POINTS: frozenset[str] = frozenset(
         "guard.evidence",
         "guard.rules",
         # the guard, approvals
+        "guard.approval",
+        "guard.delegation",
+        "guard.expiry",
+        "guard.notice",
         # the guard, breakers
         "guard.breaker",
         # the guard, budgets
@@ -69,6 +73,14 @@ POINTS: frozenset[str] = frozenset(
         "queue.worker",
         # the missions, presets
         # deployment
+        "deploy.record",
+        "deploy.settle",
+        "deploy.evidence",
+        "deploy.stage",
+        "deploy.release",
+        "deploy.switch",
+        "deploy.back",
+        "deploy.prune",
         # writes outside the store
         "home.folder",
         "home.keys",

@@ -206,10 +206,17 @@ class Tool:
 
 @dataclass(frozen=True, slots=True)
 class Deploy:
-    """Put a release where users reach it."""
+    """Put a release where users reach it.
+
+    ``release``: ``tree`` (a git tree id; empty: nothing is to be live), ``previous`` (what was live when it was asked),
+    ``smoke`` (the program that tests it, a list of arguments), ``keep`` (how many releases stay). ``compensates`` is
+    the action that this one undoes: only a rollback asks for that, and ``previous`` and ``tree`` are then its own, the
+    other way round.
+    """
 
     target: str
     release: Mapping[str, Json]
+    compensates: str = ""
     trait: ClassVar[Trait] = Trait(
         "deploy",
         executed=True,
@@ -220,8 +227,9 @@ class Deploy:
     )
 
     def payload(self) -> dict[str, Json]:
-        """Target and release."""
-        return {"target": self.target, "release": self.release}
+        """Target and release, and what is undone."""
+        undone: dict[str, Json] = {"compensates": self.compensates} if self.compensates else {}
+        return {"target": self.target, "release": self.release, **undone}
 
 
 @dataclass(frozen=True, slots=True)

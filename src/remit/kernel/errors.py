@@ -191,7 +191,19 @@ class RateLimited(Denied):
 
 
 class ApprovalPending(RemitError):
-    """A person must decide before this goes on."""
+    """A person must decide before this goes on. ``approval_id`` is what ``remit approve`` takes."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        code: str | None = None,
+        place: str | None = None,
+        approval_id: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, code=code, place=place)
+        self.approval_id = approval_id
 
 
 class Conflict(RemitError):
@@ -253,7 +265,7 @@ TABLE: dict[type[RemitError], ErrorRow] = {
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
     ),
     RateLimited: ErrorRow("rate_limited", 429, 3, retryable=True, hint="wait and run the command again"),
-    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit show ID"),
+    ApprovalPending: ErrorRow("approval_pending", 409, 4, retryable=False, hint="remit approvals"),
     Conflict: ErrorRow("conflict", 409, 1, retryable=False, hint="remit show ID"),
     Fenced: ErrorRow("fenced", 409, 1, retryable=False, hint="remit show ID"),
     Drift: ErrorRow("drift", 409, 1, retryable=False, hint="remit resume ID --drift rerun"),

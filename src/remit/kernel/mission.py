@@ -173,6 +173,8 @@ class StepSpec:
 
     ``uses`` names the pack's step function, ``params`` its inputs (JSON), ``version`` the tools and templates that
     shape the result: all three enter the skip key. ``weight`` is the estimated seconds, for the critical path.
+    ``critic`` names the verdict that the step gives of the tree it finds (``tests``, ``security`` ...): evidence for
+    the guard's rules. Several steps may share one; the verdict then is good when each of theirs is.
 
     Raises:
         InvalidInput: No name, no postcondition, or a timeout that is not above zero.
@@ -193,6 +195,7 @@ class StepSpec:
     weight: float = 1.0
     estimate: Money = ZERO
     on_failure: OnFailure = OnFailure.STOP
+    critic: str = ""
 
     def __post_init__(self) -> None:
         problems = [

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy.sql.base import Executable
 
 from remit.kernel.action import Action
+from remit.kernel.canonical import Json
 from remit.kernel.effects import Durability
 from remit.kernel.mission import Outcome
 
@@ -75,6 +76,36 @@ class Adapter(Protocol):
         Raises:
             Unavailable: A transient failure; may be tried again when the effect is repeatable.
             RemitError: Anything else that ends the attempt.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an action would do, for the person who decides about it. Texts are masked and made harmless by the guard.
+
+    Attributes:
+        diff: Unified diff of code or configuration against what stands there now.
+        summary: What will happen, in a few lines.
+        simulation: Figures of a rehearsal (trades, for instance), JSON.
+        links: Addresses or paths where more can be looked at (assets, reports).
+    """
+
+    diff: str = ""
+    summary: str = ""
+    simulation: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    links: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Previewer(Protocol):
+    """What an adapter may also offer: a look ahead."""
+
+    async def preview(self, action: Action) -> Preview:
+        """What ``action`` would do. Reads only; called outside a permit, before anybody was asked.
+
+        Raises:
+            RemitError: It can't be told; the request is made all the same and says so.
         """
         ...
 

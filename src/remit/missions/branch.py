@@ -14,9 +14,13 @@ from remit.kernel.mission import MissionStatus
 from remit.kernel.money import Money
 from remit.kernel.ports import Tx
 from remit.missions.claim import stored_plan
+from remit.missions.critics import carry
 from remit.missions.deps import Deps
+from remit.missions.estimate import estimated, read_estimate
+from remit.missions.estimate import keep as keep_estimate
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
+from remit.missions.presets import named, require_critics
 from remit.missions.rollback import restack, restack_order, shared_prefix, unchanged
 from remit.missions.rows import MissionRow, StepRow, insert_mission, read_mission, read_steps
 
@@ -57,6 +61,9 @@ async def branch(
             f"Step {step!r} is {here.status}: a branch starts at a finished one.", hint=f"remit show {parent}"
         )
     data, name, plan = other or (row.input, row.input_name, stored_plan(row))
+    expected = await deps.journal.read(lambda tx: read_estimate(tx, workspace, parent))
+    preset = named(expected.preset) if expected is not None and expected.preset else None
+    require_critics(preset, plan.plan)
     repository = deps.repository_for(parent)
     history = await repository.history()
     shared = {each: old for each, old in rows.items() if old.done and old.position <= here.position}
@@ -100,6 +107,8 @@ async def branch(
         mission=child,
         step=step,
     )
+    judged = [each.name for each in steps if each.done and plan.spec(each.name).critic]
+    ahead = sum(not each.done for each in steps)
     payload = {
         "parent": parent,
         "step": step,
@@ -113,6 +122,8 @@ async def branch(
         if mission.budget_micros:
             limit = Money(mission.budget_micros)
             add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=child, limit=limit)
+        carry(tx, workspace=workspace, parent=parent, child=child, steps=judged, now_us=now)
+        keep_estimate(tx, estimated(tx, plan, preset, workspace=workspace, pack=row.pack, mission=child, steps=ahead))
         tx.append(entry, payload)
 
     await deps.journal.commit("mission.branch", op)

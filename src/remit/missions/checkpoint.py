@@ -66,6 +66,7 @@ async def finish(holding: Holding, row: StepRow, made: Made, *, commit: str) -> 
         attempt=None if made.inherited else AttemptOutcome.SUCCEEDED,
         began_us=made.began_us,
         tree=await holding.repository.tree(commit),
+        also=made.also,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Protocol, assert_never
@@ -156,6 +157,15 @@ def read(root: str, path: str) -> bytes | None:
         return target.read_bytes()
     except OSError:
         return None
+
+
+def files_below(root: str) -> Iterator[tuple[str, bytes]]:
+    """Every regular file below a directory, by relative path, with its bytes; no link is followed."""
+    for folder, _, names in os.walk(root):
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.is_file() and not path.is_symlink():
+                yield path.relative_to(root).as_posix(), path.read_bytes()
 
 
 def _there(root: str, path: str) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Effect, WriteFiles
 from remit.kernel.errors import Cancelled, Conflict, Fenced, InternalError
+from remit.kernel.finding import Finding
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome, StepSpec
 from remit.kernel.money import ZERO, Money
+from remit.missions.conditions import files_below
 from remit.missions.holding import Holding
 from remit.missions.pack import Result
 from remit.missions.progress import StepLogged
@@ -38,7 +41,9 @@ class Context:
         self._ordinal = 0
         self._log: list[str] = []
         self._logged = 0
+        self._before = holding.head
         self.base = ""
+        self.findings: dict[str, list[Finding]] = {}
         self.cost = ZERO
         self.closed = False
         self.upstream: Mapping[str, Result] = holding.upstream(spec)
@@ -160,6 +165,29 @@ class Context:
         progress = self._holding.deps.progress
         if progress.watched(self.mission):
             progress.publish(StepLogged(self.mission, self.step, masked))
+
+    def report(self, findings: Iterable[Finding], *, critic: str = "") -> None:
+        """Keep what a critic found, masked."""
+        name = critic or self._spec.critic
+        if not name:
+            message = f"Step {self.step!r} reports findings, and is no critic."
+            raise InternalError(message, code="step.critic", hint="give the step critic=NAME, or name one in report()")
+        self.findings.setdefault(name, []).extend(map(self._masked, findings))
+
+    def _masked(self, finding: Finding) -> Finding:
+        mask = self._holding.deps.redactor.mask
+        return replace(finding, message=mask(finding.message), place=mask(finding.place), fix=mask(finding.fix))
+
+    async def secrets(self) -> list[Finding]:
+        """Scan every file of the step's directory."""
+        root = await self.open()
+        redactor = self._holding.deps.redactor
+        return await asyncio.to_thread(lambda: redactor.findings(dict(files_below(root))))
+
+    @property
+    def judged(self) -> str:
+        """The commit whose files the step was given."""
+        return self.base if self.opened else self._before
 
     @property
     def logged(self) -> str:

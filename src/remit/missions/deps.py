@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from remit.guard.written import Written
-from remit.kernel.action import Action
+from remit.kernel.action import Action, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Effect, Reversal
 from remit.kernel.errors import IntegrityError, NotFound
@@ -55,11 +55,11 @@ class Ledger(Protocol):
         """Effects whose reversal is ``COMPENSATE`` or ``IRREVERSIBLE``, newest first."""
         ...
 
-    async def compensate(self, performed: Performed) -> None:
-        """Undo one, through the guard.
+    async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
+        """Undo one, through the guard, for whoever ordered it.
 
         Raises:
-            Failed, Unavailable: It could not be undone.
+            Conflict, Denied, Failed, Unavailable: It could not be undone; names what stands in the way.
         """
         ...
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from remit.guard.approval_requests import answered
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus
-from remit.kernel.ports import RunTicket
+from remit.kernel.ports import RunTicket, Tx
 from remit.kernel.tracing import span
 from remit.missions.claim import claim
 from remit.missions.deps import Deps
@@ -62,8 +63,9 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
             stop = Stop(MissionStatus.CANCELLED)
             if holding.mission.control != CANCEL:
                 stop = await Run(holding, pack).drive()
-            with span("mission.settle", mission=mission, status=stop.status.value):
-                await settle(holding, stop)
+            while not await _settled(holding, stop):
+                holding.over = False  # a person answered while the last steps were ending
+                stop = await Run(holding, pack).drive()
     except (Fenced, Unavailable):
         raise
     except RemitError as error:
@@ -72,8 +74,21 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
         raise
 
 
-async def settle(holding: Holding, stop: Stop) -> None:
-    """Record how a run ended, after the rollback that its failure asks for; the workspace shows the head."""
+async def _settled(holding: Holding, stop: Stop) -> bool:
+    with span("mission.settle", mission=holding.mission.id, status=stop.status.value):
+        return await settle(holding, stop)
+
+
+class _AnsweredError(Exception):
+    """What the mission would wait for has been decided meanwhile."""
+
+
+async def settle(holding: Holding, stop: Stop) -> bool:
+    """Record how a run ended, after the rollback that its failure asks for; the workspace shows the head.
+
+    A run that would wait for approvals of which one was decided meanwhile has not ended: then nothing is recorded, and
+    the answer is false. Whoever decides later finds the mission waiting, for both look under the requests' lock.
+    """
     status, error = stop.status, stop.error
     if status is MissionStatus.ROLLED_BACK:
         try:
@@ -82,8 +97,18 @@ async def settle(holding: Holding, stop: Stop) -> None:
             status, error = MissionStatus.FAILED, stuck
     await show_head(holding)
     await holding.repository.discard()
-    await holding.rest(status, error=_told(holding, error))
+
+    def unless(tx: Tx) -> None:
+        mission = holding.mission
+        if answered(tx, mission.workspace, mission.id, stop.waits_for, now_us=holding.deps.now()):
+            raise _AnsweredError
+
+    try:
+        await holding.rest(status, error=_told(holding, error), unless=unless if stop.waits_for else None)
+    except _AnsweredError:
+        return False
     ended(holding)
+    return True
 
 
 def _told(holding: Holding, error: RemitError | None) -> tuple[str, str]:

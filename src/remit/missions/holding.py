@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from remit.audit.entry import Entry, Result
+from remit.guard.approval_requests import withdraw
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import digest
 from remit.kernel.errors import Fenced
@@ -17,6 +18,7 @@ from remit.kernel.mission import MissionStatus, StepSpec, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions import pack as packs
 from remit.missions.deps import Deps
+from remit.missions.estimate import settle
 from remit.missions.plan import OrderedPlan
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
@@ -46,6 +48,9 @@ from remit.missions.rows import (
 )
 
 SYSTEM = Principal(ActorKind.SYSTEM, "missions")
+
+#: What else is written in the transaction of a step's last row: a critic's verdict.
+type Also = Callable[[Tx], None]
 
 
 def principal(text: str) -> Principal:
@@ -219,6 +224,7 @@ class Holding:
         tree: str = "",
         output_hash: str = "",
         check: Callable[[], None] | None = None,
+        also: Also | None = None,
     ) -> StepRow:
         """The step's result stands from here on: row, attempt and audit entry in one transaction.
 
@@ -273,6 +279,8 @@ class Holding:
                 set_mission(tx, self.mission, head_commit=commit, tree=tree, updated_us=now)
             if output.cost_micros:
                 spend(tx, self.mission.workspace, self.mission.id, output.cost_micros)
+            if also is not None:
+                also(tx)
             tx.append(entry, payload)
 
         await self.deps.journal.commit("step.finish", op)
@@ -282,9 +290,16 @@ class Holding:
         return done
 
     async def fail(
-        self, row: StepRow, record: AttemptRow, *, status: StepStatus, failures: int = 0, not_before_us: int = 0
+        self,
+        row: StepRow,
+        record: AttemptRow,
+        *,
+        status: StepStatus,
+        failures: int = 0,
+        not_before_us: int = 0,
+        also: Also | None = None,
     ) -> StepRow:
-        """Record a failed or ended attempt; a failure for good also in the audit log."""
+        """Record a failed or ended attempt; a failure for good also in the audit log. ``also`` is written with it."""
         now = self.stamp()
         failed = replace(
             row,
@@ -310,6 +325,8 @@ class Holding:
                 spend(tx, self.mission.workspace, self.mission.id, record.cost_micros)
             if final:
                 tx.append(entry, payload)
+            if also is not None:
+                also(tx)
 
         await self.deps.journal.commit("step.fail" if final else "step.attempt", op)
         self.rows[row.name] = failed
@@ -353,8 +370,17 @@ class Holding:
 
         await self.deps.journal.commit(name, op)
 
-    async def rest(self, status: MissionStatus, *, error: tuple[str, str] = ("", "")) -> MissionRow:
-        """Record how the run ended, and let go of the mission."""
+    async def rest(
+        self,
+        status: MissionStatus,
+        *,
+        error: tuple[str, str] = ("", ""),
+        unless: Callable[[Tx], None] | None = None,
+    ) -> MissionRow:
+        """Record how the run ended, and let go of the mission. ``unless`` may still refuse that in the transaction.
+
+        A mission that is over asks for nothing any more: its requests for approval are withdrawn.
+        """
         now = self.stamp()
         values: dict[str, str | int | bytes] = {
             "status": status,
@@ -369,7 +395,12 @@ class Holding:
         entry = self.entry("mission.status", result.get(status, Result.FAILURE), reason=status.value)
 
         def change(tx: Tx) -> None:
+            if unless is not None:
+                unless(tx)
             set_mission(tx, self.mission, **values)
+            settle(tx, self.mission.workspace, self.mission.id, status=status, now_us=now)
+            if MissionStatus(status).over:
+                withdraw(tx, self.mission.workspace, self.mission.id, now_us=now)
             tx.append(entry, {"status": status.value, "code": error[0], "error": error[1], "head": self.head})
 
         await self.write("mission.status", change)

@@ -6,6 +6,7 @@ import re
 
 from remit.kernel.errors import InvalidInput
 from remit.missions.conditions import misplaced
+from remit.missions.critics import misnamed
 from remit.missions.pack import Pack
 from remit.missions.plan import OrderedPlan, order
 from remit.redact.redactor import Redactor
@@ -49,6 +50,7 @@ def planned(pack: Pack, data: bytes, name: str) -> OrderedPlan:
         except InvalidInput as error:
             problems.append(f"step {spec.name!r}: {error.message}")
         problems += misplaced(spec)
+    problems += misnamed(plan.steps)
     if problems:
         raise InvalidInput(f"The plan can't run: {problems[0]}.", code="plan.invalid", problems=tuple(problems))
     return order(plan)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Effect
+from remit.kernel.finding import Finding
 from remit.kernel.mission import Outcome, Plan
 from remit.kernel.money import ZERO, Money
 
@@ -80,6 +81,18 @@ class StepContext(Protocol):
         Raises:
             Denied, ApprovalPending, Unavailable, Failed: What the guard or the adapter answered.
         """
+        ...
+
+    def report(self, findings: Iterable[Finding], *, critic: str = "") -> None:
+        """Add to the verdict of the step's critic, or of another one whose part the step took on the way.
+
+        One finding that blocks makes the verdict bad; a critic that is named with no findings at all has found the
+        tree good. It becomes evidence, about the tree that the step was given, when the step ends.
+        """
+        ...
+
+    async def secrets(self) -> list[Finding]:
+        """Scan every file of the step's directory for secrets: one critical finding each, never the value."""
         ...
 
     def log(self, text: str) -> None:

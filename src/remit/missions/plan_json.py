@@ -81,7 +81,10 @@ def _load(document: dict[str, Json]) -> Plan:
 
 def _step(step: StepSpec) -> dict[str, Json]:
     retry = step.retry
+    # Plans stored before there were critics have no such field: a step that is none is written as they were.
+    critic: dict[str, Json] = {"critic": step.critic} if step.critic else {}
     return {
+        **critic,
         "name": step.name,
         "uses": step.uses,
         "params": step.params,
@@ -134,6 +137,7 @@ def _load_step(value: Json) -> StepSpec:
         weight=_float(step["weight"]),
         estimate=Money(_int(step["estimate_micros"])),
         on_failure=OnFailure(step["on_failure"]),
+        critic=str(step.get("critic", "")),
     )
 
 

@@ -24,10 +24,12 @@ from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.ports import Tx
+from remit.missions.estimate import read_estimate
 from remit.missions.holding import SYSTEM, Holding
 from remit.missions.pack import Pack
 from remit.missions.plan import OrderedPlan, order
 from remit.missions.plan_json import dump
+from remit.missions.presets import named, require_critics
 from remit.missions.repository import TRAILER_MISSION, TRAILER_ROLLBACK, Checkpoint
 from remit.missions.rows import Standing, StepRow, insert_steps, pack_json, replace_steps, set_mission
 
@@ -40,7 +42,7 @@ async def rollback_all(holding: Holding, *, why: str, actor: Principal = SYSTEM)
     Raises:
         Conflict: An effect can't be undone; it is named, and nothing older than it was touched.
     """
-    await undo_effects(holding, None)
+    await undo_effects(holding, None, actor=actor)
     start = holding.mission.start_commit
     kept = await _up_to(holding, start)
     rows = [
@@ -71,7 +73,7 @@ async def rollback_to(holding: Holding, step: str, *, why: str, actor: Principal
 
     gone = {name for name, row in holding.rows.items() if not stays(row)}
     gone = set(holding.plan.downstream(gone)) - {step}
-    await undo_effects(holding, gone)
+    await undo_effects(holding, gone, actor=actor)
     rows = [
         _rolled_back(row) if row.name in gone and (row.done or row.attempts) else row for row in holding.rows.values()
     ]
@@ -90,8 +92,11 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
     mission = holding.mission
     data, removed = pack.without(mission.input, feature)
     plan = order(pack.plan(data, name=mission.input_name))
+    expected = await holding.deps.journal.read(lambda tx: read_estimate(tx, mission.workspace, mission.id))
+    require_critics(named(expected.preset) if expected is not None and expected.preset else None, plan.plan)
     keep = unchanged(plan, holding.rows)
-    await undo_effects(holding, {name for name, row in holding.rows.items() if row.attempts and name not in keep})
+    leaving = {name for name, row in holding.rows.items() if row.attempts and name not in keep}
+    await undo_effects(holding, leaving, actor=actor)
     stored = dump(plan.plan)
     revision = mission.revision + 1
     history = await holding.repository.history()
@@ -144,7 +149,7 @@ async def rerun(holding: Holding, steps: Collection[str], *, why: str, actor: Pr
         if step not in holding.rows:
             raise NotFound(f"The plan of mission {holding.mission.id} has no step {step!r}.", hint="remit show ID")
     again = holding.plan.downstream(steps)
-    await undo_effects(holding, again)
+    await undo_effects(holding, again, actor=actor, whole=False)
     keep = unchanged(holding.plan, holding.rows) - again
     prefix = shared_prefix(await holding.repository.history(), holding.rows, keep)
     mission = holding.mission
@@ -216,15 +221,20 @@ async def _restacked(holding: Holding, pending: Mapping[str, str]) -> str:
     return made
 
 
-async def undo_effects(holding: Holding, steps: Collection[str] | None) -> None:
+async def undo_effects(
+    holding: Holding, steps: Collection[str] | None, *, actor: Principal = SYSTEM, whole: bool = True
+) -> None:
     """Undo what steps (``None``: all) did outside, newest first.
+
+    What a person ordered on the mission as a whole (a deployment) goes with whatever goes, unless ``whole`` is false:
+    a step that runs again leaves what is live alone.
 
     Raises:
         Conflict: One can't be undone: it stops there and names it.
     """
     mission, ledger = holding.mission, holding.deps.ledger
     for effect in await ledger.performed(mission.workspace, mission.id):
-        if steps is not None and effect.step not in steps:
+        if steps is not None and effect.step not in steps and not (whole and steps and not effect.step):
             continue
         if effect.reversal is Reversal.IRREVERSIBLE:
             raise Conflict(
@@ -233,7 +243,7 @@ async def undo_effects(holding: Holding, steps: Collection[str] | None) -> None:
                 code="rollback.irreversible",
                 hint=f"roll back to that step or a later one: remit rollback {mission.id} --to {effect.step}",
             )
-        await ledger.compensate(effect)
+        await ledger.compensate(effect, workspace=mission.workspace, actor=actor)
 
 
 def unchanged(plan: OrderedPlan, rows: Mapping[str, StepRow]) -> set[str]:

@@ -12,8 +12,9 @@ import asyncio
 import heapq
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 
-from remit.kernel.errors import Cancelled, Failed, Fenced, RemitError, Unavailable
+from remit.kernel.errors import ApprovalPending, Cancelled, Failed, Fenced, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus, OnFailure, StepStatus
 from remit.kernel.ports import Tx
 from remit.kernel.tracing import span
@@ -201,6 +202,8 @@ class Run:
     def _park(self, error: RemitError) -> None:
         """A step waits for a person: what runs may end, nothing new begins."""
         self.stop = self.stop or Stop(MissionStatus.WAITING, error)
+        if isinstance(error, ApprovalPending) and error.approval_id and self.stop.status is MissionStatus.WAITING:
+            self.stop = replace(self.stop, waits_for=(*self.stop.waits_for, error.approval_id))
 
     def _verdict(self) -> Stop:
         """Failures that were allowed don't fail a mission; a step that could not run because of one does."""

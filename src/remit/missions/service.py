@@ -10,23 +10,26 @@ from enum import StrEnum
 
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
+from remit.guard.approval_rows import Request, Status, of_mission, unfinished
 from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError
 from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
-from remit.kernel.ports import ReadTx, RunTicket, Tx
+from remit.kernel.ports import ReadTx, Row, RunTicket, Tx
 from remit.kernel.tracing import span
 from remit.missions import branch as branching
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
+from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.holding import Holding
 from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
+from remit.missions.presets import chosen, require_critics
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
 from remit.missions.rows import (
     ATTEMPTS_SELECT,
@@ -63,18 +66,23 @@ class Shown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A mission as shown: its row, its steps in plan order, its plan, its workspace."""
+    """A mission as shown: its row, steps in plan order, plan, workspace, what it asks people for, its estimate."""
 
     mission: MissionRow
     status: Shown
     steps: tuple[StepRow, ...]
     plan: OrderedPlan
     workspace: str
+    waits_for: tuple[Request, ...] = ()
+    estimate: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after."""
+    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after.
+
+    ``waits_for`` are the ids of requests for approval that nobody has decided.
+    """
 
     id: str
     pack: str
@@ -87,6 +95,7 @@ class Listed:
     created_us: int
     updated_us: int
     cursor: tuple[int, str]
+    waits_for: tuple[str, ...] = ()
 
 
 type StepChange = Callable[[Tx, MissionRow, int], None]
@@ -101,18 +110,31 @@ class Missions:
     # ----------------------------------------------------------------------------------------------------- beginning
 
     async def create(
-        self, workspace: str, pack: str, data: bytes, *, name: str, originator: Principal, budget: Money = ZERO
+        self,
+        workspace: str,
+        pack: str,
+        data: bytes,
+        *,
+        name: str,
+        originator: Principal,
+        budget: Money = ZERO,
+        preset: str = "",
     ) -> str:
         """Plan a mission and store it; its id. On bad input nothing is written anywhere.
 
+        ``preset`` is its pack's own unless another is named.
+
         Raises:
-            NotFound: There is no such pack.
-            InvalidInput: The input is wrong, holds a secret, or its plan can't run; says where.
+            NotFound: There is no such pack or preset.
+            InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
+                demands; says where.
         """
         found = self.deps.pack(pack)
+        with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
         with span("mission.plan", pack=pack):
             plan = planned(found, data, name)
+            require_critics(with_preset, plan.plan)
         stored = dump(plan.plan)
         now = self.deps.now()
         mission = MissionRow(
@@ -144,10 +166,12 @@ class Missions:
             "plan": mission.plan_hash,
             "steps": len(steps),
             "budget_micros": budget.micros,
+            "preset": with_preset.name if with_preset is not None else "",
         }
 
         def op(tx: Tx) -> None:
             insert_mission(tx, mission, steps)
+            keep(tx, estimated(tx, plan, with_preset, workspace=workspace, pack=found.name, mission=mission.id))
             if budget:
                 add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
@@ -334,13 +358,14 @@ class Missions:
         """
         check_id(mission, "mission")
 
-        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...]]:
+        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...], tuple[Request, ...], Estimate | None]:
             row = read_mission(tx, workspace, mission)
-            return row, tuple(read_steps(tx, row))
+            asked = tuple(one for one in of_mission(tx, workspace, mission) if one.status == Status.PENDING)
+            return row, tuple(read_steps(tx, row)), asked, read_estimate(tx, workspace, mission)
 
-        row, steps = await self.deps.journal.read(op)
+        row, steps, asked, estimate = await self.deps.journal.read(op)
         where = self.deps.repository_for(mission).workspace
-        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where)
+        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, asked, estimate)
 
     async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
@@ -351,7 +376,15 @@ class Missions:
             "before_id": before_id,
             "size": max(1, min(limit, PAGE_LIMIT)),
         }
-        rows = await self.deps.journal.read(lambda tx: tx.rows(MISSIONS_PAGE, params))
+
+        def op(tx: ReadTx) -> tuple[list[Row], list[Request]]:
+            return tx.rows(MISSIONS_PAGE, params), unfinished(tx, workspace)
+
+        rows, asked = await self.deps.journal.read(op)
+        waits: dict[str, tuple[str, ...]] = {}
+        for one in asked:
+            if one.status == Status.PENDING:
+                waits[one.mission] = (*waits.get(one.mission, ()), one.id)
         return [
             Listed(
                 id=row["id"],
@@ -365,6 +398,7 @@ class Missions:
                 created_us=row["created_us"],
                 updated_us=row["updated_us"],
                 cursor=(row["created_us"], row["id"]),
+                waits_for=waits.get(row["id"], ()),
             )
             for row in rows
         ]

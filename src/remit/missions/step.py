@@ -10,10 +10,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from remit.guard import approval_asking
+from remit.guard.approval_requests import refusal_text, refused_step, tell_step
+from remit.guard.approval_rows import Request
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,
+    Denied,
     Failed,
     Fenced,
     InternalError,
@@ -23,11 +28,12 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
+from remit.kernel.ports import ReadTx, Tx
 from remit.kernel.tracing import span
-from remit.missions import conditions
+from remit.missions import conditions, critics
 from remit.missions import pack as packs
 from remit.missions.context import Context
-from remit.missions.holding import Holding, Output
+from remit.missions.holding import Also, Holding, Output
 from remit.missions.pack import Pack
 from remit.missions.rows import AttemptOutcome, AttemptRow, Standing, StepRow
 from remit.redact.redactor import Redactor
@@ -49,6 +55,7 @@ class Made:
     key: str
     began_us: int = 0
     inherited: bool = False
+    also: Also | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +98,11 @@ class Woken:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The run ends before its plan does."""
+    """The run ends before its plan does. ``waits_for``: the requests for approval that it waits for."""
 
     status: MissionStatus
     error: RemitError | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 type Ending = Made | Done | Again | Broken | Parked
@@ -110,10 +118,17 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.rows[spec.name]
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:
-        return await _inherit(holding, spec, row)
+        stands, also = await critics.inherited(holding, spec)
+        if stands:
+            return await _inherit(holding, spec, row, also)
+    refused = await _refused(holding, row)
     began_us = holding.stamp()
     row = holding.begin(row)
     context = Context(holding, spec, row, key=key)
+    if refused is not None:
+        context.close()
+        request, denied = refused
+        return await _failed(holding, spec, context, row=row, began_us=began_us, error=denied, request=request)
     try:
         with span("step.attempt", mission=row.mission, step=spec.name, attempt=row.attempts):
             output = await _act(holding, pack, spec, context)
@@ -124,12 +139,13 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         return await _failed(holding, spec, context, row=row, began_us=began_us, error=known)
     finally:
         context.close()
+    also = await critics.verdict(holding, spec, context)
     if output.changes:
         await context.settled()
-        return Made(spec, row, output, key, began_us)
+        return Made(spec, row, output, key, began_us, also=also)
     if context.opened:
         await holding.repository.discard([spec.name])
-    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check))
+    return Done(await holding.finish(row, output, key=key, began_us=began_us, check=context.check, also=also))
 
 
 async def _act(holding: Holding, pack: Pack, spec: StepSpec, context: Context) -> Output:
@@ -173,15 +189,16 @@ async def _refuse_secrets(
         raise Failed(f"What the step left can't be kept: {'; '.join(found)}.", code="step.secret")
 
 
-async def _inherit(holding: Holding, spec: StepSpec, row: StepRow) -> Ending:
+async def _inherit(holding: Holding, spec: StepSpec, row: StepRow, also: Also | None) -> Ending:
     """Take over an earlier output with the same skip key: the same inputs, tools and upstream outputs made it."""
     if row.commit_id:
         parent = next(each.parent for each in await holding.all_history() if each.commit == row.commit_id)
         changes = await holding.repository.changes(parent, row.commit_id, spec.name)
         output = Output(row.outcome, changes)
-        return Made(spec, row, output, row.skip_key, inherited=True)
+        return Made(spec, row, output, row.skip_key, inherited=True, also=also)
     output = Output(row.outcome)
-    return Done(await holding.finish(row, output, key=row.skip_key, status=StepStatus.SKIPPED, attempt=None))
+    skipped = StepStatus.SKIPPED
+    return Done(await holding.finish(row, output, key=row.skip_key, status=skipped, attempt=None, also=also))
 
 
 def delay(spec: StepSpec, failures: int, error: RemitError, *, rand: Callable[[], float]) -> float:
@@ -208,8 +225,32 @@ def _known(error: Exception) -> RemitError:
     return known
 
 
+async def _refused(holding: Holding, row: StepRow) -> tuple[Request, Denied] | None:
+    """What a person answered to the step that waited, if it was no: the step fails without being begun again."""
+    if row.error_code != approval_asking.PENDING:
+        return None
+    now_us = holding.deps.now()
+
+    def op(tx: ReadTx) -> tuple[Request, str] | None:
+        request = refused_step(tx, row.workspace, row.mission, row.name, now_us=now_us)
+        return None if request is None else (request, refusal_text(tx, request))
+
+    found = await holding.deps.journal.read(op)
+    if found is None:
+        return None
+    request, text = found
+    return request, Denied(text, code=approval_asking.code_of(request), hint="remit approvals --all")
+
+
 async def _failed(
-    holding: Holding, spec: StepSpec, context: Context, *, row: StepRow, began_us: int, error: RemitError
+    holding: Holding,
+    spec: StepSpec,
+    context: Context,
+    *,
+    row: StepRow,
+    began_us: int,
+    error: RemitError,
+    request: Request | None = None,
 ) -> Ending:
     if isinstance(error, Fenced) or holding.lost:
         raise error
@@ -230,7 +271,11 @@ async def _failed(
     late = isinstance(error, RateLimited) and not waited  # too late to wait for here: another attempt would be no use
     if not waited and (late or not error.row.retryable or failures >= spec.retry.max_attempts):
         failed = record(AttemptOutcome.FAILED)
-        return Broken(await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures), error)
+        judged = await critics.verdict(holding, spec, context, error=error)
+        told = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
+        also = judged if told is None else told if judged is None else _both(judged, told)
+        broken = await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also)
+        return Broken(broken, error)
     delay_us = round(delay(spec, max(failures, 1), error, rand=holding.deps.rand) * 1_000_000)
     at_us = holding.deps.now() + delay_us
     again = await holding.fail(
@@ -241,3 +286,11 @@ async def _failed(
         not_before_us=at_us,
     )
     return Again(again, at_us)
+
+
+def _both(first: Also, second: Also) -> Also:
+    def op(tx: Tx) -> None:
+        first(tx)
+        second(tx)
+
+    return op

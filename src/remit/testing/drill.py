@@ -31,6 +31,7 @@ from remit.testing.witness import requests
 
 PACK = "remit.testing.probe:PACK"
 DATABASE = "remit.db"
+NOBODY = "http://127.0.0.1:9"  # the discard service, which nobody offers: a place to knock in vain
 TIMEOUT_S = 180.0
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -208,7 +209,9 @@ class Drill:
 
     def _environ(self, at: str, more: Mapping[str, str], *, record: bool) -> dict[str, str]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
-        environ |= {"REMIT_PROBE_LOG": str(self.bodies), "REMIT_PROBE_WITNESS": self.witness, **self.environ, **more}
+        environ |= {"REMIT_PROBE_LOG": str(self.bodies), "REMIT_PROBE_WITNESS": self.witness}
+        environ |= {"REMIT_NOTIFY_ALLOW": ", ".join([f"{self.witness}/*"] * bool(self.witness) + [NOBODY])}
+        environ |= {**self.environ, **more}
         if at:
             environ["REMIT_CRASH_AT"] = at
         if record:

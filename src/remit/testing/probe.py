@@ -3,7 +3,8 @@
 Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The input is JSON:
 ``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
 ``"fail": true`` adds a step that always fails, ``"flaky": 2`` one whose first two attempts fail and are tried again,
-``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks ``away`` that often in vain.
+``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks ``away`` that often in vain,
+``"ship_usd": 12`` one whose notification is estimated at that much (above 10 a person must approve it).
 The witness ``"environment"`` is the one that ``REMIT_PROBE_WITNESS`` names when a step runs.
 Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
 """
@@ -20,6 +21,7 @@ from remit.kernel.canonical import Json, canonical
 from remit.kernel.effects import Command, Notify, WriteFiles
 from remit.kernel.errors import Failed, InvalidInput, NotFound, RemitError, Unavailable
 from remit.kernel.mission import FileContains, FileExists, NoSecrets, Plan, ResultHas, RetryPolicy, StepSpec
+from remit.kernel.money import usd
 from remit.missions.pack import Result, StepContext, StepFunction
 
 VERSION = "1"
@@ -45,6 +47,7 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
         "knock": 0,
         "away": "",
         "fail": "",
+        "ship_usd": 0,
         **cast("dict[str, Any]", value),
     }
 
@@ -117,6 +120,19 @@ async def sleep(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     return {"slept": params["seconds"]}
 
 
+async def ship(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Tell the witness at a price."""
+    _note(ctx)
+    witness = str(params["witness"])
+    if witness == "environment":
+        witness = os.environ.get("REMIT_PROBE_WITNESS", "")
+    told = Notify(f"{witness}/{ctx.step}", "shipped", str(params["text"]))
+    outcome = await ctx.do(told, estimate=usd(str(params["usd"])))
+    if not outcome.ok:
+        raise Failed(f"the witness did not take {ctx.step}")
+    return {"shipped": True}
+
+
 class Probe:
     """The pack."""
 
@@ -155,6 +171,10 @@ class Probe:
                     post=(ResultHas("recovered", value=True),),
                 )
             )
+        if given["ship_usd"]:
+            params = {"witness": given["witness"], "usd": given["ship_usd"], "text": given.get("ship_text", "probe")}
+            post = (ResultHas("shipped", value=True),)
+            steps.append(StepSpec("ship", "ship", params=params, needs=("join",), version=VERSION, post=post))
         if given["fail"]:
             steps.append(StepSpec("broken", "fail", needs=("join",), version=VERSION, post=(FileExists("all"),)))
         return Plan(self.name, tuple(steps), summary=f"probe with {len(given['features'])} features")
@@ -172,6 +192,7 @@ class Probe:
             "flaky": flaky,
             "knock": knock,
             "fail": fail,
+            "ship": ship,
         }
         if uses not in functions:
             message = f"the probe has no step function {uses!r}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from remit.guard.written import Written
 from remit.kernel import crash
-from remit.kernel.action import Action
+from remit.kernel.action import Action, Principal
 from remit.kernel.effects import Effect, WriteFiles
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Journal, Tx
@@ -76,8 +76,9 @@ class RecordingGuard:
         del workspace, mission
         return [each for each in reversed(self.outside) if each not in self.undone]
 
-    async def compensate(self, performed: Performed) -> None:
+    async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
         """Remember that it was undone."""
+        del workspace, actor
         self.undone.append(performed)
 
     def settle_abandoned(self, tx: Tx, workspace: str, mission: str) -> None:

@@ -104,6 +104,11 @@ class DurableEngine:
         self._live: _Live | None = None
         self._stopping = False
 
+    @property
+    def started(self) -> bool:
+        """Whether it takes work."""
+        return self._live is not None
+
     async def start(self, drive: Drive, *, worker: bool) -> None:
         """Launch. A worker also takes queued runs and those of dead workers.
 
@@ -311,6 +316,16 @@ class DurableEngine:
     async def unfinished(self) -> list[str]:
         """Runs that have not ended, oldest first."""
         return await _in_thread(self._started().records.unfinished)
+
+    async def workers(self) -> list[str]:
+        """Other processes that take queued runs, and live."""
+        return await _in_thread(self._workers)
+
+    def _workers(self) -> list[str]:
+        records = self._started().records
+        with records.looking() as connection:
+            found = records.workers(connection, self._lease.lease)
+        return [name for name in found if name != self.executor and self._alive(name) is not False]
 
     async def stranded(self) -> list[Stranded]:
         """Unfinished runs that no living worker will take: none runs their version, or none is there at all."""

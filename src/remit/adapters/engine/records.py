@@ -204,6 +204,13 @@ class Records:
         stmt = sa.select(EXECUTOR.c.id, self._now - EXECUTOR.c.seen).where(EXECUTOR.c.id.in_(executors))
         return {row[0]: float(row[1]) for row in connection.execute(stmt)}
 
+    def workers(self, connection: sa.Connection, lease: float) -> list[str]:
+        """Workers of our version that were seen within a lease."""
+        stmt = sa.select(EXECUTOR.c.id).where(
+            EXECUTOR.c.worker == 1, EXECUTOR.c.app_version == APP_VERSION, EXECUTOR.c.seen > self._now - lease
+        )
+        return list(connection.execute(stmt).scalars())
+
     def owners(self, connection: sa.Connection) -> list[str]:
         """Executors that have a run of our version in hand (or submitted one and did not come to claim it)."""
         stmt = sa.select(STATUS.c.executor_id).where(*self._ours, _in_hand()).distinct()

@@ -1,1 +1,5 @@
-"""Tells people and other systems; a repeat carries the same idempotency key, so that the receiver counts it once."""
+"""Telling people: a line in the home, a signed webhook, mail, a chat. Only where the owner said so."""
+
+from remit.adapters.notify.adapter import NotifyAdapter
+
+__all__ = ["NotifyAdapter"]

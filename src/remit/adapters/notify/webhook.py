@@ -1,87 +1,86 @@
-"""A webhook: one POST of JSON with the effect's key as ``Idempotency-Key``.
-
-Only loopback addresses are accepted: reaching other hosts waits for the secure fetcher (FET-1), which resolves, checks
-and pins addresses.
-"""
+"""A webhook: one POST of JSON with the effect's key as ``Idempotency-Key``, signed when the channel has a key."""
 
 from __future__ import annotations
 
-import asyncio
 import http.client
-import ipaddress
+import ssl
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from remit.kernel.action import Action
+from remit.adapters.notify.message import Message
 from remit.kernel.canonical import canonical
-from remit.kernel.effects import Notify
-from remit.kernel.errors import Denied, Failed, InternalError, InvalidInput, Timeout, Unavailable
+from remit.kernel.errors import Failed, Timeout, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.signature import HEADER, sign
 
 TIMEOUT_S = 10.0
 _ACCEPTED = range(200, 300)
-_RETRY_LATER = frozenset({429, 502, 503, 504})
+_RETRY_LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ANSWER_LIMIT = 65_536
 
 
-class WebhookAdapter:
-    """Performs ``Notify`` effects whose target is an ``http://`` address on this host."""
+def post(url: str, told: Message, *, shown: str, key: bytes = b"", at_s: int = 0) -> Outcome:
+    """POST ``{"id", "subject", "body", "mission", "step"}``; any 2xx answer is success. No redirect is followed.
 
-    async def perform(self, action: Action) -> Outcome:
-        """POST ``{"subject", "body", "mission", "step"}``; any 2xx answer is success.
+    Args:
+        url: Where to.
+        told: What.
+        shown: What the receiver is called in messages: an address may be a secret.
+        key: Signs time and body (``remit.kernel.signature``); empty: not signed.
+        at_s: The time, in Unix seconds.
 
-        Raises:
-            InvalidInput: The target is no ``http://`` address.
-            Denied: The target is not on this host.
-            Timeout: No answer within ``TIMEOUT_S`` seconds.
-            Unavailable: No connection, or the receiver said to come back later.
-            Failed: The receiver refused.
-        """
-        effect = action.effect
-        if not isinstance(effect, Notify):
-            message = f"the webhook adapter was handed a {action.kind} effect"
-            raise InternalError(message)
-        body = canonical(
-            {"subject": effect.subject, "body": effect.body, "mission": action.mission, "step": action.step}
-        )
-        host, port, path = _place(effect.target)
-        status, text = await asyncio.to_thread(_post, host, port, path, body, action.effect_key or action.id)
-        if status in _RETRY_LATER:
-            message = f"{effect.target} answered {status}: it asks to come back later."
-            raise Unavailable(message)
-        if status not in _ACCEPTED:
-            message = f"{effect.target} refused the notification with status {status}."
-            raise Failed(message)
-        return Outcome(ok=True, value={"status": status}, text=text)
+    Raises:
+        Failed: The receiver refused, or the address is none.
+        Timeout: No answer within ``TIMEOUT_S`` seconds. Unavailable: No connection, or it said to come back later.
+    """
+    body = canonical(
+        {"id": told.key, "subject": told.subject, "body": told.body, "mission": told.mission, "step": told.step}
+    )
+    headers = {"Idempotency-Key": told.key, "Remit-Delivery": told.key}
+    if key:
+        headers[HEADER] = sign(key, body, at_s=at_s)
+    return send(url, body, headers=headers, shown=shown)
 
 
-def _place(target: str) -> tuple[str, int, str]:
-    parts = urlsplit(target)
-    if parts.scheme != "http" or not parts.hostname:
-        message = f"{target!r} is no http:// address."
-        raise InvalidInput(message)
-    host = "127.0.0.1" if parts.hostname == "localhost" else parts.hostname
+def send(url: str, body: bytes, *, headers: Mapping[str, str], shown: str) -> Outcome:
+    """POST a JSON body; see ``post``."""
+    connection, path = _connection(url, shown)
     try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        message = f"{parts.hostname} is not on this host: notifications to other hosts are not open yet."
-        raise Denied(message, hint="use an address such as http://127.0.0.1:8080/")
-    return host, parts.port or 80, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-
-def _post(host: str, port: int, path: str, body: bytes, key: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-    try:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        connection.request("POST", path, body=body, headers=headers)
+        connection.request("POST", path, body=body, headers={"Content-Type": "application/json", **headers})
         response = connection.getresponse()
-        return response.status, response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
+        status, text = response.status, response.read(_ANSWER_LIMIT).decode("utf-8", "replace")
     except TimeoutError as error:
-        message = f"{host}:{port} did not answer within {TIMEOUT_S:.0f} s."
+        message = f"{shown} did not answer within {TIMEOUT_S:.0f} s."
         raise Timeout(message) from error
     except (OSError, http.client.HTTPException) as error:
-        message = f"{host}:{port} can't be reached: {error}."
+        message = f"{shown} can't be reached: {error}."
         raise Unavailable(message) from error
     finally:
         connection.close()
+    if status in _RETRY_LATER:
+        message = f"{shown} answered {status}: it asks to come back later."
+        raise Unavailable(message, retry_after=_seconds(response.getheader("Retry-After")))
+    if status not in _ACCEPTED:
+        message = f"{shown} refused the notification with status {status}."
+        raise Failed(message, code="notify.refused", hint="correct the [[notify]] table")
+    return Outcome(ok=True, value={"status": status}, text=text)
+
+
+def _connection(url: str, shown: str) -> tuple[http.client.HTTPConnection, str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    if parts.scheme not in {"http", "https"} or not host:
+        message = f"The address of {shown} is no http(s):// address."
+        raise Failed(message, code="notify.address", hint="correct the [[notify]] table")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if parts.scheme == "http":
+        return http.client.HTTPConnection(host, port or 80, timeout=TIMEOUT_S), path
+    context = ssl.create_default_context()
+    return http.client.HTTPSConnection(host, port or 443, timeout=TIMEOUT_S, context=context), path
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None

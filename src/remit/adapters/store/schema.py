@@ -8,15 +8,21 @@ from remit.accounts import budget_tables as _budgets
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
+from remit.guard import approval_tables as _approvals
 from remit.guard import rate_tables as _rates
 from remit.guard import rule_tables as _rules
 from remit.guard import tables as _guard
 from remit.kernel.tables import METADATA
+from remit.missions import deployment_tables as _deployments
+from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
-ROOMS = (_audit, _accounts, _budgets, _teams, _guard, _rates, _rules, _missions, _queue)
+ROOMS = (
+    *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
+    *(_missions, _estimates, _deployments, _queue),
+)
 
 
 def metadata() -> MetaData:

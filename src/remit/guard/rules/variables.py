@@ -243,6 +243,12 @@ def _deploy() -> tuple[Variable, ...]:
             "the git tree that is released (`tree`)",
             each(lambda e: _text(e.release, "tree", "")),
         ),
+        Variable(
+            "deploy.compensates",
+            Type.BOOL,
+            "whether a rollback takes an earlier deployment back, to what was live before it",
+            each(lambda e: bool(e.compensates)),
+        ),
         Variable("deploy.bytes", Type.INT, "bytes of the description", lambda a, _: len(a.payload)),
     )
 

@@ -36,6 +36,9 @@ CHECK_ENV = {
 
 _CODER, _TESTER = "coder", "apptester"
 
+#: Which verdict each check of a build gives; ``security`` scans the tree for secrets as well.
+CRITICS = {"lint": "quality", "types": "quality", "tests": "tests", "migrations": "tests", "security": "security"}
+
 
 class BuildPack:
     """``remit run build INTAKE``."""
@@ -85,6 +88,7 @@ def tool_versions() -> str:
 
 
 def _step(step: spec.Step) -> StepSpec:
+    critic = CRITICS.get(step.id, "")
     match step:
         case spec.TemplateStep():
             params: dict[str, Json] = {"part": step.template, "inputs": step.key, **step.variables}
@@ -96,6 +100,8 @@ def _step(step: spec.Step) -> StepSpec:
                 "network": "loopback" if spec.Effect.NET in step.effects else "none",
                 "wall_s": step.timeout_s,
                 "inputs": step.key,
+                **({"critic": critic} if critic else {}),
+                **({"secrets": True} if critic == "security" else {}),
             }
             uses, version = "run", tool_versions()
             agent = _CODER if step.writes else _TESTER
@@ -117,6 +123,7 @@ def _step(step: spec.Step) -> StepSpec:
         timeout_s=step.timeout_s + 30.0,
         weight=step.weight,
         on_failure=OnFailure.STOP,
+        critic=critic,
     )
 
 

@@ -11,6 +11,7 @@ from remit.kernel.canonical import Json
 from remit.kernel.effects import Command, Limits, Network, WriteFiles
 from remit.kernel.errors import Failed, InternalError
 from remit.missions.pack import Result, StepContext
+from remit.packs.build.findings import findings
 from remit.packs.build.intake import read_intake
 from remit.packs.build.ir import Application
 from remit.packs.build.ir_build import build_ir
@@ -49,7 +50,9 @@ async def render(ctx: StepContext, params: Mapping[str, Json]) -> Result:
 async def run(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     """Run the step's commands one after the other; the first that fails fails the step, with the end of its output.
 
-    ``params``: ``commands`` (lists of arguments), ``env``, ``network`` (``none`` or ``loopback``), ``wall_s``.
+    ``params``: ``commands`` (lists of arguments), ``env``, ``network`` (``none`` or ``loopback``), ``wall_s``;
+    ``critic``: what the step is a critic of, so that what its tools say is told as findings; ``secrets``: scan the
+    whole tree for secrets too, the verdict of the critic ``secrets``.
     """
     env = cast("Mapping[str, str]", params.get("env", {}))
     wall = cast("float", params.get("wall_s", 120.0))
@@ -62,11 +65,28 @@ async def run(ctx: StepContext, params: Mapping[str, Json]) -> Result:
         shown = " ".join(argv)
         ctx.log(f"$ {shown}\n{last[-TAIL:]}")
         if not outcome.ok:
+            if params.get("critic"):
+                ctx.report(findings(argv, last))
             code, end = outcome.value.get("exit_code"), outcome.value.get("end")
             message = f"{shown!r} failed ({end}, exit code {code}): {_reason(last)}"
             raise Failed(message, code="build.check", hint=f"remit logs {ctx.mission} --step {ctx.step}")
+    if params.get("secrets"):
+        await _scan(ctx)
     counts: dict[str, Json] = {kind: int(number) for number, kind in _COUNTS.findall(last)}
     return {"output": last[-TAIL:], **counts}
+
+
+async def _scan(ctx: StepContext) -> None:
+    """No file of the tree holds a secret.
+
+    Raises:
+        Failed: One does; the message says which and where, never the value.
+    """
+    found = await ctx.secrets()
+    ctx.report(found, critic="secrets")
+    if found:
+        message = f"{len(found)} secret(s) stand in the tree: {found[0].message}"
+        raise Failed(message, code="build.secret", hint=found[0].fix)
 
 
 def _reason(text: str) -> str:

@@ -1,0 +1,105 @@
+"""Performs ``Notify`` effects: the target names a channel of the settings, or an address that they allow."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import assert_never
+
+from remit.adapters.notify import console, mail, references, slack, webhook
+from remit.adapters.notify.message import Message
+from remit.kernel.action import Action
+from remit.kernel.channels import Channel, ChannelKind
+from remit.kernel.clock import Clock
+from remit.kernel.effects import Notify
+from remit.kernel.errors import Denied, InternalError, Timeout
+from remit.kernel.mission import Outcome
+
+WHOLE_S = 30.0  # a server that answers a byte at a time does not hold a worker
+
+
+class NotifyAdapter:
+    """One for each process.
+
+    Args:
+        channels: The channels of the settings.
+        allow: Addresses that a target may also be: exact, or up to a ``*`` at the end.
+        home: Where the console's file is.
+        clock: What signatures are dated by.
+        register: Told each secret that is read, so that it is masked from then on.
+    """
+
+    def __init__(
+        self,
+        channels: Iterable[Channel],
+        *,
+        allow: Iterable[str] = (),
+        home: Path,
+        clock: Clock,
+        register: Callable[[str], None],
+    ) -> None:
+        self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
+        self._allow = tuple(allow)
+        self._home = home
+        self._clock = clock
+        self._register = register
+
+    async def perform(self, action: Action) -> Outcome:
+        """Tell it once.
+
+        Raises:
+            Denied: The target is neither a channel nor allowed.
+            Failed: The receiver refused, or a secret that the channel refers to is not there.
+            Unavailable: No connection, or the receiver said to come back later (``Timeout``: no answer).
+        """
+        effect = action.effect
+        if not isinstance(effect, Notify):
+            message = f"the notify adapter was handed a {action.kind} effect"
+            raise InternalError(message)
+        told = Message(effect.subject, effect.body, action.mission, action.step, action.effect_key or action.id)
+        channel = self._channels.get(effect.target)
+        if channel is None and not self._allowed(effect.target):
+            known = ", ".join(self._channels) or "none"
+            text = f"{effect.target[:80]!r} is no channel of this install (there are: {known})."
+            raise Denied(text, code="notify.unknown", hint="add a [[notify]] table to remit.toml: docs/notify.md")
+        limit = asyncio.timeout(WHOLE_S)
+        try:
+            async with limit:
+                # In a thread: the clients are blocking, with time-outs of their own.
+                return await asyncio.to_thread(self._tell, channel, effect.target, told)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            text = f"The channel {effect.target[:80]!r} did not finish within {WHOLE_S:.0f} s."
+            raise Timeout(text) from error
+
+    def _allowed(self, target: str) -> bool:
+        return any(
+            target.startswith(entry.removesuffix("*")) if entry.endswith("*") else target == entry
+            for entry in self._allow
+        )
+
+    def _tell(self, channel: Channel | None, target: str, told: Message) -> Outcome:
+        if channel is None:
+            return webhook.post(target, told, shown=target)
+        match channel.kind:
+            case ChannelKind.CONSOLE:
+                return console.write(self._home, told, at=self._clock.now())
+            case ChannelKind.WEBHOOK:
+                key = references.read(channel.secret, register=self._register).encode()
+                at_s = int(self._clock.now().timestamp())
+                return webhook.post(self._address(channel), told, shown=channel.name, key=key, at_s=at_s)
+            case ChannelKind.SLACK:
+                return slack.post(self._address(channel), told, shown=channel.name)
+            case ChannelKind.EMAIL:
+                password = references.read(channel.password, register=self._register) if channel.password else ""
+                return mail.send(channel, told, password=password, at=self._clock.now())
+            case _:
+                assert_never(channel.kind)
+
+    def _address(self, channel: Channel) -> str:
+        """The channel's address; one that is a secret never stands in a message."""
+        if channel.url.startswith(("env:", "file:")):
+            return references.read(channel.url, register=self._register)
+        return channel.url
