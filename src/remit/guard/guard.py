@@ -405,7 +405,9 @@ class Guard:
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
             case (budget.NAME, "exceeded"):
-                return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded = BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded.told = cause.told if isinstance(cause, BudgetExceeded) else {}
+                return exceeded
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
             case _:
