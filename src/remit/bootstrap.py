@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequen
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -40,9 +41,16 @@ from remit.adapters.store.keyfile import create_key, create_payload_key, load_ke
 from remit.audit.keyring import Keyring
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
+from remit.guard.breaker import Numbers
+from remit.guard.budget_expiry import expire
+from remit.guard.budget_notices import tell_of_budgets
+from remit.guard.budget_prices import Pricing
+from remit.guard.budget_rollup import roll_up
+from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
-from remit.guard.records import settle_abandoned
+from remit.guard.permit import Terms
+from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
@@ -81,6 +89,7 @@ PRIVATE = 0o700
 SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
+LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
 
 
 def make_home(settings: Settings) -> bool:
@@ -221,6 +230,15 @@ def traced(settings: Settings) -> Generator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A drill: what fails on purpose, and how patiently that is met. Made by ``remit.testing`` and by tests."""
+
+    scenario: Scenario
+    terms: Terms | None = None
+    numbers: Numbers | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """A wired Remit: the use cases, and what stands behind them for those who only look."""
 
@@ -235,6 +253,7 @@ class Runtime:
     worker: Worker
     deployments: Deployments
     notices: Notices
+    faults: Faults | None = None
 
     @property
     def owner(self) -> Principal:
@@ -249,6 +268,7 @@ class Runtime:
     async def start(self, *, worker: bool = False) -> None:
         """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
+        await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
         if worker:
             await self.worker.start()
@@ -259,11 +279,19 @@ class Runtime:
         await self.engine.stop()
         await self.worker.close()
 
+    async def tell_of_budgets(self) -> None:
+        """Send people what thresholds of budgets were reached, on every channel that they have."""
+        names = [channel.name for channel in self.settings.notify]
+        await tell_of_budgets(self.guard, self.settings.workspace, names)
+
     async def tend(self) -> None:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
-        while True:
+        for number in count():
             with suppress(RemitError):  # the store is away: the next round tries again
+                if number % LEDGER_ROUNDS == 0:
+                    await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
+                    await self.tell_of_budgets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -272,7 +300,11 @@ class Runtime:
 
 @asynccontextmanager
 async def open_runtime(
-    settings: Settings, *, pack: str = "", adapters: Mapping[str, Adapter] | None = None
+    settings: Settings,
+    *,
+    pack: str = "",
+    adapters: Mapping[str, Adapter] | None = None,
+    rehearsal: Rehearsal | None = None,
 ) -> AsyncGenerator[Runtime]:
     """A runtime on an existing home, closed afterwards; the engine is started by whoever runs missions.
 
@@ -280,28 +312,39 @@ async def open_runtime(
         settings: The settings in force.
         pack: A pack to load beside the shipped ones, as ``module:attribute``.
         adapters: More adapters, by effect kind; they replace the shipped ones.
+        rehearsal: Failures on purpose; drills only.
 
     Raises:
         NotFound: No home was made there, or the pack can't be found.
+        InvalidInput: A rehearsal, and the environment is production.
         Unavailable: The store does not answer.
     """
     store = make_store(settings)
     try:
         store.migrate()
-        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {})
-        runtime.locks.hold(runtime.engine.executor)  # what it takes from the queue is in living hands
+        runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
+        runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
         with traced(settings):
             try:
                 yield runtime
             finally:
                 await runtime.stop()
-                runtime.locks.release(runtime.engine.executor)
+                with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
+                    await runtime.tell_of_budgets()
                 await runtime.notices.settled()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
 
-def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: Mapping[str, Adapter]) -> Runtime:
+def _wire(
+    settings: Settings,
+    store: Store,
+    *,
+    packs: Mapping[str, Pack],
+    more: Mapping[str, Adapter],
+    rehearsal: Rehearsal | None = None,
+) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
     redactor.register(load_key(settings.home / KEY).skey)
@@ -327,6 +370,9 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         ),
         **more,
     }
+    faults = None
+    if rehearsal is not None:
+        adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
     guard = Guard(
         store,
         adapters,
@@ -335,6 +381,10 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
         rand=random.random,
         environment=settings.environment.value,
         approvals=approval_terms(settings),
+        terms=None if rehearsal is None else rehearsal.terms,
+        numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
+        pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        owner=engine.executor,
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
@@ -363,7 +413,20 @@ def _wire(settings: Settings, store: Store, *, packs: Mapping[str, Pack], more: 
 
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
-    return Runtime(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices)
+    return Runtime(
+        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, faults
+    )
+
+
+async def keep_ledger(
+    store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
+) -> Sequence[Past]:
+    """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    known = locks or ExecutorLocks(settings.home / LOCKS)
+    now_us = micros_of(clock.now())
+    settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
+    await roll_up(store, settings.workspace, now_us=now_us)
+    return settled
 
 
 def approval_terms(settings: Settings) -> ApprovalTerms:
@@ -375,6 +438,15 @@ def approval_terms(settings: Settings) -> ApprovalTerms:
         expires_s=round(settings.approval_hours * 3600),
         quorum=quorums(settings.approval_quorum),
         separation=Separation(settings.approval_separation),
+    )
+
+
+def _numbers(settings: Settings) -> Numbers:
+    return Numbers(
+        failures=settings.breaker_failures,
+        cooldown_s=settings.breaker_cooldown_s,
+        longest_cooldown_s=max(Numbers().longest_cooldown_s, settings.breaker_cooldown_s),
+        error_rate=settings.breaker_error_rate,
     )
 
 

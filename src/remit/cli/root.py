@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("govern", "Who runs, who owns them, what they may touch and spend, how to stop them."),
     "kill": ("govern", "Stop an agent, mission, team or the whole install now."),
     "unkill": ("govern", "Let it act again, with a reason."),
+    "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
+    "usage": ("budget", "What was used and what it cost, by agent, mission, model, kind or day."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
     "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),

@@ -29,6 +29,7 @@ _ACTIONS = (
     .group_by(ACTION.c.kind)
     .order_by(ACTION.c.kind)
 )
+_CACHED = select(func.count().label("n")).where(*_IN, ACTION.c.state == State.OK.value, ACTION.c.reason == "cached")
 _ATTEMPTS = (
     select(
         ACTION.c.kind,
@@ -132,7 +133,7 @@ class AttemptsReport:
     """A workspace's attempts since some time.
 
     ``steps`` counts steps that asked for an effect, ``retried_steps`` those of them that asked for one in a later
-    attempt than their first, ``errors`` failed attempts by code.
+    attempt than their first, ``errors`` failed attempts by code, ``cached`` actions that were answered without any.
     """
 
     total: KindAttempts
@@ -140,6 +141,7 @@ class AttemptsReport:
     steps: int
     retried_steps: int
     errors: dict[str, int]
+    cached: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """For reports."""
@@ -148,6 +150,7 @@ class AttemptsReport:
             "kind": "all",
             "steps": self.steps,
             "retried_steps": self.retried_steps,
+            "cached": self.cached,
             "errors": dict(self.errors),
             "kinds": [kind.as_json() for kind in self.kinds],
         }
@@ -175,6 +178,7 @@ def attempts_report(tx: ReadTx, workspace: str, *, since_us: int = 0) -> Attempt
         steps=int(steps["steps"]),
         retried_steps=int(steps["retried"]),
         errors={row["code"]: int(row["n"]) for row in tx.rows(_ERRORS, at)},
+        cached=int((tx.row(_CACHED, at) or {"n": 0})["n"]),
     )
 
 

@@ -6,7 +6,7 @@ from remit.guard.circuits import key_of
 from remit.guard.scene import Scene, allowed, denied
 from remit.guard.trials import Key
 from remit.kernel.action import Action
-from remit.kernel.decision import Check
+from remit.kernel.decision import Check, Verdict
 
 NAME = "breaker"
 ALLOWED = allowed(NAME)
@@ -17,6 +17,8 @@ def check(action: Action, scene: Scene) -> Check:
     key = key_of(action)
     if key is None:
         return ALLOWED
+    if scene.answer is not None:
+        return Check(NAME, Verdict.ALLOW, "kept", "An answer that was kept is given again: nothing is called.")
     scene.lease = scene.circuits.take(key, action.id)
     return refused(key, scene) if scene.lease is None else ALLOWED
 

@@ -28,7 +28,7 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import approval, approval_asking, authorise, available, budget, identify, rate, scan
+from remit.guard import approval, approval_asking, authorise, available, budget, cache, fallback, identify, rate, scan
 from remit.guard.approval_requests import Taken
 from remit.guard.approval_rows import Request
 from remit.guard.approval_terms import ApprovalTerms
@@ -36,6 +36,7 @@ from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
+from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
@@ -47,7 +48,7 @@ from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability
+from remit.kernel.effects import Durability, Effect
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
@@ -111,6 +112,7 @@ class Guard:
         pricing: Pricing | None = None,
         owner: str = "",
     ) -> None:
+        check_adapters(adapters, environment=environment)
         self.journal = journal
         self.adapters = adapters
         self.redactor = redactor
@@ -118,6 +120,7 @@ class Guard:
         self.rand = rand
         self.environment = environment
         self.terms = terms or Terms()
+        self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
         self.pricing = pricing or Pricing()
         self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
@@ -147,10 +150,31 @@ class Guard:
         pending: Pending | None = None,
         timeout_s: float | None = None,
         profile: Profile | None = None,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
-        """Admit and perform ``action``; see ``admit`` and ``Permit.perform``."""
-        permit = await self._open(action, within)
-        return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
+        """Admit and perform ``action``; see ``admit`` and ``Permit.perform``.
+
+        Args:
+            action: As for ``admit``.
+            within: As for ``admit``.
+            pending: As for ``Permit.perform``.
+            timeout_s: As for ``Permit.perform``.
+            profile: As for ``Permit.perform``.
+            alternatives: Effects that may stand in, in this order, when it is not there (``fallback.degrade``).
+            keep_s: An answer to the same request that is at most so old will do (``cache``); reads only.
+        """
+
+        async def one(asked: Action) -> Outcome:
+            kept = keep_s > 0 and cache.keepable(asked)
+            answer = await cache.recall(self.answers, asked) if kept else None
+            permit = await self._open(asked, within, answer=answer)
+            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
+            if kept and answer is None:
+                await cache.keep(self.answers, asked, done, keep_s=keep_s)
+            return done
+
+        return await (fallback.degrade(one, action, alternatives) if alternatives else one(action))
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:
@@ -176,17 +200,18 @@ class Guard:
 
     # ----------------------------------------------------------------------------------------------------- admission
 
-    async def _open(self, action: Action, within: Within | None) -> Permit:
+    async def _open(self, action: Action, within: Within | None, *, answer: Outcome | None = None) -> Permit:
         while True:
             try:
-                return await self._admitted(action, within)
+                return await self._admitted(action, within, answer)
             except Taken:
                 continue  # somebody else used the approval at the same time: everything is asked again
 
-    async def _admitted(self, action: Action, within: Within | None) -> Permit:
+    async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
             action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
+            scene.answer = answer
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
             scene.unknown_price = self.pricing.unknown
@@ -378,7 +403,9 @@ class Guard:
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
             case (budget.NAME, "exceeded"):
-                return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded = BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded.told = cause.told if isinstance(cause, BudgetExceeded) else {}
+                return exceeded
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
             case _:

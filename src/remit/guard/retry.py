@@ -68,7 +68,7 @@ def transient(error: BaseException) -> bool:
         return error.row.retryable
     if isinstance(error, TimeoutError | ConnectionError):
         return True
-    return _status(error) in TRANSIENT_STATUS
+    return status_of(error) in TRANSIENT_STATUS
 
 
 def retry_after(error: BaseException) -> float | None:
@@ -98,7 +98,7 @@ def delay(error: BaseException, tried: int, *, patience: Patience, rand: Callabl
     return backoff(tried, first_s=patience.first_s, cap_s=patience.cap_s, rand=rand)
 
 
-def _status(error: BaseException) -> object:
+def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error carries, if any."""
     for bearer in (error, getattr(error, "response", None)):
         for name in ("status_code", "status"):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, text
 
 from remit.audit.entry import read_header
 from remit.audit.tables import ENTRY
 from remit.guard import refusals
+from remit.guard.attempts import attempts_of
 from remit.guard.records import State
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json
@@ -39,6 +40,11 @@ _BY_MISSION = (
     )
     .order_by(ACTION.c.opened_us.desc(), ACTION.c.id.desc())
     .limit(MOST)
+)
+_STOOD_IN = (
+    select(ACTION.c.id, ACTION.c.kind, ACTION.c.target, ACTION.c.state, ACTION.c.reason)
+    .where(ACTION.c.workspace == bindparam("of"), ACTION.c.parent == bindparam("which"), ACTION.c.parent != text("''"))
+    .order_by(ACTION.c.opened_us, ACTION.c.id)
 )
 _IN_MISSION = (
     select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
@@ -75,6 +81,8 @@ class ActionStory:
     row: Row
     checks: tuple[Mapping[str, Json], ...]
     audit: tuple[int, ...]
+    attempts: tuple[Row, ...] = ()
+    stood_in: tuple[Row, ...] = ()  # the actions that were tried in its place
 
     @property
     def state(self) -> State:
@@ -103,6 +111,21 @@ class ActionStory:
             "on_behalf_of": row["on_behalf_of"],
             "subject_hash": row["subject_hash"],
             "effect_key": row["effect_key"],
+            "instead_of": row["parent"] or None,
+            "alternatives": [
+                {"action": one["id"], "kind": one["kind"], "target": one["target"], "state": one["state"]}
+                for one in self.stood_in
+            ],
+            "attempts": [
+                {
+                    "number": one["number"],
+                    "began": iso(one["began_us"]),
+                    "seconds": round((one["ended_us"] - one["began_us"]) / 1_000_000, 6),
+                    "error": one["code"] or None,
+                    "waited_s": one["wait_ms"] / 1000,
+                }
+                for one in self.attempts
+            ],
             "asked_at": iso(row["opened_us"]),
             "checks": [dict(check) for check in self.checks],
             "policy_rev": row["policy_rev"],
@@ -162,7 +185,14 @@ async def why(journal: Journal, which: str, *, workspace: str) -> Story:
 
 def _action(tx: ReadTx, row: Row) -> ActionStory:
     checks = cast("list[dict[str, Json]]", orjson.loads(row["checks"]))
-    return ActionStory(row, tuple(checks), tuple(_entries(tx, row)))
+    at = {"of": row["workspace"], "which": row["id"]}
+    return ActionStory(
+        row,
+        tuple(checks),
+        tuple(_entries(tx, row)),
+        attempts=tuple(attempts_of(tx, row["workspace"], row["id"])),
+        stood_in=tuple(tx.rows(_STOOD_IN, at)),
+    )
 
 
 def _entries(tx: ReadTx, row: Row) -> list[int]:
@@ -189,11 +219,27 @@ def _told(story: ActionStory) -> str:
             f"  {check['check']:<11} {check['verdict']:<6} {check['detail'] or check['reason']}"
             for check in story.checks
         ),
+        *_tried(story),
         f"Ended: {story.state.value}" + (f" ({row['reason']})" if row["reason"] else "") + _figures(row),
     ]
     if story.audit:
         lines.append("Audit: " + ", ".join(f"entry {seq}" for seq in story.audit))
     return "\n".join((*lines, f"Next: {story.next}"))
+
+
+def _tried(story: ActionStory) -> list[str]:
+    """Each attempt that failed, and what stood in for it."""
+    lines = [
+        f"  attempt {one['number']} {one['code']}"
+        + (f", again after {one['wait_ms'] / 1000:g} s" if one["wait_ms"] else "")
+        for one in story.attempts
+        if one["code"]
+    ]
+    if story.row["parent"]:
+        lines.insert(0, f"  instead of action {story.row['parent']}")
+    return lines + [
+        f"  then tried {one['kind']} {one['target']}: {one['state']} (action {one['id']})" for one in story.stood_in
+    ]
 
 
 def _figures(row: Row) -> str:

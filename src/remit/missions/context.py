@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from remit.guard.written import Written
@@ -100,7 +100,14 @@ class Context:
                 crash.reach("step.folder:after")
         return self._directory
 
-    async def do(self, effect: Effect, *, estimate: Money = ZERO) -> Outcome:
+    async def do(
+        self,
+        effect: Effect,
+        *,
+        estimate: Money | None = ZERO,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
+    ) -> Outcome:
         """Ask the guard."""
         self._check()
         self._ordinal += 1
@@ -117,14 +124,17 @@ class Context:
             step=self.step,
             attempt=self.attempt,
             effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
-            estimate=estimate,
+            estimate=estimate or ZERO,
             directory=self._directory,
+            priced=estimate is not None,
         )
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
         # is queued; the step's own commit comes after it.
         pending = self._pending if effect.trait.repeatable else None
         try:
-            outcome = await self._holding.deps.guard.run(action, within=self._holding.hold, pending=pending)
+            outcome = await self._holding.deps.guard.run(
+                action, within=self._holding.hold, pending=pending, alternatives=alternatives, keep_s=keep_s
+            )
         except Conflict as error:
             if error.code != DONE_BEFORE:
                 raise

@@ -11,7 +11,7 @@ from typing import Protocol
 from remit.guard.written import Written
 from remit.kernel.action import Action, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.effects import Reversal
+from remit.kernel.effects import Effect, Reversal
 from remit.kernel.errors import IntegrityError, NotFound
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Engine, Journal, Tx
@@ -30,6 +30,8 @@ class Guard(Protocol):
         *,
         within: Callable[[Tx], None] | None = None,
         pending: list[Written] | None = None,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
         """Do it, if it may be done; ``within`` runs first in the intent's and the outcome's transaction."""
         ...

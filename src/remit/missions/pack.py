@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from remit.kernel.canonical import Json
@@ -64,11 +64,26 @@ class StepContext(Protocol):
         """
         ...
 
-    async def do(self, effect: Effect, *, estimate: Money = ZERO) -> Outcome:
+    async def do(
+        self,
+        effect: Effect,
+        *,
+        estimate: Money | None = ZERO,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
+    ) -> Outcome:
         """Ask the guard for an effect and wait until it has happened.
+
+        ``estimate`` is the most that it may cost; ``None`` when nobody can tell, which is never the same as free.
 
         The effect's key is mission / step / skip key / generation / ordinal, the same on every attempt and after every
         crash, so that a receiver that honours it sees each effect once. Ask in a fixed order.
+
+        Args:
+            effect: What to do.
+            estimate: What it may cost, whoever answers.
+            alternatives: Effects that may stand in, in this order, when it is not there; each passes the guard itself.
+            keep_s: For reads: an answer to the same request that is at most so many seconds old will do.
 
         Raises:
             Denied, ApprovalPending, Unavailable, Failed: What the guard or the adapter answered.

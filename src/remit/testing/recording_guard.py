@@ -13,7 +13,7 @@ from pathlib import Path
 from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action, Principal
-from remit.kernel.effects import WriteFiles
+from remit.kernel.effects import Effect, WriteFiles
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Journal, Tx
 from remit.missions.deps import Performed
@@ -40,8 +40,11 @@ class RecordingGuard:
         *,
         within: Callable[[Tx], None] | None = None,
         pending: list[Written] | None = None,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
-        """Intent, performance, outcome."""
+        """Intent, performance, outcome; nothing stands in for anything and nothing is kept."""
+        del alternatives, keep_s
 
         def op(tx: Tx) -> None:
             if within is not None:
