@@ -5,6 +5,7 @@ A refusal that is added to the guard without a row here, or without one in ``gua
 
 import ast
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +216,11 @@ async def over_budget(world: World) -> Action:
     return act(estimate=Money(11))
 
 
+async def without_price(world: World) -> Action:
+    del world
+    return replace(act(), priced=False)
+
+
 async def over_rate(world: World) -> Action:
     limit = rate_limits.Limit("echo.hour", rate_limits.Per.TOOL, 1, 3600, kind="tool", target="echo")
     await rate_limits.set_limit(world.store, limit, workspace=WORKSPACE, by=OWNER, clock=world.clock)
@@ -306,6 +312,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "breaker.open": open_circuit,
     "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
+    "budget.unknown_price": without_price,
     "effect_key.done": done_before,
     "effect_key.no_key": without_key,
     "effect_key.unknown_outcome": unknown_outcome,

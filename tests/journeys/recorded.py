@@ -6,8 +6,6 @@ import os
 import random
 import shlex
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,27 +17,6 @@ PROVE = os.environ.get("REMIT_PROVE") == "1"
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-#: The only write that no command orders yet: what the API and the console will call.
-SET_BUDGET = """
-import asyncio, os, sys
-from pathlib import Path
-from remit.testing import crashpoints
-crashpoints.install(os.environ, production=False)
-from remit.accounts import budgets
-from remit.bootstrap import open_store
-from remit.kernel.action import ActorKind, Principal
-from remit.kernel.money import usd
-from remit.settings import load
-settings, _ = load(flags={"home": sys.argv[1]})
-with open_store(settings) as store:
-    owner = Principal(ActorKind.USER, settings.owner)
-    scope = budgets.BudgetScope.AGENT
-    asyncio.run(budgets.set_limit(
-        store, scope, workspace=settings.workspace, name="coder", limit=usd("5"), by=owner
-    ))
-"""
-
-
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
@@ -49,6 +26,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # approvals
     # deployment and presets
     # budgets
+    (0, "budget set agent coder 5 --period month"),
+    (0, "budget set workspace 100"),
+    (0, "budget remove workspace"),
     # rates and queue
     # circuits
     (0, "breakers open tool search --reason drill"),
@@ -107,17 +87,9 @@ def record(drill: Drill) -> Recorded:
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
-    took("budget", _set_budget(drill))
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
-
-
-def _set_budget(drill: Drill) -> Ran:
-    environ = os.environ | {"REMIT_CRASH_LOG": str(drill.moments)}
-    argv = [sys.executable, "-c", SET_BUDGET, str(drill.home)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=60)
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def sample(moments: list[str], size: int, *, name: str, every: bool = False) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -12,11 +11,10 @@ from remit.audit.proof import parse_proof
 from remit.audit.query import Filter, Record, find, prove
 from remit.bootstrap import KEY, Store, check_home, open_store
 from remit.cli.context import settings_of
+from remit.cli.moments import since_us
 from remit.cli.output import common, emit, say, table
-from remit.kernel.clock import iso, micros_of
+from remit.kernel.clock import iso
 from remit.kernel.errors import InvalidInput
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 @click.group()
@@ -52,7 +50,7 @@ def show(
         mission=mission,
         action=action,
         actor=actor,
-        since_us=_since(since),
+        since_us=since_us(since),
         after=after,
         limit=limit,
     )
@@ -141,19 +139,6 @@ def last_checkpoint(store: Store) -> dict[str, object] | None:
         return None
     head = parse_checkpoint(open_note(note, store.verifiers))
     return {"size": head.size, "root": head.root.hex(), "note": note}
-
-
-def _since(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        if text[-1] in _UNITS and text[:-1].isdecimal():
-            return micros_of(datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]]))
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no time: write 2026-01-31T12:00:00Z, or 30m, 2h, 7d."
-        raise InvalidInput(message) from error
-    return micros_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 COMMANDS = {"audit": audit}

@@ -111,7 +111,7 @@ async def _finish(runtime: Runtime, mission: str) -> View:
         if view.mission.run:
             ordered = await runtime.missions.resume(workspace, mission, actor=runtime.owner)
             if ordered:
-                await runtime.engine.wait(ordered)
+                await runtime.missions.wait(ordered)
             return await runtime.missions.show(workspace, mission)
         return await runtime.missions.run(workspace, mission)
 

@@ -344,8 +344,6 @@ class Guard:
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
         except RateLimited as error:
-            if error.code != "guard.rate":
-                raise
             passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
             verdict = denied(rate.NAME, "exceeded", error.message)
             await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
@@ -416,7 +414,9 @@ class Guard:
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
             case (budget.NAME, "exceeded"):
-                return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded = BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded.told = cause.told if isinstance(cause, BudgetExceeded) else {}
+                return exceeded
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
             case _:

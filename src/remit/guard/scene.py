@@ -11,7 +11,6 @@ from remit.accounts.budgets import BudgetScope
 from remit.accounts.kills import KillScope
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
-from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.rate_limits import Charge, Limits
@@ -21,6 +20,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
+from remit.kernel.usage import UnknownPrice
 from remit.redact.redactor import Redactor
 
 #: What a decision says when the rules could not be read.
