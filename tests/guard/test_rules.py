@@ -536,3 +536,8 @@ async def test_an_action_older_than_rules_can_not_be_judged(world: World) -> Non
     await world.store.commit("guard.settle", lambda tx: tx.execute(ACTION.update().values(facts="")))
     found = trial(world, "use: [generic]\n")
     assert (found.judged, found.unknown) == (0, 1)
+    for erased in ('{"tool.name": [erased]}', "[]", "[erased]"):
+        await world.store.commit(
+            "guard.settle", lambda tx, erased=erased: tx.execute(ACTION.update().values(facts=erased))
+        )
+        assert trial(world, "use: [generic]\n").unknown == 1
