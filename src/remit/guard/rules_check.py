@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from remit.accounts.break_glass import Grant, Lifts
 from remit.guard.cel import Value
+from remit.guard.glass import grant_for, spent
 from remit.guard.rules.book import Book, Broken
 from remit.guard.rules.document import Otherwise
 from remit.guard.rules.facts import kept
@@ -29,7 +31,13 @@ def check(action: Action, scene: Scene) -> Check:
     facts = facts_of(scene.performed, scene, rules.book)
     scene.facts = kept(facts, scene.redactor)
     broken = rules.book.judge(action.kind, facts, mask=scene.redactor.mask)
-    return verdict_of(broken) if broken else ALLOWED
+    if not (broken and scene.standing.grants):
+        return verdict_of(broken) if broken else ALLOWED
+    held, lifting = _lifted(broken, action, scene)
+    if not held:
+        return spent(NAME, scene, lifting)
+    scene.grants += lifting
+    return verdict_of(held)
 
 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
@@ -54,6 +62,20 @@ def verdict_of(broken: Sequence[Broken]) -> Check:
             return Check(NAME, Verdict.NEEDS_APPROVAL, "approval", told)
         case Otherwise.WARN:
             return Check(NAME, Verdict.ALLOW, "warned", told)
+
+
+def _lifted(broken: Sequence[Broken], action: Action, scene: Scene) -> tuple[list[Broken], list[Grant]]:
+    """What still holds, and the break-glass that lifts the others: what denies, never the need of an approval."""
+    held: list[Broken] = []
+    lifting: list[Grant] = []
+    for each in broken:
+        denies = each.leads_to is Otherwise.DENY
+        grant = grant_for(action, scene.standing, Lifts.RULE, each.rule.id) if denies else None
+        if grant is None:
+            held.append(each)
+        else:
+            lifting.append(grant)
+    return held, lifting
 
 
 def _plainly(broken: Sequence[Broken]) -> bool:
