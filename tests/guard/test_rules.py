@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert
 
 from remit.accounts.agents import Agent, register_agent
+from remit.accounts.roles import EVERY
 from remit.guard.evidence import Evidence, attest, record
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.explain import Said, explain
@@ -28,7 +29,7 @@ from remit.guard.rules.revisions import (
     save,
 )
 from remit.guard.rules.shadow import Trial, try_on_recorded
-from remit.guard.scene import Standing
+from remit.guard.scene import Person, Standing
 from remit.guard.why import why
 from remit.kernel.action import Action
 from remit.kernel.clock import SystemClock
@@ -323,7 +324,9 @@ async def test_damaged_rules_refuse_everything(world: World) -> None:
 
 async def test_a_standing_without_rules_refuses(world: World) -> None:
     assert Standing(owner="ada").rules is None
-    world.guard.register._known[WORKSPACE] = Standing(owner="ada", read_at=world.clock.monotonic() + 60)
+    world.guard.register._known[WORKSPACE] = Standing(
+        owner="ada", people={"ada": Person(EVERY)}, read_at=world.clock.monotonic() + 60
+    )
     with pytest.raises(Denied) as caught:
         await world.guard.run(act())
     assert caught.value.code == "guard.unreadable"
