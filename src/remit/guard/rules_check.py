@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from remit.accounts.break_glass import Grant, Lifts
+from remit.accounts.break_glass import Lifts
 from remit.guard.cel import Value
 from remit.guard.glass import grant_for, spent
 from remit.guard.rules.book import Book, Broken
@@ -31,13 +31,18 @@ def check(action: Action, scene: Scene) -> Check:
     facts = facts_of(scene.performed, scene, rules.book)
     scene.facts = kept(facts, scene.redactor)
     broken = rules.book.judge(action.kind, facts, mask=scene.redactor.mask)
-    if not (broken and scene.standing.grants):
-        return verdict_of(broken) if broken else ALLOWED
-    held, lifting = _lifted(broken, action, scene)
-    if not held:
-        return spent(NAME, scene, lifting)
-    scene.grants += lifting
-    return verdict_of(held)
+    return _unless_lifted(broken, action, scene) if broken else ALLOWED
+
+
+def _unless_lifted(broken: tuple[Broken, ...], action: Action, scene: Scene) -> Check:
+    """The verdict, but for rules that two persons lifted for the agent, team or mission (break-glass)."""
+    grants = [(each, grant_for(action, scene.standing, Lifts.RULE, each.rule.id)) for each in broken]
+    left = [each for each, grant in grants if grant is None]
+    said = verdict_of(left) if left else ALLOWED
+    if len(left) == len(broken) or said.verdict is Verdict.DENY:
+        return said
+    lifted = spent(NAME, scene, [grant for _, grant in grants if grant is not None])
+    return Check(NAME, said.verdict, said.reason, f"{said.detail} {lifted.detail}") if left else lifted
 
 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
@@ -62,20 +67,6 @@ def verdict_of(broken: Sequence[Broken]) -> Check:
             return Check(NAME, Verdict.NEEDS_APPROVAL, "approval", told)
         case Otherwise.WARN:
             return Check(NAME, Verdict.ALLOW, "warned", told)
-
-
-def _lifted(broken: Sequence[Broken], action: Action, scene: Scene) -> tuple[list[Broken], list[Grant]]:
-    """What still holds, and the break-glass that lifts the others: what denies, never the need of an approval."""
-    held: list[Broken] = []
-    lifting: list[Grant] = []
-    for each in broken:
-        denies = each.leads_to is Otherwise.DENY
-        grant = grant_for(action, scene.standing, Lifts.RULE, each.rule.id) if denies else None
-        if grant is None:
-            held.append(each)
-        else:
-            lifting.append(grant)
-    return held, lifting
 
 
 def _plainly(broken: Sequence[Broken]) -> bool:
