@@ -20,6 +20,7 @@ from remit.adapters.store.sqlite import SqliteStore
 from remit.audit.refusal import Refused
 from remit.guard.cedar import save_cedar
 from remit.guard.records import running
+from remit.guard.rules.revisions import save as save_rules
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.effects import Tool
@@ -281,6 +282,23 @@ async def test_it_lifts_a_custom_policy_by_its_name(world: World) -> None:
     await opened(world, Lift(Lifts.POLICY, "other", KillScope.MISSION, "m1", 5))
     assert await answer(world, act()) == "ok"
     assert await answer(world, act(mission="m2")) == "authorise.policy"
+
+
+async def test_it_lifts_a_rule_by_its_id_and_no_other(world: World) -> None:
+    await furnish(world)
+    text = "use: []\nrules:\n" + "".join(
+        f"  - {{id: {name}, on: tool, assert: \"hour > 24\", else: {otherwise}, message: 'a rule'}}\n"
+        for name, otherwise in (("first", "deny"), ("second", "deny"))
+    )
+    of = {"workspace": WORKSPACE, "by": OWNER, "clock": CLOCK, "reason": "r"}
+    await save_rules(world.store, text, name="r.yaml", **of)  # type: ignore[arg-type]
+    assert await answer(world, act()) == "rules.denied"
+    await opened(world, Lift(Lifts.RULE, "first", KillScope.MISSION, "m1", 5))
+    assert await answer(world, act()) == "rules.denied"
+    await opened(world, Lift(Lifts.RULE, "second", KillScope.MISSION, "m1", 5))
+    assert await answer(world, act()) == "ok"
+    assert len(world.audit("accounts.break_glass.used")) == 2
+    assert await answer(world, act(mission="m2")) == "rules.denied"
 
 
 @pytest.mark.parametrize(
