@@ -187,7 +187,7 @@ async def _continuation(runtime: Runtime, request: Request, *, resume: bool) -> 
 async def _resumed(runtime: Runtime, mission: str):  # noqa: ANN202 - View, imported only by commands that run
     ordered = await runtime.missions.resume(runtime.settings.workspace, mission, actor=runtime.acting)
     if ordered:
-        await runtime.engine.wait(ordered)
+        await runtime.missions.wait(ordered)
     return await runtime.missions.show(runtime.settings.workspace, mission)
 
 

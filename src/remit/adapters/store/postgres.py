@@ -11,7 +11,7 @@ import random
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from remit.adapters.store.errors import from_postgres
 from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
+from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_postgres
 from remit.adapters.store.pending import PendingMac, pending_rows
@@ -123,6 +124,8 @@ class PostgresStore(Store):
         salt: Source of random bytes.
         keys: Encrypt the log's payloads, made with ``shared=True``; every worker needs the same key-encryption key.
             Without them payloads are stored as they are.
+        key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
+        origin: Tells from where orders of this process come, for the payloads of what a person did.
     """
 
     def __init__(
@@ -134,13 +137,15 @@ class PostgresStore(Store):
         clock: Clock = SYSTEM_CLOCK,
         salt: Callable[[int], bytes] = secrets.token_bytes,
         keys: Keyring | None = None,
+        key_file: KeyFile | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self._url = url
         self._statements = Statements(PGDialect_psycopg())
         self._heads = HeadsFile(heads)
-        log = LogWriter(signers, self._heads, sole_file=False)
+        log = LogWriter(signers, self._heads, sole_file=False, key_file=key_file)
         self._keys = keys
-        self._mac = PendingMac(signers[0].derive("audit pending"))
+        self._mac = PendingMac(key_file.read().pending if key_file else signers[0].derive("audit pending"))
         connector = Connector(url, monotonic=clock.monotonic)
         self._sealer = Sealer(connector.connect, self._statements, log, self._mac)
         make = partial(
@@ -150,6 +155,7 @@ class PostgresStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
+            origin=origin,
         )
         backend = _Backend(
             partial(connector.connect, patience_s=PATIENCE_SECONDS),
@@ -208,7 +214,7 @@ class PostgresStore(Store):
                 )
             return self._pool
 
-    def _verify_once(self) -> audit.Report:
+    def _verify_once(self, start: int) -> audit.Report:
         return self.view(
             lambda tx: audit.verify(
                 tx,
@@ -216,6 +222,7 @@ class PostgresStore(Store):
                 heads=self._heads.read,
                 pending_mac=self._mac.of_row,
                 every_row_has_head=False,
+                start=start,
             )
         )
 
