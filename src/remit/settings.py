@@ -325,7 +325,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "approval_over_usd": _dollars,
     "approval_domains": _domains,
     "approval_free_targets": str,
-    "approval_hours": lambda text: _within(float(text), 0.01, 24 * 365),
+    "approval_hours": lambda text: _within(float(text), 0.0001, 24 * 365),
     "approval_quorum": _quorum,
     "approval_separation": _separation,
     "notify_allow": _addresses,

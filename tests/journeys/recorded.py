@@ -6,6 +6,9 @@ import os
 import random
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +50,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "budget set workspace 100"),
     (0, "budget remove workspace"),
     # rates and queue
+    (0, "limits set coder.minute --amount 20"),
+    (0, "limits set coder.minute --reset"),
+    (0, "queue clean --older-than 0s"),
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
@@ -113,6 +119,8 @@ def record(drill: Drill) -> Recorded:
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
     _deployments(drill, took)
+    _approvals(drill, took)
+    _queue(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
@@ -146,6 +154,59 @@ def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:
     took("deployments", drill.remit("deploy", "--to", site, "--status", record=True))
     took("deployment taken back", drill.remit("rollback", shops[1], record=True))
     took("presets", drill.remit("presets", record=True))
+
+
+def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask people, be allowed, be heard by nobody, hand a right on in vain."""
+    words = ("run", PACK, drill.intake(ship_usd=12, features=[]), "--budget", "100")
+    desk = '[{"name": "desk", "kind": "console"}]'
+    asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
+    took("approve", drill.remit("approve", asked.json()["mission"], record=True))
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("expired", drill.remit("approvals", record=True))
+    took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
+
+
+#: Ten missions for any worker, and one more than the free plan lets wait.
+FILL = """
+import asyncio, os, sys
+from remit.testing import crashpoints
+crashpoints.install(os.environ, production=False)
+from remit.bootstrap import open_runtime
+from remit.kernel.errors import RateLimited
+from remit.settings import load
+settings, _ = load(flags={"home": sys.argv[1]})
+pack = "remit.testing.probe:PACK"
+async def fill():
+    async with open_runtime(settings, pack=pack) as runtime:
+        for number in range(11):
+            try:
+                mission = await runtime.missions.create(
+                    settings.workspace, pack, b"{}", name="in.json", originator=runtime.owner, queue=True
+                )
+            except RateLimited:
+                assert number == 10, number
+    print('{"mission": "%s"}' % mission)
+asyncio.run(fill())
+"""
+
+
+def _queue(drill: Drill, took: Callable[..., None]) -> None:
+    """Fill the queue, be refused, move one up, let a worker take it, and cancel the others."""
+    argv = [sys.executable, "-c", FILL, str(drill.home)]
+    environ = os.environ | {"REMIT_CRASH_LOG": str(drill.moments)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=120)
+    filled = Ran(done.returncode, done.stdout, done.stderr)
+    took("queue filled", filled)
+    first = str(filled.json()["mission"])
+    took("queue moved", drill.remit("queue", "move", first, "--priority", "critical", record=True))
+    for one in drill.remit("queue").json()["queue"]:
+        if one["mission"] != first:
+            assert drill.remit("cancel", one["mission"]).code == 0
+    worker = drill.start("worker", "--concurrency", "1", record=True)
+    until(lambda: drill.remit("show", first).json()["status"] == "succeeded", what="a worker to run what waits")
+    worker.send_signal(signal.SIGTERM)
+    took("worker", drill.ended(worker))
 
 
 def sample(moments: list[str], size: int, *, name: str, every: bool = False) -> list[str]:
