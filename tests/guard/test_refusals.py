@@ -238,6 +238,8 @@ async def rule_without_a_value(world: World) -> Action:
 
 async def evidence_unreadable(world: World) -> Action:
     await _rule(world, "evidence.tests")
+    known = await world.guard.register.refresh(WORKSPACE)  # who may act is known for long: only evidence is read
+    world.guard.register._known[WORKSPACE] = replace(known, read_at=world.clock.monotonic() + 60)
     world.journal.failing.add("read")
     return act()
 
