@@ -358,6 +358,8 @@ class _Service:
         self.calls = 0
         self.inside = 0
         self.most = 0
+        self.gate = asyncio.Event()  # closed, it holds everybody who is inside
+        self.gate.set()
 
     async def perform(self, action: Action) -> Outcome:
         """Answer, after a while, unless it is down."""
@@ -366,6 +368,7 @@ class _Service:
         self.most = max(self.most, self.inside)
         try:
             await asyncio.sleep(0.02)
+            await self.gate.wait()
         finally:
             self.inside -= 1
         if self.down:
@@ -380,7 +383,7 @@ CALLERS = 100
 async def breaker_trip(stage: Stage, seen: Seen) -> None:
     """A tool goes down: its circuit opens, refuses at once, tries carefully, and closes when the tool is back."""
     await prepare_home(stage.settings)
-    service, numbers = _Service(), Numbers(cooldown_s=0.5, longest_cooldown_s=0.5, jitter=0.0)
+    service, numbers = _Service(), Numbers(cooldown_s=4.0, longest_cooldown_s=4.0, jitter=0.0)
     rehearsal = Rehearsal(Scenario("breaker-trip", ()), _terms(), numbers)
     async with open_runtime(stage.settings, adapters={"tool": service}, rehearsal=rehearsal) as runtime:
 
@@ -409,7 +412,13 @@ async def breaker_trip(stage: Stage, seen: Seen) -> None:
         for down in (True, False):
             await asyncio.sleep(numbers.cooldown_s + 0.3)
             service.down, service.most, before = down, 0, service.calls
-            codes = await many(CALLERS)
+            service.gate.clear()  # nobody is answered before all the others were refused
+            burst = [asyncio.create_task(many(1)) for _ in range(CALLERS)]
+            while sum(each.done() for each in burst) < CALLERS - numbers.trials and service.most <= numbers.trials:
+                waiting = [each for each in burst if not each.done()]
+                await asyncio.wait(waiting, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
+            service.gate.set()
+            await asyncio.gather(*burst)
             text = f"{CALLERS} callers at once let {numbers.trials} trials through ({'still down' if down else 'back'})"
             seen.hold(text, service.most <= numbers.trials and service.calls - before <= numbers.trials, service.most)
         codes = await many(1)
