@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ from remit.kernel.errors import BudgetExceeded  # noqa: E402 - as above
 from remit.kernel.ids import new_id  # noqa: E402 - as above
 from remit.kernel.mission import Outcome  # noqa: E402 - as above
 from remit.kernel.money import ZERO, Money, usd  # noqa: E402 - as above
+from remit.kernel.ports import ReadTx, Row  # noqa: E402 - as above
 from remit.kernel.usage import NOTHING  # noqa: E402 - as above
 from remit.redact.redactor import Redactor  # noqa: E402 - as above
 
@@ -144,7 +145,6 @@ async def _work(url: str, folder: Path) -> None:
         redactor=Redactor(b"benchmarks: 16 bytes or more"),
         clock=CLOCK,
         rand=random.random,
-        policy_rev="race",
         owner=name,
     )
     print(json.dumps({"name": name}), flush=True)
@@ -247,8 +247,7 @@ def budget_race(
                     workers[place] = _start(url, folder, each.callers)
         store.seal()
         for number in range(rounds):
-            workspace = f"race-{number}"
-            found.wrong += store.view(lambda tx, of=workspace: check_ledger(tx, tx, of))
+            found.wrong += store.view(_checked(f"race-{number}"))
         if not store.verify().ok:
             found.wrong.append("the audit log does not verify")
     return found
@@ -285,7 +284,7 @@ def _round(store: Any, workers: list[Process], number: int, dice: random.Random,
     found.left_open += len(settled)
     found.rounds += 1
     where = f"round {number} ({scope.value}, {period.value}, {k} of {total} at {price}, cost {cost})"
-    (row,) = store.view(lambda tx: [row for row in tx.rows(BUDGET.select()) if row["workspace"] == workspace])
+    (row,) = store.view(_counters(workspace))
     if row["spent"] > most or row["reserved"]:
         found.wrong.append(f"{where}: {row['spent']} spent and {row['reserved']} reserved of {most}")
     other = [each for answer in answers for each in answer.get("other", ())]
@@ -293,6 +292,14 @@ def _round(store: Any, workers: list[Process], number: int, dice: random.Random,
         found.wrong.append(f"{where}: {other[0]}")
     if not kill:
         _judge(row, answers, where, found, k=k, price=price, cost=cost)
+
+
+def _counters(workspace: str) -> Callable[[ReadTx], list[Row]]:
+    return lambda tx: [row for row in tx.rows(BUDGET.select()) if row["workspace"] == workspace]
+
+
+def _checked(workspace: str) -> Callable[[Any], list[str]]:
+    return lambda tx: check_ledger(tx, tx, workspace)
 
 
 def _judge(
@@ -345,7 +352,7 @@ def _writes(workspace: str, mission: str, *, touch: bool) -> tuple[Within, Withi
     cost = Money(1) if touch else ZERO
     action = _action(workspace, mission=mission, estimate=cost)
     ending = Ending(State.OK, "", outcome=Outcome(ok=True, cost=cost), cost=cost)
-    begin = intent(action, _SAID, target="nothing", policy_rev="bench", now_us=1)
+    begin = intent(action, _SAID, target="nothing", policy_rev="bench", facts="{}", now_us=1)
     close = outcome(action, ending, policy_rev="bench", now_us=2, lenient=False)
     if touch:
         return begin, close

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import platform
 import random
@@ -14,14 +15,14 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
@@ -29,6 +30,7 @@ from remit.adapters.deploy.adapter import DeployAdapter
 from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+from remit.adapters.export.orders import check_export, erase_person, export_log
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
@@ -37,8 +39,13 @@ from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
-from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
+from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
+from remit.adapters.store.origin import process_origin
+from remit.adapters.store.rotation import Rotated, rotate_key
 from remit.audit.keyring import Keyring
+from remit.audit.query import prove
+from remit.audit.report import LogReader, Report
+from remit.audit.schedule import due, record_verified
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.breaker import Numbers
@@ -52,6 +59,7 @@ from remit.guard.outside import performed
 from remit.guard.permit import Terms
 from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
+from remit.guard.why_log import Prove, Standing
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -59,7 +67,7 @@ from remit.kernel.effects import Deploy
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
-from remit.kernel.ports import Adapter, Tx
+from remit.kernel.ports import Adapter, ReadTx, Tx
 from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
@@ -75,6 +83,11 @@ if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
+#: What the command line orders of the audit log, for those who may not know the adapters.
+__all__ = ["check_export", "erase_person", "export_log"]
+
+_log = logging.getLogger(__name__)
+
 type Store = SqliteStore | PostgresStore
 
 DATABASE = "remit.db"
@@ -87,6 +100,7 @@ LOCKS = "executors"
 DEPLOYS = "deploys"
 PRIVATE = 0o700
 SYSTEM = Principal(ActorKind.SYSTEM, "worker")
+LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
 LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
@@ -138,6 +152,52 @@ def _create_mask_key(path: Path) -> None:
     beside.replace(path)
 
 
+def rotate_log_key(
+    settings: Settings, store: Store, *, by: Principal, reason: str, allow: Callable[[ReadTx], None]
+) -> Rotated:
+    """Change the key that signs the audit log, see ``adapters.store.rotation``."""
+    return rotate_key(store, KeyFile(settings.home / KEY), by=by, reason=reason, allow=allow)
+
+
+def prover(store: Store) -> Prove:
+    """What checks an entry's inclusion under the newest signed checkpoint, for ``guard.why``."""
+    verifiers = store.verifiers
+
+    def standing(tx: ReadTx, seq: int) -> Standing:
+        try:
+            prove(cast("LogReader", tx), seq, verifiers=verifiers)  # what every store's read transaction is
+        except NotFound:
+            return Standing.UNSIGNED
+        except IntegrityError:
+            return Standing.BROKEN
+        return Standing.PROVED
+
+    return standing
+
+
+async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:
+    """Run the verification that is due, if one is, and log what it found; see ``audit.schedule``."""
+    found = await store.read(lambda tx: due(tx, now_us=micros_of(clock.now()), every_s=every_s))
+    if found is None:
+        return None
+    report = await asyncio.to_thread(store.verify, start=found.start)
+    await store.commit("audit.verified", lambda tx: record_verified(tx, report, found))
+    if not report.ok:
+        named = "; ".join(str(each) for each in report.discrepancies[:3])
+        _log.error("the audit log was changed: %s (remit audit verify)", named)
+    return report
+
+
+async def verify_on_schedule(store: Store, clock: Clock, *, every_s: int) -> None:
+    """Verify whenever it is due, until cancelled; a store that doesn't answer is asked again later."""
+    while every_s:
+        try:
+            await verify_if_due(store, clock, every_s=every_s)
+        except RemitError as error:
+            _log.error("the audit log could not be verified: %s", error)
+        await asyncio.sleep(min(every_s, LOOK_SECONDS))
+
+
 def mask_key(settings: Settings) -> bytes:
     """The key of this install's masks."""
     return (settings.home / MASK_KEY).read_bytes()
@@ -170,16 +230,21 @@ def make_store(settings: Settings) -> Store:
         NotFound: No home was made there.
     """
     check_home(settings)
-    signers = [load_key(settings.home / KEY)]
+    key_file = KeyFile(settings.home / KEY)
+    signers = key_file.read().signers
     heads = settings.home / HEADS
     keys = Keyring(payload_key(settings), shared=bool(settings.store_url))
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys)
+        return PostgresStore(
+            settings.store_url, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+        )
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys)
+    return SqliteStore(
+        settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+    )
 
 
 @contextmanager
@@ -347,7 +412,8 @@ def _wire(
 ) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
-    redactor.register(load_key(settings.home / KEY).skey)
+    for signer in store.signers:
+        redactor.register(signer.skey)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",

@@ -87,6 +87,8 @@ class Settings:
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+        audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
+        audit_verify_every_s: How often a worker verifies the audit log, in seconds; 0: never.
     """
 
     home: Path
@@ -116,6 +118,8 @@ class Settings:
     breaker_error_rate: float = 0.5
     breaker_cooldown_s: float = 120.0
     log_level: str = "WARNING"
+    audit_retention_days: int = 0
+    audit_verify_every_s: int = 86_400
 
     @property
     def missions(self) -> Path:
@@ -307,6 +311,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
     "concurrency": lambda text: int(_within(int(text), 1, 256)),
     "retention_days": lambda text: int(_within(int(text), 0, 36_500)),
+    "audit_retention_days": lambda text: int(_within(int(text), 0, 36_500)),
+    "audit_verify_every_s": lambda text: int(_within(int(text), 0, 31_536_000)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
     "breaker_failures": lambda text: int(_within(int(text), 1, 1000)),
     "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
@@ -319,7 +325,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "approval_over_usd": _dollars,
     "approval_domains": _domains,
     "approval_free_targets": str,
-    "approval_hours": lambda text: _within(float(text), 0.01, 24 * 365),
+    "approval_hours": lambda text: _within(float(text), 0.0001, 24 * 365),
     "approval_quorum": _quorum,
     "approval_separation": _separation,
     "notify_allow": _addresses,

@@ -157,7 +157,7 @@ class Ledger(RuleBasedStateMachine):
         who = CODER if agent else OWNER
         action = replace(act(principal=who, mission=mission, estimate=Money(estimate)), priced=priced)
         at_us = self.now_us - lag * 1_000_000
-        write = intent(action, SAID, target="x", policy_rev="r", now_us=at_us, owner="dead")
+        write = intent(action, SAID, target="x", policy_rev="r", facts="{}", now_us=at_us, owner="dead")
         fits = not estimate or self.model.fits(action, at_us)
         try:
             self.store.write("guard.intent", write)
@@ -269,5 +269,5 @@ TestLedger.settings = settings(
     max_examples=300 if os.environ.get("REMIT_PROVE") == "1" else 15,
     stateful_step_count=40,
     deadline=None,
-    suppress_health_check=list(HealthCheck),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

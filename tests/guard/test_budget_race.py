@@ -15,10 +15,11 @@ from ..postgres import postgres_server, postgres_url  # noqa: E402, TID252 - tes
 
 __all__ = ["postgres_server", "postgres_url"]
 
-ROUNDS = 500 if os.environ.get("REMIT_PROVE") == "1" else 6
+ROUNDS = 500 if os.environ.get("REMIT_PROVE") == "1" else 4
 SEED = 20260101
+KILLS = 10 if ROUNDS > 100 else 2
 
-pytestmark = pytest.mark.timeout(900 if ROUNDS > 100 else 180)
+pytestmark = pytest.mark.timeout(900 if ROUNDS > 100 else 240)
 
 
 def judge(race: Race) -> None:
@@ -30,13 +31,13 @@ def judge(race: Race) -> None:
 
 def test_a_server_and_two_writers_on_sqlite(tmp_path: Path) -> None:
     callers = 200 if ROUNDS > 100 else 60
-    judge(budget_race("", tmp_path, rounds=ROUNDS, seed=SEED, callers=callers, processes=(8, 1, 1), kill_every=3))
+    judge(budget_race("", tmp_path, rounds=ROUNDS, seed=SEED, callers=callers, processes=(8, 1, 1), kill_every=KILLS))
 
 
 def test_workers_on_postgres(tmp_path: Path, postgres_url: str) -> None:
     callers = 200 if ROUNDS > 100 else 60
     judge(
         budget_race(
-            postgres_url, tmp_path, rounds=ROUNDS, seed=SEED, callers=callers, processes=(1, 1, 1), kill_every=3
+            postgres_url, tmp_path, rounds=ROUNDS, seed=SEED, callers=callers, processes=(1, 1, 1), kill_every=KILLS
         )
     )

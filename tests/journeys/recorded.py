@@ -16,6 +16,7 @@ from pathlib import Path
 
 from remit.testing.drill import PACK, Drill, Ran, until
 
+SHOP = "remit.testing.shop:PACK"
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 #: The same commit tries the same moments all day; another day tries others. DRILL_SEED=... repeats a day's.
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
@@ -25,7 +26,23 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # accounts
+    (0, "users add bob --email bob@example.com --role admin"),
+    (0, "teams create red --billing bills@example.com"),
+    (0, "teams invite red --email zoe@example.com"),
+    (3, "teams accept no-such-token"),
+    (0, "teams policy --team red --clear"),
+    (0, "agents register scout --team red --effect tool"),
+    (0, "agents update scout --tool search"),
+    (0, "agents pause red --scope team --reason drill"),
+    (0, "breakglass request 'team red' --for scout --reason drill"),
+    (0, "agents resume red --scope team --reason over"),
+    (0, "agents retire scout --reason over"),
+    (0, "teams delete red"),
+    (0, "plan set pro"),
+    (0, "workspaces create lab --team crew"),
+    (0, "users remove bob"),
     # rules, evidence
+    (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
     # deployment and presets
     # budgets
@@ -40,6 +57,14 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
     # the audit log
+    (0, "audit hold case-17 --reason drill --subject customer-4711"),
+    (3, "audit erase customer-4711 --reason drill"),
+    (0, "audit release case-17 --reason over"),
+    (0, "audit erase customer-4711 --reason drill"),
+    (0, "audit retain"),
+    (0, "audit export audit-export --format csv"),
+    (0, "audit verify --scheduled"),
+    (0, "audit key rotate --reason drill"),
 )
 
 
@@ -93,10 +118,53 @@ def record(drill: Drill) -> Recorded:
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
+    _deployments(drill, took)
+    _approvals(drill, took)
     _queue(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
+
+
+def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:
+    """A release is asked for, approved, live, not answering and switched back, half-done and settled, taken back."""
+    site = drill.folder / "site"
+    site.mkdir(mode=0o755)
+    shops: list[str] = []
+    for greeting in ("one", "two"):
+        given = drill.intake(f"{greeting}.json", greeting=greeting)
+        shops.append(str(took(f"shop {greeting}", drill.remit("run", SHOP, given, record=True)).json()["mission"]))
+        words = ("policy", "attest", "review", "--mission", shops[-1], "--reason", "drill")
+        took(f"review {greeting}", drill.remit(*words, record=True))
+
+    def ask(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        return took(name, drill.remit("deploy", shop, "--to", site, at=at, record=True), code=code)
+
+    def approved(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        waits = ask(f"{name}, asked", shop, code=4).json()
+        took(f"{name}, approved", drill.remit("approve", waits["approval"], record=True))
+        return ask(name, shop, code=code, at=at)
+
+    approved("deploy", shops[0])
+    (site / "closed").touch()
+    approved("deploy, switched back", shops[1], code=1)
+    (site / "closed").unlink()
+    approved("deploy, killed", shops[1], code=-9, at="deploy.switch:after")
+    ask("deploy, settled", shops[1])
+    took("deployments", drill.remit("deploy", "--to", site, "--status", record=True))
+    took("deployment taken back", drill.remit("rollback", shops[1], record=True))
+    took("presets", drill.remit("presets", record=True))
+
+
+def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask people, be allowed, be heard by nobody, hand a right on in vain."""
+    words = ("run", PACK, drill.intake(ship_usd=12, features=[]), "--budget", "100")
+    desk = '[{"name": "desk", "kind": "console"}]'
+    asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
+    took("approve", drill.remit("approve", asked.json()["mission"], record=True))
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("expired", drill.remit("approvals", record=True))
+    took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 
 
 #: Ten missions for any worker, and one more than the free plan lets wait.

@@ -103,7 +103,7 @@ async def run(
             pack,
             data,
             name=source.name,
-            originator=runtime.owner,
+            originator=runtime.acting,
             budget=usd(settings.budget_usd),
             queue=queue,
             priority=Priority[priority.upper()],
@@ -152,7 +152,7 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
 
         async def go_on() -> View:
             ordered = await runtime.missions.resume(
-                settings.workspace, mission, actor=runtime.owner, from_step=from_step, drift=OnDrift(drift)
+                settings.workspace, mission, actor=runtime.acting, from_step=from_step, drift=OnDrift(drift)
             )
             if ordered:
                 await runtime.missions.wait(ordered, told=lambda place: hint(f"waits for its turn: {line_of(place)}"))
@@ -180,7 +180,7 @@ async def rollback(mission: str, to_step: str, feature: str, home: str | None, *
             runtime,
             mission,
             lambda: runtime.missions.rollback(
-                settings.workspace, mission, actor=runtime.owner, to_step=to_step, feature=feature
+                settings.workspace, mission, actor=runtime.acting, to_step=to_step, feature=feature
             ),
             as_json=as_json,
         )
@@ -205,7 +205,7 @@ async def branch(
     async with open_runtime(settings) as runtime:
         mission = await resolve(runtime.missions, settings.workspace, mission)
         child = await runtime.missions.branch(
-            settings.workspace, mission, from_step=from_step, actor=runtime.owner, other=other
+            settings.workspace, mission, from_step=from_step, actor=runtime.acting, other=other
         )
         hint(f"mission {child}  (a branch of {mission})")
         return await finish(runtime, child, lambda: runtime.missions.run(settings.workspace, child), as_json=as_json)
@@ -225,7 +225,7 @@ async def cancel(mission: str, home: str | None, *, as_json: bool, debug: bool) 
     async with open_runtime(settings) as runtime:
         await runtime.start()
         mission = await resolve(runtime.missions, settings.workspace, mission)
-        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
+        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.acting)
         emit(mission_view(runtime.store, view)) if as_json else say(f"{view.mission.id} {view.status}")
     return 0
 
@@ -340,7 +340,7 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 async def worker(concurrency: int | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
-    from remit.bootstrap import open_runtime, prepare_home
+    from remit.bootstrap import open_runtime, prepare_home, verify_on_schedule
 
     settings = settings_of(home, concurrency=concurrency)
     await prepare_home(settings)
@@ -353,9 +353,12 @@ async def worker(concurrency: int | None, home: str | None, *, as_json: bool, de
         emit({"worker": runtime.engine.executor, "pid": os.getpid()}) if as_json else say(
             f"worker {runtime.engine.executor} (pid {os.getpid()}) takes missions; stop with Ctrl-C"
         )
+        every_s = settings.audit_verify_every_s
         tending = asyncio.create_task(runtime.tend())
+        watching = asyncio.create_task(verify_on_schedule(runtime.store, runtime.clock, every_s=every_s))
         await stop.wait()
         tending.cancel()
+        watching.cancel()
     return 0
 
 

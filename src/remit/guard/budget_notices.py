@@ -73,9 +73,9 @@ async def tell_of_budgets(guard: Guard, workspace: str, channels: Sequence[str])
         return tx.rows(_UNTOLD, {"of": workspace, "since": since}), None if owner is None else owner.principal
 
     events, owner = await guard.journal.read(op)
-    told = 0
     if owner is None:
         return 0
+    told = 0
     for event in events:
         sent = [await _send(guard, event, channel, owner) for channel in channels]
         if all(sent):

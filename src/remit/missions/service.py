@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from remit.accounts.access import Permission, require
+from remit.accounts.access import Permission, Resource, reading, require
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.guard.approval_rows import Request, Status, of_mission, unfinished
@@ -143,6 +143,7 @@ class Missions:
             InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
                 demands; says where.
         """
+        await self._may(workspace, originator)
         found = self.deps.pack(pack)
         with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
@@ -252,6 +253,17 @@ class Missions:
         await self.wait(await self.submit(workspace, mission), told=told)
         return await self.show(workspace, mission)
 
+    async def _may(self, workspace: str, who: Principal) -> None:
+        """Refuse, on record, whoever may not give orders about missions here.
+
+        Raises:
+            Refused: ``who`` has no write permission in the workspace, or is an agent.
+        """
+        await reading(
+            self.deps.journal,
+            lambda tx: require(tx, who, workspace=workspace, permission=Permission.WRITE, resource=Resource.MISSION),
+        )
+
     async def wait(self, name: str, *, told: queueing.Told | None = None) -> None:
         """Wait until a run has ended: for its turn, if it must, then here or wherever it was taken.
 
@@ -298,6 +310,7 @@ class Missions:
             IntegrityError: The log, the plan, the repository or a checkpoint is damaged. Nothing was changed.
             Drift: Artefacts changed since their steps, and ``drift`` says to refuse.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         if row.status == MissionStatus.SUCCEEDED and not from_step and drift is OnDrift.REFUSE:
@@ -348,6 +361,7 @@ class Missions:
         """
         if to_step and feature:
             raise InvalidInput("A rollback goes to a step or takes out a feature, not both.", hint="remit rollback ID")
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         await self.deps.verify_log(workspace, mission)
@@ -383,6 +397,7 @@ class Missions:
         Raises:
             NotFound, InvalidInput: No such mission or step; it is not finished; the other input is wrong.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
         if other is not None:
@@ -396,6 +411,7 @@ class Missions:
         Raises:
             Conflict: It is over already.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
@@ -422,7 +438,7 @@ class Missions:
         """
         journal, before_us = self.deps.journal, micros_of(older_than)
         if actor.kind is not ActorKind.SYSTEM:
-            await journal.read(lambda tx: require(tx, actor, workspace=workspace, permission=Permission.DELETE))
+            await reading(journal, lambda tx: require(tx, actor, workspace=workspace, permission=Permission.DELETE))
         gone: list[str] = []
         kept: list[str] = []
         for mission in await journal.read(lambda tx: cleaning.finished(tx, workspace, before_us=before_us)):
