@@ -14,6 +14,7 @@ from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.plans import PLANS, PlanName
 from remit.accounts.tables import WORKSPACE as WORKSPACES
+from remit.accounts.teams import Team, create_team
 from remit.guard import rate_limits
 from remit.guard.rate_limits import SHIPPED, Limit, Measure, Per, lift_limit, read_limits, reset_limit
 from remit.guard.rate_tables import RATE, RATE_TAKEN, RATE_WAITER
@@ -280,6 +281,7 @@ async def test_rendering_is_counted_in_minutes(world: World) -> None:
 
 
 async def test_teams_tools_and_the_workspace_share_buckets(world: World) -> None:
+    await create_team(world.journal, Team(WORKSPACE, "red", "Red"), by=OWNER, clock=CLOCK)
     one, two = await agent(world, "coder", team="red"), await agent(world, "research", team="red")
     await put(world, Limit("red.hour", Per.TEAM, 3, HOUR), Limit("echo.hour", Per.TOOL, 2, HOUR, kind="tool"))
     assert [await passes(world, ask(who)) for who in (one, two, one, two)] == [True, True, True, False]
