@@ -181,20 +181,24 @@ settings, _ = load(flags={"home": sys.argv[1]})
 pack = "remit.testing.probe:PACK"
 async def fill():
     async with open_runtime(settings, pack=pack) as runtime:
+        await runtime.start()
+        made = []
         for number in range(11):
             try:
-                mission = await runtime.missions.create(
+                made.append(await runtime.missions.create(
                     settings.workspace, pack, b"{}", name="in.json", originator=runtime.owner, queue=True
-                )
+                ))
             except RateLimited:
                 assert number == 10, number
-    print('{"mission": "%s"}' % mission)
+        for mission in made[1:]:
+            await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
+    print('{"mission": "%s"}' % made[0])
 asyncio.run(fill())
 """
 
 
 def _queue(drill: Drill, took: Callable[..., None]) -> None:
-    """Fill the queue, be refused, move one up, let a worker take it, and cancel the others."""
+    """Fill the queue, be refused, cancel all but one, move that up, let a worker take it."""
     argv = [sys.executable, "-c", FILL, str(drill.home)]
     environ = os.environ | {"REMIT_CRASH_LOG": str(drill.moments)}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=120)
@@ -202,9 +206,6 @@ def _queue(drill: Drill, took: Callable[..., None]) -> None:
     took("queue filled", filled)
     first = str(filled.json()["mission"])
     took("queue moved", drill.remit("queue", "move", first, "--priority", "critical", record=True))
-    for one in drill.remit("queue").json()["queue"]:
-        if one["mission"] != first:
-            assert drill.remit("cancel", one["mission"]).code == 0
     worker = drill.start("worker", "--concurrency", "1", record=True)
     until(lambda: drill.remit("show", first).json()["status"] == "succeeded", what="a worker to run what waits")
     worker.send_signal(signal.SIGTERM)

@@ -73,14 +73,18 @@ def test_a_full_queue_answers_and_writes_nothing(drill: Drill) -> None:
 
 def test_a_run_beyond_the_plans_number_waits_for_its_turn_in_its_own_process(drill: Drill) -> None:
     assert drill.remit("init").code == 0
-    slow = [drill.start("run", PACK, drill.intake(sleep_s=60)) for _ in range(2)]
+    slow = [drill.start("run", PACK, drill.intake(sleep_s=110)) for _ in range(2)]
     until(lambda: [state for _, _, state in line(drill)] == ["taken", "taken"], what="two that run")
     third = drill.start("run", PACK, drill.intake(features=[]))
-    until(lambda: len(line(drill)) == 3, what="the third to wait")
-    (waiting,) = (mission for position, mission, _ in line(drill) if position == 1)
-    assert status(drill, waiting) == "queued"
-    running = next(mission for _, mission, state in line(drill) if state == "taken")
-    assert drill.remit("cancel", running).code == 0
+    found: list[tuple[int | None, str, str]] = []
+
+    def three() -> bool:
+        found[:] = line(drill)
+        return len(found) == 3
+
+    until(three, what="the third to wait")
+    assert [(position, state) for position, _, state in found] == [(None, "taken"), (None, "taken"), (1, "waiting")]
+    assert drill.remit("cancel", found[0][1]).code == 0
     ran = drill.ended(third)
     assert (ran.code, ran.json()["status"]) == (0, "succeeded"), ran.err
     assert "waits for its turn: number 1 in line" in ran.err

@@ -70,12 +70,14 @@ class Used:
         value: The outcome's value, if there was one.
         certain: Whether it is known that nothing more was used (an answer, or an error that says there is none).
         now_us: When it ended.
+        tokens: What the adapter said that it used; 0: it did not say.
     """
 
     tries: int
     value: Mapping[str, object] | None
     certain: bool
     now_us: int
+    tokens: int = 0
 
 
 def check(action: Action, scene: Scene) -> Check:
@@ -157,6 +159,8 @@ def _real(measure: Measure, ended: Used, *, cost: int, taken_us: int) -> int:
     if measure is Measure.REQUESTS:
         return max(ended.tries, cost)
     told = None if ended.value is None else used(ended.value, measure)
+    if measure is Measure.TOKENS:
+        told = ended.tokens or told
     if told is not None:
         return told
     if not ended.certain:

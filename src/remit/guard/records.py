@@ -355,7 +355,9 @@ def _used(ending: Ending, now_us: int) -> rate.Used:
     """How an action ended, as far as its rates care."""
     value = None if ending.outcome is None else ending.outcome.value
     certain = ending.state in {State.OK, State.FAILED}
-    return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us)
+    usage = None if ending.outcome is None else ending.outcome.usage
+    tokens = 0 if usage is None else usage.tokens_in + usage.tokens_out
+    return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us, tokens)
 
 
 def _check_unrepeated(tx: Tx, action: Action) -> None:
