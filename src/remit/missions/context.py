@@ -109,6 +109,7 @@ class Context:
         ordinal = self._ordinal
         if isinstance(effect, WriteFiles | Command):
             await self.open()
+        preset = self._holding.preset
         action = Action(
             id=new_id(),
             effect=effect,
@@ -121,6 +122,8 @@ class Context:
             effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
             estimate=estimate,
             directory=self._directory,
+            preset=preset.name if preset is not None else "",
+            preset_approval=preset.approval if preset is not None else "",
         )
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
         # is queued; the step's own commit comes after it.
