@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import logging
 import os
 import platform
 import random
@@ -14,12 +15,14 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
@@ -27,6 +30,7 @@ from remit.adapters.deploy.adapter import DeployAdapter
 from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+from remit.adapters.export.orders import check_export, erase_person, export_log
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
@@ -35,17 +39,27 @@ from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
 from remit.adapters.store.genesis import begin_log
-from remit.adapters.store.keyfile import create_key, create_payload_key, load_key, parse_payload_key
+from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
+from remit.adapters.store.origin import process_origin
+from remit.adapters.store.rotation import Rotated, rotate_key
 from remit.audit.keyring import Keyring
+from remit.audit.query import prove
+from remit.audit.report import LogReader, Report
+from remit.audit.schedule import due, record_verified
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.breaker import Numbers
+from remit.guard.budget_expiry import expire
+from remit.guard.budget_notices import tell_of_budgets
+from remit.guard.budget_prices import Pricing
+from remit.guard.budget_rollup import roll_up
 from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.permit import Terms
-from remit.guard.records import settle_abandoned
+from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
+from remit.guard.why_log import Prove, Standing
 from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -53,11 +67,12 @@ from remit.kernel.effects import Deploy
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
-from remit.kernel.ports import Adapter, Tx
+from remit.kernel.ports import Adapter, ReadTx, Tx
 from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
+from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
@@ -67,6 +82,11 @@ from remit.settings import Settings, quorums, words
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
+
+#: What the command line orders of the audit log, for those who may not know the adapters.
+__all__ = ["check_export", "erase_person", "export_log"]
+
+_log = logging.getLogger(__name__)
 
 type Store = SqliteStore | PostgresStore
 
@@ -79,8 +99,11 @@ PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 DEPLOYS = "deploys"
 PRIVATE = 0o700
+SYSTEM = Principal(ActorKind.SYSTEM, "worker")
+LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
+LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
 
 
 def make_home(settings: Settings) -> bool:
@@ -129,6 +152,52 @@ def _create_mask_key(path: Path) -> None:
     beside.replace(path)
 
 
+def rotate_log_key(
+    settings: Settings, store: Store, *, by: Principal, reason: str, allow: Callable[[ReadTx], None]
+) -> Rotated:
+    """Change the key that signs the audit log, see ``adapters.store.rotation``."""
+    return rotate_key(store, KeyFile(settings.home / KEY), by=by, reason=reason, allow=allow)
+
+
+def prover(store: Store) -> Prove:
+    """What checks an entry's inclusion under the newest signed checkpoint, for ``guard.why``."""
+    verifiers = store.verifiers
+
+    def standing(tx: ReadTx, seq: int) -> Standing:
+        try:
+            prove(cast("LogReader", tx), seq, verifiers=verifiers)  # what every store's read transaction is
+        except NotFound:
+            return Standing.UNSIGNED
+        except IntegrityError:
+            return Standing.BROKEN
+        return Standing.PROVED
+
+    return standing
+
+
+async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:
+    """Run the verification that is due, if one is, and log what it found; see ``audit.schedule``."""
+    found = await store.read(lambda tx: due(tx, now_us=micros_of(clock.now()), every_s=every_s))
+    if found is None:
+        return None
+    report = await asyncio.to_thread(store.verify, start=found.start)
+    await store.commit("audit.verified", lambda tx: record_verified(tx, report, found))
+    if not report.ok:
+        named = "; ".join(str(each) for each in report.discrepancies[:3])
+        _log.error("the audit log was changed: %s (remit audit verify)", named)
+    return report
+
+
+async def verify_on_schedule(store: Store, clock: Clock, *, every_s: int) -> None:
+    """Verify whenever it is due, until cancelled; a store that doesn't answer is asked again later."""
+    while every_s:
+        try:
+            await verify_if_due(store, clock, every_s=every_s)
+        except RemitError as error:
+            _log.error("the audit log could not be verified: %s", error)
+        await asyncio.sleep(min(every_s, LOOK_SECONDS))
+
+
 def mask_key(settings: Settings) -> bytes:
     """The key of this install's masks."""
     return (settings.home / MASK_KEY).read_bytes()
@@ -161,16 +230,21 @@ def make_store(settings: Settings) -> Store:
         NotFound: No home was made there.
     """
     check_home(settings)
-    signers = [load_key(settings.home / KEY)]
+    key_file = KeyFile(settings.home / KEY)
+    signers = key_file.read().signers
     heads = settings.home / HEADS
     keys = Keyring(payload_key(settings), shared=bool(settings.store_url))
     if settings.store_url:
         from remit.adapters.store.postgres import PostgresStore
 
-        return PostgresStore(settings.store_url, signers, heads=heads, keys=keys)
+        return PostgresStore(
+            settings.store_url, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+        )
     from remit.adapters.store.sqlite import SqliteStore
 
-    return SqliteStore(settings.home / DATABASE, signers, heads=heads, keys=keys)
+    return SqliteStore(
+        settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+    )
 
 
 @contextmanager
@@ -240,6 +314,8 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    locks: ExecutorLocks
+    worker: Worker
     deployments: Deployments
     notices: Notices
     faults: Faults | None = None
@@ -255,15 +331,32 @@ class Runtime:
         return Principal(ActorKind.USER, self.settings.acting)
 
     async def start(self, *, worker: bool = False) -> None:
-        """Start the engine; a worker also takes queued runs and those of dead workers."""
+        """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
+        await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
+        if worker:
+            await self.worker.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, stop the engine, put back what a worker had in hand."""
+        await self.worker.halt()
+        await self.engine.stop()
+        await self.worker.close()
+
+    async def tell_of_budgets(self) -> None:
+        """Send people what thresholds of budgets were reached, on every channel that they have."""
+        names = [channel.name for channel in self.settings.notify]
+        await tell_of_budgets(self.guard, self.settings.workspace, names)
 
     async def tend(self) -> None:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
-        while True:
+        for number in count():
             with suppress(RemitError):  # the store is away: the next round tries again
+                if number % LEDGER_ROUNDS == 0:
+                    await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
+                    await self.tell_of_budgets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -295,12 +388,16 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
+        runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
         with traced(settings):
             try:
                 yield runtime
             finally:
-                await runtime.engine.stop()
+                await runtime.stop()
+                with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
+                    await runtime.tell_of_budgets()
                 await runtime.notices.settled()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
@@ -315,12 +412,14 @@ def _wire(
 ) -> Runtime:
     clock = SystemClock()
     redactor = Redactor(mask_key(settings))
-    redactor.register(load_key(settings.home / KEY).skey)
+    for signer in store.signers:
+        redactor.register(signer.skey)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
+        serves_queue=False,
     )
     commands = _Commands(store, clock, settings)
     deploys = _Deploys(store, clock, settings, commands)
@@ -350,6 +449,8 @@ def _wire(
         approvals=approval_terms(settings),
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
+        pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        owner=engine.executor,
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
@@ -369,8 +470,29 @@ def _wire(
         clock=clock,
         parallel=settings.parallel,
     )
+    missions = Missions(deps)
+
+    async def clean() -> None:
+        if settings.retention_days:
+            older_than = clock.now() - timedelta(days=settings.retention_days)
+            await missions.clean(settings.workspace, older_than=older_than, actor=SYSTEM)
+
+    worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices, faults)
+    return Runtime(
+        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, faults
+    )
+
+
+async def keep_ledger(
+    store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
+) -> Sequence[Past]:
+    """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    known = locks or ExecutorLocks(settings.home / LOCKS)
+    now_us = micros_of(clock.now())
+    settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
+    await roll_up(store, settings.workspace, now_us=now_us)
+    return settled
 
 
 def approval_terms(settings: Settings) -> ApprovalTerms:

@@ -32,6 +32,7 @@ from remit.testing.clock import ManualClock
 
 ADA = Principal(ActorKind.USER, "ada")
 START = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = micros_of(START) + 1
 FORMULA = '=HYPERLINK("http://127.0.0.1","x")'
 
 
@@ -80,7 +81,11 @@ def make(home: Path, folder: Path, form: Format, **wanted: object) -> Verifier:
     signer = load_key(home / "audit.key")
     with open_store(home) as store:
         selection = Selection(**{"workspace": "acme", **wanted})  # type: ignore[arg-type]
-        store.view(lambda tx: export(tx, folder, wanted=selection, form=form, signers=[signer], made_at="now"))
+        store.view(
+            lambda tx: export(
+                tx, folder, wanted=selection, form=form, signers=[signer], verifiers=[signer.verifier], made_at="now"
+            )
+        )
     return signer.verifier
 
 
@@ -114,7 +119,7 @@ def test_an_export_is_checked_offline_with_the_public_key_alone(home: Path, tmp_
         ({"user": "ada"}, lambda n: n % 3 in (0, 1)),
         ({"user": "agent:coder"}, lambda n: n % 3 != 0),
         ({"until_us": micros_of(START)}, lambda n: n < 6),
-        ({"since_us": micros_of(START) + 1, "user": "user:ada", "domain": "deploy"}, lambda n: n >= 6 and n % 12 in (0, 4)),
+        ({"since_us": LATER, "user": "user:ada", "domain": "deploy"}, lambda n: n > 5 and n % 12 in {0, 4}),
     ],
 )  # fmt: skip
 def test_a_filter_takes_what_fits_and_every_row_is_proved(
@@ -199,6 +204,7 @@ def _forge(rows: list[dict]) -> list[dict]:
 
 
 OTHER = "x" * 8
+PRUNED = {"payload": "", "salt": "", "state": "pruned"}
 CHANGES: dict[str, tuple[Change, int]] = {
     **{
         f"column {name}": (_set(9, name, lambda old: old + OTHER if old != OTHER else ""), 9)
@@ -209,7 +215,7 @@ CHANGES: dict[str, tuple[Change, int]] = {
     "the header of another": (lambda rows: [*rows[:9], {**rows[9], "header": rows[8]["header"]}, *rows[10:]], 9),
     "the proof of another": (lambda rows: [*rows[:9], {**rows[9], "proof": rows[8]["proof"]}, *rows[10:]], 9),
     "no proof": (_set(9, "proof", ""), 9),
-    "payload taken away": (lambda rows: [*rows[:9], {**rows[9], "payload": "", "salt": "", "state": "pruned"}, *rows[10:]], 9),
+    "payload taken away": (lambda rows: [*rows[:9], {**rows[9], **PRUNED}, *rows[10:]], 9),
     "renumbered": (_set(9, "seq", 5), 9),
     "removed": (lambda rows: rows[:9] + rows[10:], 9),
     "the last removed": (lambda rows: rows[:-1], -1),

@@ -198,7 +198,7 @@ def test_every_command_and_option_is_documented_and_nothing_else() -> None:
     assert sorted(sections) == sorted(known)
     for name, command in known.items():
         options = {option for one in command.params if isinstance(one, click.Option) for option in one.opts}
-        told = set(re.findall(r"`(--[a-z]+)", re.split(r"^## ", sections[name], flags=re.MULTILINE)[0]))
+        told = set(re.findall(r"`(--[a-z-]+)", re.split(r"^## ", sections[name], flags=re.MULTILINE)[0]))
         assert options - COMMON <= told, f"{name}: {sorted(options - COMMON - told)} undocumented"
         assert told <= options | COMMON, f"{name} has no {sorted(told - options - COMMON)}"
         for argument in command.params:
@@ -206,7 +206,7 @@ def test_every_command_and_option_is_documented_and_nothing_else() -> None:
                 shown = argument.metavar or str(argument.name).upper()
                 assert re.search(rf"^## `{name} [^`]*{shown}", page, re.MULTILINE), f"{name} takes {shown}"
     common = page.split("\n## ")[1]
-    assert set(re.findall(r"`(--[a-z]+)", common)) >= COMMON
+    assert set(re.findall(r"`(--[a-z-]+)", common)) >= COMMON
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -127,6 +127,17 @@ async def test_a_critical_finding_or_a_failed_critic_stops_a_deploy(shipped_worl
     assert "Critics of this release that failed: 1" in await refused(world, deploy())
 
 
+async def test_an_agent_does_not_pass_the_rules_by_as_if_it_took_something_back(shipped_world: World) -> None:
+    world = shipped_world
+    agent = Agent(WORKSPACE, "coder", OWNER.id, "coder", "", frozenset({"deploy"}))
+    await register_agent(world.store, agent, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    release = deploy()
+    forged = type(release)(release.target, release.release, compensates="an action")
+    with pytest.raises(Denied, match="tests of this release"):
+        await world.guard.run(act(forged, principal=CODER, key="k"))
+
+
 async def test_evidence_about_another_release_does_not_count(shipped_world: World) -> None:
     world = shipped_world
     await passed(world, "tests", "security", "review", "smoke", subject="tree1")

@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from remit.guard.cel import LONGEST, LONGEST_TEXT, Expression, Language, Type
 from remit.guard.cel_text import Problem, conjuncts
@@ -126,6 +129,38 @@ def test_every_problem_of_an_expression_is_told_in_its_line() -> None:
 )
 def test_conditions_are_what_and_joins_at_the_top(text: str, parts: list[str]) -> None:
     assert conjuncts(text) == parts
+
+
+ATOMS = {
+    "order.leverage <= 2.0": {"order.leverage": 1.0},
+    "order.leverage > 2.0": {"order.leverage": 1.0},
+    "order.has_stop_loss": {"order.has_stop_loss": True},
+    "files.count == 3": {},
+    "command.line.contains('a && b')": {"command.line": "a && b"},
+    "order.mode in ['x', '(']": {"order.mode": "("},
+}
+EXPRESSIONS = st.recursive(
+    st.sampled_from(list(ATOMS)),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map(" && ".join),
+        st.tuples(inner, inner).map(lambda pair: f"({pair[0]} && {pair[1]})"),
+        st.tuples(inner, inner).map(lambda pair: f"({pair[0]} || {pair[1]})"),
+        st.tuples(inner, inner).map(lambda pair: f"{pair[0]} || {pair[1]}"),
+        inner.map(lambda text: f"!({text})"),
+        st.tuples(inner, inner, inner).map(lambda three: f"(({three[0]}) ? ({three[1]}) : ({three[2]}))"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=2000 if os.environ.get("REMIT_PROVE") == "1" else 100, deadline=None)
+@given(EXPRESSIONS)
+def test_an_expression_holds_exactly_when_its_conditions_do(text: str) -> None:
+    values = {name: value for known in ATOMS.values() for name, value in known.items()}
+    binding = LANGUAGE.bind(values)
+    whole = compiled(text)
+    parts = LANGUAGE.conditions(whole)
+    assert whole.ask(binding).holds == all(part.ask(binding).holds for part in parts)
 
 
 LIST = "[" + ",".join(["1"] * 100) + "]"

@@ -73,6 +73,8 @@ def erase_keys(
         tx.execute(_DELETE, {"of": workspace, "under": key})
         tx.execute(_DESTROY, {"which": key, "which_too": key})
         tx.append(_entry(by, workspace, Result.SUCCESS, "", key), {"reason": reason})
+    if not keys:
+        tx.append(_entry(by, workspace, Result.SUCCESS, "nothing"), {"reason": reason})
     return Erased(tuple(keys), tuple(row["seq"] for row in rows))
 
 

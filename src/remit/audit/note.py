@@ -140,7 +140,12 @@ def sign_note(text: str, signers: Iterable[Signer]) -> str:
 
 
 def open_note(note: str, verifiers: Sequence[Verifier], *, exact: bool = False) -> str:
-    """The text of a note, once a known key is found to have signed it.
+    """The text of a note, once a known key is found to have signed it; see ``signed_note``."""
+    return signed_note(note, verifiers, exact=exact)[0]
+
+
+def signed_note(note: str, verifiers: Sequence[Verifier], *, exact: bool = False) -> tuple[str, frozenset[str]]:
+    """The text of a note and the public keys (as ``vkey``) that are found to have signed it, at least one.
 
     Args:
         note: Text, empty line, signature lines.
@@ -172,7 +177,7 @@ def open_note(note: str, verifiers: Sequence[Verifier], *, exact: bool = False) 
         seen.add((name, key_id))
     if not seen:
         raise _bad_note("no trusted key signed it")
-    return text
+    return text, frozenset(known[each].vkey for each in seen)
 
 
 def _signature_of(line: str) -> tuple[str, bytes, bytes]:

@@ -97,6 +97,16 @@ def _record(reader: LogReader, row: tuple[Any, ...]) -> Record:
     return Record(seq, fields, None if plain is None else orjson.loads(plain), leaf)
 
 
+def pick(reader: LogReader, workspace: str, seqs: Sequence[int]) -> list[Record]:
+    """These entries of a workspace, in the order of the log."""
+    stmt = _select(mission=False, action=False, actor=False, since=False)
+    found: list[Record] = []
+    for seq in sorted(set(seqs)):
+        rows = reader.tuples(stmt, {"of": workspace, "after": seq - 1, "most": 1})
+        found += [_record(reader, row) for row in rows if row[0] == seq]
+    return found
+
+
 def size(reader: LogReader) -> int:
     """How many entries the log holds."""
     last = reader.tuples(_SIZE)[0][0]
@@ -159,6 +169,12 @@ def rotations(reader: LogReader, verifiers: Sequence[Verifier]) -> list[EntryPro
             head = parse_checkpoint(open_note(note, verifiers))
             proofs.append(EntryProof(seq, bytes(header), tuple(prove_inclusion(reader, seq, head.size)), note))
     return proofs
+
+
+def announced(reader: LogReader) -> list[str]:
+    """The public keys that the log was handed over to, oldest first."""
+    rows = reader.tuples(_ROTATIONS, {"did": ROTATE_ACTION, "of": SYSTEM_WORKSPACE})
+    return [str(read_header(header)["subject"]) for _, header in rows]
 
 
 def prove_inclusion(reader: LogReader, index: int, size: int) -> list[bytes]:

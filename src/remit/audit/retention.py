@@ -96,7 +96,8 @@ async def retain(
         message = f"Payloads are kept for at least one day, not {days}."
         raise InvalidInput(message, code="audit.retention", hint="remit audit retain --dry-run")
     before = now_us - days * DAY_US
-    upto = await journal.read(lambda tx: _upper(tx, allow, workspace, before))
+    # In a writing transaction, though it only reads: so a refusal is on record.
+    upto = await journal.commit("audit.prune", lambda tx: _upper(tx, allow, workspace, before))
     pruned = held = batches = 0
     after = -1
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from remit.audit.heads import HeadLine
-from remit.audit.note import Verifier, open_note, parse_checkpoint
+from remit.audit.note import Verifier, parse_checkpoint, signed_note
 from remit.audit.report import Findings, LogReader
 from remit.audit.tables import CHECKPOINT
 from remit.kernel.errors import IntegrityError, RemitError
@@ -30,14 +30,17 @@ class SignedHeads:
     claims: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict[int, list[tuple[str, bytes]]])
     rows: dict[int, str] = field(default_factory=dict[int, str])
     opened: dict[str, tuple[int, bytes]] = field(default_factory=dict[str, tuple[int, bytes]])
+    signed_by: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def _open(self, note: str) -> tuple[int, bytes]:
         if note not in self.opened:
-            head = parse_checkpoint(open_note(note, self.verifiers, exact=True))
+            text, signed_by = signed_note(note, self.verifiers, exact=True)
+            head = parse_checkpoint(text)
             if head.origin not in {v.name for v in self.verifiers}:
                 message = f"A signed checkpoint does not hold: it speaks of another log, {head.origin}."
                 raise IntegrityError(message, code="audit.note")
             self.opened[note] = (head.size, head.root)
+            self.signed_by[note] = signed_by
         return self.opened[note]
 
     def _claim(self, place: str, size: int, root: bytes) -> None:
@@ -113,6 +116,23 @@ class SignedHeads:
                 kind = "unrecorded" if on_its_way else "missing"
                 problem = f"the row is missing; heads.log line {line.number} has it"
                 self.findings.report(f"audit_checkpoint {size}", problem, kind, note=line.note or "")
+
+    def check_keys(self, keys: list[tuple[int, str]]) -> None:
+        """Each head must be signed by the key in force at its size, the first after a change of key by the old one too.
+
+        Args:
+            keys: The entries that brought the log's keys and the keys, in the order of the log.
+        """
+        previous = 0
+        for note, (size, _) in sorted(self.opened.items(), key=lambda each: each[1][0]):
+            covered = [number for number, (seq, _) in enumerate(keys) if seq < size]
+            if not covered:
+                continue
+            wanted = {keys[number][1] for number in covered if number == covered[-1] or keys[number + 1][0] >= previous}
+            if not wanted <= self.signed_by[note]:
+                problem = "it is not signed by every key that was in force: see the audit.key entries"
+                self.findings.report(f"audit_checkpoint {size}", problem, "key")
+            previous = size
 
 
 def recorded(reader: LogReader, note: str) -> bool:

@@ -31,7 +31,7 @@ class Erasure(NamedTuple):
 
 @dataclass(slots=True)
 class Told:
-    """Filled in the order of the log.
+    """What the log tells; ``keys`` and ``holds`` need each action's entries in the order of the log.
 
     ``holds`` maps (workspace, name) to the digest of the scope of each hold in force. ``keys`` are the log's public
     keys with the entry that brought each, the first of the log's beginning.

@@ -48,6 +48,11 @@ _NODES = (
     .where(NODE.c.level == bindparam("at"), NODE.c.idx >= bindparam("start"), NODE.c.idx < bindparam("stop"))
     .order_by(NODE.c.idx)
 )
+_TOLD = (
+    select(ENTRY.c.header)
+    .where(ENTRY.c.action == bindparam("did"), ENTRY.c.seq < bindparam("stop"))
+    .order_by(ENTRY.c.seq)
+)
 _STRAY_NODES = select(NODE.c.level, NODE.c.idx).where(NODE.c.level == bindparam("at"), NODE.c.idx >= bindparam("stop"))
 _ODD_LEVELS = select(NODE.c.level, NODE.c.idx).where((NODE.c.level < 1) | (NODE.c.level > bindparam("top")))
 _NEGATIVE_NODES = select(NODE.c.level, NODE.c.idx).where(NODE.c.idx < 0)
@@ -62,12 +67,17 @@ _STRAY_PAYLOADS = (
 
 @dataclass(slots=True)
 class Walk:
-    """The state of one verification. ``signed`` is the largest size at which a signed root held."""
+    """The state of one verification. ``signed`` is the largest size at which a signed root held.
+
+    With ``first`` (a multiple of ``CHUNK``) the entries before it are taken as an earlier verification found them, by
+    the nodes that are stored over them.
+    """
 
     reader: LogReader
     size: int
     findings: Findings
     claims: dict[int, list[tuple[str, bytes]]]
+    first: int = 0
     signed: int = 0
     pruned: int = 0
     upper: Edge = field(default_factory=Edge)
@@ -79,6 +89,22 @@ class Walk:
     erased: int = 0
     told: Told = field(default_factory=Told)
     ciphers: dict[str, DataKey | None] = field(default_factory=dict[str, "DataKey | None"])
+
+    def begin(self) -> None:
+        """Take in what stands before ``first``."""
+        if not self.first:
+            return
+        nodes = [(level, index) for level, index in cover(0, self.first)]
+        stack = [node for level, at in nodes for _, node in self.reader.tuples(_NODES, _one(level, at))]
+        if len(stack) != len(nodes):
+            self.findings.report("audit_node", f"nodes over the first {self.first} entries are missing", "missing")
+            self.first = 0
+            return
+        self.upper = Edge(self.first >> CHUNK_LEVEL, stack)
+        self.signed = self.first
+        for action in sorted(TELLING):
+            for (header,) in self.reader.tuples(_TOLD, {"did": action, "stop": self.first}):
+                self._note([orjson.loads(header)])
 
     def chunk(self, start: int) -> None:
         """Verify one chunk: rows, payloads, the nodes over them, and the heads signed within it."""
@@ -287,11 +313,11 @@ class Walk:
 
     def upper_nodes(self) -> None:
         """Nodes above the chunks, a level at a time."""
-        by_level: dict[int, list[bytes]] = {}
-        for level, _, node in self.upper_made:
-            by_level.setdefault(level + CHUNK_LEVEL, []).append(node)
-        for level, expected in by_level.items():
-            self._compare(level, 0, expected)
+        by_level: dict[int, tuple[int, list[bytes]]] = {}
+        for level, index, node in self.upper_made:
+            by_level.setdefault(level + CHUNK_LEVEL, (index, []))[1].append(node)
+        for level, (first, expected) in by_level.items():
+            self._compare(level, first, expected)
 
     def _heads_within(self, levels: list[list[bytes]], start: int, stop: int) -> None:
         for size in sorted(size for size in self.claims if start < size <= stop):
@@ -322,7 +348,7 @@ class Walk:
                 self.findings.report(
                     f"audit_node {level}/{index}", "a node of no entries: entries were cut off", "surplus"
                 )
-        if self.reader.tuples(_PAYLOADS)[0][0] != self.payloads:
+        if self.first == 0 and self.reader.tuples(_PAYLOADS)[0][0] != self.payloads:
             for (seq,) in self.reader.tuples(_STRAY_PAYLOADS):
                 self.findings.report(f"audit_payload {seq}", "a payload of no entry", "surplus")
 
@@ -348,3 +374,7 @@ class Walk:
             erased = {dek: erasure.workspace for dek, erasure in self.told.erased.items()}
             self.reader.keys.check(self.reader, erased, self.findings)
         check_holds(self.reader, self.told.holds, self.findings)
+
+
+def _one(level: int, index: int) -> dict[str, int]:
+    return {"at": level, "start": index, "stop": index + 1}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from remit.audit.note import open_note, parse_checkpoint
+from remit.audit.note import Verifier, open_note, parse_checkpoint, parse_verifier
 from remit.audit.proof import parse_proof
-from remit.audit.query import Filter, Record, find, prove
-from remit.bootstrap import KEY, Store, check_home, open_store
+from remit.audit.query import Filter, Record, find, pick, prove
+from remit.audit.report import Discrepancy
+from remit.bootstrap import KEY, Store, check_export, check_home, open_store, verify_if_due
+from remit.cli import audit_orders as orders
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, say, table
-from remit.kernel.clock import iso, micros_of
+from remit.guard.why import why as story_of
+from remit.kernel.clock import SystemClock, iso
 from remit.kernel.errors import InvalidInput
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+from remit.kernel.ids import is_id
+from remit.settings import Settings
 
 
 @click.group()
@@ -26,7 +30,9 @@ def audit() -> None:
 
 @audit.command()
 @click.option("--mission", default="", help="Only entries of this mission.")
-@click.option("--action", default="", help="Only this action, for instance guard.intent.")
+@click.option(
+    "--action", default="", help="Only of this kind, for instance guard.intent; or about this action, by its id."
+)
 @click.option("--actor", default="", help="Only this actor, for instance agent:coder.")
 @click.option("--since", default="", help="Only from then on: an ISO time, or 30m, 2h, 7d ago.")
 @click.option("--after", default=-1, help="Only entries after this number.")
@@ -52,12 +58,17 @@ def show(
         mission=mission,
         action=action,
         actor=actor,
-        since_us=_since(since),
+        since_us=orders.moment(since),
         after=after,
         limit=limit,
     )
     with open_store(settings) as store:
-        records = store.view(lambda tx: find(tx, wanted))
+        if is_id(action):
+            story = asyncio.run(story_of(store, action, workspace=settings.workspace))
+            seqs = [each.seq for one in story.actions for each in (*one.said, *one.decisions)]
+            records = store.view(lambda tx: pick(tx, settings.workspace, seqs))
+        else:
+            records = store.view(lambda tx: find(tx, wanted))
     if as_json:
         emit({"entries": [record.as_json() for record in records]})
         return
@@ -72,11 +83,20 @@ def _line(record: Record) -> tuple[str, ...]:
 
 
 @audit.command()
+@click.argument(
+    "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+@click.option("--key", default="", help="The log's public key, or a file with it; needs no home then.")
+@click.option("--scheduled", is_flag=True, help="Only what is due by the schedule, with an entry of what it found.")
 @common
-def verify(home: str | None, *, as_json: bool, debug: bool) -> int:
-    """Check every row of the log against its hashes, its signatures and the heads kept outside the database."""
+def verify(folder: Path | None, key: str, home: str | None, *, scheduled: bool, as_json: bool, debug: bool) -> int:
+    """Check every row of the log against its hashes, its signatures and the heads kept outside; or an export in DIR."""
     del debug
     settings = settings_of(home)
+    if folder is not None:
+        return _verify_export(folder, _keys(settings, key), as_json=as_json)
+    if scheduled:
+        return _verify_due(settings, as_json=as_json)
     with open_store(settings, migrate=False) as store:
         report = store.verify()
         checkpoint = last_checkpoint(store) if report.ok else None  # the newest note may be what is damaged
@@ -86,13 +106,54 @@ def verify(home: str | None, *, as_json: bool, debug: bool) -> int:
         say(
             f"OK: {report.size} entries, {report.signed} under a signed checkpoint, {report.heads} heads outside agree."
         )
+        if report.pruned or report.erased:
+            say(f"{report.pruned} payloads were pruned and {report.erased} erased, as entries of the log say.")
         say(f"root {report.root.hex()}")
     else:
-        say(f"NOT OK: {len(report.discrepancies)} places are not as they were written.")
-        for discrepancy in report.discrepancies:
-            say(f"  {discrepancy}")
-        say("hint: restore the database from a backup; until then nothing in it proves anything")
+        _not_ok(report.discrepancies, "restore the database from a backup; until then nothing in it proves anything")
     return 0 if report.ok else 1
+
+
+def _verify_due(settings: Settings, *, as_json: bool) -> int:
+    with open_store(settings) as store:
+        report = asyncio.run(verify_if_due(store, SystemClock(), every_s=settings.audit_verify_every_s))
+    if as_json:
+        emit({"due": report is not None, **({} if report is None else report.as_json())})
+    elif report is None:
+        say("nothing is due")
+    elif report.ok:
+        say(f"OK: {report.size} entries, {report.signed} under a signed checkpoint.")
+    else:
+        _not_ok(report.discrepancies, "remit audit verify, then remit audit acknowledge --reason WHY")
+    return 0 if report is None or report.ok else 1
+
+
+def _keys(settings: Settings, key: str) -> list[Verifier]:
+    """The public keys given, or those of the home."""
+    if key:
+        given = Path(key).read_text(encoding="utf-8") if Path(key).is_file() else key
+        return [parse_verifier(line) for line in given.splitlines() if line.strip()]
+    check_home(settings)
+    with open_store(settings, migrate=False) as store:
+        return list(store.verifiers)
+
+
+def _verify_export(folder: Path, keys: list[Verifier], *, as_json: bool) -> int:
+    checked = check_export(folder, keys)
+    if as_json:
+        emit(checked.as_json())
+    elif checked.ok:
+        say(f"OK: {checked.rows} entries, {checked.payloads} with their payload, under a head over {checked.size}.")
+    else:
+        _not_ok(checked.discrepancies, "ask for the export once more; this one proves only what is not listed")
+    return 0 if checked.ok else 1
+
+
+def _not_ok(found: Sequence[Discrepancy], advice: str) -> None:
+    say(f"NOT OK: {len(found)} places are not as they were written.")
+    for discrepancy in found:
+        say(f"  {discrepancy}")
+    say(f"hint: {advice}")
 
 
 @audit.command(name="prove")
@@ -120,16 +181,24 @@ def prove_command(seq: int | None, check: str | None, home: str | None, *, as_js
         say(f"OK: entry {proof.index} is under the signed checkpoint" if check else proof.export().rstrip("\n"))
 
 
-@audit.command()
+@audit.group(invoke_without_command=True)
 @common
-def key(home: str | None, *, as_json: bool, debug: bool) -> None:
-    """Print the public key that others verify checkpoints with."""
+@click.pass_context
+def key(context: click.Context, home: str | None, *, as_json: bool, debug: bool) -> None:
+    """Print the public keys that others verify checkpoints with, the one that signs first."""
     del debug
+    if context.invoked_subcommand is not None:
+        return
     settings = settings_of(home)
     check_home(settings)
     with open_store(settings) as store:
         keys = [verifier.vkey for verifier in store.verifiers]
     emit({"keys": keys, "file": str(settings.home / KEY)}) if as_json else say("\n".join(keys))
+
+
+for _order in orders.COMMANDS:
+    audit.add_command(_order)
+key.add_command(orders.rotate)
 
 
 def last_checkpoint(store: Store) -> dict[str, object] | None:
@@ -141,19 +210,6 @@ def last_checkpoint(store: Store) -> dict[str, object] | None:
         return None
     head = parse_checkpoint(open_note(note, store.verifiers))
     return {"size": head.size, "root": head.root.hex(), "note": note}
-
-
-def _since(text: str) -> int:
-    if not text:
-        return 0
-    try:
-        if text[-1] in _UNITS and text[:-1].isdecimal():
-            return micros_of(datetime.now(UTC) - timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]]))
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no time: write 2026-01-31T12:00:00Z, or 30m, 2h, 7d."
-        raise InvalidInput(message) from error
-    return micros_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 COMMANDS = {"audit": audit}

@@ -218,8 +218,8 @@ def run_tests(file: str | None, home: str | None, *, as_json: bool, debug: bool)
     if file is not None:
         ready = _ready(file)
         document = ready.document
-        alone = not (document.rules or document.limits or document.lists or document.without)
-        book = _in_force(settings_of(home)) if alone and "use:" not in document.source else ready.book
+        changes = document.rules or document.limits or document.lists or document.without or document.use != SETS
+        book = ready.book if changes else _in_force(settings_of(home))
         tried += [(file, run_case(case, book)) for case in cases_of(document)]
     failed = [each for each in tried if not each[1].passed]
     if as_json:
@@ -277,8 +277,8 @@ def _because(error: str) -> str:
 
 
 @policy.command()
-@click.argument("before", metavar="[REV]", required=False)
-@click.argument("after", metavar="[FILE|REV]", required=False)
+@click.argument("before", metavar="BEFORE", required=False)
+@click.argument("after", metavar="AFTER", required=False)
 @common
 def diff(before: str | None, after: str | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """What changes from one revision to another, or to a file: rule by rule."""

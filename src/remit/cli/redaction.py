@@ -21,6 +21,8 @@ def install(*, level: int = logging.WARNING) -> None:
 
 
 def learn(key: Path) -> None:
-    """Mask the audit log's signing key from now on, should it ever stand in an error or a traceback."""
+    """Mask the audit log's signing keys from now on, should it ever stand in an error or a traceback."""
     with suppress(OSError, UnicodeDecodeError, InvalidInput):  # a key that can't be read can't be shown either
-        REDACTOR.register(key.read_text(encoding="utf-8").strip())
+        for line in key.read_text(encoding="utf-8").split("\n"):
+            if line.strip() and not line.startswith("retired "):
+                REDACTOR.register(line.strip().removeprefix("pending "))

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from remit.audit.entry import Entry, Result
+from remit.audit.schedule import check_alarm
 from remit.guard import approval_requests, budget, rate
 from remit.guard.budget_usage import payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
@@ -17,7 +18,7 @@ from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, digest
 from remit.kernel.decision import Check
-from remit.kernel.effects import TRAITS, Notify
+from remit.kernel.effects import TRAITS, Durability, Notify
 from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -168,7 +169,8 @@ def intent(
     Raises (when run):
         RateLimited: A rate would be passed.
         BudgetExceeded: The estimate does not fit.
-        Conflict: The effect happened, or may have happened, before.
+        Conflict: The effect happened, or may have happened, before; or it waits for a signature, and a verification
+            found the log changed.
         approval_requests.Taken: ``approval_id`` can't be used (any more).
     """
     row = _row(action, State.OPEN, target=target, said=said, policy_rev=policy_rev, now_us=now_us)
@@ -177,9 +179,12 @@ def intent(
     entry = _entry(action, "guard.intent", Result.PENDING, policy_rev=policy_rev, approval_id=approval_id)
     payload = _payload(action, target, said.told)
     once = not action.effect.trait.repeatable
+    sealed = action.effect.trait.durability is Durability.SEALED
     message = isinstance(action.effect, Notify)
 
     def op(tx: Tx) -> None:
+        if sealed:
+            check_alarm(tx)
         if once:
             _check_unrepeated(tx, action)
         elif message and action.effect_key:

@@ -14,15 +14,23 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # identify
         "identify.inactive": "remit agents",
         "identify.killed": "remit agents, then remit unkill NAME",
+        "identify.paused": "remit agents, then remit agents resume NAME --reason TEXT",
         "identify.no_originator": "name the user or agent on whose behalf it is asked",
         "identify.no_owner": "remit init",
         "identify.unknown_agent": "remit agents",
-        "identify.unknown_user": "remit agents",
+        "identify.unknown_user": "remit users",
         "identify.unreadable": "remit doctor",
         # authorise
         "authorise.effect": "remit agents",
         "authorise.no_adapter": "remit doctor",
         "authorise.tool": "remit agents",
+        "authorise.model": "remit agents update NAME --model PROVIDER/MODEL",
+        "authorise.domain": "remit agents update NAME --domain HOST",
+        "authorise.role": "remit users, then ask an owner for the write permission",
+        "authorise.policy": "remit teams policy, then change the policy or remit breakglass request",
+        "authorise.policy_error": "remit teams policy, then mend the policy that errors",
+        # break-glass
+        "break_glass.over": "remit breakglass request",
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
@@ -43,6 +51,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
         "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
+        "effect_key.audit_alarm": "remit audit verify, then remit audit acknowledge --reason WHY",
         "effect_key.done": "nothing: it was done",
         "effect_key.no_key": "set Action.effect_key",
         "effect_key.unknown_outcome": "look at {target} and decide whether it was done",

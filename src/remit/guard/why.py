@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import orjson
 from sqlalchemy import bindparam, select, text
 
-from remit.audit.entry import read_header
-from remit.audit.tables import ENTRY
 from remit.guard import refusals
 from remit.guard.attempts import attempts_of
 from remit.guard.records import State
 from remit.guard.tables import ACTION
+from remit.guard.why_log import Prove, Said, Standing, decisions_on, said_of, unchecked
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
 from remit.kernel.errors import NotFound
@@ -22,7 +21,7 @@ from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row
 
 MOST = 50
-_SLACK_US = 120_000_000  # entries are stamped by the writer, rows by the guard
+SCHEME = "remit:"
 
 _BY_ID = select(ACTION).where(ACTION.c.workspace == bindparam("of"), ACTION.c.id == bindparam("which"))
 _BY_KEY = (
@@ -49,19 +48,6 @@ _STOOD_IN = (
 _IN_MISSION = (
     select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
 )
-_ENTRIES = (
-    select(ENTRY.c.seq, ENTRY.c.header)
-    .where(
-        ENTRY.c.workspace == bindparam("of"),
-        ENTRY.c.mission == bindparam("in_mission"),
-        ENTRY.c.actor == bindparam("by"),
-        ENTRY.c.action.in_(("guard.intent", "guard.outcome", "guard.refused")),
-        ENTRY.c.ts_us >= bindparam("since"),
-        ENTRY.c.ts_us <= bindparam("until"),
-    )
-    .order_by(ENTRY.c.seq)
-)
-
 _NEXT = {
     State.OPEN: "it runs, or its process died: remit show {mission}",
     State.OK: "nothing: it was done",
@@ -76,13 +62,24 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class ActionStory:
-    """One action: what was asked, the checks in order, how it ended, and where the audit log says so."""
+    """One action: what was asked, the checks in order, who decided, how it ended, and where the audit log says so."""
 
     row: Row
     checks: tuple[Mapping[str, Json], ...]
-    audit: tuple[int, ...]
+    said: tuple[Said, ...]
+    decisions: tuple[Said, ...] = ()
     attempts: tuple[Row, ...] = ()
     stood_in: tuple[Row, ...] = ()  # the actions that were tried in its place
+
+    @property
+    def audit(self) -> tuple[int, ...]:
+        """The numbers of its entries in the audit log."""
+        return tuple(each.seq for each in self.said)
+
+    @property
+    def reference(self) -> str:
+        """What to hand to others: ``remit why`` takes it for as long as the row is kept."""
+        return f"{SCHEME}{self.row['workspace']}/{self.row['id']}"
 
     @property
     def state(self) -> State:
@@ -123,6 +120,7 @@ class ActionStory:
                     "seconds": round((one["ended_us"] - one["began_us"]) / 1_000_000, 6),
                     "error": one["code"] or None,
                     "waited_s": one["wait_ms"] / 1000,
+                    "cost_usd": str(Money(one["cost_micros"]).usd),
                 }
                 for one in self.attempts
             ],
@@ -135,7 +133,10 @@ class ActionStory:
             "estimate_usd": str(Money(row["estimate_micros"]).usd),
             "cost_usd": str(Money(row["cost_micros"]).usd),
             "ended_at": None if row["closed_us"] is None else iso(row["closed_us"]),
+            "decisions": [each.as_json() for each in self.decisions],
             "audit": list(self.audit),
+            "entries": [each.as_json() for each in self.said],
+            "reference": self.reference,
             "next": self.next,
         }
 
@@ -159,54 +160,48 @@ class Story:
         return "\n\n".join(_told(action) for action in self.actions)
 
 
-async def why(journal: Journal, which: str, *, workspace: str) -> Story:
+async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = unchecked) -> Story:
     """The story behind an action or decision id, an effect key, or a mission id (then: all that isn't plainly done).
+
+    Args:
+        journal: The store.
+        which: The id, or the reference that an earlier story gave.
+        workspace: Where; another workspace's reference finds nothing.
+        prove: Checks an entry's inclusion under the newest signed checkpoint.
 
     Raises:
         NotFound: Nothing in this workspace has that id.
     """
+    which = which.removeprefix(f"{SCHEME}{workspace}/")
 
     def op(tx: ReadTx) -> Story:
         at = {"of": workspace, "which": which}
         row = tx.row(_BY_ID, at)
         if row is not None:
-            return Story(which, "action", (_action(tx, row),))
+            return Story(which, "action", (_action(tx, row, prove),))
         rows = tx.rows(_BY_KEY, at) if which else []
         if rows:
-            return Story(which, "effect", tuple(_action(tx, row) for row in rows))
+            return Story(which, "effect", tuple(_action(tx, row, prove) for row in rows))
         rows = tx.rows(_BY_MISSION, at)
         if rows or tx.row(_IN_MISSION, at) is not None:
-            return Story(which, "mission", tuple(_action(tx, row) for row in rows))
+            return Story(which, "mission", tuple(_action(tx, row, prove) for row in rows))
         message = f"Nothing here has the id {which[:60]!r}: give an action, a decision, a mission or an effect key."
         raise NotFound(message, code="guard.why", hint="remit missions")
 
     return await journal.read(op)
 
 
-def _action(tx: ReadTx, row: Row) -> ActionStory:
+def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
     checks = cast("list[dict[str, Json]]", orjson.loads(row["checks"]))
-    at = {"of": row["workspace"], "which": row["id"]}
+    said = said_of(tx, row, prove)
     return ActionStory(
         row,
         tuple(checks),
-        tuple(_entries(tx, row)),
+        tuple(said),
+        tuple(decisions_on(tx, row, said, prove)),
         attempts=tuple(attempts_of(tx, row["workspace"], row["id"])),
-        stood_in=tuple(tx.rows(_STOOD_IN, at)),
+        stood_in=tuple(tx.rows(_STOOD_IN, {"of": row["workspace"], "which": row["id"]})),
     )
-
-
-def _entries(tx: ReadTx, row: Row) -> list[int]:
-    found: list[Any] = tx.rows(
-        _ENTRIES,
-        {
-            "of": row["workspace"],
-            "in_mission": row["mission"],
-            "by": row["principal"],
-            "since": row["opened_us"] - _SLACK_US,
-            "until": (row["closed_us"] or row["opened_us"]) + _SLACK_US,
-        },
-    )
-    return [entry["seq"] for entry in found if read_header(entry["header"]).get("subject") == row["id"]]
 
 
 def _told(story: ActionStory) -> str:
@@ -219,12 +214,31 @@ def _told(story: ActionStory) -> str:
             f"  {check['check']:<11} {check['verdict']:<6} {check['detail'] or check['reason']}"
             for check in story.checks
         ),
+        f"  rules       revision {row['policy_rev']}",
+        *(_decided(each) for each in story.decisions),
         *_tried(story),
         f"Ended: {story.state.value}" + (f" ({row['reason']})" if row["reason"] else "") + _figures(row),
     ]
-    if story.audit:
-        lines.append("Audit: " + ", ".join(f"entry {seq}" for seq in story.audit))
+    if story.said:
+        lines.append("Audit: " + ", ".join(_placed(each) for each in story.said))
+    lines.append(f"Reference: {story.reference}")
     return "\n".join((*lines, f"Next: {story.next}"))
+
+
+def _decided(said: Said) -> str:
+    header = said.header
+    what = str(header["action"]).removeprefix("approval.").replace("_", " ")
+    why = f" ({header['reason']})" if header["reason"] else ""
+    return f"  approval    {what}{why} by {header['actor']}, {iso(int(header['ts_us']))}, {_placed(said)}"
+
+
+def _placed(said: Said) -> str:
+    marks = {
+        Standing.PROVED: " (proved)",
+        Standing.UNSIGNED: " (not yet signed)",
+        Standing.BROKEN: " (NOT PROVED: remit audit verify)",
+    }
+    return f"entry {said.seq}{marks.get(said.standing, '')}"
 
 
 def _tried(story: ActionStory) -> list[str]:

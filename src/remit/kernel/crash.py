@@ -16,7 +16,6 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
-        "accounts.refused",
         "accounts.team",
         "accounts.user",
         "accounts.workspace",
@@ -32,6 +31,7 @@ POINTS: frozenset[str] = frozenset(
         "audit.export",
         "audit.key",
         "audit.verified",
+        "audit.acknowledged",
         # the guard, the path
         "guard.intent",
         "guard.outcome",

@@ -21,6 +21,7 @@ from remit.missions.deps import Deps
 from remit.missions.estimate import settle
 from remit.missions.plan import OrderedPlan
 from remit.missions.presets import Preset
+from remit.missions.queue import end
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
     TRAILER_FEATURE,
@@ -400,6 +401,7 @@ class Holding:
             if unless is not None:
                 unless(tx)
             set_mission(tx, self.mission, **values)
+            end(tx, self.mission.workspace, self.mission.id, now_us=now)
             settle(tx, self.mission.workspace, self.mission.id, status=status, now_us=now)
             if MissionStatus(status).over:
                 withdraw(tx, self.mission.workspace, self.mission.id, now_us=now)

@@ -32,7 +32,14 @@ from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
 
 
 def export(
-    reader: LogReader, folder: Path, *, wanted: Selection, form: Format, signers: Sequence[Signer], made_at: str
+    reader: LogReader,
+    folder: Path,
+    *,
+    wanted: Selection,
+    form: Format,
+    signers: Sequence[Signer],
+    verifiers: Sequence[Verifier],
+    made_at: str,
 ) -> dict[str, Any]:
     """Write an export; everything must be under a signed checkpoint already.
 
@@ -42,6 +49,7 @@ def export(
         wanted: Which entries.
         form: The format of the file with the rows.
         signers: The log's keys, which sign the manifest.
+        verifiers: Its public keys, those that signed before included.
         made_at: The time, for the manifest.
 
     Returns:
@@ -59,7 +67,7 @@ def export(
     if note is None:
         message = "There is no signed checkpoint yet."
         raise NotFound(message, code="audit.unsigned", hint="remit audit verify")
-    size = parse_checkpoint(open_note(note, [signer.verifier for signer in signers])).size
+    size = parse_checkpoint(open_note(note, verifiers)).size
     aside = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         aside.mkdir(mode=0o700, parents=True)
@@ -75,7 +83,7 @@ def export(
             "first": listed.seen[0][0] if listed.seen else None,
             "last": listed.seen[-1][0] if listed.seen else None,
             "checkpoint": note,
-            "chain": [proof.export() for proof in rotations(reader, [signer.verifier for signer in signers])],
+            "chain": [proof.export() for proof in rotations(reader, verifiers)],
             "files": {name: _sha256(aside / name) for name in (form.file, DIGESTS)},
         }
         raw = orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"

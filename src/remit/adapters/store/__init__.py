@@ -33,7 +33,7 @@ def open_store(home: Path, *, url: str = "", clock: Clock | None = None) -> Stor
         Unavailable: The database does not answer.
     """
     from remit.adapters.store.genesis import begin_log
-    from remit.adapters.store.keyfile import create_key, create_payload_key, load_key
+    from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, load_key
     from remit.audit.keyring import Keyring
     from remit.kernel.clock import SystemClock
 
@@ -44,13 +44,13 @@ def open_store(home: Path, *, url: str = "", clock: Clock | None = None) -> Stor
         from remit.adapters.store.postgres import PostgresStore
 
         signer = load_key(key) if key.exists() else create_key(key)
-        store: Store = PostgresStore(url, [signer], heads=home / HEADS, clock=time, keys=keys)
+        store: Store = PostgresStore(url, [signer], heads=home / HEADS, clock=time, keys=keys, key_file=KeyFile(key))
     else:
         from remit.adapters.store.sqlite import SqliteStore
 
         fresh = not (home / DATABASE).exists() and not (home / HEADS).exists()
         signer = create_key(key) if fresh else load_key(key)
-        store = SqliteStore(home / DATABASE, [signer], heads=home / HEADS, clock=time, keys=keys)
+        store = SqliteStore(home / DATABASE, [signer], heads=home / HEADS, clock=time, keys=keys, key_file=KeyFile(key))
     try:
         store.migrate()
         begin_log(store)

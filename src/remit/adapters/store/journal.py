@@ -15,7 +15,7 @@ from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
 from remit.audit.erase import Erased, erase_keys
-from remit.audit.note import Verifier
+from remit.audit.note import Signer, Verifier
 from remit.audit.report import Discrepancy, Report
 from remit.audit.signed import recorded
 from remit.kernel.action import Principal
@@ -55,8 +55,15 @@ class Store(ABC):
 
     @property
     def verifiers(self) -> tuple[Verifier, ...]:
-        """The public keys of the log."""
+        """The public keys of the log, the one that signs first, then those that signed before."""
+        self._log.read_keys()
         return self._log.verifiers
+
+    @property
+    def signers(self) -> tuple[Signer, ...]:
+        """The private keys that sign now: one, or two while the key is being changed."""
+        self._log.read_keys()
+        return self._log.signers
 
     @abstractmethod
     def migrate(self) -> None:
@@ -148,15 +155,23 @@ class Store(ABC):
         found = self.write("audit.erase", op, durable=Durability.SEALED)
         return found, bool(found.holds) or self._shred()
 
+    def blank[T](self, work: Callable[[WriteTransaction], T]) -> tuple[T, bool]:
+        """Change texts so that what they held is in no file of the database; whether it came to that, as ``erase``."""
+        done = self.write("audit.erase", lambda tx: self._overwriting(tx, lambda: work(tx)))
+        return done, self._shred()
+
     @abstractmethod
     def _overwriting[T](self, tx: WriteTransaction, work: Callable[[], T]) -> T: ...
 
     @abstractmethod
     def _shred(self) -> bool: ...
 
-    def verify(self) -> Report:
-        """Verify the whole audit log against the signatures and the heads file; see ``audit.verify.verify``."""
-        report = self._verify_once()
+    def verify(self, *, start: int = 0) -> Report:
+        """Verify the audit log against the signatures and the heads file; see ``audit.verify.verify``.
+
+        ``start``: only entries from this one on.
+        """
+        report = self._verify_once(start)
         return replace(report, discrepancies=tuple(d for d in report.discrepancies if not self._was_on_its_way(d)))
 
     def _was_on_its_way(self, discrepancy: Discrepancy) -> bool:
@@ -171,7 +186,7 @@ class Store(ABC):
         return True
 
     @abstractmethod
-    def _verify_once(self) -> Report: ...
+    def _verify_once(self, start: int) -> Report: ...
 
     @abstractmethod
     def statistics(self) -> Statistics:

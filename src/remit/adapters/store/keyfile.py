@@ -6,11 +6,15 @@ import binascii
 import os
 import secrets
 from base64 import b64decode, b64encode
+from dataclasses import dataclass
 from pathlib import Path
 
 from remit.audit.keyring import KEY_SIZE
-from remit.audit.note import Signer, new_signer, parse_signer
+from remit.audit.note import Signer, Verifier, new_signer, parse_signer, parse_verifier
 from remit.kernel.errors import IntegrityError, NotFound, UserError
+
+_RETIRED = "retired "
+_PENDING = "pending "
 
 
 def create_payload_key(path: Path) -> bytes:
@@ -81,14 +85,82 @@ def _write_new(path: Path, text: str) -> bool:
 
 
 def load_key(path: Path) -> Signer:
-    """Read the key.
+    """Read the key that signs now.
 
     Raises:
         NotFound: There is no such file.
         UserError: Others could read it.
         IntegrityError: It is damaged.
     """
-    return parse_signer(_read_private(path, "audit log's key", code="audit.key"))
+    return KeyFile(path).read().signers[0]
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeys:
+    """The log's keys: those that sign (two while the key is being changed) and the public halves of retired ones.
+
+    ``pending`` is the key of the code over entries that wait to be numbered (Postgres); it outlives a change of key.
+    """
+
+    signers: tuple[Signer, ...]
+    retired: tuple[Verifier, ...]
+    pending: bytes
+
+    @property
+    def verifiers(self) -> tuple[Verifier, ...]:
+        """Every public key, the current one first."""
+        return (*(signer.verifier for signer in self.signers), *self.retired)
+
+    def text(self) -> str:
+        """The file's lines."""
+        lines = [signer.skey for signer in self.signers]
+        lines += [f"{_RETIRED}{verifier.vkey}" for verifier in self.retired]
+        return "\n".join((*lines, _PENDING + b64encode(self.pending).decode())) + "\n"
+
+
+class KeyFile:
+    """``audit.key``: a private key a line, then ``retired`` public keys. A process sees a change before it signs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._keys: LogKeys | None = None
+
+    def read(self) -> LogKeys:
+        """The keys as the file has them now; parsed again only when it changed.
+
+        Raises:
+            NotFound, UserError, IntegrityError: As ``load_key``.
+        """
+        try:
+            state = self.path.stat()
+            stamp = (state.st_mtime_ns, state.st_ino, state.st_size)
+        except FileNotFoundError:
+            stamp = None
+        if self._keys is None or stamp is None or stamp != self._stamp:
+            self._keys = _parse(_read_private(self.path, "audit log's key", code="audit.key"))
+            self._stamp = stamp
+        return self._keys
+
+    def replace(self, keys: LogKeys) -> None:
+        """Put other keys in the file, whole or not at all."""
+        aside = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
+        _write_new(aside, keys.text())
+        aside.replace(self.path)
+
+
+def _parse(text: str) -> LogKeys:
+    signers: list[Signer] = []
+    retired: list[Verifier] = []
+    pending = b""
+    for line in text.split("\n"):
+        if line.startswith(_RETIRED):
+            retired.append(parse_verifier(line.removeprefix(_RETIRED)))
+        elif line.startswith(_PENDING):
+            pending = b64decode(line.removeprefix(_PENDING))
+        elif line.strip() or not signers:
+            signers.append(parse_signer(line))
+    return LogKeys(tuple(signers), tuple(retired), pending or signers[0].derive("audit pending"))
 
 
 def _read_private(path: Path, what: str, *, code: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, insert, select
 
 from remit.adapters.store.heads import HeadsFile
+from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit import query
 from remit.audit.entry import Draft, Sealed
@@ -29,20 +30,35 @@ class LogWriter:
     """
 
     def __init__(
-        self, signers: Sequence[Signer], heads: HeadsFile, *, sole_file: bool, keys: Keyring | None = None
+        self,
+        signers: Sequence[Signer],
+        heads: HeadsFile,
+        *,
+        sole_file: bool,
+        keys: Keyring | None = None,
+        key_file: KeyFile | None = None,
     ) -> None:
         """``sole_file``: every head is in this file (SQLite); else each host keeps the heads it signed (Postgres).
 
-        ``keys`` encrypt payloads in ``append``; without them payloads are stored as they are.
+        ``keys`` encrypt payloads in ``append``; without them payloads are stored as they are. ``key_file``: sign with
+        what stands there at the time, in place of ``signers``: the key may be changed while this process runs.
         """
+        self._key_file = key_file
         self.keys = keys
         self.signers = tuple(signers)
         self.verifiers = tuple(signer.verifier for signer in signers)
         self.heads = heads
         self._sole_file = sole_file
+        self.read_keys()
         self._edge: Edge | None = None
         self._next: Edge | None = None
         self.signed_size = 0
+
+    def read_keys(self) -> None:
+        """Take the keys from their file, if it changed."""
+        if self._key_file is not None:
+            found = self._key_file.read()
+            self.signers, self.verifiers = found.signers, found.verifiers
 
     @property
     def size(self) -> int:
@@ -115,6 +131,7 @@ class LogWriter:
         Raises:
             IntegrityError: The log does not continue the last head, or heads are missing. Nothing is signed then.
         """
+        self.read_keys()
         edge = self._current(tx)
         head = self._last_head(tx)
         if head is not None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from remit.adapters.store.errors import disk_full, from_sqlite
 from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
+from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
 from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
@@ -80,6 +81,8 @@ class SqliteStore(Store):
         salt: Source of random bytes.
         free_floor: Bytes that must stay free on the disk; below, writes are refused before anything is at risk.
         keys: Encrypt the log's payloads; without them payloads are stored as they are.
+        key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
+        origin: Tells from where orders of this process come, for the payloads of what a person did.
     """
 
     def __init__(
@@ -92,11 +95,13 @@ class SqliteStore(Store):
         salt: Callable[[int], bytes] = secrets.token_bytes,
         free_floor: int = FREE_FLOOR,
         keys: Keyring | None = None,
+        key_file: KeyFile | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         self.path = path
         self._statements = Statements(dialect())
         self._heads = HeadsFile(heads)
-        log = LogWriter(signers, self._heads, sole_file=True, keys=keys)
+        log = LogWriter(signers, self._heads, sole_file=True, keys=keys, key_file=key_file)
         make = partial(
             WriteTransaction,
             statements=self._statements,
@@ -104,6 +109,7 @@ class SqliteStore(Store):
             now_us=lambda: micros_of(clock.now()),
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
+            origin=origin,
         )
         backend = _Backend(path, log, make, monotonic=clock.monotonic, free_floor=free_floor)
         super().__init__(log, Writer(backend), readers=READERS)
@@ -143,8 +149,9 @@ class SqliteStore(Store):
                 self._open.append(connection)
         return connection
 
-    def _verify_once(self) -> audit.Report:
-        return self.view(lambda tx: audit.verify(tx, verifiers=self.verifiers, heads=self._heads.read))
+    def _verify_once(self, start: int) -> audit.Report:
+        verifiers = self.verifiers
+        return self.view(lambda tx: audit.verify(tx, verifiers=verifiers, heads=self._heads.read, start=start))
 
     def _overwriting[T](self, tx: WriteTransaction, work: Callable[[], T]) -> T:
         overwrite(tx)

@@ -11,6 +11,7 @@ from sqlalchemy.sql.base import Executable
 from remit.adapters.store.statements import Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
+from remit.kernel.action import ActorKind
 from remit.kernel.ports import Params, Row
 
 
@@ -90,8 +91,10 @@ class WriteTransaction(ReadTransaction):
         now_us: Callable[[], int],
         salt: Callable[[], bytes],
         keys: Keyring | None = None,
+        origin: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         super().__init__(cursor, statements, translate, keys=keys)
+        self._origin = origin
         self._now_us = now_us
         self._salt = salt
         self.drafts: list[Draft] = []
@@ -120,8 +123,11 @@ class WriteTransaction(ReadTransaction):
     def append(self, entry: Entry, payload: Mapping[str, Any] | None = None, *, subject: str = "") -> None:
         """Add an entry to the log; it takes its place when the operation commits.
 
-        ``subject`` is the person whom the payload is about, see ``audit.entry.draft``.
+        ``subject`` is the person whom the payload is about, see ``audit.entry.draft``. What a person did carries in its
+        payload where the order came from (``origin``), unless the caller knows better.
         """
+        if self._origin is not None and entry.actor.kind is ActorKind.USER and "origin" not in (payload or {}):
+            payload = {**(payload or {}), "origin": dict(self._origin())}
         self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt(), subject=subject))
 
 

@@ -251,11 +251,16 @@ def _deploy() -> tuple[Variable, ...]:
         Variable(
             "deploy.compensates",
             Type.BOOL,
-            "whether a rollback takes an earlier deployment back, to what was live before it",
-            each(lambda e: bool(e.compensates)),
+            "whether a rollback takes an earlier deployment back, to what was live before it; never so for an agent",
+            _compensates,
         ),
         Variable("deploy.bytes", Type.INT, "bytes of the description", lambda a, _: len(a.payload)),
     )
+
+
+def _compensates(action: Action, _setting: Setting) -> bool:
+    """An agent can't say so of its own release: that would pass every rule by."""
+    return bool(cast("Deploy", action.effect).compensates) and action.principal.kind is not ActorKind.AGENT
 
 
 def _order() -> tuple[Variable, ...]:
