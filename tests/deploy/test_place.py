@@ -20,6 +20,11 @@ from .conftest import Built, files_of
 OTHER = "0" * 40
 
 
+def names(folder: Path) -> list[str]:
+    """What lies in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 def git(built: Built) -> Git:
     """The repository of the mission ``one``."""
@@ -83,18 +88,22 @@ HOSTILE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("how", HOSTILE)
 async def test_a_place_that_is_not_ours_is_refused_and_left_as_it_is(how: str, place: Path, git: Git) -> None:
     HOSTILE[how](place)
-    before = sorted(os.listdir(place.parent))
-    with pytest.raises(InvalidInput) as refused:
+    before = names(place.parent)
+
+    async def use() -> None:
         async with hold(str(place)) as found:
-            _ = found.live
+            assert found.live == ""
             found.publish(git, OTHER)
+
+    with pytest.raises(InvalidInput) as refused:
+        await use()
     assert refused.value.code == "deploy.target"
     assert str(place) in refused.value.message
-    assert sorted(os.listdir(place.parent)) == before
+    assert names(place.parent) == before
     assert not any((place.parent / "elsewhere").glob("*"))
 
 
-@pytest.mark.parametrize("target", ["site", "/", "/tmp/../etc", "/no/such/folder"])
+@pytest.mark.parametrize("target", ["site", "/", "/srv/../etc", "/no/such/folder"])
 async def test_a_target_must_be_a_plain_absolute_path_that_is_there(target: str) -> None:
     with pytest.raises(InvalidInput):
         async with hold(target):
@@ -112,7 +121,7 @@ async def test_a_release_is_the_tree_byte_for_byte_and_read_only(place: Path, gi
     assert files_of(place / "current") == wanted
     for path in (release, *release.rglob("*")):
         assert not stat.S_IMODE(path.lstat().st_mode) & 0o222, path
-    assert sorted(os.listdir(place)) == ["current", "releases"]
+    assert names(place) == ["current", "releases"]
 
 
 async def test_what_a_crash_left_goes_and_what_was_changed_is_made_again(place: Path, git: Git, built: Built) -> None:
@@ -128,8 +137,8 @@ async def test_what_a_crash_left_goes_and_what_was_changed_is_made_again(place: 
         found.publish(git, tree)
         found.switch(tree)
     assert (place / "current" / "greeting.txt").read_text() == "one\n"
-    assert sorted(os.listdir(place)) == ["current", "releases"]
-    assert os.listdir(place / "releases") == [tree]
+    assert names(place) == ["current", "releases"]
+    assert names(place / "releases") == [tree]
 
 
 async def test_a_live_release_that_was_changed_is_named_and_not_touched(place: Path, git: Git, built: Built) -> None:
@@ -157,7 +166,7 @@ async def test_the_newest_releases_stay_and_the_live_one_always(place: Path, git
         os.utime(place / "releases" / tree, (0, 0))  # the oldest of all, and live
         gone = found.prune(keep=2, besides=frozenset({"1" * 40}))
     assert sorted(gone) == ["2" * 40, "3" * 40]
-    assert sorted(os.listdir(place / "releases")) == sorted([tree, "1" * 40, "4" * 40, "5" * 40])
+    assert names(place / "releases") == sorted([tree, "1" * 40, "4" * 40, "5" * 40])
 
 
 async def test_a_full_disk_leaves_what_was_live(place: Path, git: Git, built: Built) -> None:
@@ -172,7 +181,7 @@ async def test_a_full_disk_leaves_what_was_live(place: Path, git: Git, built: Bu
         assert refused.value.code == "deploy.full"
         assert found.live == ""
         found.publish(git, built.trees["one"])
-    assert os.listdir(place / "releases") == [built.trees["one"]]
+    assert names(place / "releases") == [built.trees["one"]]
 
 
 async def test_where_nothing_can_be_made_says_so(git: Git, built: Built) -> None:

@@ -107,8 +107,9 @@ async def test_a_mission_of_a_pack_with_a_preset_needs_its_critics(world: Any) -
     world.pack.name = "build"
     with pytest.raises(InvalidInput, match="critics tests, security"):
         await world.create([{"name": "write"}])
-    critics = [{"name": "t", "critic": "tests"}, {"name": "s", "critic": "security"}]
+    critics = [{"name": "t", "critic": "tests", "params": {"calls": 1}}, {"name": "s", "critic": "security"}]
     view = await world.run(critics)
+    assert [action.preset for action in world.guard.actions] == ["build"]  # rules read it as preset.name
     assert view.estimate.preset == "build"
     assert (view.estimate.cost_low, view.estimate.cost_high) == (100_000, 500_000)
     assert (view.estimate.time_low_us, view.estimate.time_high_us) == (120_000_000, 600_000_000)

@@ -39,7 +39,8 @@ class Action:
     ``effect_key`` names the effect across attempts and resumes (mission / step / skip key / generation / ordinal), and
     is what an outside system receives as idempotency key. ``directory`` is where a step's files and commands happen.
     ``estimate`` is the most that it is expected to cost. ``priced`` is false when nobody can say, which is never the
-    same as free: the setting ``unknown_price`` decides what happens then.
+    same as free: the setting ``unknown_price`` decides what happens then. ``preset`` is the mission's preset, and
+    ``preset_approval`` what of it a person must approve: for rules to read.
     """
 
     id: str
@@ -54,6 +55,8 @@ class Action:
     estimate: Money = ZERO
     parent: str = ""
     directory: str = ""
+    preset: str = ""
+    preset_approval: str = ""
     priced: bool = True
     payload: bytes = field(init=False)
     subject_hash: str = field(init=False)

@@ -16,11 +16,11 @@ from remit.kernel.ports import Tx
 from remit.missions.claim import stored_plan
 from remit.missions.critics import carry
 from remit.missions.deps import Deps
-from remit.missions.estimate import estimated, read_estimate
+from remit.missions.estimate import estimated, preset_of
 from remit.missions.estimate import keep as keep_estimate
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
-from remit.missions.presets import named, require_critics
+from remit.missions.presets import require_critics
 from remit.missions.rollback import restack, restack_order, shared_prefix, unchanged
 from remit.missions.rows import MissionRow, StepRow, insert_mission, read_mission, read_steps
 
@@ -61,8 +61,7 @@ async def branch(
             f"Step {step!r} is {here.status}: a branch starts at a finished one.", hint=f"remit show {parent}"
         )
     data, name, plan = other or (row.input, row.input_name, stored_plan(row))
-    expected = await deps.journal.read(lambda tx: read_estimate(tx, workspace, parent))
-    preset = named(expected.preset) if expected is not None and expected.preset else None
+    preset = await deps.journal.read(lambda tx: preset_of(tx, workspace, parent))
     require_critics(preset, plan.plan)
     repository = deps.repository_for(parent)
     history = await repository.history()

@@ -11,9 +11,11 @@ from remit.kernel.errors import IntegrityError
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import Tx
 from remit.missions.deps import Deps
+from remit.missions.estimate import preset_of
 from remit.missions.holding import SYSTEM, Holding, principal
 from remit.missions.plan import OrderedPlan, order
 from remit.missions.plan_json import load
+from remit.missions.presets import Preset
 from remit.missions.rows import MissionRow, StepRow, read_mission, read_steps, set_mission
 
 
@@ -29,7 +31,7 @@ async def claim(
         IntegrityError: Its stored plan is not the one that was hashed, or its pack's version is not installed.
     """
 
-    def op(tx: Tx) -> tuple[str, MissionRow, list[StepRow]] | None:
+    def op(tx: Tx) -> tuple[str, MissionRow, list[StepRow], Preset | None] | None:
         row = read_mission(tx, workspace, mission, lock=True)
         finished = MissionStatus(row.status).over
         if (finished and not over) or (idle and not finished):
@@ -49,13 +51,15 @@ async def claim(
             ),
             {"fence": held.fence, "owner": owner, "was": row.status, "revision": row.revision},
         )
-        return row.status, held, read_steps(tx, held)
+        return row.status, held, read_steps(tx, held), preset_of(tx, workspace, mission)
 
     claimed = await deps.journal.commit("mission.claim", op)
     if claimed is None:
         return None
-    was, row, steps = claimed
-    return Holding(deps, row, plan=stored_plan(row), rows=steps, repository=deps.repository_for(row.id), was=was)
+    was, row, steps, preset = claimed
+    holding = Holding(deps, row, plan=stored_plan(row), rows=steps, repository=deps.repository_for(row.id), was=was)
+    holding.preset = preset
+    return holding
 
 
 def stored_plan(row: MissionRow) -> OrderedPlan:

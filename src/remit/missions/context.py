@@ -114,6 +114,7 @@ class Context:
         ordinal = self._ordinal
         if isinstance(effect, WriteFiles | Command):
             await self.open()
+        preset = self._holding.preset
         action = Action(
             id=new_id(),
             effect=effect,
@@ -126,6 +127,8 @@ class Context:
             effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
             estimate=estimate or ZERO,
             directory=self._directory,
+            preset=preset.name if preset is not None else "",
+            preset_approval=preset.approval if preset is not None else "",
             priced=estimate is not None,
         )
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated

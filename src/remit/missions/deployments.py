@@ -37,6 +37,7 @@ from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import Preview, ReadTx, Tx
 from remit.missions.deployment_rows import Deployment, Stood, deployments_at, read_deployment, record_deployment
 from remit.missions.deps import Deps, Performed
+from remit.missions.estimate import preset_of
 from remit.missions.rows import MissionRow, read_mission
 
 SMOKE = ("python", "scripts/smoke.py")
@@ -276,6 +277,7 @@ class Deployments:
             message = f"This deployment was done {_MOST_GENERATIONS} times."
             raise Conflict(message, code="deploy.generations", hint=f"remit why {row.id}")
         system = actor.kind is ActorKind.SYSTEM
+        preset = await self._deps.journal.read(lambda tx: preset_of(tx, row.workspace, row.id))
         return Action(
             id=new_id(),
             effect=effect,
@@ -286,6 +288,8 @@ class Deployments:
             step=step,
             effect_key=key,
             parent=effect.compensates,
+            preset=preset.name if preset is not None else "",
+            preset_approval=preset.approval if preset is not None else "",
         )
 
     async def _untouched(self, workspace: str, action: str) -> bool:

@@ -22,7 +22,7 @@ from remit.kernel.money import Money
 from remit.kernel.ports import ReadTx, Tx
 from remit.missions.estimate_tables import ESTIMATE
 from remit.missions.plan import OrderedPlan
-from remit.missions.presets import Preset
+from remit.missions.presets import PRESETS, Preset
 from remit.missions.tables import ATTEMPT, MISSION
 
 HISTORY = 50
@@ -206,6 +206,12 @@ def read_estimate(tx: ReadTx, workspace: str, mission: str) -> Estimate | None:
     """A mission's estimate, with its actual figures once it has ended; none for missions made before there were any."""
     row = tx.row(_ONE, {"workspace": workspace, "mission": mission})
     return None if row is None else Estimate(**row)
+
+
+def preset_of(tx: ReadTx, workspace: str, mission: str) -> Preset | None:
+    """A mission's preset, if it has one that this version knows."""
+    found = read_estimate(tx, workspace, mission)
+    return PRESETS.get(found.preset) if found is not None else None
 
 
 def earlier(tx: ReadTx, like: Estimate) -> list[Estimate]:

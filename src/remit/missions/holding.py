@@ -20,6 +20,7 @@ from remit.missions import pack as packs
 from remit.missions.deps import Deps
 from remit.missions.estimate import settle
 from remit.missions.plan import OrderedPlan
+from remit.missions.presets import Preset
 from remit.missions.queue import end
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
@@ -96,6 +97,7 @@ class Holding:
         self.repository = repository
         self.head = mission.head_commit
         self.originator = principal(mission.originator)
+        self.preset: Preset | None = None
         self.lost = False
         self.over = False
         self._last_us = max((row.changed_us for row in self.rows.values()), default=0)

@@ -24,12 +24,11 @@ from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.ports import Tx
-from remit.missions.estimate import read_estimate
 from remit.missions.holding import SYSTEM, Holding
 from remit.missions.pack import Pack
 from remit.missions.plan import OrderedPlan, order
 from remit.missions.plan_json import dump
-from remit.missions.presets import named, require_critics
+from remit.missions.presets import require_critics
 from remit.missions.repository import TRAILER_MISSION, TRAILER_ROLLBACK, Checkpoint
 from remit.missions.rows import Standing, StepRow, insert_steps, pack_json, replace_steps, set_mission
 
@@ -92,8 +91,7 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
     mission = holding.mission
     data, removed = pack.without(mission.input, feature)
     plan = order(pack.plan(data, name=mission.input_name))
-    expected = await holding.deps.journal.read(lambda tx: read_estimate(tx, mission.workspace, mission.id))
-    require_critics(named(expected.preset) if expected is not None and expected.preset else None, plan.plan)
+    require_critics(holding.preset, plan.plan)
     keep = unchanged(plan, holding.rows)
     leaving = {name for name, row in holding.rows.items() if row.attempts and name not in keep}
     await undo_effects(holding, leaving, actor=actor)

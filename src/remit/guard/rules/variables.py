@@ -93,6 +93,8 @@ def _common() -> tuple[Variable, ...]:
             "subject", text, "the hash of what is released, published or ordered", lambda a, _: subject_of(a.effect)
         ),
         Variable("attempt", number, "the how-manieth attempt of the step", lambda a, _: a.attempt),
+        Variable("preset.name", text, "the mission's preset; empty without one", lambda a, _: a.preset),
+        Variable("preset.approval", text, "what of the preset a person must approve", lambda a, _: a.preset_approval),
         Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
         Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
         Variable("environment", text, "the setting `environment` of this install", lambda _, s: s.environment),
