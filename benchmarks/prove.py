@@ -1,7 +1,8 @@
 """The figures in full: every goal beside what was measured, each in a file of its own, ``proof/NAME.json``.
 
     make prove                      # everything; waits for a quiet machine before each part
-    make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes crashes
+    make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
+                                    # crashes
 
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
 could not be run. Ends with 1 when something was missed.
@@ -106,6 +107,14 @@ def _crashes() -> Mapping[str, Any]:
     return harness.report("crashes", found, {})
 
 
+def _race() -> Mapping[str, Any]:
+    """1,000 random races of 200 callers for budgets of k, half on each database, with processes killed in between."""
+    from importlib import import_module
+
+    raced: Mapping[str, Any] = import_module("benchmarks.budget").prove_race()
+    return raced
+
+
 PARTS: dict[str, Part] = {
     "startup": Part(
         _bench("startup"),
@@ -156,6 +165,18 @@ PARTS: dict[str, Part] = {
         (
             Goal("intakes_refused", ("figures", "passed"), 40, least=True),
             Goal("intakes_taken", ("figures", "failed"), 0),
+        ),
+    ),
+    "budget": Part(
+        _bench("budget"),
+        # What slices could gain at most; above, leasing them to processes would be worth building.
+        (Goal("budget_slices_could_gain_sqlite", ("ratios", "sqlite_2_none/shared"), 2, unit="x"),),
+    ),
+    "budget_race": Part(
+        _race,
+        (
+            Goal("budget_race_rounds", ("figures", "rounds"), 1000, least=True),
+            Goal("budget_race_missed", ("figures", "missed"), 0),
         ),
     ),
     "crashes": Part(_crashes, (Goal("crashes_missed", ("figures", "missed"), 0),)),

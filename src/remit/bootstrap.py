@@ -18,6 +18,8 @@ import sys
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
@@ -50,11 +52,15 @@ from remit.audit.schedule import due, record_verified
 from remit.guard.approval_notices import Notices, sweep_expired
 from remit.guard.approval_terms import ApprovalTerms, Separation
 from remit.guard.breaker import Numbers
+from remit.guard.budget_expiry import expire
+from remit.guard.budget_notices import tell_of_budgets
+from remit.guard.budget_prices import Pricing
+from remit.guard.budget_rollup import roll_up
 from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.permit import Terms
-from remit.guard.records import settle_abandoned
+from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.guard.why_log import Prove, Standing
 from remit.kernel import crash, tracing
@@ -69,6 +75,7 @@ from remit.missions.deployments import Deployments, agreed
 from remit.missions.deps import Deps, Performed
 from remit.missions.evidence import check_rows
 from remit.missions.pack import Pack
+from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
@@ -97,9 +104,11 @@ DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
 PRIVATE = 0o700
+SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
 TEND_S = 2.0  # seconds between the rounds of ``Runtime.tend``
+LEDGER_ROUNDS = 30  # of them between looks for reservations that nobody will settle: a minute
 
 
 def make_home(settings: Settings) -> bool:
@@ -336,6 +345,8 @@ class Runtime:
     missions: Missions
     redactor: Redactor
     clock: Clock
+    locks: ExecutorLocks
+    worker: Worker
     deployments: Deployments
     notices: Notices
     faults: Faults | None = None
@@ -351,15 +362,32 @@ class Runtime:
         return Principal(ActorKind.USER, self.settings.acting)
 
     async def start(self, *, worker: bool = False) -> None:
-        """Start the engine; a worker also takes queued runs and those of dead workers."""
+        """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
+        await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
         await self.engine.start(self.missions.drive, worker=worker)
+        if worker:
+            await self.worker.start()
+
+    async def stop(self) -> None:
+        """Take nothing more, stop the engine, put back what a worker had in hand."""
+        await self.worker.halt()
+        await self.engine.stop()
+        await self.worker.close()
+
+    async def tell_of_budgets(self) -> None:
+        """Send people what thresholds of budgets were reached, on every channel that they have."""
+        names = [channel.name for channel in self.settings.notify]
+        await tell_of_budgets(self.guard, self.settings.workspace, names)
 
     async def tend(self) -> None:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
-        while True:
+        for number in count():
             with suppress(RemitError):  # the store is away: the next round tries again
+                if number % LEDGER_ROUNDS == 0:
+                    await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
+                    await self.tell_of_budgets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -391,12 +419,16 @@ async def open_runtime(
     try:
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
+        runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
         with traced(settings):
             try:
                 yield runtime
             finally:
-                await runtime.engine.stop()
+                await runtime.stop()
+                with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
+                    await runtime.tell_of_budgets()
                 await runtime.notices.settled()
+                runtime.locks.release(runtime.engine.executor)
     finally:
         store.close()
 
@@ -418,6 +450,7 @@ def _wire(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
         lease=Lease(settings.lease_s, min(2.0, settings.lease_s / 4)),
         locks=locks,
+        serves_queue=False,
     )
     commands = _Commands(store, clock, settings)
     deploys = _Deploys(store, clock, settings, commands)
@@ -447,6 +480,8 @@ def _wire(
         approvals=approval_terms(settings),
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
+        pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        owner=engine.executor,
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
@@ -466,8 +501,29 @@ def _wire(
         clock=clock,
         parallel=settings.parallel,
     )
+    missions = Missions(deps)
+
+    async def clean() -> None:
+        if settings.retention_days:
+            older_than = clock.now() - timedelta(days=settings.retention_days)
+            await missions.clean(settings.workspace, older_than=older_than, actor=SYSTEM)
+
+    worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
-    return Runtime(settings, store, guard, engine, Missions(deps), redactor, clock, deployments, notices, faults)
+    return Runtime(
+        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, faults
+    )
+
+
+async def keep_ledger(
+    store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
+) -> Sequence[Past]:
+    """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    known = locks or ExecutorLocks(settings.home / LOCKS)
+    now_us = micros_of(clock.now())
+    settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
+    await roll_up(store, settings.workspace, now_us=now_us)
+    return settled
 
 
 def approval_terms(settings: Settings) -> ApprovalTerms:

@@ -18,6 +18,7 @@ from typing import Never
 from remit.kernel.channels import Channel, read_channels
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import usd
+from remit.kernel.usage import UnknownPrice
 
 PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
@@ -67,6 +68,10 @@ class Settings:
         parallel: How many steps of one mission run at once.
         sandbox_tier: The weakest sandbox tier in which a command may run (1 process limits, 2 Landlock, 3 bubblewrap).
         budget_usd: Budget of a mission that names none, in dollars.
+        unknown_price: What happens to an action whose price nobody can tell: ``refuse``, ``ceiling`` or ``warn``.
+        unknown_price_usd: What is reserved for it under ``ceiling``, in dollars.
+        concurrency: How many missions a worker runs at once.
+        retention_days: After how many days a worker cleans up what finished missions left behind; 0: never.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
         approval_over_usd: Operations whose estimate is above this need a person's approval, in dollars.
         approval_domains: Sensitive domains (with all below them), separated by commas: a fetch needs approval.
@@ -99,6 +104,10 @@ class Settings:
     parallel: int = 2
     sandbox_tier: int = 1
     budget_usd: str = "10"
+    unknown_price: UnknownPrice = UnknownPrice.REFUSE
+    unknown_price_usd: str = "1"
+    concurrency: int = 4
+    retention_days: int = 30
     lease_s: float = 15.0
     approval_over_usd: str = "10"
     approval_domains: str = "gov, gov.uk, mil, onion"
@@ -239,6 +248,15 @@ def _dollars(text: str) -> str:
     return text
 
 
+def _price(text: str) -> str:
+    return text if usd(text) else _refuse("more than zero")
+
+
+def _policy(text: str) -> UnknownPrice:
+    known = [policy.value for policy in UnknownPrice]
+    return UnknownPrice(text.lower()) if text.lower() in known else _refuse(", ".join(known))
+
+
 def words(text: str) -> tuple[str, ...]:
     """The parts of a list separated by commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -299,6 +317,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "concurrency": lambda text: int(_within(int(text), 1, 256)),
+    "retention_days": lambda text: int(_within(int(text), 0, 36_500)),
     "audit_retention_days": lambda text: int(_within(int(text), 0, 36_500)),
     "audit_verify_every_s": lambda text: int(_within(int(text), 0, 31_536_000)),
     "lease_s": lambda text: _within(float(text), 1, 3600),
@@ -312,10 +332,12 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "timestamp_url": str,
     "timestamp_ca": str,
     "budget_usd": _dollars,
+    "unknown_price": _policy,
+    "unknown_price_usd": _price,
     "approval_over_usd": _dollars,
     "approval_domains": _domains,
     "approval_free_targets": str,
-    "approval_hours": lambda text: _within(float(text), 0.01, 24 * 365),
+    "approval_hours": lambda text: _within(float(text), 0.0001, 24 * 365),
     "approval_quorum": _quorum,
     "approval_separation": _separation,
     "notify_allow": _addresses,

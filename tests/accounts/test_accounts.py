@@ -9,6 +9,7 @@ from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, read_kills, unkill
 from remit.accounts.owner import create_local_owner, read_owner
 from remit.accounts.tables import AGENT, BUDGET, KILL
+from remit.accounts.teams import Team, create_team
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 from remit.audit import query
@@ -25,7 +26,15 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
+async def store(bare: SqliteStore) -> SqliteStore:
+    """A store in which Ada owns ``acme`` and its team ``red``."""
+    await create_local_owner(bare, workspace="acme", user="ada", name="Ada", clock=CLOCK)
+    await create_team(bare, Team("acme", "red", "Red"), by=OWNER, clock=CLOCK)
+    return bare
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[SqliteStore]:
     path = tmp_path / "remit.db"
     with SqliteStore(path, [create_key(tmp_path / "audit.key")], heads=tmp_path / "heads.log") as made:
         made.migrate()
@@ -48,29 +57,34 @@ def coder(**of: object) -> Agent:
 
 
 def told(store: SqliteStore) -> list[tuple[str, str, str]]:
-    found = store.view(lambda tx: query.find(tx, query.Filter("acme")))
+    """What the log says since the store was made."""
+    found = store.view(lambda tx: query.find(tx, query.Filter("acme", after=1)))
     return [(each.header["actor"], each.header["action"], each.header["subject"]) for each in found]
 
 
-async def test_the_local_owner_is_made_once_and_audited(store: SqliteStore) -> None:
+async def test_the_local_owner_is_made_once_and_audited(bare: SqliteStore) -> None:
+    store = bare
     made = await create_local_owner(store, workspace="acme", user="ada", name="Ada", clock=CLOCK)
     again = await create_local_owner(store, workspace="acme", user="eve", name="Eve", clock=CLOCK)
     assert made == again == store.view(lambda tx: read_owner(tx, "acme"))
     assert made.principal == OWNER
-    assert told(store) == [("user:ada", "accounts.owner.created", "ada")]
+    (entry,) = store.view(lambda tx: query.find(tx, query.Filter("acme")))
+    assert (entry.header["actor"], entry.header["action"]) == ("user:ada", "accounts.owner.created")
     assert store.view(lambda tx: read_owner(tx, "other")) is None
 
 
 async def test_the_five_questions_have_answers(store: SqliteStore) -> None:
     await register_agent(store, coder(), by=OWNER, clock=CLOCK, spend_limit=usd(5))
     await register_agent(store, Agent("acme", "writer", "ada", effects=frozenset({"model"})), by=OWNER, clock=CLOCK)
-    await register_agent(store, Agent("other", "stranger", "bob"), by=OWNER, clock=CLOCK)
+    bob = (await create_local_owner(store, workspace="other", user="bob", name="Bob", clock=CLOCK)).principal
+    await register_agent(store, Agent("other", "stranger", "bob"), by=bob, clock=CLOCK)
     views = await list_agents(store, workspace="acme", activity=lambda _tx, _of: {"coder": ("m1: tool search",)})
     assert [view.agent.name for view in views] == ["coder", "writer"]
     first = views[0].as_json()
     assert first["running"] == ["m1: tool search"]
     assert first["owner"] == "ada"
-    assert first["may_touch"] == {"effects": ["files", "tool"], "tools": ["search"]}
+    assert first["may_touch"] == {"effects": ["files", "tool"], "tools": ["search"], "models": [], "domains": []}
+    assert views[1].as_json()["may_touch"] == {"effects": ["model"], "tools": [], "models": ["*"], "domains": []}
     assert (first["may_spend_usd"], first["spent_usd"]) == ("5", "0")
     assert first["stop"] == "remit kill coder"
     assert views[1].limit is None
@@ -137,7 +151,11 @@ async def test_agents_administer_nothing(store: SqliteStore) -> None:
     ):
         with pytest.raises(Denied):
             await work
-    assert told(store) == []
+    refused = [entry for entry in told(store) if entry[1] == "accounts.refused"]
+    assert [actor for actor, _, _ in refused] == ["agent:coder"] * len(refused)
+    assert {about for _, _, about in refused} >= {"admin agent", "admin install"}
+    assert store.view(lambda tx: tx.rows(select(AGENT))) == []
+    assert store.view(lambda tx: read_kills(tx, "acme")) == {}
 
 
 async def test_a_name_is_registered_once_and_a_refused_one_leaves_nothing(store: SqliteStore) -> None:
@@ -172,12 +190,12 @@ async def test_a_limit_is_changed_and_what_was_spent_stays(store: SqliteStore) -
         await set_limit(store, BudgetScope.MISSION, workspace="acme", name="m1", limit=usd(limit), by=OWNER)
     (row,) = store.view(lambda tx: tx.rows(select(BUDGET)))
     assert row["limit_micros"] == 2_000_000
-    found = store.view(lambda tx: query.find(tx, query.Filter("acme")))
-    assert [each.payload and each.payload["before_micros"] for each in found[1:]] == [None, 1_000_000]
+    found = store.view(lambda tx: query.find(tx, query.Filter("acme", action="accounts.budget.set")))
+    assert [each.payload and each.payload["before_micros"] for each in found] == [None, 1_000_000]
 
 
 async def test_what_fails_leaves_no_trace(store: SqliteStore) -> None:
     """The row and its audit entry stand or fall together: a name that no log may hold undoes the row as well."""
     with pytest.raises(RemitError):
-        await create_local_owner(store, workspace="acme", user="a" * 300, name="A", clock=CLOCK)
-    assert store.view(lambda tx: read_owner(tx, "acme")) is None
+        await create_local_owner(store, workspace="new", user="a" * 300, name="A", clock=CLOCK)
+    assert store.view(lambda tx: read_owner(tx, "new")) is None

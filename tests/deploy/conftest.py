@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,9 +76,9 @@ async def review(runtime: Runtime, mission: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Built once."""
-    yield asyncio.run(_build(tmp_path_factory.mktemp("shops") / "home"))
+    return asyncio.run(_build(tmp_path_factory.mktemp("shops") / "home"))
 
 
 @dataclass

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import select
 
 from remit.guard.approval_rows import read_request
-from remit.guard.evidence import standing
+from remit.guard.evidence import Evidence, record, standing
 from remit.guard.tables import ACTION
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Deploy
 from remit.kernel.errors import ApprovalPending, Conflict, Denied, RemitError
+from remit.kernel.finding import Finding, Severity
 from remit.kernel.ids import new_id
 from remit.missions.deployment_tables import DEPLOYMENT
 from remit.missions.deployments import Ended
@@ -131,6 +132,33 @@ async def test_a_critic_that_failed_blocks(yard: Yard) -> None:
         "server.py",
         "mend the test",
     )
+
+
+BLOCKING = {
+    "Critical findings: 1": Finding("security.B602", Severity.CRITICAL, "a shell", "server.py:3"),
+    "Hard-coded secrets: 1": Finding("secret.aws_key", Severity.WARNING, "a key", "server.py:4"),
+    "Tests are missing": Finding("missing_tests", Severity.WARNING, "no test of server.py", "server.py"),
+    "Critics of this release that failed: 1": Finding("style.ugly", Severity.ERROR, "ugly", "server.py"),
+}
+
+
+@pytest.mark.parametrize("told", BLOCKING)
+async def test_what_a_critic_found_blocks_the_deployment(yard: Yard, told: str) -> None:
+    found = Evidence(
+        workspace="default",
+        mission=yard.mission("one"),
+        critic="audit",
+        subject=yard.tree("one"),
+        passed=True,
+        findings=(BLOCKING[told],),
+        source="step:audit",
+        at_us=1,
+    )
+    await yard.runtime.store.commit("deploy.evidence", lambda tx: record(tx, found))
+    with pytest.raises(Denied) as refused:
+        await yard.ask("one")
+    assert told in refused.value.message
+    assert list(yard.place.iterdir()) == []
 
 
 async def test_nobody_reviewed_it(yard: Yard) -> None:
@@ -267,9 +295,9 @@ async def test_nothing_outside_the_place_is_touched(yard: Yard, tmp_path: Path) 
     beside.mkdir()
     (beside / "file").write_text("mine")
     (yard.place / "notes.txt").write_text("a person's own file")
-    before = {path for path in tmp_path.iterdir()}
+    before = set(tmp_path.iterdir())
     await yard.deploy("one")
     await yard.deploy("two", keep=1)
-    assert {path for path in tmp_path.iterdir()} == before
+    assert set(tmp_path.iterdir()) == before
     assert (beside / "file").read_text() == "mine"
     assert (yard.place / "notes.txt").read_text() == "a person's own file"

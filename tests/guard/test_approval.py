@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import insert
@@ -17,12 +17,14 @@ from remit.guard.approval_requests import withdraw
 from remit.guard.approval_rows import Request, read_request, recent
 from remit.guard.approval_tables import APPROVAL
 from remit.guard.approval_terms import ApprovalTerms, Separation, needs, sensitive
+from remit.guard.evidence import Evidence, record
 from remit.guard.refusals import NEXT
 from remit.guard.rules.revisions import save
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock, micros_of
 from remit.kernel.effects import Command, Deploy, Effect, Fetch, Model, Notify, Order, Publish, Tool, WriteFiles
 from remit.kernel.errors import ApprovalPending, Conflict, Denied, Failed, InvalidInput, NotFound, Unavailable
+from remit.kernel.finding import Finding, Severity
 from remit.kernel.mission import Outcome
 from remit.kernel.money import Money, usd
 from remit.kernel.ports import Preview
@@ -228,6 +230,18 @@ async def test_a_preview_is_shown_masked_and_a_failing_one_hinders_nothing(asked
     shown = (await ask(asked, act(Deploy("other", {}), principal=CODER, key="k2"))).details["preview"]
     assert isinstance(shown, dict)
     assert "no such place [REDACTED" in str(shown["failed"])
+
+
+@pytest.mark.parametrize(("passed", "wanted"), [(True, "medium"), (False, "high")])
+async def test_critics_findings_are_shown_and_weigh(asked: World, passed: bool, wanted: str) -> None:  # noqa: FBT001
+    finding = Finding("bandit.B602", Severity.WARNING, "a shell is started", place="app/run.py:3")
+    verdict = Evidence(WORKSPACE, "m1", "security", "", passed, (finding,), "step:verify", 1)
+    await asked.store.commit("guard.settle", lambda tx: record(tx, verdict))
+    request = await ask(asked)
+    (shown,) = cast("list[dict[str, Any]]", request.details["evidence"])
+    assert (shown["critic"], shown["passed"], shown["source"]) == ("security", passed, "step:verify")
+    assert shown["findings"][0]["message"] == "a shell is started"
+    assert request.risk == wanted
 
 
 # --------------------------------------------------------------------------------------------------- single use

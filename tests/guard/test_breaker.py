@@ -1,8 +1,11 @@
 import asyncio
+import json
 import os
 import random
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -538,6 +541,22 @@ async def test_a_thousand_calls_at_half_open_in_four_processes_let_two_through(s
     assert changes[-1] == "closed"
     assert worlds[0].rows(BREAKER)[0]["phase"] == "closed"
     assert worlds[0].rows(BREAKER_TRIAL) == []
+
+
+PEERS = Path(__file__).parents[2]
+
+
+def test_three_libraries_let_every_one_of_a_thousand_calls_through() -> None:
+    """The same scenario in other people's breakers (``make bench-peers`` makes their environment)."""
+    python = PEERS / ".venv-peers" / "breakers" / "bin" / "python"
+    if not python.exists():
+        pytest.skip("peer not installed: breakers")
+    script = PEERS / "benchmarks" / "peers" / "breakers.py"
+    done = subprocess.run([python, script, "--callers", str(CALLERS)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    through = json.loads(done.stdout)["through"]
+    assert set(through) == {"purgatory", "aiobreaker", "circuitbreaker"}
+    assert all(count > NUMBERS.trials for count in through.values()), f"one of them learnt to count: {through}"
 
 
 async def test_a_dead_process_takes_no_trial_with_it(store: SqliteStore) -> None:

@@ -8,6 +8,7 @@ from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
+from remit.accounts.teams import Team, create_team
 from remit.guard.records import State, find_outcome, settle_abandoned
 from remit.guard.written import Written
 from remit.kernel.action import Action, ActorKind, Principal
@@ -35,6 +36,9 @@ CLOCK = SystemClock()
 
 
 async def register(world: World, **of: object) -> None:
+    if of.get("team"):
+        team = Team(WORKSPACE, str(of["team"]), "A team")
+        await create_team(world.journal, team, by=OWNER, clock=CLOCK)
     agent = Agent(WORKSPACE, "coder", OWNER.id, effects=frozenset({"tool", "files"}), tools=frozenset({"echo"}), **of)  # type: ignore[arg-type]
     await register_agent(world.journal, agent, by=OWNER, clock=CLOCK)
 

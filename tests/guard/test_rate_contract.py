@@ -50,9 +50,7 @@ class Kept:
 
     def _do(self, call: Callable[[SqlRates], Any]) -> Any:
         now = self._hand()
-        return self._store.submit(
-            "guard.intent", lambda tx: call(SqlRates(tx, WORKSPACE, now_us=now))
-        ).result(10)
+        return self._store.submit("guard.intent", lambda tx: call(SqlRates(tx, WORKSPACE, now_us=now))).result(10)
 
     def take(self, demands: Any) -> Short | None:
         return self._do(lambda rates: rates.take(demands))
@@ -163,7 +161,7 @@ type Step = tuple[int, int, int]  # microseconds that pass, cost, what is given 
     steps=st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 10), st.integers(0, 3)), max_size=40),
 )
 def test_memory_sqlite_and_a_model_in_units_agree(burst: int, unit: int, steps: list[Step]) -> None:
-    """The model counts what is in the bucket (times ``unit``, so that it stays whole), the implementations keep a TAT."""
+    """The model counts what is in the bucket (times ``unit``, so that it stays whole); the others keep a TAT."""
     hand = Hand()
     journal = MemoryJournal()
     memory, kept = MemoryRates(hand.ns), Kept(journal, hand)

@@ -5,23 +5,32 @@ A refusal that is added to the guard without a row here, or without one in ``gua
 
 import ast
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 import remit.guard
 from remit.accounts.agents import Agent, AgentStatus, register_agent
+from remit.accounts.break_glass import Lift, Lifts, close_glass, confirm_glass, request_glass
 from remit.accounts.budgets import BudgetScope, set_limit
-from remit.accounts.kills import KillScope, Target, kill
+from remit.accounts.kills import KillScope, Target, kill, pause
+from remit.accounts.people import Person as People
+from remit.accounts.people import add_user
+from remit.accounts.roles import Role
 from remit.guard import rate_limits, refusals
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import read_request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers
+from remit.guard.cedar import save_cedar
+from remit.guard.rule_tables import RULE_REVISION
+from remit.guard.rules.revisions import save
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
-from remit.kernel.effects import Command, Tool
+from remit.kernel.effects import Command, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, RemitError, Unavailable
 from remit.kernel.money import Money
 
@@ -142,6 +151,58 @@ async def beyond_tools(world: World) -> Action:
     return act(principal=CODER)
 
 
+async def on_hold(world: World) -> Action:
+    target = Target(KillScope.MISSION, "m1")
+    await pause(world.store, target, workspace=WORKSPACE, reason="drill", by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    return act()
+
+
+async def beyond_models(world: World) -> Action:
+    await _register(world, effects=frozenset({"model"}), models=frozenset({"anthropic/*"}))
+    return act(Model("openai", "m", {}), principal=CODER)
+
+
+async def beyond_domains(world: World) -> Action:
+    await _register(world, effects=frozenset({"fetch"}), domains=frozenset({"example.com"}))
+    return act(Fetch("https://example.org/x"), principal=CODER)
+
+
+async def without_a_role(world: World) -> Action:
+    viewer = People(WORKSPACE, "vera", "Vera", role=Role.VIEWER)
+    await add_user(world.store, viewer, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    vera = Principal(ActorKind.USER, "vera")
+    return act(principal=vera, origin=vera)
+
+
+async def forbidden(world: World, text: str = 'action == Action::"tool", resource) when { true };') -> Action:
+    text = f'@id("never") forbid(principal, {text}'
+    await save_cedar(world.store, text, workspace=WORKSPACE, by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    return act()
+
+
+async def forbidden_in_error(world: World) -> Action:
+    return await forbidden(world, "action, resource) when { context.attempt * 9223372036854775807 * 2 > 0 };")
+
+
+async def glass_over(world: World) -> Action:
+    target = Target(KillScope.INSTALL)
+    await kill(world.store, target, workspace=WORKSPACE, reason="drill", by=OWNER, clock=world.clock)
+    lift = Lift(Lifts.STOP, "install", KillScope.MISSION, "m1", 5)
+    for name in ("bob", "eve"):
+        person = People(WORKSPACE, name, name, role=Role.ADMIN)
+        await add_user(world.store, person, by=OWNER, clock=world.clock)
+    bob, eve = Principal(ActorKind.USER, "bob"), Principal(ActorKind.USER, "eve")
+    which = await request_glass(world.store, lift, workspace=WORKSPACE, reason="drill", by=bob, clock=world.clock)
+    await confirm_glass(world.store, which, workspace=WORKSPACE, by=eve, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+    # Closed after the guard read it and before the intent is written: the intent's own transaction finds out.
+    await close_glass(world.store, which, workspace=WORKSPACE, reason="enough", by=bob, clock=world.clock)
+    return act()
+
+
 async def no_adapter(world: World) -> Action:
     world.guard._kinds = frozenset({"files"})
     return act()
@@ -150,6 +211,52 @@ async def no_adapter(world: World) -> Action:
 async def secret(world: World) -> Action:
     del world
     return act(Command(("deploy", "--token", SECRET)))
+
+
+RULE = """
+use: []
+rules:
+  - {id: a.b, on: tool, assert: 'ASSERTED', else: deny, message: "The tool was {tool.name}."}
+"""
+
+
+async def _rule(world: World, asserts: str) -> None:
+    text = RULE.replace("ASSERTED", asserts)
+    await save(world.store, text, workspace=WORKSPACE, name="r.yaml", reason="test", by=OWNER, clock=world.clock)
+    await world.guard.register.refresh(WORKSPACE)
+
+
+async def against_a_rule(world: World) -> Action:
+    await _rule(world, 'tool.name != "echo"')
+    return act()
+
+
+async def rule_without_a_value(world: World) -> Action:
+    await _rule(world, 'tool.arguments != ""')
+    return act(Tool("echo", {"text": "x" * 5000}))
+
+
+async def evidence_unreadable(world: World) -> Action:
+    await _rule(world, "evidence.tests")
+    world.journal.failing.add("read")
+    return act()
+
+
+async def rules_unreadable(world: World) -> Action:
+    bad = {
+        "workspace": WORKSPACE,
+        "number": 99,
+        "sha256": "0" * 64,
+        "written": "",
+        "resolved": "{}",
+        "origin": "saved",
+        "saved_by": "user:ada",
+        "reason": "by hand",
+        "saved_us": 1,
+    }
+    await world.store.commit("guard.rules", lambda tx: tx.execute(insert(RULE_REVISION), bad))
+    await world.guard.register.refresh(WORKSPACE)
+    return act()
 
 
 async def open_circuit(world: World) -> Action:
@@ -164,6 +271,11 @@ async def over_budget(world: World) -> Action:
     scope = BudgetScope.WORKSPACE
     await set_limit(world.store, scope, workspace=WORKSPACE, name="", limit=Money(10), by=OWNER)
     return act(estimate=Money(11))
+
+
+async def without_price(world: World) -> Action:
+    del world
+    return replace(act(), priced=False)
 
 
 async def over_rate(world: World) -> Action:
@@ -237,6 +349,7 @@ async def approval_unreadable(world: World) -> Action:
 SCENARIOS: Mapping[str, Scenario] = {
     "identify.inactive": paused,
     "identify.killed": killed,
+    "identify.paused": on_hold,
     "identify.no_originator": no_originator,
     "identify.no_owner": no_owner,
     "identify.unknown_agent": unknown_agent,
@@ -245,7 +358,17 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.effect": beyond_effects,
     "authorise.no_adapter": no_adapter,
     "authorise.tool": beyond_tools,
+    "authorise.model": beyond_models,
+    "authorise.domain": beyond_domains,
+    "authorise.role": without_a_role,
+    "authorise.policy": forbidden,
+    "authorise.policy_error": forbidden_in_error,
+    "break_glass.over": glass_over,
     "scan.secret": secret,
+    "rules.denied": against_a_rule,
+    "rules.error": rule_without_a_value,
+    "rules.evidence": evidence_unreadable,
+    "rules.unreadable": rules_unreadable,
     "approval.denied": approval_denied,
     "approval.expired": approval_expired,
     "approval.needed": approval_needed,
@@ -253,6 +376,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "breaker.open": open_circuit,
     "rate.exceeded": over_rate,
     "budget.exceeded": over_budget,
+    "budget.unknown_price": without_price,
     "effect_key.done": done_before,
     "effect_key.no_key": without_key,
     "effect_key.unknown_outcome": unknown_outcome,
@@ -291,7 +415,7 @@ async def test_a_refusal_says_what_why_and_what_to_do(key: str, tmp_path: Path) 
                 story = await why(world.store, action.id, workspace=WORKSPACE)
                 [told] = story.actions
                 assert told.row["reason"] == key
-                assert told.next == refusals.NEXT[key].format(mission="m1", target=told.row["target"])
+                assert told.next == refusals.NEXT[key].format(mission="m1", target=told.row["target"], action=action.id)
         finally:
             await world.settled()
 
@@ -300,4 +424,4 @@ def test_next_steps_read_as_sentences() -> None:
     for key, text in refusals.NEXT.items():
         assert text, key
         assert text == text.strip(), key
-        assert text.format(mission="ID", target="X")
+        assert text.format(mission="ID", target="X", action="ID")

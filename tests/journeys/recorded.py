@@ -6,49 +6,53 @@ import os
 import random
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from remit.testing.drill import PACK, Drill, Ran, until
 
+SHOP = "remit.testing.shop:PACK"
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 #: The same commit tries the same moments all day; another day tries others. DRILL_SEED=... repeats a day's.
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
-#: The only write that no command orders yet: what the API and the console will call.
-SET_BUDGET = """
-import asyncio, os, sys
-from pathlib import Path
-from remit.testing import crashpoints
-crashpoints.install(os.environ, production=False)
-from remit.accounts import budgets
-from remit.bootstrap import open_store
-from remit.kernel.action import ActorKind, Principal
-from remit.kernel.money import usd
-from remit.settings import load
-settings, _ = load(flags={"home": sys.argv[1]})
-with open_store(settings) as store:
-    owner = Principal(ActorKind.USER, settings.owner)
-    scope = budgets.BudgetScope.AGENT
-    asyncio.run(budgets.set_limit(
-        store, scope, workspace=settings.workspace, name="coder", limit=usd("5"), by=owner
-    ))
-"""
-
-
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # accounts
+    (0, "users add bob --email bob@example.com --role admin"),
+    (0, "teams create red --billing bills@example.com"),
+    (0, "teams invite red --email zoe@example.com"),
+    (3, "teams accept no-such-token"),
+    (0, "teams policy --team red --clear"),
+    (0, "agents register scout --team red --effect tool"),
+    (0, "agents update scout --tool search"),
+    (0, "agents pause red --scope team --reason drill"),
+    (0, "breakglass request 'team red' --for scout --reason drill"),
+    (0, "agents resume red --scope team --reason over"),
+    (0, "agents retire scout --reason over"),
+    (0, "teams delete red"),
+    (0, "plan set pro"),
+    (0, "workspaces create lab --team crew"),
+    (0, "users remove bob"),
     # rules, evidence
+    (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
     # deployment and presets
     # budgets
+    (0, "budget set agent coder 5 --period month"),
+    (0, "budget set workspace 100"),
+    (0, "budget remove workspace"),
     # rates and queue
+    (0, "limits set coder.minute --amount 20"),
+    (0, "limits set coder.minute --reset"),
+    (0, "queue clean --older-than 0s"),
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
@@ -114,17 +118,95 @@ def record(drill: Drill) -> Recorded:
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
-    took("budget", _set_budget(drill))
+    _deployments(drill, took)
+    _approvals(drill, took)
+    _queue(drill, took)
     for code, words in ADMINISTRATION:
         go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
 
 
-def _set_budget(drill: Drill) -> Ran:
+def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:
+    """A release is asked for, approved, live, not answering and switched back, half-done and settled, taken back."""
+    site = drill.folder / "site"
+    site.mkdir(mode=0o755)
+    shops: list[str] = []
+    for greeting in ("one", "two"):
+        given = drill.intake(f"{greeting}.json", greeting=greeting)
+        shops.append(str(took(f"shop {greeting}", drill.remit("run", SHOP, given, record=True)).json()["mission"]))
+        words = ("policy", "attest", "review", "--mission", shops[-1], "--reason", "drill")
+        took(f"review {greeting}", drill.remit(*words, record=True))
+
+    def ask(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        return took(name, drill.remit("deploy", shop, "--to", site, at=at, record=True), code=code)
+
+    def approved(name: str, shop: str, *, code: int = 0, at: str = "") -> Ran:
+        waits = ask(f"{name}, asked", shop, code=4).json()
+        took(f"{name}, approved", drill.remit("approve", waits["approval"], record=True))
+        return ask(name, shop, code=code, at=at)
+
+    approved("deploy", shops[0])
+    (site / "closed").touch()
+    approved("deploy, switched back", shops[1], code=1)
+    (site / "closed").unlink()
+    approved("deploy, killed", shops[1], code=-9, at="deploy.switch:after")
+    ask("deploy, settled", shops[1])
+    took("deployments", drill.remit("deploy", "--to", site, "--status", record=True))
+    took("deployment taken back", drill.remit("rollback", shops[1], record=True))
+    took("presets", drill.remit("presets", record=True))
+
+
+def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask people, be allowed, be heard by nobody, hand a right on in vain."""
+    words = ("run", PACK, drill.intake(ship_usd=12, features=[]), "--budget", "100")
+    desk = '[{"name": "desk", "kind": "console"}]'
+    asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
+    took("approve", drill.remit("approve", asked.json()["mission"], record=True))
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("expired", drill.remit("approvals", record=True))
+    took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
+
+
+#: Ten missions for any worker, and one more than the free plan lets wait.
+FILL = """
+import asyncio, os, sys
+from remit.testing import crashpoints
+crashpoints.install(os.environ, production=False)
+from remit.bootstrap import open_runtime
+from remit.kernel.errors import RateLimited
+from remit.settings import load
+settings, _ = load(flags={"home": sys.argv[1]})
+pack = "remit.testing.probe:PACK"
+async def fill():
+    async with open_runtime(settings, pack=pack) as runtime:
+        for number in range(11):
+            try:
+                mission = await runtime.missions.create(
+                    settings.workspace, pack, b"{}", name="in.json", originator=runtime.owner, queue=True
+                )
+            except RateLimited:
+                assert number == 10, number
+    print('{"mission": "%s"}' % mission)
+asyncio.run(fill())
+"""
+
+
+def _queue(drill: Drill, took: Callable[..., None]) -> None:
+    """Fill the queue, be refused, move one up, let a worker take it, and cancel the others."""
+    argv = [sys.executable, "-c", FILL, str(drill.home)]
     environ = os.environ | {"REMIT_CRASH_LOG": str(drill.moments)}
-    argv = [sys.executable, "-c", SET_BUDGET, str(drill.home)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=60)
-    return Ran(done.returncode, done.stdout, done.stderr)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=120)
+    filled = Ran(done.returncode, done.stdout, done.stderr)
+    took("queue filled", filled)
+    first = str(filled.json()["mission"])
+    took("queue moved", drill.remit("queue", "move", first, "--priority", "critical", record=True))
+    for one in drill.remit("queue").json()["queue"]:
+        if one["mission"] != first:
+            assert drill.remit("cancel", one["mission"]).code == 0
+    worker = drill.start("worker", "--concurrency", "1", record=True)
+    until(lambda: drill.remit("show", first).json()["status"] == "succeeded", what="a worker to run what waits")
+    worker.send_signal(signal.SIGTERM)
+    took("worker", drill.ended(worker))
 
 
 def sample(moments: list[str], size: int, *, name: str, every: bool = False) -> list[str]:

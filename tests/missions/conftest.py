@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from remit.accounts.owner import create_local_owner
 from remit.kernel import crash
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.effects import Tool, WriteFiles
@@ -150,6 +151,8 @@ async def build_world(folder: Path, *, parallel: int = 2) -> World:
         rand=lambda: 0.0,
         parallel=parallel,
     )
+    await create_local_owner(journal, workspace="w", user=OWNER.id, name="Owner", clock=clock)
+    journal.entries.clear()  # what the tests count begins here
     missions = Missions(deps)
     await engine.start(missions.drive, worker=True)
     return World(missions, deps, journal, repositories, guard, pack, clock, engine, slept)

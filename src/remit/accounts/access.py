@@ -142,10 +142,11 @@ async def reading[T](journal: Journal, op: Callable[[ReadTx], T]) -> T:
     except Refused as refused:
         said = refused
 
-    def record(_tx: Tx) -> NoReturn:
-        raise said
+    def record(tx: Tx) -> None:
+        tx.append(said.entry, said.payload)
 
-    await journal.commit("accounts.refused", record)
+    if said.entry is not None:
+        await journal.commit("accounts.user", record)
     raise said
 
 

@@ -58,6 +58,7 @@ def tell(tx: Tx, now: Reached, *, by: Principal, at_us: int) -> None:
             "limit_micros": now.limit,
             "spent": now.spent,
             "at_us": at_us,
+            "told_us": None,
         }
         if tx.execute(_TELL, row):
             entry = Entry(

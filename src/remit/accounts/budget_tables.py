@@ -50,6 +50,7 @@ BUDGET_EVENT = Table(
     Column("limit_micros", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("at_us", BigInteger, nullable=False),
+    Column("told_us", BigInteger),  # when people were sent a message; null: not yet
     PrimaryKeyConstraint("workspace", "scope", "name", "period", "starts_us", "percent"),
 )
 

@@ -10,14 +10,14 @@ import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from remit.accounts.access import Permission, require
+from remit.accounts.access import Permission, Resource, require
 from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, end_of, start_of
 from remit.accounts.budget_tables import BUDGET, BUDGET_PAST, USAGE
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
-from remit.kernel.errors import Denied, InvalidInput, NotFound
+from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
@@ -179,13 +179,13 @@ async def set_limit(
 
     Raises:
         InvalidInput: A name where none belongs, or none where one does.
-        Denied: ``by`` is an agent, or a person who may not administer.
+        Refused: ``by`` is an agent, or a person who may not administer budgets.
     """
     wanted = Limit(scope, name, period)
     entry = _ordered("accounts.budget.set", wanted, workspace, by)
 
     def op(tx: Tx) -> int | None:
-        _check(tx, by, workspace)
+        require(tx, by, workspace=workspace, permission=Permission.ADMIN, resource=Resource.BUDGET)
         before = add_limit(
             tx,
             workspace=workspace,
@@ -209,12 +209,12 @@ async def remove_limit(journal: Journal, wanted: Limit, *, workspace: str, by: P
 
     Raises:
         NotFound: There is no such limit.
-        Denied: ``by`` is an agent, or a person who may not administer.
+        Refused: ``by`` is an agent, or a person who may not administer budgets.
     """
     entry = _ordered("accounts.budget.removed", wanted, workspace, by)
 
     def op(tx: Tx) -> int:
-        _check(tx, by, workspace)
+        require(tx, by, workspace=workspace, permission=Permission.ADMIN, resource=Resource.BUDGET)
         row = tx.row(_LOCK, wanted.at(workspace))
         if row is None:
             message = f"There is no limit to remove: {wanted} was never set."
@@ -287,13 +287,6 @@ def _key(wanted: Limit, workspace: str) -> dict[str, str]:
         "name": wanted.name,
         "period": wanted.period.value,
     }
-
-
-def _check(tx: ReadTx, by: Principal, workspace: str) -> None:
-    if by.kind is ActorKind.AGENT:
-        message = f"{by} is an agent: agents set no budgets."
-        raise Denied(message, code="accounts.agent_administers", hint="run the command as a person")
-    require(tx, by, workspace=workspace, permission=Permission.ADMIN)
 
 
 def _ordered(action: str, wanted: Limit, workspace: str, by: Principal) -> Entry:

@@ -10,7 +10,7 @@ ANY = "*"
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,126}/?\*?")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_ADDRESS = re.compile(r"\[?[0-9a-f:.]*:[0-9a-f:.]+\]?")
+_ADDRESS = re.compile(r"\[[0-9a-f:.]+\]")
 #: What WHATWG and RFC 3986 read differently: a URL with one of these could be judged by another host than is asked.
 _AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
@@ -29,7 +29,8 @@ def domain_problem(suffix: str) -> str:
     """What is wrong with a host suffix; empty when nothing is. ``example.com`` covers its subdomains as well."""
     if suffix == ANY or _DOMAIN.fullmatch(suffix) or _ADDRESS.fullmatch(suffix):
         return ""
-    return f"{suffix[:60]!r} is no host: example.com, an address, or *; lower case, without scheme, port or path"
+    known = "example.com, 192.0.2.1, [2001:db8::1] or *"
+    return f"{suffix[:60]!r} is no host: {known}; lower case, without scheme, port or path"
 
 
 def reaches_model(patterns: frozenset[str], model: str) -> bool:

@@ -169,6 +169,7 @@ async def _continuation(runtime: Runtime, request: Request, *, resume: bool) -> 
         "queued": ("worker", f"mission {mission} is queued already"),
         "waiting": None,
         "interrupted": None,
+        "succeeded": ("no", "whoever gave the order (a deploy, for instance) may give the same one again now"),
     }.get(status, ("no", f"mission {mission} is {status} and does not go on"))
     if request.kind == "deploy" and not request.step and stands is not None:
         return "no", f"the deployment goes on with: remit deploy {mission} --to {request.target}"
@@ -187,7 +188,7 @@ async def _continuation(runtime: Runtime, request: Request, *, resume: bool) -> 
 async def _resumed(runtime: Runtime, mission: str):  # noqa: ANN202 - View, imported only by commands that run
     ordered = await runtime.missions.resume(runtime.settings.workspace, mission, actor=runtime.acting)
     if ordered:
-        await runtime.engine.wait(ordered)
+        await runtime.missions.wait(ordered)
     return await runtime.missions.show(runtime.settings.workspace, mission)
 
 

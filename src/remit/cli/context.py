@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+from collections.abc import Callable
 
-from remit.cli.redaction import learn
+from remit.cli.redaction import REDACTOR, learn
+from remit.kernel.action import ActorKind, Principal
 from remit.settings import Settings, load
 
 KEY_FILE = "audit.key"
@@ -26,3 +28,22 @@ def settings_of(home: str | None, **flags: object) -> Settings:
         drills = importlib.import_module("remit.testing.crashpoints")
         drills.install(os.environ, production=settings.production)
     return settings
+
+
+def acting(settings: Settings) -> Principal:
+    """The person in whose name a command gives its order."""
+    return Principal(ActorKind.USER, settings.acting)
+
+
+def masking(settings: Settings) -> Callable[[str], str]:
+    """Masks secrets in what a person typed, with this install's own suffixes.
+
+    Raises:
+        NotFound: No home was made there.
+    """
+    from remit.bootstrap import check_home, mask_key
+    from remit.redact.redactor import Redactor
+
+    check_home(settings)
+    redactor = Redactor(mask_key(settings))
+    return lambda text: redactor.mask(REDACTOR.mask(text))

@@ -72,7 +72,7 @@ async def _demo(home: str | None, *, as_json: bool) -> int:
                 "build",
                 source.read_bytes(),
                 name=INTAKE,
-                originator=runtime.owner,
+                originator=runtime.acting,
                 budget=usd(settings.budget_usd),
             )
             hint(f"Intake {source}\nKill this process when you like: 'remit demo' goes on where it was.")
@@ -109,9 +109,9 @@ async def _finish(runtime: Runtime, mission: str) -> View:
     async def work() -> View:
         view = await runtime.missions.show(workspace, mission)
         if view.mission.run:
-            ordered = await runtime.missions.resume(workspace, mission, actor=runtime.owner)
+            ordered = await runtime.missions.resume(workspace, mission, actor=runtime.acting)
             if ordered:
-                await runtime.engine.wait(ordered)
+                await runtime.missions.wait(ordered)
             return await runtime.missions.show(workspace, mission)
         return await runtime.missions.run(workspace, mission)
 
@@ -129,7 +129,7 @@ async def _use(runtime: Runtime, view: View) -> dict[str, object]:
                 id=new_id(),
                 effect=command,
                 principal=Principal(ActorKind.AGENT, "apptester"),
-                on_behalf_of=runtime.owner,
+                on_behalf_of=runtime.acting,
                 workspace=runtime.settings.workspace,
                 mission=view.mission.id,
                 step="demo",

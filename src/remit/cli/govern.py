@@ -1,4 +1,4 @@
-"""Who may act, who must stop, and why something was refused: ``agents``, ``kill``, ``unkill``, ``why``."""
+"""Who must stop, and why something was refused: ``kill``, ``unkill``, ``why``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 
 import click
 
-from remit.cli.context import settings_of
-from remit.cli.output import common, emit, say, table
+from remit.cli.context import acting, masking, settings_of
+from remit.cli.output import common, emit, say
 from remit.kernel.errors import InvalidInput
 
 
@@ -24,37 +24,6 @@ def why(which: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     with open_store(settings) as store:
         story = asyncio.run(story_of(store, which, workspace=settings.workspace, prove=prover(store)))
     emit(story.as_json()) if as_json else say(story.text())
-    return 0
-
-
-@click.command()
-@common
-def agents(home: str | None, *, as_json: bool, debug: bool) -> int:
-    """Which agents run, who owns them, what they may touch, what they may spend, how to stop one."""
-    del debug
-    from remit.accounts.agents import list_agents
-    from remit.bootstrap import open_store
-    from remit.guard.records import running
-
-    settings = settings_of(home)
-    with open_store(settings) as store:
-        found = asyncio.run(list_agents(store, workspace=settings.workspace, activity=running))
-    if as_json:
-        emit({"agents": [agent.as_json() for agent in found]})
-        return 0
-    rows = [
-        (
-            view.agent.name,
-            view.status.value,
-            "; ".join(view.running) or "-",
-            view.agent.owner,
-            " ".join([*sorted(view.agent.effects), *sorted(view.agent.tools)]),
-            f"{view.spent} of {view.limit}" if view.limit else f"{view.spent}, no limit of its own",
-            view.stop,
-        )
-        for view in found
-    ]
-    say(table(rows, head=("agent", "status", "running", "owner", "may touch", "may spend", "stop it with")))
     return 0
 
 
@@ -94,7 +63,6 @@ def _switch(
 ) -> int:
     from remit.accounts import kills
     from remit.bootstrap import open_store
-    from remit.kernel.action import ActorKind, Principal
     from remit.kernel.clock import SystemClock
     from remit.kernel.ids import is_id
 
@@ -104,11 +72,12 @@ def _switch(
     settings = settings_of(home)
     kind = "install" if everything else scope or ("mission" if is_id(name) else "agent")
     target = kills.Target(kills.KillScope(kind), name)
-    by = Principal(ActorKind.USER, settings.owner)
+    by, of, mask = acting(settings), settings.workspace, masking(settings)
     order = kills.kill if stop else kills.unkill
     with open_store(settings) as store:
-        asyncio.run(order(store, target, workspace=settings.workspace, reason=reason, by=by, clock=SystemClock()))
+        asyncio.run(order(store, target, workspace=of, reason=reason, by=by, clock=SystemClock(), mask=mask))
         store.seal()
+    reason = mask(reason)
     verb = "killed" if stop else "unkilled"
     if as_json:
         emit({verb: {"scope": kind, "name": name}, "reason": reason})
@@ -118,4 +87,4 @@ def _switch(
     return 0
 
 
-COMMANDS = {"why": why, "agents": agents, "kill": kill, "unkill": unkill}
+COMMANDS = {"why": why, "kill": kill, "unkill": unkill}

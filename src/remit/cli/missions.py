@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_INPUT = 8 << 20
 SHORTEST_PREFIX = 6
+PRIORITY = click.Choice(["critical", "high", "normal", "low"])
 
 
 def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, R]:
@@ -46,6 +47,7 @@ def asynchronously[**P, R](function: Callable[P, Coroutine[Any, Any, R]]) -> Cal
 @click.option("--budget", default=None, metavar="USD", help="At most this much; 'remit doctor' shows the default.")
 @click.option("--parallel", default=None, type=int, metavar="N", help="Steps at the same time.")
 @click.option("--queue", is_flag=True, help="Hand it to a worker instead of running it here.")
+@click.option("--priority", type=PRIORITY, default="normal", help="Its class in the queue; critical goes first.")
 @common
 @asynchronously
 async def run(
@@ -54,6 +56,7 @@ async def run(
     preset: str,
     budget: str | None,
     parallel: int | None,
+    priority: str,
     home: str | None,
     *,
     plan_only: bool,
@@ -64,10 +67,12 @@ async def run(
     """Run a mission: PACK (build, or module:attribute) with INPUT, a file."""
     del debug
     from remit.bootstrap import Packs, open_runtime, prepare_home
+    from remit.cli.place import line_of, place_view
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
     from remit.missions.presets import chosen, named, refuse_uninstalled, require_critics
+    from remit.missions.queue_order import Priority
 
     settings = settings_of(home, parallel=parallel, budget_usd=budget)
     packs = Packs(pack)
@@ -98,19 +103,26 @@ async def run(
             pack,
             data,
             name=source.name,
-            originator=runtime.owner,
+            originator=runtime.acting,
             budget=usd(settings.budget_usd),
+            queue=queue,
+            priority=Priority[priority.upper()],
             preset=preset,
         )
         if queue:
-            await runtime.start()
-            await runtime.missions.submit(settings.workspace, mission, queued=True)
-            emit({"mission": mission, "status": "queued"}) if as_json else say(f"queued {mission}")
+            view = await runtime.missions.show(settings.workspace, mission)
+            answer = {"mission": mission, "status": view.status.value, "queue": place_view(view.place)}
+            emit(answer) if as_json else say(f"queued {mission}: {line_of(view.place)}")
             return 0
         hint(f"mission {mission}  (if it stops: remit resume {mission})")
         hint(f"estimate: {expected.expected()}")
         return await finish(
-            runtime, mission, lambda: runtime.missions.run(settings.workspace, mission), as_json=as_json
+            runtime,
+            mission,
+            lambda: runtime.missions.run(
+                settings.workspace, mission, told=lambda place: hint(f"waits for its turn: {line_of(place)}")
+            ),
+            as_json=as_json,
         )
 
 
@@ -129,6 +141,7 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
     """Go on where MISSION stopped: what is done is checked, and never done again."""
     del debug
     from remit.bootstrap import open_runtime
+    from remit.cli.place import line_of
     from remit.cli.watching import finish
     from remit.missions.rows import OnDrift
     from remit.missions.service import View
@@ -139,10 +152,10 @@ async def resume(mission: str, from_step: str, drift: str, home: str | None, *, 
 
         async def go_on() -> View:
             ordered = await runtime.missions.resume(
-                settings.workspace, mission, actor=runtime.owner, from_step=from_step, drift=OnDrift(drift)
+                settings.workspace, mission, actor=runtime.acting, from_step=from_step, drift=OnDrift(drift)
             )
             if ordered:
-                await runtime.engine.wait(ordered)
+                await runtime.missions.wait(ordered, told=lambda place: hint(f"waits for its turn: {line_of(place)}"))
             return await runtime.missions.show(settings.workspace, mission)
 
         return await finish(runtime, mission, go_on, as_json=as_json)
@@ -167,7 +180,7 @@ async def rollback(mission: str, to_step: str, feature: str, home: str | None, *
             runtime,
             mission,
             lambda: runtime.missions.rollback(
-                settings.workspace, mission, actor=runtime.owner, to_step=to_step, feature=feature
+                settings.workspace, mission, actor=runtime.acting, to_step=to_step, feature=feature
             ),
             as_json=as_json,
         )
@@ -192,7 +205,7 @@ async def branch(
     async with open_runtime(settings) as runtime:
         mission = await resolve(runtime.missions, settings.workspace, mission)
         child = await runtime.missions.branch(
-            settings.workspace, mission, from_step=from_step, actor=runtime.owner, other=other
+            settings.workspace, mission, from_step=from_step, actor=runtime.acting, other=other
         )
         hint(f"mission {child}  (a branch of {mission})")
         return await finish(runtime, child, lambda: runtime.missions.run(settings.workspace, child), as_json=as_json)
@@ -212,7 +225,7 @@ async def cancel(mission: str, home: str | None, *, as_json: bool, debug: bool) 
     async with open_runtime(settings) as runtime:
         await runtime.start()
         mission = await resolve(runtime.missions, settings.workspace, mission)
-        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.owner)
+        view = await runtime.missions.cancel(settings.workspace, mission, actor=runtime.acting)
         emit(mission_view(runtime.store, view)) if as_json else say(f"{view.mission.id} {view.status}")
     return 0
 
@@ -321,14 +334,15 @@ async def logs(mission: str, step: str, home: str | None, *, as_json: bool, debu
 
 
 @click.command()
+@click.option("--concurrency", default=None, type=int, metavar="N", help="Missions at once.")
 @common
 @asynchronously
-async def worker(home: str | None, *, as_json: bool, debug: bool) -> int:
+async def worker(concurrency: int | None, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Run queued missions and those of dead workers, until interrupted."""
     del debug
     from remit.bootstrap import open_runtime, prepare_home, verify_on_schedule
 
-    settings = settings_of(home)
+    settings = settings_of(home, concurrency=concurrency)
     await prepare_home(settings)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from remit.cli.redaction import REDACTOR
-from remit.kernel.errors import InternalError, InvalidInput, RateLimited, RemitError, row_of
+from remit.kernel.errors import BudgetExceeded, InternalError, InvalidInput, RateLimited, RemitError, row_of
 
 
 def common[F: Callable[..., Any]](function: F) -> F:
@@ -58,7 +58,7 @@ def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
             body["place"] = error.place
         if isinstance(error, InvalidInput):
             body["problems"] = [REDACTOR.mask(problem) for problem in error.problems]
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited | BudgetExceeded):
             body |= error.told
         decision = getattr(error, "decision_id", None)
         if decision:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from remit.cli.audit import last_checkpoint
 from remit.cli.output import table
+from remit.cli.place import line_of, place_view
 from remit.cli.progress import SIGNS
 from remit.kernel.clock import iso
 from remit.kernel.money import Money
@@ -108,6 +109,7 @@ def mission_view(store: Store, view: View) -> dict[str, object]:
         },
         "error": {"code": view.mission.error_code, "message": view.mission.error} if view.mission.error else None,
         "parent": view.mission.parent or None,
+        "queue": place_view(view.place),
         "estimate": view.estimate.as_json() if view.estimate is not None else None,
         "waits_for": [asked.id for asked in view.waits_for],
     }
@@ -144,6 +146,8 @@ def mission_lines(view: View) -> list[str]:
         f"cost      {Money(mission.cost_micros)}",
         *(view.estimate.told() if view.estimate is not None else ()),
     ]
+    if view.place is not None:
+        lines.append(f"queue     {line_of(view.place)}")
     if mission.error:
         lines.append(f"error     {mission.error}")
     for asked in view.waits_for:

@@ -17,7 +17,7 @@ from remit.guard.approval_rows import Request, Status, Vote, entry, read_request
 from remit.guard.approval_tables import APPROVAL, APPROVAL_DELEGATION, APPROVAL_VOTE
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import Clock, iso, micros_of
-from remit.kernel.errors import Conflict, InvalidInput, NotFound
+from remit.kernel.errors import Conflict, InvalidInput, NotFound, UserError
 from remit.kernel.ids import new_id
 from remit.kernel.ports import Journal, ReadTx, Tx
 from remit.redact.redactor import Redactor
@@ -293,10 +293,10 @@ def _entry(workspace: str, by: Principal, verb: str, subject: str, *, result: Re
 async def _ordered[T](
     journal: Journal, name: str, op: Callable[[Tx], T], *, workspace: str, by: Principal, verb: str, subject: str
 ) -> T:
-    """Carry the order out; one that comes too late is written down, too (what may not be is, by ``Refused``)."""
+    """Carry the order out; one that can't be is written down, too (what may not be is, by ``Refused``)."""
     try:
         return await journal.commit(name, op)
-    except Conflict as refused:
+    except (Conflict, UserError) as refused:
         shown = subject if subject.isascii() and subject.isprintable() else "?"
         refusal = _entry(workspace, by, verb, shown[:60], result=Result.BLOCKED)
         payload = {"code": refused.code}

@@ -144,7 +144,7 @@ _VOTES = (
 
 
 def read_request(tx: ReadTx, workspace: str, which: str, *, lock: bool = False) -> Request:
-    """The request of that id, or of a prefix that fits only one among the last 500.
+    """The request of that id, of a prefix that fits only one among the last 500, or the one a mission waits for.
 
     Raises:
         NotFound: There is none. InvalidInput: several fit.
@@ -153,7 +153,8 @@ def read_request(tx: ReadTx, workspace: str, which: str, *, lock: bool = False) 
     if row is not None:
         return Request(**row)
     if len(which) >= SHORTEST_PREFIX:
-        fits = [one for one in recent(tx, workspace, most=500) if one.id.startswith(which)]
+        waited = [one for one in of_mission(tx, workspace, which) if one.status == Status.PENDING]
+        fits = waited or [one for one in recent(tx, workspace, most=500) if one.id.startswith(which)]
         if len(fits) > 1:
             message = f"{which!r} fits {len(fits)} requests."
             raise InvalidInput(message, hint="give more of the id")

@@ -17,16 +17,16 @@ from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, start_of
 from remit.accounts.budget_tables import BUDGET, BUDGET_PAST
 from remit.accounts.budgets import BudgetScope, Hold, begin_period, held_in
-from remit.guard.budget_limits import told, way_out
-from remit.guard.budget_prices import UnknownPrice
+from remit.guard.budget_limits import in_figures, told, way_out
 from remit.guard.budget_usage import Payer, add_settled, open_usage, payer_of, settle_usage
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.decision import Check, Verdict
+from remit.kernel.effects import Notify
 from remit.kernel.errors import BudgetExceeded
 from remit.kernel.money import Money
 from remit.kernel.ports import Row, Tx
-from remit.kernel.usage import NOTHING, Usage
+from remit.kernel.usage import NOTHING, UnknownPrice, Usage
 
 NAME = "budget"
 ALLOWED = allowed(NAME)
@@ -103,7 +103,7 @@ def scopes_of(action: Action) -> Scopes:
 def check(action: Action, scene: Scene) -> Check:
     """Nothing more, not even what is free, in a scope that is spent beyond its limit; no unknown price if refused."""
     over = scene.standing.over
-    if over:
+    if over and not _told_by_remit(action):
         for scope in scopes_of(action):
             if scope in over:
                 return denied(NAME, "exceeded", over[scope])
@@ -113,6 +113,11 @@ def check(action: Action, scene: Scene) -> Check:
         detail = f"Nobody can say what this {action.kind} may cost, and unknown prices are refused."
         return denied(NAME, "unknown_price", detail)
     return ALLOWED
+
+
+def _told_by_remit(action: Action) -> bool:
+    """Remit's own notices are free, and the one that says that the money is spent must not wait for money."""
+    return action.principal.kind is ActorKind.SYSTEM and isinstance(action.effect, Notify) and not action.estimate
 
 
 def reserve(tx: Tx, action: Action, *, now_us: int) -> None:
@@ -129,7 +134,9 @@ def reserve(tx: Tx, action: Action, *, now_us: int) -> None:
         if now is None:
             continue
         if now["spent"] + now["reserved"] > now["limit_micros"]:
-            raise BudgetExceeded(_exceeded(now, action), code="guard.budget")
+            exceeded = BudgetExceeded(_exceeded(now, action), code="guard.budget")
+            exceeded.told = in_figures(now, now["reserved"] - asked, now_us=now_us)
+            raise exceeded
         holds.append(_hold(now))
     open_usage(tx, payer, estimate=asked, priced=action.priced, holds=holds, opened_us=now_us)
 

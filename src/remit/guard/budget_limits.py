@@ -103,6 +103,21 @@ def told(row: Row, reserved: int) -> str:
     )
 
 
+def in_figures(row: Row, reserved: int, *, now_us: int) -> dict[str, str | float | None]:
+    """What ``told`` and ``way_out`` say, for programs (``BudgetExceeded.told``)."""
+    limit, left = limit_of(row), max(row["limit_micros"] - row["spent"] - reserved, 0)
+    ends = end_of(limit.period, row["starts_us"])
+    return {
+        "limit": str(limit),
+        "limit_usd": str(Money(row["limit_micros"]).usd),
+        "spent_usd": str(Money(row["spent"]).usd),
+        "reserved_usd": str(Money(reserved).usd),
+        "left_usd": str(Money(left).usd),
+        "retry_after": None if ends is None else max(ends - now_us, 0) / 1_000_000,
+        "lift": limit.command,
+    }
+
+
 def way_out(row: Row) -> str:
     """When a limit comes back and what lifts it, as further sentences."""
     ends = end_of(Period(row["period"]), row["starts_us"])

@@ -1,20 +1,12 @@
-"""What happens to an action whose price nobody can tell. Unknown is never zero."""
+"""What an action is checked and charged with when nobody can tell its price."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 from remit.kernel.action import Action
 from remit.kernel.money import ZERO, Money
-
-
-class UnknownPrice(StrEnum):
-    """The policy for actions without a price."""
-
-    REFUSE = "refuse"
-    CEILING = "ceiling"  # a configured amount is reserved
-    WARN = "warn"  # allowed, said so in the decision, and counted as unknown
+from remit.kernel.usage import UnknownPrice
 
 
 @dataclass(frozen=True, slots=True)

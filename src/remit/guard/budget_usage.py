@@ -86,8 +86,13 @@ def payer_of(action: Action) -> Payer:
 
 def payer_of_row(row: Row) -> Payer:
     """As ``payer_of``, of an action's row."""
+    return payer_of_usage({**row, "action": row["id"]})
+
+
+def payer_of_usage(row: Row) -> Payer:
+    """As ``payer_of``, of an attempt's row."""
     return Payer(
-        action=row["id"],
+        action=row["action"],
         workspace=row["workspace"],
         mission=row["mission"],
         step=row["step"],

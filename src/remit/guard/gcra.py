@@ -1,7 +1,7 @@
 """Rates: the generic cell rate algorithm over whole microseconds, as a pure function and in this process's memory.
 
-A bucket holds ``burst`` units and refills one every ``unit_us``. All that is kept is one number, the theoretical arrival
-time (TAT): the moment at which the bucket would be full again. A request of ``cost`` units passes when
+A bucket holds ``burst`` units and refills one every ``unit_us``. All that is kept is one number, the theoretical
+arrival time (TAT): the moment at which the bucket would be full again. A request of ``cost`` units passes when
 
     max(tat, now) + cost * unit_us - now <= burst * unit_us
 

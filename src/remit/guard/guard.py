@@ -1,7 +1,7 @@
 """The guard: the one way to an effect. The list below is the whole of it, top to bottom.
 
-    identify     who acts and for whom; kill switch (read at most 250 ms ago, else refused)
-    authorise    the owner, or an agent within what it was registered with
+    identify     who acts and for whom; kill switch and pauses (read at most 250 ms ago, else refused)
+    authorise    a person by their role, an agent within what it was registered with; what policies in Cedar forbid
     scan         a secret in what is executed refuses; in what is read it is masked
     rules        the rules in force, with the evidence that they need (one read, before the checks)
     approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
@@ -28,7 +28,20 @@ from typing import NoReturn
 
 import orjson
 
-from remit.guard import approval, approval_asking, authorise, available, budget, cache, fallback, identify, rate, scan
+from remit.guard import (
+    approval,
+    approval_asking,
+    authorise,
+    available,
+    budget,
+    cache,
+    fallback,
+    glass,
+    identify,
+    rate,
+    rules_check,
+    scan,
+)
 from remit.guard.approval_requests import Taken
 from remit.guard.approval_rows import Request
 from remit.guard.approval_terms import ApprovalTerms
@@ -40,7 +53,6 @@ from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
-from remit.guard.rules import check as rules
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
@@ -61,7 +73,7 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.check,
-    rules.check,
+    rules_check.check,
     approval.check,
     available.check,
     rate.check,
@@ -71,7 +83,7 @@ _ALLOWED = (
     identify.ALLOWED,
     authorise.ALLOWED,
     scan.ALLOWED,
-    rules.ALLOWED,
+    rules_check.ALLOWED,
     approval.ALLOWED,
     available.ALLOWED,
     rate.ALLOWED,
@@ -307,22 +319,15 @@ class Guard:
             approval_id=scene.approval,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
-        if trial is not None:
-            write = both(self.circuits.leasing(trial), write)
-        op = write if within is None else both(within, write)
+        op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        if (
-            durable is Durability.NONE
-            and not action.estimate
-            and not scene.charges
-            and trial is None
-            and not scene.approval
-        ):
+        taken = action.estimate or scene.charges or scene.grants or scene.approval
+        if durable is Durability.NONE and not taken and trial is None:
             return self.journal.submit("guard.intent", op)
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
-            await self.journal.commit("guard.intent", op, durable=durable)
+            await self._commit(op, durable, action=action, said=said, scene=scene)
         except NoTrialError as error:
             assert trial is not None  # noqa: S101 - only its lease raises this
             self.circuits.turned_away(trial)
@@ -333,8 +338,6 @@ class Guard:
                 action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
             )
         except RateLimited as error:
-            if error.code != "guard.rate":
-                raise
             passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
             verdict = denied(rate.NAME, "exceeded", error.message)
             await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
@@ -349,6 +352,21 @@ class Guard:
         if trial is not None:
             self.circuits.leased(trial)
         return None
+
+    async def _commit(self, op: Within, durable: Durability, *, action: Action, said: Verdicts, scene: Scene) -> None:
+        try:
+            await self.journal.commit("guard.intent", op, durable=durable)
+        except glass.GlassOverError as error:
+            verdict = denied(glass.NAME, "over", str(error))
+            await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
+
+    def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
+        """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
+        if scene.grants:
+            write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
+        if scene.lease is not None and scene.lease.trial:
+            write = both(self.circuits.leasing(scene.lease), write)
+        return write if within is None else both(within, write)
 
     def _withdraw(self, action: Action, policy_rev: str) -> None:
         """Cancelled or failed while the intent was being committed: it may stand, and is closed if it does.
@@ -405,7 +423,9 @@ class Guard:
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
             case (budget.NAME, "exceeded"):
-                return BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded = BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+                exceeded.told = cause.told if isinstance(cause, BudgetExceeded) else {}
+                return exceeded
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
             case _:

@@ -44,6 +44,7 @@ ANSWER_TOKENS = 1024
 #: Bytes of a request for one token: rough, and put right when the answer tells the real number.
 BYTES_A_TOKEN = 4
 MOST = 1_000_000_000
+MOST_IN_ALL = 20_000  # times ``FOREVER_US``, and it still fits 64 bits
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _PERIODS = {0: "in all", 1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day"}
@@ -114,7 +115,7 @@ class Limit:
                 (not 1 <= self.amount <= MOST, f"the amount {self.amount} is not between 1 and {MOST}"),
                 (not 0 <= self.period_s <= 366 * 86_400, f"the period {self.period_s} s is not between 0 and a year"),
                 (not 0 <= self.burst <= MOST, f"the burst {self.burst} is not between 0 (the amount) and {MOST}"),
-                (self.period_s == 0 and burst > 20_000, "a limit without a period holds for at most 20000"),
+                (self.period_s == 0 and burst > MOST_IN_ALL, f"a limit without a period is at most {MOST_IN_ALL}"),
                 (
                     self.period_s > 0 and self.amount * self.measure.units > self.period_s * 1_000_000,
                     "more than one a microsecond is no limit",
@@ -281,6 +282,25 @@ def limit_of(body: Mapping[str, object]) -> Limit:
         raise InvalidInput(message, code="rate.limit", hint="remit limits") from error
 
 
+def changed(name: str, known: Limit | None, changes: Mapping[str, object]) -> Limit:
+    """The limit ``name`` with ``changes`` to what is in force; a new one when there is none.
+
+    Raises:
+        InvalidInput: It can't be a limit.
+    """
+    if known is None:
+        missing = [key for key in ("amount", "period_s", "per") if key not in changes]
+        if missing:
+            options = {"amount": "--amount", "period_s": "--every", "per": "--per"}
+            message = f"The limit {name[:60]!r} is a new one: say {', '.join(options[key] for key in missing)} too."
+            hint = f"remit limits set {name[:60]} --amount 20 --every 1m --per agent"
+            raise InvalidInput(message, code="rate.limit", hint=hint)
+        return limit_of({"measure": "requests", **changes, "name": name})
+    # The number is a person's now, and no plan's. A burst of the old amount goes with it.
+    body = known.as_json() | {"plan": "", "burst": 0} | dict(changes)
+    return limit_of(body)
+
+
 def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> tuple[Charge, ...]:
     """What ``action`` asks of which limits; nothing for kinds without a rate."""
     known = limits.by_kind.get(action.kind)
@@ -367,23 +387,25 @@ def domain_of(url: str) -> str:
 
 def _sharer(per: Per, action: Action, agent: Agent | None) -> tuple[str, str] | None:
     """Whose bucket an action draws on: its key, and its name for people; ``None``: this limit does not concern it."""
+    found: tuple[str, str] | None = None
     match per:
-        case Per.AGENT:
-            return None if agent is None else (f"agent:{agent.name}", f"the agent {agent.name}")
-        case Per.TEAM:
-            return None if agent is None or not agent.team else (f"team:{agent.team}", f"the team {agent.team}")
+        case Per.AGENT if agent is not None:
+            found = f"agent:{agent.name}", f"the agent {agent.name}"
+        case Per.TEAM if agent is not None and agent.team:
+            found = f"team:{agent.team}", f"the team {agent.team}"
         case Per.WORKSPACE:
-            return "", "the workspace"
+            found = "", "the workspace"
         case Per.DOMAIN:
             domain = domain_of(action.target)
-            return domain, domain
-        case Per.MISSION_DOMAIN:
+            found = domain, domain
+        case Per.MISSION_DOMAIN if action.mission:
             domain = domain_of(action.target)
-            return (f"{action.mission}|{domain}", f"{domain} in one mission") if action.mission else None
+            found = f"{action.mission}|{domain}", f"{domain} in one mission"
         case Per.TOOL:
-            return action.target, f"the tool {action.target}"
-        case Per.IP:
-            return None
+            found = action.target, f"the tool {action.target}"
+        case _:
+            pass
+    return found
 
 
 # --------------------------------------------------------------------------------------------------------------- orders

@@ -14,15 +14,23 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # identify
         "identify.inactive": "remit agents",
         "identify.killed": "remit agents, then remit unkill NAME",
+        "identify.paused": "remit agents, then remit agents resume NAME --reason TEXT",
         "identify.no_originator": "name the user or agent on whose behalf it is asked",
         "identify.no_owner": "remit init",
         "identify.unknown_agent": "remit agents",
-        "identify.unknown_user": "remit agents",
+        "identify.unknown_user": "remit users",
         "identify.unreadable": "remit doctor",
         # authorise
         "authorise.effect": "remit agents",
         "authorise.no_adapter": "remit doctor",
         "authorise.tool": "remit agents",
+        "authorise.model": "remit agents update NAME --model PROVIDER/MODEL",
+        "authorise.domain": "remit agents update NAME --domain HOST",
+        "authorise.role": "remit users, then ask an owner for the write permission",
+        "authorise.policy": "remit teams policy, then change the policy or remit breakglass request",
+        "authorise.policy_error": "remit teams policy, then mend the policy that errors",
+        # break-glass
+        "break_glass.over": "remit breakglass request",
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from remit.accounts.agents import Agent
+from remit.accounts.break_glass import Grant
 from remit.accounts.budgets import BudgetScope
+from remit.accounts.cedar_revisions import CedarRevision
 from remit.accounts.kills import KillScope
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
-from remit.guard.budget_prices import UnknownPrice
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.rate_limits import Charge, Limits
@@ -21,6 +22,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
+from remit.kernel.usage import UnknownPrice
 from remit.redact.redactor import Redactor
 
 #: What a decision says when the rules could not be read.
@@ -28,16 +30,32 @@ UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account: their rights in the workspace, and in each of their teams (``accounts.roles``)."""
+
+    rights: int
+    teams: dict[str, int] = field(default_factory=dict[str, int])
+    role: str = ""
+    granted: int = 0
+    revoked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """Who may act in a workspace right now, as read at ``read_at`` (monotonic seconds).
 
-    ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are the rates in
-    force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
+    ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
+    break-glass; ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are
+    the rates in force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
     """
 
     owner: str | None
+    people: dict[str, Person] = field(default_factory=dict[str, Person])
     agents: dict[str, Agent] = field(default_factory=dict[str, Agent])
     kills: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
+    pauses: dict[tuple[KillScope, str], str] = field(default_factory=dict[tuple[KillScope, str], str])
+    policies: tuple[CedarRevision, ...] = ()
+    grants: tuple[Grant, ...] = ()
     over: Mapping[tuple[BudgetScope, str], str] = field(default_factory=dict[tuple[BudgetScope, str], str])
     rules: InForce | None = None
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
@@ -60,6 +78,7 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
+    grants: list[Grant] = field(default_factory=list[Grant])  # what break-glass lifted: used with the intent
     answer: Outcome | None = None  # kept from an earlier call: nothing will be called
     charges: tuple[Charge, ...] = ()
     unknown_price: UnknownPrice = UnknownPrice.REFUSE

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlalchemy import bindparam, select
+
+from remit.accounts.access import ACTIVE
 from remit.accounts.agents import read_agents
-from remit.accounts.kills import read_kills
-from remit.accounts.owner import read_owner
+from remit.accounts.break_glass import read_open
+from remit.accounts.cedar_revisions import read_policies
+from remit.accounts.kills import read_stops
+from remit.accounts.people import read_people
+from remit.accounts.roles import Role
+from remit.accounts.tables import WORKSPACE
 from remit.guard.budget_limits import read_overspent
 from remit.guard.rate_limits import read_limits
 from remit.guard.rules.revisions import InForce, in_force
-from remit.guard.scene import Standing
+from remit.guard.scene import Person, Standing
 from remit.guard.trials import read_unwell
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.errors import IntegrityError
@@ -20,19 +27,43 @@ OLDEST_S = 0.25
 REFRESH_S = 0.15  # the first caller after this reads anew while the others still use what is known
 
 
+_OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
+
+
 def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) -> Standing:
-    """The workspace's owner, agents, kills, overspent budgets, rates, rules and open circuits, in one snapshot."""
-    owner = read_owner(tx, workspace)
+    """The workspace's people, agents, stops, rules, policies, grants, spent budgets, open circuits: one snapshot."""
+    kills, pauses = read_stops(tx, workspace)
+    owner, people = _people(tx, workspace)
     return Standing(
-        owner=None if owner is None else owner.id,
+        owner=owner,
+        people=people,
         agents=read_agents(tx, workspace),
-        kills=read_kills(tx, workspace),
+        kills=kills,
+        pauses=pauses,
+        policies=read_policies(tx, workspace),
+        grants=read_open(tx, workspace, now_us=now_us),
         over=read_overspent(tx, workspace, now_us=now_us),
         limits=read_limits(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,
     )
+
+
+def _people(tx: ReadTx, workspace: str) -> tuple[str | None, dict[str, Person]]:
+    """An owner, and everybody who has rights: by their role, or in a team. The owning team's count everywhere."""
+    row = tx.row(_OWNING, {"of": workspace})
+    owning = "" if row is None else row["team"]
+    owner: str | None = None
+    people: dict[str, Person] = {}
+    for one in read_people(tx, workspace).values():
+        if one.status != ACTIVE or not (one.rights or any(one.teams.values())):
+            continue
+        owner = owner or (one.id if one.role is Role.OWNER else None)
+        role = one.role.value if one.role else ""
+        rights = one.rights | (one.teams.get(owning, 0) if owning else 0)
+        people[one.id] = Person(rights, one.teams, role, one.granted, one.revoked)
+    return owner, people
 
 
 def _rules(tx: ReadTx, workspace: str) -> InForce | None:

@@ -76,7 +76,7 @@ def connecting[C](
     deadline = pace.monotonic() + patience_s
     while True:
         wait = pace.wait()
-        if pace.monotonic() + wait > deadline:
+        if wait and pace.monotonic() + wait > deadline:
             raise too_soon(wait)
         if wait:
             sleep(wait)

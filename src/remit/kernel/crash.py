@@ -16,7 +16,6 @@ POINTS: frozenset[str] = frozenset(
         # store writes, accounts
         "accounts.agent",
         "accounts.kill",
-        "accounts.refused",
         "accounts.team",
         "accounts.user",
         "accounts.workspace",

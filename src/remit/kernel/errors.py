@@ -23,7 +23,9 @@ parent's row. ``Cancelled`` stands apart: it is control flow, so it is a ``BaseE
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 DOCS = "docs/errors.md"
 
@@ -137,7 +139,13 @@ class Denied(RemitError):
 
 
 class BudgetExceeded(Denied):
-    """A budget would be passed."""
+    """A budget would be passed. ``told`` says which, and how it stands, for programs (LIM-4); empty when not known.
+
+    Its keys: ``limit`` (in words), ``limit_usd``, ``spent_usd``, ``reserved_usd``, ``left_usd``, ``retry_after``
+    (seconds until the next period; ``None``: never) and ``lift`` (the command that raises it).
+    """
+
+    told: Mapping[str, str | float | None] = MappingProxyType({})
 
 
 class RateLimited(Denied):

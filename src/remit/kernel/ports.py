@@ -122,6 +122,11 @@ class RunTicket:
 class Engine(Protocol):
     """Schedules mission runs durably. It knows ids only; what a step did stands in Remit's store."""
 
+    @property
+    def executor(self) -> str:
+        """This process's name among those that run missions."""
+        ...
+
     async def start(self, drive: Callable[[RunTicket], Awaitable[None]], *, worker: bool) -> None:
         """Launch. A worker also takes queued runs and those of dead workers."""
         ...

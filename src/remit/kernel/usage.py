@@ -20,6 +20,14 @@ class Part(StrEnum):
     OTHER = "other"
 
 
+class UnknownPrice(StrEnum):
+    """What happens to an action whose price nobody can tell. Unknown is never zero."""
+
+    REFUSE = "refuse"
+    CEILING = "ceiling"  # a configured amount is reserved
+    WARN = "warn"  # allowed, said so in the decision, and counted as unknown
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Quantities of one attempt, and how its cost is shared out.

@@ -17,8 +17,12 @@ from remit.missions.plan_json import load
 from remit.missions.rows import MissionRow, StepRow, read_mission, read_steps, set_mission
 
 
-async def claim(deps: Deps, workspace: str, mission: str, *, owner: str, over: bool = False) -> Holding | None:
+async def claim(
+    deps: Deps, workspace: str, mission: str, *, owner: str, over: bool = False, idle: bool = False
+) -> Holding | None:
     """Hold a mission; ``None`` when it is over and nobody ordered more (unless ``over`` asks for such a one).
+
+    ``idle`` takes it only if it is over: whoever runs it is never fenced.
 
     Raises:
         NotFound: There is no such mission.
@@ -27,7 +31,8 @@ async def claim(deps: Deps, workspace: str, mission: str, *, owner: str, over: b
 
     def op(tx: Tx) -> tuple[str, MissionRow, list[StepRow]] | None:
         row = read_mission(tx, workspace, mission, lock=True)
-        if MissionStatus(row.status).over and not over:
+        finished = MissionStatus(row.status).over
+        if (finished and not over) or (idle and not finished):
             return None
         held = replace(row, fence=row.fence + 1, owner=owner, status=MissionStatus.RUNNING, updated_us=deps.now())
         set_mission(tx, row, fence=held.fence, owner=held.owner, status=held.status, updated_us=held.updated_us)

@@ -101,7 +101,12 @@ class Context:
         return self._directory
 
     async def do(
-        self, effect: Effect, *, estimate: Money = ZERO, alternatives: Sequence[Effect] = (), keep_s: float = 0.0
+        self,
+        effect: Effect,
+        *,
+        estimate: Money | None = ZERO,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
         """Ask the guard."""
         self._check()
@@ -119,8 +124,9 @@ class Context:
             step=self.step,
             attempt=self.attempt,
             effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
-            estimate=estimate,
+            estimate=estimate or ZERO,
             directory=self._directory,
+            priced=estimate is not None,
         )
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
         # is queued; the step's own commit comes after it.

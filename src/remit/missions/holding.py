@@ -20,6 +20,7 @@ from remit.missions import pack as packs
 from remit.missions.deps import Deps
 from remit.missions.estimate import settle
 from remit.missions.plan import OrderedPlan
+from remit.missions.queue import end
 from remit.missions.repository import (
     TRAILER_ATTEMPT,
     TRAILER_FEATURE,
@@ -398,6 +399,7 @@ class Holding:
             if unless is not None:
                 unless(tx)
             set_mission(tx, self.mission, **values)
+            end(tx, self.mission.workspace, self.mission.id, now_us=now)
             settle(tx, self.mission.workspace, self.mission.id, status=status, now_us=now)
             if MissionStatus(status).over:
                 withdraw(tx, self.mission.workspace, self.mission.id, now_us=now)

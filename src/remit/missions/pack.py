@@ -65,9 +65,16 @@ class StepContext(Protocol):
         ...
 
     async def do(
-        self, effect: Effect, *, estimate: Money = ZERO, alternatives: Sequence[Effect] = (), keep_s: float = 0.0
+        self,
+        effect: Effect,
+        *,
+        estimate: Money | None = ZERO,
+        alternatives: Sequence[Effect] = (),
+        keep_s: float = 0.0,
     ) -> Outcome:
         """Ask the guard for an effect and wait until it has happened.
+
+        ``estimate`` is the most that it may cost; ``None`` when nobody can tell, which is never the same as free.
 
         The effect's key is mission / step / skip key / generation / ordinal, the same on every attempt and after every
         crash, so that a receiver that honours it sees each effect once. Ask in a fixed order.

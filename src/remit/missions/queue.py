@@ -12,7 +12,7 @@ taken here. What runs counts while its process lives.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median_low
 from typing import Any
@@ -37,8 +37,6 @@ from remit.missions.queue_order import (
 )
 from remit.missions.queue_tables import QUEUE, SHARE, WORKER
 
-#: A process that has just taken a mission may still be starting its engine: so long it counts as alive, microseconds.
-STARTING_US = 5_000_000
 #: Runs of the same pack whose median is how long the next one is expected to take.
 SAMPLE = 20
 
@@ -113,7 +111,9 @@ _PUT = insert(QUEUE)
 _ENTER = _PUT.on_conflict_do_update(
     index_elements=[QUEUE.c.workspace, QUEUE.c.mission],
     set_={
-        column.name: _PUT.excluded[column.name] for column in QUEUE.columns if column.name not in {"workspace", "mission"}
+        column.name: _PUT.excluded[column.name]
+        for column in QUEUE.columns
+        if column.name not in {"workspace", "mission"}
     },
 )
 _SET_TAKEN = (
@@ -127,9 +127,18 @@ _SET_WAITING = (
     .values(state=State.WAITING.value, taken_us=0, taker="", waiter="")
 )
 _SET_ENDED = update(QUEUE).where(*_IS, _LIVING).values(state=State.ENDED.value, ended_us=bindparam("at"), waiter="")
-_SET_PRIORITY = (
-    update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
+_SET_WAITER = update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(waiter=bindparam("by"))
+_SET_RELEASED = (
+    update(QUEUE)
+    .where(
+        *_IS,
+        QUEUE.c.state == State.TAKEN.value,
+        QUEUE.c.taker == bindparam("by"),
+        QUEUE.c.run == bindparam("nth"),
+    )
+    .values(state=State.ENDED.value, ended_us=bindparam("at"), waiter="")
 )
+_SET_PRIORITY = update(QUEUE).where(*_IS, QUEUE.c.state == State.WAITING.value).values(priority=bindparam("urgency"))
 _TIMES = (
     select(QUEUE.c.taken_us, QUEUE.c.ended_us)
     .where(
@@ -175,7 +184,7 @@ class Snapshot:
 
     def held(self, row: Row) -> bool:
         """Whether a taken mission is in living hands."""
-        return self.now_us - int(row["taken_us"]) < STARTING_US or self.lives(row["taker"])
+        return self.lives(row["taker"])
 
     def plan(self, workspace: str) -> WorkspacePlan:
         """A workspace's plan."""
@@ -191,10 +200,18 @@ class Snapshot:
         """Whether one more mission of a workspace may run."""
         return self.running(workspace) < self.plan(workspace).parallel_missions
 
+    def lost(self) -> list[Taken]:
+        """What is in dead hands."""
+        return [
+            Taken(row["workspace"], row["mission"], int(row["run"]), row["taker"])
+            for row in self.taken
+            if not self.held(row)
+        ]
+
     def line(self, rows: Iterable[Row] | None = None) -> Line:
         """Those who wait (or only ``rows`` of them), ready to be picked from; shares are copied."""
         chosen = self.waiting if rows is None else rows
-        waiting = [self._waiting(row) for row in chosen]
+        waiting = [self.one(row) for row in chosen]
         weights = {one.workspace: WEIGHTS[self.plan(one.workspace).name] for one in waiting}
         return Line(waiting, dict(self.passes), weights=weights, now_us=self.now_us)
 
@@ -218,7 +235,8 @@ class Snapshot:
             for number, (one, at_us) in enumerate(starts, start=1)
         }
 
-    def _waiting(self, row: Row) -> Waiting:
+    def one(self, row: Row) -> Waiting:
+        """A row as the order sees it."""
         return Waiting(
             row["workspace"],
             row["mission"],
@@ -246,8 +264,18 @@ def turnstile(tx: Tx) -> None:
         tx.row(_TURN)
 
 
-def enter(tx: Tx, entered: Entered, *, alive: Alive, now_us: int) -> State:
+def able(tx: ReadTx, *, alive: Alive, now_us: int) -> bool:
+    """Whether anybody waits whose workspace has room: a look that locks nothing."""
+    snapshot = Snapshot(tx, alive=alive, now_us=now_us)
+    return any(snapshot.room(workspace) for workspace in {row["workspace"] for row in snapshot.waiting})
+
+
+def enter(tx: Tx, entered: Entered, *, alive: Alive, now_us: int, bounded: bool = True) -> State:
     """Bring a mission in: taken at once by its own waiter when there is room, else waiting. Once for each run.
+
+    The answer is ``TAKEN`` only when the waiter has it.
+
+    ``bounded``: refuse when the queue is full (what was admitted before, and lost its process, comes back in any case).
 
     Raises:
         RateLimited: The workspace's queue is full: it says how full, when to come back, and which plan has more.
@@ -255,22 +283,22 @@ def enter(tx: Tx, entered: Entered, *, alive: Alive, now_us: int) -> State:
     turnstile(tx)
     known = tx.row(_ONE, {"of": entered.workspace, "which": entered.mission})
     if known is not None and known["run"] == entered.run and known["state"] != State.ENDED:
-        if known["state"] == State.TAKEN and known["taker"] != entered.waiter and not alive(known["taker"]):
-            tx.execute(_SET_WAITING, {"of": entered.workspace, "which": entered.mission, "by": known["taker"]})
-            tx.execute(_SET_TAKEN, _at(entered) | {"at": now_us, "by": entered.waiter})
-        return State(known["state"])
+        return State.TAKEN if known["taker"] == entered.waiter != "" else State.WAITING
     snapshot = Snapshot(tx, alive=alive, now_us=now_us)
+    snapshot.taken = [
+        row for row in snapshot.taken if (row["workspace"], row["mission"]) != tuple(_at(entered).values())
+    ]
     others = [row for row in snapshot.waiting if (row["workspace"], row["mission"]) != tuple(_at(entered).values())]
     mine = [row for row in others if row["workspace"] == entered.workspace]
     at_once = bool(entered.waiter) and snapshot.room(entered.workspace)
     plan = snapshot.plan(entered.workspace)
-    if not at_once and len(mine) >= plan.queued_missions:
+    if bounded and not at_once and len(mine) >= plan.queued_missions:
         raise full(snapshot, entered.workspace, waiting=len(mine))
     state = State.TAKEN if at_once else State.WAITING
     tx.execute(_ENTER, _row(entered, state, now_us))
     newcomer = Waiting(entered.workspace, entered.mission, entered.originator, entered.priority, now_us)
     before = dict(snapshot.passes)
-    arrive(snapshot.passes, newcomer, (snapshot._waiting(row) for row in others))  # noqa: SLF001 - its own module
+    arrive(snapshot.passes, newcomer, (snapshot.one(row) for row in others))
     if at_once:
         serve(snapshot.passes, newcomer, weight=WEIGHTS[plan.name])
     _keep(tx, before, snapshot.passes)
@@ -331,6 +359,19 @@ def give_back(tx: Tx, taken: Taken) -> bool:
     if row is None or row["run"] != taken.run:
         return False
     return tx.execute(_SET_WAITING, at | {"by": taken.taker}) > 0
+
+
+def wait_self(tx: Tx, workspace: str, mission: str, *, waiter: str) -> None:
+    """A process waits to run this mission itself."""
+    tx.execute(_SET_WAITER, {"of": workspace, "which": mission, "by": waiter})
+
+
+def release(tx: Tx, taken: Taken, *, now_us: int) -> None:
+    """A mission that its taker drove no more has come to rest, if it still had it."""
+    tx.execute(
+        _SET_RELEASED,
+        {"of": taken.workspace, "which": taken.mission, "by": taken.taker, "nth": taken.run, "at": now_us},
+    )
 
 
 def end(tx: Tx, workspace: str, mission: str, *, now_us: int) -> None:
@@ -394,7 +435,7 @@ def places(tx: ReadTx, workspace: str, *, alive: Alive, now_us: int) -> list[Pla
     for each in sorted(found, key=lambda one: (one.priority, one.entered_us, one.mission)):
         if each.state is State.WAITING and each.position == 0:
             stuck += 1
-            late.append(_numbered(each, stuck))
+            late.append(replace(each, position=stuck))
     known = [each for each in found if each.state is State.TAKEN or each.position]
     return [*sorted(known, key=lambda one: (one.position, one.entered_us)), *late]
 
@@ -412,12 +453,6 @@ def _place(row: Row, position: int, wait_us: int | None) -> Place:
         position,
         wait_us,
     )
-
-
-def _numbered(one: Place, position: int) -> Place:
-    from dataclasses import replace  # noqa: PLC0415 - only here
-
-    return replace(one, position=position)
 
 
 def _keep(tx: Tx, before: Mapping[Tenant, int], after: Mapping[Tenant, int]) -> None:

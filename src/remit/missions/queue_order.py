@@ -1,18 +1,19 @@
 """Who is next: a pure function of who waits, how much each tenant was served, and the time.
 
-1. Class. A mission's class is its priority (critical 0, high 1, normal 2, low 3), lowered by one for each ``AGING_US`` it
-   has waited, down to 0. The lowest class goes first.
-2. Fair shares within the class, by start-time fair queueing (Goyal, Vin, Cheng 1996): each workspace has a virtual time
-   ("pass"); the least goes first and is moved on by ``STRIDE / weight``. A workspace that had nothing waiting comes back
-   at the virtual time of the last one served: it has saved up nothing and owes nothing. Within a workspace the same
-   again by originator.
+1. Class. A mission's class is its priority (critical 0, high 1, normal 2, low 3), lowered by one for each ``AGING_US``
+   that it has waited, down to 0. The lowest class goes first.
+2. Fair shares within the class, by start-time fair queueing (Goyal, Vin, Cheng 1996): each workspace has a virtual
+   time ("pass"); the least goes first and is moved on by ``STRIDE / weight``. A workspace that had nothing waiting
+   comes back at the virtual time of the last one served: it has saved up nothing and owes nothing. Within a workspace
+   the same again by originator.
 3. First in, first out within an originator and class.
 
 No mission starves. After ``priority * AGING_US`` it is in class 0, which nothing overtakes. From then on its workspace
 is served again before any other workspace with missions waiting has been served more than its weight times as often,
 and the same holds for its originator; so a mission with ``f`` ahead of it in its originator's line, ``o`` originators
-in its workspace, ``w`` workspaces and weights at most ``m`` starts within ``(f + 1) * o * w * m`` starts (plus one turn
-each) of missions that may run. Missions of a workspace at its own parallel limit wait for that limit, and hold up nobody.
+in its workspace, ``w`` workspaces and weights at most ``m`` starts within ``(f + 1) * o * w * m`` starts (plus one
+turn each) of missions that may run. Missions of a workspace at its own parallel limit wait for that limit, and hold up
+nobody.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class Waiting:
     expected_us: int = 0
 
 
-#: A tenant: a workspace (no originator), or an originator in it. ``("*", "")`` and ``(workspace, "*")`` hold the virtual
-#: time of the last one served.
+#: A tenant: a workspace (no originator), or an originator in it. ``("*", "")`` and ``(workspace, "*")`` hold the
+#: virtual time of the last one served.
 type Tenant = tuple[str, str]
 EVERY = "*"
 

@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
+from remit.accounts.access import Permission, Resource, reading, require
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.guard.approval_rows import Request, Status, of_mission, unfinished
-from remit.kernel.action import Principal
+from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import sha256_hex
-from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError
+from remit.kernel.clock import micros_of
+from remit.kernel.errors import Conflict, Fenced, InvalidInput, NotFound, RateLimited, RemitError
 from remit.kernel.ids import check_id, new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import ReadTx, Row, RunTicket, Tx
 from remit.kernel.tracing import span
 from remit.missions import branch as branching
+from remit.missions import queue_clean as cleaning
+from remit.missions import queue_service as queueing
 from remit.missions import rollback as back
 from remit.missions.claim import claim, stored_plan
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
 from remit.missions.estimate import Estimate, estimated, keep, read_estimate
-from remit.missions.holding import Holding
+from remit.missions.holding import Holding, principal
 from remit.missions.intake import planned, refuse_secrets
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
 from remit.missions.presets import chosen, require_critics
+from remit.missions.queue import Place, State, place
+from remit.missions.queue_order import Priority
+from remit.missions.queue_worker import entered_of
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
 from remit.missions.rows import (
     ATTEMPTS_SELECT,
@@ -75,6 +83,7 @@ class View:
     workspace: str
     waits_for: tuple[Request, ...] = ()
     estimate: Estimate | None = None
+    place: Place | None = None  # in the queue, while it waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +128,22 @@ class Missions:
         originator: Principal,
         budget: Money = ZERO,
         preset: str = "",
+        queue: bool | None = None,
+        priority: Priority = Priority.NORMAL,
     ) -> str:
         """Plan a mission and store it; its id. On bad input nothing is written anywhere.
 
-        ``preset`` is its pack's own unless another is named.
+        ``preset`` is its pack's own unless another is named. ``queue``: order it too, in the same transaction: for any
+        worker (true), or to be run by this process when it is its turn (false; ``run`` does it). ``None``: it is only
+        stored.
 
         Raises:
+            RateLimited: The workspace's queue is full; nothing is written but that.
             NotFound: There is no such pack or preset.
             InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
                 demands; says where.
         """
+        await self._may(workspace, originator)
         found = self.deps.pack(pack)
         with_preset = chosen(preset, found.name)
         refuse_secrets(self.deps.redactor, data, name)
@@ -151,6 +166,7 @@ class Missions:
             budget_micros=budget.micros,
             created_us=now,
             updated_us=now,
+            run=0 if queue is None else 1,
         )
         steps = [
             StepRow(
@@ -175,14 +191,21 @@ class Missions:
             if budget:
                 add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
             tx.append(entry, payload)
+            if queue is not None:
+                self._enter(tx, mission, 1, plan=plan, queued=queue, priority=priority, by=originator)
 
-        await self.deps.journal.commit("mission.create", op)
+        try:
+            await self.deps.journal.commit("mission.create", op)
+        except RateLimited as error:
+            await queueing.refused(self.deps, workspace, error, by=originator)
+            raise
         return mission.id
 
     async def submit(self, workspace: str, mission: str, *, queued: bool = False) -> str:
-        """Hand a stored mission to the engine; the run's id.
+        """Order a stored mission to run: here, at once when there is room, or (``queued``) on any worker; the run's id.
 
         Raises:
+            RateLimited: The workspace's queue is full.
             NotFound: There is no such mission.
             Conflict: It is over: ``resume`` orders it again.
         """
@@ -191,18 +214,77 @@ class Missions:
             raise Conflict(f"Mission {mission} is {row.status}.", hint=f"remit resume {mission}")
         if not row.run:
             await self._control(row, self._no_steps, actor=None, run=1)
-        name = run_id(workspace, mission, max(row.run, 1))
-        await self.deps.engine.submit(name, queued=queued)
+        number, plan, originator = max(row.run, 1), stored_plan(row), principal(row.originator)
+        state = await self.deps.journal.commit(
+            "queue.enter", lambda tx: self._enter(tx, row, number, plan=plan, queued=queued, by=originator)
+        )
+        name = run_id(workspace, mission, number)
+        if state is State.TAKEN:
+            await self.deps.engine.submit(name)
         return name
 
-    async def run(self, workspace: str, mission: str) -> View:
+    def _enter(
+        self,
+        tx: Tx,
+        row: MissionRow,
+        run: int,
+        *,
+        plan: OrderedPlan,
+        queued: bool,
+        by: Principal,
+        priority: Priority = Priority.NORMAL,
+    ) -> State:
+        expected_us = round(plan.critical_seconds * 1_000_000)
+        waiter = "" if queued else self.deps.engine.executor
+        entered = entered_of(row, run, priority=priority, expected_us=expected_us, waiter=waiter)
+        return queueing.come_in(tx, self.deps, entered, by=by)
+
+    async def run(self, workspace: str, mission: str, *, told: queueing.Told | None = None) -> View:
         """Submit and wait until the run has ended; how the mission stands then.
+
+        Args:
+            workspace: The mission's workspace.
+            mission: Its id.
+            told: Hears where it stands while it waits for its turn.
 
         Raises:
             RemitError: What ``drive`` raises.
         """
-        await self.deps.engine.wait(await self.submit(workspace, mission))
+        await self.wait(await self.submit(workspace, mission), told=told)
         return await self.show(workspace, mission)
+
+    async def _may(self, workspace: str, who: Principal) -> None:
+        """Refuse, on record, whoever may not give orders about missions here.
+
+        Raises:
+            Refused: ``who`` has no write permission in the workspace, or is an agent.
+        """
+        await reading(
+            self.deps.journal,
+            lambda tx: require(tx, who, workspace=workspace, permission=Permission.WRITE, resource=Resource.MISSION),
+        )
+
+    async def wait(self, name: str, *, told: queueing.Told | None = None) -> None:
+        """Wait until a run has ended: for its turn, if it must, then here or wherever it was taken.
+
+        Raises:
+            RemitError: What ``drive`` raises.
+        """
+        await queueing.wait(self.deps, name, told=told)
+
+    async def queue(self, workspace: str) -> list[Place]:
+        """Missions that run or wait: those that run, then in the order in which they will start."""
+        return await queueing.places(self.deps, workspace)
+
+    async def move(self, workspace: str, mission: str, priority: Priority, *, actor: Principal) -> Place:
+        """Give a waiting mission another priority; where it stands now.
+
+        Raises:
+            Denied: ``actor`` may not.
+            Conflict: It doesn't wait.
+        """
+        check_id(mission, "mission")
+        return await queueing.move(self.deps, workspace, mission, priority, by=actor)
 
     async def drive(self, ticket: RunTicket) -> None:
         """What the engine is started with; see ``remit.missions.drive``."""
@@ -228,6 +310,7 @@ class Missions:
             IntegrityError: The log, the plan, the repository or a checkpoint is damaged. Nothing was changed.
             Drift: Artefacts changed since their steps, and ``drift`` says to refuse.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         if row.status == MissionStatus.SUCCEEDED and not from_step and drift is OnDrift.REFUSE:
@@ -239,12 +322,16 @@ class Missions:
                 await back.rerun(holding, [from_step], why="ordered", actor=actor)
                 await show_head(holding)
             row = await self._row(workspace, mission)
-        number = row.run + 1
-        await self._control(
-            row, self._retry_steps, actor=actor, run=number, drift=drift, status=MissionStatus.QUEUED, control=""
-        )
+        number, plan, states = row.run + 1, stored_plan(row), list[State]()
+
+        def order(tx: Tx, held: MissionRow, now: int) -> None:
+            self._retry_steps(tx, held, now)
+            states[:] = [self._enter(tx, held, number, plan=plan, queued=queued, by=actor)]
+
+        await self._control(row, order, actor=actor, run=number, drift=drift, status=MissionStatus.QUEUED, control="")
         name = run_id(workspace, mission, number)
-        await self.deps.engine.submit(name, queued=queued)
+        if states[0] is State.TAKEN:
+            await self.deps.engine.submit(name)
         return name
 
     async def validate(self, workspace: str, mission: str, *, drift: OnDrift = OnDrift.REFUSE) -> Validation:
@@ -274,6 +361,7 @@ class Missions:
         """
         if to_step and feature:
             raise InvalidInput("A rollback goes to a step or takes out a feature, not both.", hint="remit rollback ID")
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         await self.deps.verify_log(workspace, mission)
@@ -309,6 +397,7 @@ class Missions:
         Raises:
             NotFound, InvalidInput: No such mission or step; it is not finished; the other input is wrong.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
         if other is not None:
@@ -322,6 +411,7 @@ class Missions:
         Raises:
             Conflict: It is over already.
         """
+        await self._may(workspace, actor)
         row = await self._row(workspace, mission)
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
@@ -332,10 +422,34 @@ class Missions:
             async with self._held(row, drift=OnDrift.REFUSE, prepared=False) as holding:
                 await end_leftovers(holding)
                 await interrupt(holding)
+                await holding.repository.discard()
                 await holding.rest(MissionStatus.CANCELLED)
         if row.run:
             await self.deps.engine.cancel(run_id(workspace, mission, row.run))
         return await self.show(workspace, mission)
+
+    async def clean(self, workspace: str, *, older_than: datetime, actor: Principal) -> cleaning.Cleaned:
+        """Remove what finished work left behind, where that ended before ``older_than`` (aware); see ``queue_clean``.
+
+        The engine must be started. A mission that somebody orders meanwhile is left alone.
+
+        Raises:
+            Denied: ``actor`` may not.
+        """
+        journal, before_us = self.deps.journal, micros_of(older_than)
+        if actor.kind is not ActorKind.SYSTEM:
+            await reading(journal, lambda tx: require(tx, actor, workspace=workspace, permission=Permission.DELETE))
+        gone: list[str] = []
+        kept: list[str] = []
+        for mission in await journal.read(lambda tx: cleaning.finished(tx, workspace, before_us=before_us)):
+            with suppress(Conflict, NotFound):
+                row = await self._row(workspace, mission)
+                async with self._held(row, drift=OnDrift.REFUSE, prepared=False, idle=True) as holding:
+                    done = await cleaning.clean(holding, by=actor)
+                (gone if done else kept).append(mission)
+        buckets = await journal.commit("queue.clean", lambda tx: cleaning.sweep(tx, workspace, before_us=before_us))
+        runs = await self.deps.engine.retain(older_than=older_than)
+        return cleaning.Cleaned(tuple(gone), tuple(kept), runs, buckets)
 
     async def _await_end(self, row: MissionRow) -> None:
         hint = self.deps.hints.get(row.id)
@@ -358,14 +472,17 @@ class Missions:
         """
         check_id(mission, "mission")
 
-        def op(tx: ReadTx) -> tuple[MissionRow, tuple[StepRow, ...], tuple[Request, ...], Estimate | None]:
+        def op(tx: ReadTx) -> View:
             row = read_mission(tx, workspace, mission)
             asked = tuple(one for one in of_mission(tx, workspace, mission) if one.status == Status.PENDING)
-            return row, tuple(read_steps(tx, row)), asked, read_estimate(tx, workspace, mission)
+            line = None
+            if row.status == MissionStatus.QUEUED:
+                line = place(tx, workspace, mission, alive=self.deps.alive, now_us=self.deps.now())
+            estimate, steps = read_estimate(tx, workspace, mission), tuple(read_steps(tx, row))
+            return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, asked, estimate, line)
 
-        row, steps, asked, estimate = await self.deps.journal.read(op)
         where = self.deps.repository_for(mission).workspace
-        return View(row, self._shown(row.status, row.owner), steps, stored_plan(row), where, asked, estimate)
+        return await self.deps.journal.read(op)
 
     async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
@@ -435,10 +552,12 @@ class Missions:
             )
 
     @asynccontextmanager
-    async def _held(self, row: MissionRow, *, drift: OnDrift, prepared: bool = True) -> AsyncGenerator[Holding]:
+    async def _held(
+        self, row: MissionRow, *, drift: OnDrift, prepared: bool = True, idle: bool = False
+    ) -> AsyncGenerator[Holding]:
         """Hold a mission that does not run, for an order; afterwards it stands as before, unless the order said."""
-        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True)
-        if holding is None:  # never with over=True
+        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True, idle=idle)
+        if holding is None:  # never with over=True, unless it must be idle
             raise Conflict(f"Mission {row.id} can't be held.", hint=f"remit show {row.id}")
         holding.mission = replace(holding.mission, drift=drift)
         try:

@@ -121,8 +121,11 @@ class Mission:
         post: Iterable[Condition] = (),
         weight: float = 1.0,
         estimate: Money = ZERO,
+        critic: str = "",
     ) -> StepSpec:
         """One step of a plan that uses a declared function; ``post`` adds to what the declaration demands.
+
+        ``critic`` names the verdict that the step gives of the tree it finds.
 
         Raises:
             InvalidInput: The function was not declared here.
@@ -146,6 +149,7 @@ class Mission:
             weight=weight,
             estimate=estimate,
             on_failure=found.on_failure,
+            critic=critic,
         )
 
     def planner(self, function: Planner) -> Planner:

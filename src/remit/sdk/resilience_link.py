@@ -163,7 +163,7 @@ class AsyncLink[C]:
         deadline = pace.monotonic() + self._patience_s
         while True:
             wait = pace.wait()
-            if pace.monotonic() + wait > deadline:
+            if wait and pace.monotonic() + wait > deadline:
                 raise too_soon(wait)
             if wait:
                 await self._sleep(wait)

@@ -172,7 +172,8 @@ class Probe:
                 )
             )
         if given["ship_usd"]:
-            params = {"witness": given["witness"], "usd": given["ship_usd"], "text": given.get("ship_text", "probe")}
+            at = given.get("ship_at") or given["witness"]
+            params = {"witness": at, "usd": given["ship_usd"], "text": given.get("ship_text", "probe")}
             post = (ResultHas("shipped", value=True),)
             steps.append(StepSpec("ship", "ship", params=params, needs=("join",), version=VERSION, post=post))
         if given["fail"]:

@@ -153,11 +153,18 @@ async def run(name: str, folder: Path, settings: Settings) -> DrillReport:
         InvalidInput: The environment is production.
     """
     scene = find(name)
-    own = replace(settings, home=folder / "home", store_url="")
     log = folder / "witness.log"
     began = time.monotonic()
     seen = Seen()
     with witness(log) as address:
+        # Only what says how this machine works: no store, channel or budget of the caller is touched.
+        own = Settings(
+            home=folder / "home",
+            environment=settings.environment,
+            parallel=settings.parallel,
+            sandbox_tier=settings.sandbox_tier,
+            notify_allow=f"{address}/*",
+        )
         await scene.play(Stage(folder, own, address, log), seen)
     return DrillReport(name, time.monotonic() - began, seen)
 
@@ -279,7 +286,8 @@ async def network_cut(stage: Stage, seen: Seen) -> None:
 
         clearing = asyncio.create_task(clear())
         try:
-            await _mission(stage, seen, Scenario("network-cut", ()), at=proxy.address)
+            own = replace(stage.settings, notify_allow=f"{proxy.address}/*")
+            await _mission(replace(stage, settings=own), seen, Scenario("network-cut", ()), at=proxy.address)
         finally:
             clearing.cancel()
             await asyncio.gather(clearing, return_exceptions=True)

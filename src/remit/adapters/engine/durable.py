@@ -75,6 +75,7 @@ class DurableEngine:
         lease: Lease | None = None,
         locks: ExecutorLocks | None = None,
         runs_at_once: int = 8,
+        serves_queue: bool = True,
         grace: float = 5.0,
     ) -> None:
         """Nothing is opened before ``start``.
@@ -84,6 +85,8 @@ class DurableEngine:
             lease: How long a silent executor counts as alive.
             locks: File locks of this host: with them a killed process is known to be dead at once, not after a lease.
             runs_at_once: Queued runs that this process takes at a time when it is a worker.
+            serves_queue: Whether a worker takes queued runs by itself, oldest first. Without it somebody else decides
+                who is next, and submits the runs that ``loose`` names.
             grace: Seconds that ``stop`` leaves to drivers which it has cancelled.
 
         Raises:
@@ -97,6 +100,7 @@ class DurableEngine:
         self._lease = lease or Lease()
         self._locks = locks
         self._runs_at_once = runs_at_once
+        self._serves_queue = serves_queue
         self._grace = grace
         self._driving: dict[str, _Driving] = {}
         self._errors: OrderedDict[str, BaseException] = OrderedDict()
@@ -148,7 +152,7 @@ class DurableEngine:
             if self._locks is not None:
                 self._locks.hold(self.executor)
             watchdog.start(worker=worker)
-            transact.launch(body, worker=self._runs_at_once if worker else 0)
+            transact.launch(body, worker=self._runs_at_once if worker and self._serves_queue else 0)
             crash.reach("engine.open:after")
         except BaseException:
             watchdog.stop()
@@ -316,6 +320,10 @@ class DurableEngine:
     async def unfinished(self) -> list[str]:
         """Runs that have not ended, oldest first."""
         return await _in_thread(self._started().records.unfinished)
+
+    async def loose(self) -> list[str]:
+        """Runs on the shared queue: nobody has them in hand. ``submit`` takes one over."""
+        return await _in_thread(self._started().records.loose)
 
     async def workers(self) -> list[str]:
         """Other processes that take queued runs, and live."""

@@ -180,6 +180,16 @@ class Records:
         with self._engine.connect() as connection:
             return list(connection.execute(stmt).scalars())
 
+    def loose(self) -> list[str]:
+        """Ids of the runs of our version that wait on the shared queue, oldest first."""
+        stmt = (
+            sa.select(STATUS.c.workflow_uuid)
+            .where(*self._ours, STATUS.c.status == "ENQUEUED", STATUS.c.queue_name == SHARED)
+            .order_by(STATUS.c.created_at, STATUS.c.workflow_uuid)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.execute(stmt).scalars())
+
     def owned(self, connection: sa.Connection, executor: str) -> dict[str, int]:
         """Runs that ``executor`` is running by its row, with the number of claims."""
         stmt = sa.select(STATUS.c.workflow_uuid, STATUS.c.recovery_attempts).where(

@@ -14,12 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from remit.adapters.files.preview import preview
 from remit.kernel import crash
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.effects import WriteFiles
 from remit.kernel.errors import Failed, InternalError, InvalidInput, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.ports import Preview
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -218,3 +220,15 @@ class FilesAdapter:
         manifest: dict[str, Json] = {path: {"sha256": one.sha256, "size": one.size} for path, one in done.items()}
         deleted: list[Json] = [*sorted(effect.delete)]
         return Outcome(ok=True, value={"files": manifest, "deleted": deleted}, text=f"{len(done)} files written")
+
+    async def preview(self, action: Action) -> Preview:
+        """The unified diff against what stands in the step's directory.
+
+        Raises:
+            InvalidInput: A path can't stand.
+        """
+        effect = action.effect
+        if not isinstance(effect, WriteFiles):
+            return Preview()
+        check(effect)
+        return await asyncio.to_thread(preview, effect, Path(action.directory) if action.directory else None)

@@ -7,8 +7,10 @@ moves what is visible into the log and signs.
 
 from __future__ import annotations
 
+import random
 import secrets
 import threading
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -36,6 +38,7 @@ from remit.audit.entry import SALT_SIZE, Draft
 from remit.audit.keyring import Keyring, seal_all
 from remit.audit.note import Signer
 from remit.audit.tables import PENDING
+from remit.kernel.backoff import Pace, connecting
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import Unavailable
 
@@ -43,6 +46,7 @@ READERS = 8
 SYSTEM_CLOCK = SystemClock()
 CONNECT_SECONDS = 10
 POOL_SECONDS = 10.0
+PATIENCE_SECONDS = 2.0  # a write waits so long for a lost connection before it fails
 LIFETIME_SECONDS = 1800.0
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
@@ -66,6 +70,47 @@ def prepare(connection: Connection) -> None:
     """Session settings that the store's promises rest on."""
     connection.autocommit = True
     connection.execute("SET synchronous_commit = on")
+
+
+class Connector:
+    """Makes the connections of the writer and the sealer; after a loss, attempts back off (RES-4).
+
+    They are 0.1 s apart, then twice that and so on up to 5 s, with jitter, whoever makes them. In between, whoever asks
+    waits for as long as it is patient, and is then told when the next attempt is due.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        monotonic: Callable[[], float],
+        rand: Callable[[], float] = random.random,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._url = url
+        self._pace = Pace(monotonic, rand=rand)
+        self._sleep = sleep
+
+    def connect(self, *, patience_s: float = 0.0) -> Connection:
+        """A connection.
+
+        Raises:
+            Unavailable: The server does not answer; ``retry_after`` says when it will be asked again.
+        """
+        try:
+            return connecting(
+                lambda: connect(self._url), self._pace, patience_s=patience_s, sleep=self._sleep, lost=_absent
+            )
+        except Unavailable as error:
+            if error.code == "connection.lost" or _absent(error):
+                # The same words each time, for whoever logs what is new; the time stands in retry_after.
+                message = "Postgres is not there; it is asked again after growing pauses."
+                raise Unavailable(message, code="store.connection", retry_after=self._pace.wait()) from error
+            raise
+
+
+def _absent(error: BaseException) -> bool:
+    return isinstance(error, Unavailable) and error.code == "store.connection"
 
 
 class PostgresStore(Store):
@@ -101,7 +146,8 @@ class PostgresStore(Store):
         log = LogWriter(signers, self._heads, sole_file=False, key_file=key_file)
         self._keys = keys
         self._mac = PendingMac(key_file.read().pending if key_file else signers[0].derive("audit pending"))
-        self._sealer = Sealer(lambda: connect(url), self._statements, log, self._mac)
+        connector = Connector(url, monotonic=clock.monotonic)
+        self._sealer = Sealer(connector.connect, self._statements, log, self._mac)
         make = partial(
             WriteTransaction,
             statements=self._statements,
@@ -112,7 +158,7 @@ class PostgresStore(Store):
             origin=origin,
         )
         backend = _Backend(
-            lambda: connect(url),
+            partial(connector.connect, patience_s=PATIENCE_SECONDS),
             make,
             self._mac,
             self._sealer,

@@ -89,9 +89,11 @@ def read_marked(text: str) -> Node:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         what = f"this is no YAML: {error.problem or error.context or 'unreadable'}"
-        raise Malformed(
-            what, "check indentation, quotes and colons around this place", line=line, column=column
-        ) from None
+        braces = any(shown.count("{") > 1 for shown in text.splitlines()[line - 1 : line])
+        fix = (
+            "put a text with {holes} in quotes" if braces else "check indentation, quotes and colons around this place"
+        )
+        raise Malformed(what, fix, line=line, column=column) from None
     except (yaml.YAMLError, RecursionError, UnicodeError) as error:
         what = f"this is no YAML: {str(error).splitlines()[0][:120]}"
         raise Malformed(what, "save the file as UTF-8 text", line=1, column=1) from None

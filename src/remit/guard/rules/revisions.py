@@ -6,10 +6,12 @@ revision is a new revision with the earlier text.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, select
+from sqlalchemy.dialects.postgresql import insert
 
 from remit.accounts.access import Permission, require
 from remit.audit.entry import Entry, Result
@@ -27,7 +29,7 @@ LONGEST_REASON = 2000
 MOST_SHOWN = 200
 SYSTEM = Principal(ActorKind.SYSTEM, "remit")
 
-_INSERT = insert(RULE_REVISION)
+_INSERT = insert(RULE_REVISION).on_conflict_do_nothing()
 _OF = RULE_REVISION.c.workspace == bindparam("of")
 _NEWEST = (
     select(RULE_REVISION.c.number, RULE_REVISION.c.sha256).where(_OF).order_by(RULE_REVISION.c.number.desc()).limit(1)
@@ -153,7 +155,8 @@ async def install_shipped(journal: Journal, *, workspace: str, clock: Clock) -> 
             _append(tx, workspace, SHIPPED, ready.book, origin=Origin.SHIPPED, by=SYSTEM, reason="", clock=clock)
 
     if await journal.read(outdated) is not None:
-        await journal.commit("guard.rules", op)
+        with suppress(Conflict):  # another process does it at this moment
+            await journal.commit("guard.rules", op)
 
 
 async def save(
@@ -243,7 +246,9 @@ def _append(
         "reason": reason,
         "saved_us": made.saved_us,
     }
-    tx.execute(_INSERT, row)
+    if tx.execute(_INSERT, row) == 0:
+        message = f"Somebody else saved revision {number} of the rules at the same moment."
+        raise Conflict(message, code="rules.raced", hint="remit policy diff, then save again")
     entry = Entry(
         actor=by,
         action="policy.saved",

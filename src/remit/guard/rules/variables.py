@@ -10,7 +10,7 @@ from typing import cast
 
 from remit.accounts.agents import Agent
 from remit.guard.cel import Type, Value, usable
-from remit.guard.evidence import Evidence
+from remit.guard.evidence import Evidence, subject_of
 from remit.guard.rules.addresses import Lists, address_of, listed
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
@@ -89,6 +89,9 @@ def _common() -> tuple[Variable, ...]:
         Variable("workspace", text, "the workspace", lambda a, _: a.workspace),
         Variable("mission", text, "the mission's id; empty outside missions", lambda a, _: a.mission),
         Variable("step", text, "the step's name; empty outside missions", lambda a, _: a.step),
+        Variable(
+            "subject", text, "the hash of what is released, published or ordered", lambda a, _: subject_of(a.effect)
+        ),
         Variable("attempt", number, "the how-manieth attempt of the step", lambda a, _: a.attempt),
         Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
         Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
@@ -246,11 +249,16 @@ def _deploy() -> tuple[Variable, ...]:
         Variable(
             "deploy.compensates",
             Type.BOOL,
-            "whether a rollback takes an earlier deployment back, to what was live before it",
-            each(lambda e: bool(e.compensates)),
+            "whether a rollback takes an earlier deployment back, to what was live before it; never so for an agent",
+            _compensates,
         ),
         Variable("deploy.bytes", Type.INT, "bytes of the description", lambda a, _: len(a.payload)),
     )
+
+
+def _compensates(action: Action, _setting: Setting) -> bool:
+    """An agent can't say so of its own release: that would pass every rule by."""
+    return bool(cast("Deploy", action.effect).compensates) and action.principal.kind is not ActorKind.AGENT
 
 
 def _order() -> tuple[Variable, ...]:

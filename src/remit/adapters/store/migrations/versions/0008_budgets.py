@@ -71,6 +71,7 @@ def upgrade() -> None:
         *_numbers("starts_us"),
         sa.Column("percent", sa.Integer(), nullable=False),
         *_numbers("limit_micros", "spent", "at_us"),
+        sa.Column("told_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint(*keys, "percent", name=op.f("pk_budget_event")),
     )
     _usage()
