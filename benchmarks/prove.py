@@ -170,7 +170,10 @@ PARTS: dict[str, Part] = {
     "budget": Part(
         _bench("budget"),
         # What slices could gain at most; above, leasing them to processes would be worth building.
-        (Goal("budget_slices_could_gain_sqlite", ("ratios", "sqlite_2_none/shared"), 2, unit="x"),),
+        (
+            Goal("budget_slices_could_gain_sqlite", ("ratios", "sqlite_2_none/shared"), 2, unit="x"),
+            Goal("budget_slices_could_gain_postgres", ("ratios", "postgres_4_none/shared"), 3, unit="x"),
+        ),
     ),
     "budget_race": Part(
         _race,

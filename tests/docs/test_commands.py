@@ -204,7 +204,7 @@ def test_every_command_and_option_is_documented_and_nothing_else() -> None:
         for argument in command.params:
             if isinstance(argument, click.Argument):
                 shown = argument.metavar or str(argument.name).upper()
-                assert re.search(rf"^## `{name} [^`]*{shown}", page, re.MULTILINE), f"{name} takes {shown}"
+                assert re.search(rf"^##+ `{name} [^`]*{shown}", page, re.MULTILINE), f"{name} takes {shown}"
     common = page.split("\n## ")[1]
     assert set(re.findall(r"`(--[a-z-]+)", common)) >= COMMON
 

@@ -29,6 +29,7 @@ from remit.kernel.effects import Model, Notify
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, Failed, InvalidInput, NotFound, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money, usd
+from remit.kernel.ports import Tx
 from remit.kernel.usage import UnknownPrice, Usage
 
 from .fakes import CODER, OWNER, WORKSPACE, HandClock, World, act, make_world
@@ -251,6 +252,24 @@ async def test_a_limit_removed_while_an_attempt_runs_across_midnight_leaves_noth
     await world.guard.run(act(estimate=usd("0.50")))
     (past,) = world.rows(BUDGET_PAST)
     assert (past["spent"], past["reserved"]) == (200_000, 0)
+    adds_up(world)
+
+
+async def test_an_attempt_that_slipped_in_beside_a_new_limit_gives_back_nothing_it_never_held(world: World) -> None:
+    """On Postgres an intent may commit beside the order that sets its first limit, neither seeing the other."""
+
+    def unseen(tx: Tx) -> None:
+        tx.execute(USAGE.update().values(holds="[]"))
+        tx.execute(BUDGET.update().values(reserved=0))
+
+    async def meanwhile(_action: Action) -> Outcome:
+        await limit(world, "1")
+        await world.store.commit("guard.settle", unseen)
+        return costs("0.30")
+
+    world.adapter.moves = [meanwhile]
+    await world.guard.run(act(estimate=usd("0.50")))
+    assert counters(world) == (300_000, 0)
     adds_up(world)
 
 

@@ -11,6 +11,10 @@ import pytest
 from sqlalchemy import insert
 
 from remit.accounts.agents import Agent, register_agent
+from remit.accounts.break_glass import Lift, Lifts, confirm_glass, request_glass
+from remit.accounts.kills import KillScope
+from remit.accounts.people import Person, add_user
+from remit.accounts.roles import Role
 from remit.guard.evidence import Evidence, attest, record
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.explain import Said, explain
@@ -30,7 +34,7 @@ from remit.guard.rules.revisions import (
 from remit.guard.rules.shadow import Trial, try_on_recorded
 from remit.guard.scene import Standing
 from remit.guard.why import why
-from remit.kernel.action import Action
+from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.effects import Command, Effect, Fetch, Model, Notify, Order, Publish, Tool, WriteFiles
 from remit.kernel.errors import Conflict, Denied, IntegrityError, InvalidInput, NotFound, RemitError
@@ -274,6 +278,32 @@ async def test_values_in_messages_are_masked_and_cut(world: World) -> None:
     assert SECRET not in "".join(str(row) for row in world.rows())
 
 
+async def test_two_persons_may_lift_one_rule_for_one_mission(world: World) -> None:
+    bob = Principal(ActorKind.USER, "bob")
+    await add_user(world.store, Person(WORKSPACE, bob.id, "Bob", role=Role.ADMIN), by=OWNER, clock=world.clock)
+    each = (
+        "id: a.one, on: tool, assert: 'hour > 24', else: deny",
+        "id: a.two, on: tool, assert: 'hour > 24', else: deny",
+    )
+    await put(world, rules(*each))
+
+    async def lift(rule: str) -> None:
+        asked = Lift(Lifts.RULE, rule, KillScope.MISSION, "m1", 5)
+        which = await request_glass(world.store, asked, workspace=WORKSPACE, reason="fire", by=bob, clock=world.clock)
+        await confirm_glass(world.store, which, workspace=WORKSPACE, by=OWNER, clock=world.clock)
+        await world.guard.register.refresh(WORKSPACE)
+
+    await lift("a.one")
+    assert await refused(world, Tool("echo")) == "a.two: a rule"
+    await lift("a.two")
+    action = act()
+    assert (await world.guard.run(action)).ok
+    [said] = checks(world, action)
+    assert (said["verdict"], said["reason"]) == ("allow", "break_glass")
+    assert len(world.audit("accounts.break_glass.used")) == 2
+    assert await refused(world, Tool("echo"), mission="m2") == "a.one: a rule a.two: a rule"
+
+
 async def test_decisions_name_the_revision_that_was_in_force(world: World) -> None:
     before = act()
     await world.guard.run(before)
@@ -323,7 +353,8 @@ async def test_damaged_rules_refuse_everything(world: World) -> None:
 
 async def test_a_standing_without_rules_refuses(world: World) -> None:
     assert Standing(owner="ada").rules is None
-    world.guard.register._known[WORKSPACE] = Standing(owner="ada", read_at=world.clock.monotonic() + 60)
+    known = await world.guard.register.refresh(WORKSPACE)
+    world.guard.register._known[WORKSPACE] = replace(known, rules=None, read_at=world.clock.monotonic() + 60)
     with pytest.raises(Denied) as caught:
         await world.guard.run(act())
     assert caught.value.code == "guard.unreadable"
@@ -536,3 +567,8 @@ async def test_an_action_older_than_rules_can_not_be_judged(world: World) -> Non
     await world.store.commit("guard.settle", lambda tx: tx.execute(ACTION.update().values(facts="")))
     found = trial(world, "use: [generic]\n")
     assert (found.judged, found.unknown) == (0, 1)
+    for erased in ('{"tool.name": [erased]}', "[]", "[erased]"):
+        await world.store.commit(
+            "guard.settle", lambda tx, erased=erased: tx.execute(ACTION.update().values(facts=erased))
+        )
+        assert trial(world, "use: [generic]\n").unknown == 1

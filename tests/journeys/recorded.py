@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -163,7 +164,8 @@ def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
     desk = '[{"name": "desk", "kind": "console"}]'
     asked = took("asks", drill.remit(*words, record=True, REMIT_NOTIFY=desk), code=4)
     took("approve", drill.remit("approve", asked.json()["mission"], record=True))
-    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.0001"), code=4)
+    took("asks in vain", drill.remit(*words, record=True, REMIT_APPROVAL_HOURS="0.005"), code=4)
+    time.sleep(18)  # as long as that
     took("expired", drill.remit("approvals", record=True))
     took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 

@@ -327,38 +327,35 @@ class Guard:
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
-            await self._commit(op, durable, action=action, said=said, scene=scene)
-        except NoTrialError as error:
-            assert trial is not None  # noqa: S101 - only its lease raises this
-            self.circuits.turned_away(trial)
-            turned = self._until_breaker(said, available.refused(trial.key, scene))
-            await self._refuse(action, turned, scene=scene, cause=error)
-        except BudgetExceeded as error:
-            await self._refuse(
-                action, (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message)), scene=scene, cause=error
-            )
-        except RateLimited as error:
-            passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
-            verdict = denied(rate.NAME, "exceeded", error.message)
-            await self._refuse(action, (*passed, verdict), scene=scene, cause=error)
-        except Conflict as error:
-            if error.code.startswith("guard."):
-                verdict = denied("effect_key", error.code.removeprefix("guard."), error.message)
-                await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
-            raise
-        except BaseException:
-            self._withdraw(action, scene.policy_rev)
+            await self.journal.commit("guard.intent", op, durable=durable)
+        except BaseException as error:
+            turned = self._turned_away(error, said, scene)
+            if turned is not None:
+                await self._refuse(action, turned, scene=scene, cause=error)
+            if not isinstance(error, Conflict):  # the caller's own check undid it: then nothing stands
+                self._withdraw(action, scene.policy_rev)
             raise
         if trial is not None:
             self.circuits.leased(trial)
         return None
 
-    async def _commit(self, op: Within, durable: Durability, *, action: Action, said: Verdicts, scene: Scene) -> None:
-        try:
-            await self.journal.commit("guard.intent", op, durable=durable)
-        except glass.GlassOverError as error:
-            verdict = denied(glass.NAME, "over", str(error))
-            await self._refuse(action, (*said.checks, verdict), scene=scene, cause=error)
+    def _turned_away(self, error: BaseException, said: Verdicts, scene: Scene) -> tuple[Check, ...] | None:
+        """The verdicts of an admission that the intent's own transaction refused; ``None``: it failed otherwise."""
+        match error:
+            case NoTrialError() if scene.lease is not None:
+                self.circuits.turned_away(scene.lease)
+                return self._until_breaker(said, available.refused(scene.lease.key, scene))
+            case glass.GlassOverError():
+                return (*said.checks, denied(glass.NAME, "over", str(error)))
+            case BudgetExceeded():
+                return (*said.checks[:-1], denied(budget.NAME, "exceeded", error.message))
+            case RateLimited():
+                passed = tuple(each for each in said.checks if each.name not in {rate.NAME, budget.NAME})
+                return (*passed, denied(rate.NAME, "exceeded", error.message))
+            case Conflict() if error.code.startswith("guard."):
+                return (*said.checks, denied("effect_key", error.code.removeprefix("guard."), error.message))
+            case _:
+                return None
 
     def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
         """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""

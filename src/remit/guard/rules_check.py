@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from remit.accounts.break_glass import Lifts
 from remit.guard.cel import Value
+from remit.guard.glass import grant_for, spent
 from remit.guard.rules.book import Book, Broken
 from remit.guard.rules.document import Otherwise
 from remit.guard.rules.facts import kept
@@ -29,7 +31,18 @@ def check(action: Action, scene: Scene) -> Check:
     facts = facts_of(scene.performed, scene, rules.book)
     scene.facts = kept(facts, scene.redactor)
     broken = rules.book.judge(action.kind, facts, mask=scene.redactor.mask)
-    return verdict_of(broken) if broken else ALLOWED
+    return _unless_lifted(broken, action, scene) if broken else ALLOWED
+
+
+def _unless_lifted(broken: tuple[Broken, ...], action: Action, scene: Scene) -> Check:
+    """The verdict, but for rules that two persons lifted for the agent, team or mission (break-glass)."""
+    grants = [(each, grant_for(action, scene.standing, Lifts.RULE, each.rule.id)) for each in broken]
+    left = [each for each, grant in grants if grant is None]
+    said = verdict_of(left) if left else ALLOWED
+    if len(left) == len(broken) or said.verdict is Verdict.DENY:
+        return said
+    lifted = spent(NAME, scene, [grant for _, grant in grants if grant is not None])
+    return Check(NAME, said.verdict, said.reason, f"{said.detail} {lifted.detail}") if left else lifted
 
 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:

@@ -17,7 +17,7 @@ SHOWN = 20
 
 #: Free texts that nothing hashes or logs, so that blanking an identifier in them breaks no proof and no resume.
 BLANKED: Mapping[str, tuple[str, ...]] = {
-    "action": ("target", "checks"),
+    "action": ("target", "checks", "facts"),
     "mission": ("error",),
     "step": ("error",),
     "step_attempt": ("error", "log"),

@@ -104,18 +104,18 @@ def explain(tx: ReadTx, which: str, *, workspace: str) -> Explanation:
         message = f"Nothing here has the id {which[:60]!r}: give an action or a decision."
         raise NotFound(message, code="rules.explain", hint="remit missions")
     match = _REVISION.fullmatch(row["policy_rev"])
-    if not row["facts"] or match is None:
+    kept = facts_from(row)
+    if kept is None or match is None:
         message = f"The rules were not asked about {which}: it was refused before, or is older than the rules."
         raise NotFound(message, code="rules.explain", hint=f"remit why {which}")
     book = find_revision(tx, workspace, int(match[1])).book
-    facts, _ = facts_from(row)
     return Explanation(
         action=row["id"],
         kind=row["kind"],
         target=row["target"],
         policy_rev=row["policy_rev"],
         verdict=recorded_verdict(row),
-        rules=tell(book, row["kind"], facts),
+        rules=tell(book, row["kind"], kept[0]),
     )
 
 

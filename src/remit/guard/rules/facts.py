@@ -46,9 +46,17 @@ def _masked(value: Value, mask: Callable[[str], str]) -> Value:
     return mask(value) if isinstance(value, str) else value
 
 
-def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]]:
-    """The facts of an action as its row keeps them, masked; and the names of those that were too long to be kept."""
-    told = cast("dict[str, object]", orjson.loads(row["facts"]))
+def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]] | None:
+    """The facts of an action as its row keeps them, masked; and the names of those that were too long to be kept.
+
+    ``None`` when nothing was kept, or an erasure left nothing that can be read.
+    """
+    try:
+        told = cast("dict[str, object]", orjson.loads(row["facts"] or "null"))
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(told, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON
+        return None
     cut = set(cast("list[str]", told.pop(CUT, [])))
     facts = {name: cast("Value", value) for name, value in told.items()}
     for name in IN_ROW - {"estimate_usd"}:

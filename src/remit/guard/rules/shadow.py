@@ -141,9 +141,10 @@ def try_on_recorded(tx: ReadTx, book: Book, *, workspace: str, since_us: int, mo
 
 
 def _judged(tx: ReadTx, book: Book, row: Row, workspace: str) -> tuple[str, tuple[str, ...], str] | None:
-    if not row["facts"]:
+    kept = facts_from(row)
+    if kept is None:
         return None
-    facts, cut = facts_from(row)
+    facts, cut = kept
     kind = row["kind"]
     names = book.kinds[kind].names
     if cut & names:
