@@ -42,6 +42,9 @@ from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
 from remit.adapters.store.rotation import Rotated, rotate_key
+from remit.adapters.witness.cosigning import Cosigned, witness_head
+from remit.adapters.witness.timestamps import Stamped, stamp_head
+from remit.audit.cosignature import parse_witness
 from remit.audit.keyring import Keyring
 from remit.audit.query import prove
 from remit.audit.report import LogReader, Report
@@ -64,7 +67,7 @@ from remit.kernel import crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Deploy
-from remit.kernel.errors import Conflict, IntegrityError, NotFound, RemitError, Unavailable
+from remit.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, ReadTx, Tx
@@ -98,6 +101,8 @@ HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
 DEPLOYS = "deploys"
+WITNESSED = "witness.log"
+STAMPED = "timestamps.log"
 PRIVATE = 0o700
 SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 LOOK_SECONDS = 60.0  # between looks at whether a verification is due
@@ -173,6 +178,32 @@ def prover(store: Store) -> Prove:
         return Standing.PROVED
 
     return standing
+
+
+def ask_witness(settings: Settings, store: Store) -> Cosigned:
+    """Have the configured witness cosign the newest head.
+
+    Raises:
+        InvalidInput: None is configured.
+    """
+    if not (settings.witness_url and settings.witness_key):
+        message = "No witness is configured."
+        raise InvalidInput(message, hint="set witness_url and witness_key in remit.toml")
+    witness = parse_witness(settings.witness_key)
+    return witness_head(store, settings.home / WITNESSED, url=settings.witness_url, witness=witness)
+
+
+def ask_timestamp(settings: Settings, store: Store) -> Stamped:
+    """Have the configured authority stamp the newest head.
+
+    Raises:
+        InvalidInput: None is configured.
+    """
+    if not (settings.timestamp_url and settings.timestamp_ca):
+        message = "No time stamp authority is configured."
+        raise InvalidInput(message, hint="set timestamp_url and timestamp_ca in remit.toml")
+    root = Path(settings.timestamp_ca)
+    return stamp_head(store, settings.home / STAMPED, url=settings.timestamp_url, root_certificate=root)
 
 
 async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:

@@ -88,6 +88,10 @@ class Settings:
         breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
+        witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
+        witness_key: The witness's public key (``name+id+base64``).
+        timestamp_url: An RFC 3161 time stamp authority; none when empty.
+        timestamp_ca: The file with the authority's root certificate (PEM).
         audit_verify_every_s: How often a worker verifies the audit log, in seconds; 0: never.
     """
 
@@ -120,6 +124,10 @@ class Settings:
     log_level: str = "WARNING"
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
+    witness_url: str = ""
+    witness_key: str = ""
+    timestamp_url: str = ""
+    timestamp_ca: str = ""
 
     @property
     def missions(self) -> Path:
@@ -319,6 +327,10 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
     "store_url": _address,
+    "witness_url": str,
+    "witness_key": str,
+    "timestamp_url": str,
+    "timestamp_ca": str,
     "budget_usd": _dollars,
     "unknown_price": _policy,
     "unknown_price_usd": _price,

@@ -1,7 +1,9 @@
 """The orders as a person gives them on the command line: what they answer, what they leave, who may give them."""
 
 import json
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -199,3 +201,19 @@ def test_an_erasure_names_what_is_left_in_git_in_files_and_in_the_database(run: 
     home_bytes = b"".join(path.read_bytes() for path in home.glob("remit.db*"))
     assert f"mail to {NAME}".encode() not in home_bytes
     assert run("audit", "verify")["ok"]
+
+
+def test_the_feed_shows_what_is_added_and_holds_nobody_up(run: Run, home: Path) -> None:
+    run("audit", "holds")
+    argv = [sys.executable, "-m", "remit.cli", "audit", "show", "--follow", "--json", "--home", str(home)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as feed:
+        try:
+            assert feed.stdout is not None
+            assert json.loads(feed.stdout.readline())["entries"]
+            for n in range(3):
+                log_about(home, "", f"text {n}")
+                (entry,) = json.loads(feed.stdout.readline())["entries"]
+                assert entry["payload"]["text"] == f"text {n}"
+        finally:
+            feed.send_signal(signal.SIGINT)
+            assert feed.wait(20) == 130

@@ -66,6 +66,7 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "audit export audit-export --format csv"),
     (0, "audit verify --scheduled"),
     (0, "audit key rotate --reason drill"),
+    (2, "audit acknowledge --reason drill"),
 )
 
 

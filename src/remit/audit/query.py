@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, exists, func, select
 
 from remit.audit.entry import read_header
 from remit.audit.keyring import read_payload
-from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan
+from remit.audit.merkle import carry_out, consistency_plan, inclusion_plan, root_of
 from remit.audit.note import Verifier, open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
 from remit.audit.report import LogReader
@@ -193,6 +193,15 @@ def prove_consistency(reader: LogReader, old: int, new: int) -> list[bytes]:
         IntegrityError: The sizes are not ``0 < old <= new``, or a node is missing.
     """
     return carry_out(consistency_plan(old, new), lambda level, index: read_node(reader, level, index))
+
+
+def root_at(reader: LogReader, size: int) -> bytes:
+    """The root over the first ``size`` entries, from the stored nodes.
+
+    Raises:
+        IntegrityError: A node is missing.
+    """
+    return root_of(size, lambda level, index: read_node(reader, level, index))
 
 
 def begun(reader: LogReader) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -22,6 +25,8 @@ from remit.kernel.errors import InvalidInput
 from remit.kernel.ids import is_id
 from remit.settings import Settings
 
+FOLLOW_SECONDS = 1.0
+
 
 @click.group()
 def audit() -> None:
@@ -37,6 +42,7 @@ def audit() -> None:
 @click.option("--since", default="", help="Only from then on: an ISO time, or 30m, 2h, 7d ago.")
 @click.option("--after", default=-1, help="Only entries after this number.")
 @click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="At most this many.")
+@click.option("--follow", is_flag=True, help="Go on printing what is added, until interrupted.")
 @common
 def show(
     mission: str,
@@ -47,6 +53,7 @@ def show(
     limit: int,
     home: str | None,
     *,
+    follow: bool,
     as_json: bool,
     debug: bool,
 ) -> None:
@@ -69,6 +76,16 @@ def show(
             records = store.view(lambda tx: pick(tx, settings.workspace, seqs))
         else:
             records = store.view(lambda tx: find(tx, wanted))
+        _print(records, as_json=as_json)
+        while follow and not is_id(action):
+            wanted = replace(wanted, after=records[-1].seq if records else wanted.after)
+            time.sleep(FOLLOW_SECONDS)
+            records = store.view(partial(find, wanted=wanted))
+            if records:
+                _print(records, as_json=as_json)
+
+
+def _print(records: Sequence[Record], *, as_json: bool) -> None:
     if as_json:
         emit({"entries": [record.as_json() for record in records]})
         return

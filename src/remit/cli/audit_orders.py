@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from remit.bootstrap import erase_person, export_log, open_store, rotate_log_key
+from remit.bootstrap import ask_timestamp, ask_witness, erase_person, export_log, open_store, rotate_log_key
 from remit.cli.context import settings_of
 from remit.cli.output import common, emit, say, table
 from remit.kernel.action import ActorKind, Principal
@@ -299,4 +299,30 @@ def rotate(reason: str, home: str | None, *, as_json: bool, debug: bool) -> None
         say(f"the log is signed by {done.new.vkey}\nbefore by  {done.old.vkey}\nwhich still verifies what it signed")
 
 
-COMMANDS = (hold, release, list_holds, retain, erase, export, acknowledge)
+@click.command()
+@common
+def witness(home: str | None, *, as_json: bool, debug: bool) -> None:
+    """Have the configured witness cosign the newest head, and keep what it signed in the home."""
+    del debug
+    settings = settings_of(home)
+    with open_store(settings) as store:
+        done = ask_witness(settings, store)
+    at = iso(done.time_s * 1_000_000)
+    emit({"size": done.size, "at": at, "note": done.note}) if as_json else say(
+        f"the head over {done.size} entries was cosigned at {at}"
+    )
+
+
+@click.command()
+@common
+def timestamp(home: str | None, *, as_json: bool, debug: bool) -> None:
+    """Have the configured RFC 3161 authority stamp the newest head, and keep the token in the home."""
+    del debug
+    settings = settings_of(home)
+    with open_store(settings) as store:
+        done = ask_timestamp(settings, store)
+    at = iso(micros_of(done.at))
+    emit({"size": done.size, "at": at}) if as_json else say(f"the head over {done.size} entries was stamped at {at}")
+
+
+COMMANDS = (hold, release, list_holds, retain, erase, export, acknowledge, witness, timestamp)
