@@ -15,13 +15,19 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
+from importlib import resources
 from pathlib import Path
 
 import orjson
+from cedarpy import Decision, Entities, PolicySet, Schema, is_authorized
 from sqlalchemy import select
 
+from benchmarks.guard_rules import rule_figures
 from benchmarks.harness import report, wait_for_quiet
+from benchmarks.rates import memory_ns
+from remit.accounts.roles import Permission, Resource, Role, effective, may
 from remit.bootstrap import open_runtime, prepare_home
+from remit.guard.cedar import ROLES
 from remit.guard.guard import Guard
 from remit.guard.tables import ACTION
 from remit.kernel.action import Action, ActorKind, Principal
@@ -146,6 +152,28 @@ def per_call_us(work: Callable[[], object], *, count: int, runs: int = 5) -> flo
     return statistics.median(taken)
 
 
+def _authorise(*, count: int) -> dict[str, float]:
+    """Microseconds of one question: the roles as bits, and as Cedar answers the same (everything parsed before)."""
+    rights = effective(Role.MEMBER)
+    folder = resources.files("remit.accounts") / "cedar"
+    told = "\n".join((folder / f"{name}.cedarschema").read_text("utf-8") for name in ("entities", "orders"))
+    schema, policies = Schema.from_str(told), PolicySet.from_str((folder / "roles.cedar").read_text("utf-8"))
+    parents = [{"type": "Role", "id": Role.MEMBER.value}]
+    ada = {"uid": {"type": "User", "id": "ada"}, "attrs": {"granted": [], "revoked": []}, "parents": parents}
+    entities = Entities.from_json_str(orjson.dumps([*ROLES, ada]).decode())
+    request = {
+        "principal": {"type": "User", "id": "ada"},
+        "action": {"type": "Action", "id": Permission.WRITE.value},
+        "resource": {"type": "Effect", "id": "x"},
+        "context": {},
+    }
+    assert may(rights, Permission.WRITE, Resource.EFFECT)
+    assert is_authorized(request, policies, entities, schema).decision is Decision.Allow
+    bits = per_call_us(lambda: may(rights, Permission.WRITE, Resource.EFFECT), count=count)
+    cedar = per_call_us(lambda: is_authorized(request, policies, entities, schema), count=count // 100)
+    return {"authorise_us": round(bits, 3), "cedar_us": round(cedar, 1)}
+
+
 async def _measure(folder: Path, *, count: int, each: int) -> dict[str, object]:
     settings = Settings(home=folder / "home")
     await prepare_home(settings)
@@ -187,5 +215,12 @@ def figures(*, small: bool = False) -> dict[str, object]:
         measured = asyncio.run(_measure(folder, count=200 if small else 5000, each=5 if small else 100))
         floor = _commit_floor(folder, 50 if small else 500)
     measured["bare_commit_ms"] = round(floor, 3)
-    ratios = {"durable_p95/bare_commit": round(float(str(measured["durable_p95_ms_64"])) / floor, 1)}
+    measured |= rule_figures(count=1000 if small else 20_000)
+    measured["gcra_us"] = round(memory_ns(calls=10_000 if small else 100_000, rounds=5) / 1000, 3)
+    measured |= _authorise(count=10_000 if small else 200_000)
+    ratios = {
+        "durable_p95/bare_commit": round(float(str(measured["durable_p95_ms_64"])) / floor, 1),
+        "cel_rule/python": round(float(str(measured["cel_rule_us"])) / float(str(measured["python_floor_us"])), 1),
+        "cedar/authorise": round(float(str(measured["cedar_us"])) / float(str(measured["authorise_us"])), 1),
+    }
     return report("guard", measured, ratios)

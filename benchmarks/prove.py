@@ -2,7 +2,7 @@
 
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
-                                    # crashes
+                                    # guard rate_race approval_race breaker rules refusals retention crashes
 
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
 could not be run. Ends with 1 when something was missed.
@@ -167,6 +167,29 @@ PARTS: dict[str, Part] = {
             Goal("intakes_taken", ("figures", "failed"), 0),
         ),
     ),
+    "guard": Part(
+        _bench("guard"),
+        (
+            Goal("guard_cpu_p50", ("figures", "cpu_p50_us"), 150, unit=" us"),
+            Goal("guard_cpu_p99", ("figures", "cpu_p99_us"), 1000, unit=" us"),
+            Goal("guard_durable_p95", ("figures", "durable_p95_ms_64"), 5, unit=" ms"),
+            Goal("guard_cel_rule", ("figures", "cel_rule_us"), 10, unit=" us"),
+            Goal("guard_authorise", ("figures", "authorise_us"), 1, unit=" us"),
+            Goal("guard_gcra", ("figures", "gcra_us"), 1, unit=" us"),
+        ),
+    ),
+    "rate_race": Part(_suite("rate_race"), (Goal("rate_race_missed", ("figures", "failed"), 0),)),
+    "approval_race": Part(_suite("approval_race"), (Goal("approval_race_missed", ("figures", "failed"), 0),)),
+    "breaker": Part(_suite("breaker"), (Goal("breaker_missed", ("figures", "failed"), 0),)),
+    "rules": Part(
+        _suite("hostile_rules"),
+        (
+            Goal("rules_hostile_tried", ("figures", "passed"), 40, least=True),
+            Goal("rules_hostile_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "refusals": Part(_suite("refusals"), (Goal("refusals_missed", ("figures", "failed"), 0),)),
+    "retention": Part(_suite("retention"), (Goal("retention_missed", ("figures", "failed"), 0),)),
     "budget": Part(
         _bench("budget"),
         # What slices could gain at most; above, leasing them to processes would be worth building.

@@ -13,6 +13,12 @@ from benchmarks.harness import ROOT, report
 
 TAMPERING = "tests/audit/test_tamper.py"
 INTAKES = "tests/packs/build/plan/test_broken_intakes.py"
+RATES = "tests/guard/test_rate_race.py"
+APPROVALS = "tests/guard/test_approval_processes.py"
+BREAKER = "tests/guard/test_breaker.py"
+HOSTILE = "tests/guard/test_rules_language.py"
+REFUSALS = "tests/guard/test_refusals.py"
+RETENTION = "tests/audit/test_retention.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -51,3 +57,33 @@ def tampering() -> dict[str, object]:
 def intakes() -> dict[str, object]:
     """Every broken intake: its place, its error, its exit code."""
     return run("intakes", INTAKES, choose="refused_at_its_place")
+
+
+def rate_race() -> dict[str, object]:
+    """1,000 random races of 200 callers in several processes for a limit of k, half on each database."""
+    return run("rate_race", RATES)
+
+
+def approval_race() -> dict[str, object]:
+    """200 callers in several processes for one approval, on each database, and processes killed in between."""
+    return run("approval_race", APPROVALS)
+
+
+def breaker() -> dict[str, object]:
+    """The state machines of the breaker in full, a thousand calls at half-open, three libraries beside it."""
+    return run("breaker", BREAKER)
+
+
+def hostile_rules() -> dict[str, object]:
+    """Every hostile rule: refused when it is saved, or stopped."""
+    return run("hostile_rules", HOSTILE)
+
+
+def refusals() -> dict[str, object]:
+    """Every way in which the guard refuses, provoked once."""
+    return run("refusals", REFUSALS)
+
+
+def retention() -> dict[str, object]:
+    """1,000,000 entries, nine tenths of their payloads pruned, every remaining proof; erasure in every file."""
+    return run("retention", RETENTION)
