@@ -144,7 +144,7 @@ async def add_user(journal: Journal, person: Person, *, by: Principal, clock: Cl
             raise Conflict(message, code="accounts.taken", hint="remit users")
         admit(tx, person, by=by, clock=clock)
         told: dict[str, Json] = {"role": person.role.value if person.role else "", "may": names_of(person.rights)}
-        tx.append(_entry("accounts.user.added", person.workspace, person.id, by), told)
+        tx.append(_entry("accounts.user.added", person.workspace, person.id, by), told, subject=person.id)
 
     await journal.commit("accounts.user", op)
 
@@ -211,7 +211,7 @@ async def set_user_role(
         values: dict[str, object] = {"as": role.value if role else "", "plus": granted, "minus": revoked}
         tx.execute(_ROLE, {"of": workspace, "who": user, **values})
         told: dict[str, Json] = {"before": names_of(person.rights), "may": names_of(after), "role": str(values["as"])}
-        tx.append(_entry("accounts.user.role", workspace, user, by), told)
+        tx.append(_entry("accounts.user.role", workspace, user, by), told, subject=user)
 
     await journal.commit("accounts.user", op)
 
@@ -241,7 +241,7 @@ async def remove_user(journal: Journal, user: str, *, workspace: str, by: Princi
         tx.execute(_LEAVE_ALL, {"of": workspace, "who": user})
         tx.execute(_REMOVE, {"of": workspace, "who": user})
         told: dict[str, Json] = {"before": names_of(person.rights), "teams": sorted(person.teams)}
-        tx.append(_entry("accounts.user.removed", workspace, user, by), told)
+        tx.append(_entry("accounts.user.removed", workspace, user, by), told, subject=user)
 
     await journal.commit("accounts.user", op)
 

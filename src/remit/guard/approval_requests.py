@@ -343,5 +343,5 @@ def _make(
         "quorum": quorum,
         "separated": separated,
     }
-    tx.append(entry(request, "requested", Result.PENDING), payload)
+    tx.append(entry(request, "requested", Result.PENDING), payload, subject=action.about)
     return Answer(request, fresh=True)

@@ -196,7 +196,7 @@ def intent(
         if action.estimate or not action.priced:
             budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
-        tx.append(entry, payload)
+        tx.append(entry, payload, subject=action.about)
 
     return op
 
@@ -256,7 +256,7 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 now_us=now_us,
             )
         _keep_attempts(tx, action, ending)
-        tx.append(entry, payload)
+        tx.append(entry, payload, subject=action.about)
 
     return op
 
@@ -276,7 +276,7 @@ def refusal(
 
     def op(tx: Tx) -> None:
         tx.execute(_INSERT, row)
-        tx.append(entry, payload)
+        tx.append(entry, payload, subject=action.about)
 
     return op
 

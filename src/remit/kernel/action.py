@@ -40,7 +40,8 @@ class Action:
     is what an outside system receives as idempotency key. ``directory`` is where a step's files and commands happen.
     ``estimate`` is the most that it is expected to cost. ``priced`` is false when nobody can say, which is never the
     same as free: the setting ``unknown_price`` decides what happens then. ``preset`` is the mission's preset, and
-    ``preset_approval`` what of it a person must approve: for rules to read.
+    ``preset_approval`` what of it a person must approve: for rules to read. ``about`` names the person whom its content
+    concerns, if any (a customer's reference): what the audit log keeps of it is erased with that person.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Action:
     preset: str = ""
     preset_approval: str = ""
     priced: bool = True
+    about: str = ""
     payload: bytes = field(init=False)
     subject_hash: str = field(init=False)
 

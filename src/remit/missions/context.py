@@ -107,6 +107,7 @@ class Context:
         estimate: Money | None = ZERO,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        about: str = "",
     ) -> Outcome:
         """Ask the guard."""
         self._check()
@@ -130,6 +131,7 @@ class Context:
             preset=preset.name if preset is not None else "",
             preset_approval=preset.approval if preset is not None else "",
             priced=estimate is not None,
+            about=about,
         )
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
         # is queued; the step's own commit comes after it.

@@ -71,6 +71,7 @@ class StepContext(Protocol):
         estimate: Money | None = ZERO,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        about: str = "",
     ) -> Outcome:
         """Ask the guard for an effect and wait until it has happened.
 
@@ -84,6 +85,7 @@ class StepContext(Protocol):
             estimate: What it may cost, whoever answers.
             alternatives: Effects that may stand in, in this order, when it is not there; each passes the guard itself.
             keep_s: For reads: an answer to the same request that is at most so many seconds old will do.
+            about: Whom its content concerns (a customer's reference): ``remit audit erase`` of that person erases it.
 
         Raises:
             Denied, ApprovalPending, Unavailable, Failed: What the guard or the adapter answered.
