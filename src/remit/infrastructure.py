@@ -18,7 +18,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",
-        "remit.adapters.witness": "Vouchers for the log's heads, at addresses that a person configured; ids and hashes.",
+        "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
         "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
     }
