@@ -22,7 +22,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from time import perf_counter_ns
 from typing import NoReturn
 
@@ -280,7 +279,8 @@ class Guard:
             await self._refuse(action, tuple(said), scene=scene)
         checks = tuple(said)
         if checks == _ALLOWED:
-            return replace(_ALL_ALLOWED, spent_ns=orjson.dumps(scene.spent_ns).decode())
+            spent = orjson.dumps(scene.spent_ns).decode()
+            return Verdicts(checks, _ALL_ALLOWED.told, _ALL_ALLOWED.text, spent)
         return verdicts(checks, spent_ns=scene.spent_ns)
 
     async def _approved(self, action: Action, scene: Scene, said: tuple[Check, ...], needed: Check) -> Check:
