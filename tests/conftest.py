@@ -35,8 +35,9 @@ def _load_net() -> ModuleType:
     return module
 
 
-_net = _load_net()
-NET = _net.install()
+# A worker of a run that is shared out (xdist) is a child process as any other: it has the net already.
+_net = sys.modules.get("net_of_remit") or _load_net()
+NET = getattr(_net, "INSTALLED", None) or _net.install()
 
 
 # ---------------------------------------------------------------------------------------------------------- the net
@@ -129,8 +130,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", metavar="SEED", default=None, help="run the tests in the order drawn from this seed")
 
 
+#: Files that share what takes long to make stay with one worker.
+TOGETHER = {"test_crash.py": "recorded", "test_points.py": "recorded"}
+#: Begun first, so that no worker is left alone with one of them at the end.
+LONG = ("journeys", "deploy", "docs", "packs", "benchmarks", "engine")
+
+
+def _shared_out(items: list[pytest.Item]) -> None:
+    """Each file to one worker (`-n 2 --dist loadgroup`): its fixtures are made once. The long ones first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(item.path.name, str(item.path))))
+    items.sort(key=lambda item: _length(item.path))
+
+
+def _length(path: Path) -> int:
+    folder = path.relative_to(HERE).parts[0] if path.is_relative_to(HERE) else ""
+    return LONG.index(folder) if folder in LONG else len(LONG)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shuffle whole files, and the tests inside each: fixtures of a file are still made once."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        _shared_out(items)
     seed = config.getoption("--shuffle")
     if seed is None:
         return

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from engine_workers import QUICK, Worker, until, witnessed
 
 from postgres import WHY_SKIPPED, cluster, find_binaries
-from remit.adapters.engine import DurableEngine
+from remit.adapters.engine import DurableEngine, Lease
 from remit.adapters.engine.records import STATUS
 from remit.kernel.errors import Cancelled, Conflict, Failed, Fenced, InternalError, NotFound, Unavailable
 from remit.kernel.ports import RunTicket
@@ -110,7 +110,7 @@ class TestSubmit:
         await engine.stop()
 
     async def test_a_hundred_runs_at_once(self, make_engine: MakeEngine, driver: Driver) -> None:
-        engine = make_engine()
+        engine = make_engine(lease=Lease(60, 1))  # a slow machine is no dead executor
         await engine.start(driver, worker=True)
         runs = [f"run-{i:03}" for i in range(100)]
         await asyncio.gather(*(engine.submit(run) for run in runs))

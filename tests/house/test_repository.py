@@ -136,8 +136,12 @@ def imported(folder: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - {"remit"}
 
 
+#: Extras whose packages are imported only when a person asked for what they do.
+OPTIONAL = ("parquet", "telemetry", "timestamps")
+
+
 def test_every_import_of_the_product_is_declared() -> None:
-    extras = [line for extra in ("build", "postgres") for line in PROJECT["optional-dependencies"][extra]]
+    extras = [line for extra in ("build", "postgres", *OPTIONAL) for line in PROJECT["optional-dependencies"][extra]]
     declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
     declared |= {companion for companion, name in COMPANIONS.items() if name in declared}
     providers = packages_distributions()

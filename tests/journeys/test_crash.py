@@ -18,7 +18,7 @@ from remit.testing.witness import witness
 
 from .recorded import EMPTY_TREE, PROVE, SEED, Recorded, folder, sample
 
-pytestmark = pytest.mark.timeout(3600 if PROVE else 300)
+pytestmark = pytest.mark.timeout(3600 if PROVE else 900)
 
 AT_ONCE = 2
 #: Moments whose number depends on how long things take: a run may come to its end without them.
@@ -100,7 +100,7 @@ def test_a_run_that_dies_anywhere_is_finished_by_a_resume(recorded: Recorded, tm
         shutil.rmtree(base)
         return found
 
-    _each(sample(recorded.moments["fresh"], 6, name="run", every=True), attempt, name="run")
+    _each(sample(recorded.moments["fresh"], 4, name="run", every=True), attempt, name="run")
 
 
 # ----------------------------------------------------------------------------------------- orders on what stands there

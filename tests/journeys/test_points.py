@@ -14,7 +14,7 @@ from remit.testing.drill import PACK, Drill
 
 from .recorded import Recorded
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 def test_the_journeys_reach_every_name_on_both_sides(recorded: Recorded) -> None:
