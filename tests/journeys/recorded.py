@@ -70,6 +70,49 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
 )
 
 
+#: What only the orders of persons write: those orders take minutes, so they are given under REMIT_PROVE=1.
+ORDERED = frozenset(
+    {
+        "accounts.glass",
+        "accounts.policy",
+        "accounts.team",
+        "accounts.user",
+        "accounts.workspace",
+        "audit.acknowledged",
+        "audit.erase",
+        "audit.export",
+        "audit.hold",
+        "audit.key",
+        "audit.prune",
+        "audit.release",
+        "audit.verified",
+        "deploy.back",
+        "deploy.evidence",
+        "deploy.prune",
+        "deploy.record",
+        "deploy.release",
+        "deploy.settle",
+        "deploy.stage",
+        "deploy.switch",
+        "guard.approval",
+        "guard.budget",
+        "guard.delegation",
+        "guard.evidence",
+        "guard.expiry",
+        "guard.limit",
+        "guard.notice",
+        "guard.rules",
+        "queue.clean",
+        "queue.enter",
+        "queue.give_back",
+        "queue.move",
+        "queue.refused",
+        "queue.take",
+        "queue.worker",
+    }
+)
+
+
 @dataclass(slots=True)
 class Recorded:
     """What each command printed and which moments it reached, by a name of ours."""
@@ -120,11 +163,12 @@ def record(drill: Drill) -> Recorded:
     until(lambda: "sleep" in drill.look().bodies, what="the command of the mission to be cancelled")
     took("cancel", drill.remit("cancel", drill.look().mission, record=True))
     took("cancelled", drill.ended(slow), code=1)
-    _deployments(drill, took)
-    _approvals(drill, took)
-    _queue(drill, took)
-    for code, words in ADMINISTRATION:
-        go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
+    if PROVE:
+        _deployments(drill, took)
+        _approvals(drill, took)
+        _queue(drill, took)
+        for code, words in ADMINISTRATION:
+            go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
 
 
