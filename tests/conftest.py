@@ -148,8 +148,13 @@ def _length(path: Path) -> int:
     return LONG.index(folder) if folder in LONG else len(LONG)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle whole files, and the tests inside each: fixtures of a file are still made once."""
+    """Leave long drills to `make prove`; shuffle whole files, and the tests inside each."""
+    if os.environ.get("REMIT_PROVE") != "1":
+        left = [item for item in items if item.get_closest_marker("prove")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     if "PYTEST_XDIST_WORKER" in os.environ:
         _shared_out(items)
     seed = config.getoption("--shuffle")
@@ -168,6 +173,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name our marker, and hand the net on to the processes that tests start."""
+    config.addinivalue_line("markers", "prove: a drill of minutes, run with REMIT_PROVE=1 only")
     config.addinivalue_line("markers", "adapter: drives adapters directly, standing where the guard stands")
     descriptor, report = tempfile.mkstemp(prefix="net-")
     os.close(descriptor)

@@ -103,6 +103,7 @@ def test_a_denial_fails_the_step_and_says_who_and_why(drill: Drill) -> None:
     assert [one["state"] for one in drill.remit("approvals", "--all").json()["approvals"]] == ["withdrawn", "denied"]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("moment", ["guard.refused:after", "mission.status:before"])
 def test_a_kill_while_it_begins_to_wait_loses_nothing(drill: Drill, moment: str) -> None:
     assert ask(drill, at=moment).killed
@@ -113,6 +114,7 @@ def test_a_kill_while_it_begins_to_wait_loses_nothing(drill: Drill, moment: str)
     assert [one["state"] for one in drill.remit("approvals", "--all").json()["approvals"]] == ["used"]
 
 
+@pytest.mark.prove
 def test_a_kill_between_approval_and_use_leaves_it_usable_once(drill: Drill) -> None:
     mission = ask(drill).json()["mission"]
     request = waiting(drill)
@@ -123,6 +125,7 @@ def test_a_kill_between_approval_and_use_leaves_it_usable_once(drill: Drill) -> 
     assert shipped(drill) == 1
 
 
+@pytest.mark.prove
 def test_a_kill_before_the_decision_is_written_decides_nothing(drill: Drill) -> None:
     ask(drill)
     request = waiting(drill)
@@ -172,6 +175,7 @@ def test_only_decided_then_taken_by_a_worker_and_an_expired_one_is_refused_by_it
     drill.ended(worker)
 
 
+@pytest.mark.prove
 def test_an_approval_while_the_mission_still_runs_is_taken_up_by_that_run(drill: Drill) -> None:
     running = drill.start("run", PACK, drill.intake(features=[], ship_usd=12, sleep_s=25), "--budget", "100")
     until(lambda: asked(drill), what="the request")
@@ -193,6 +197,7 @@ def test_two_processes_decide_at_once_and_one_is_told(drill: Drill) -> None:
     assert len(kept["votes"]) == 1
 
 
+@pytest.mark.prove
 def test_orders_about_approvals_that_cannot_be_carried_out_say_why(drill: Drill) -> None:
     assert drill.remit("init").code == 0
     for words, code in (

@@ -106,6 +106,7 @@ def _site(first: Path, built: Built, folder: Path) -> Iterator[Site]:
             _copy(kept, place)
 
 
+@pytest.mark.prove
 def test_killed_at_every_write_a_rerun_settles_it(first: Path, built: Built, tmp_path: Path) -> None:
     moments: list[str] = []
     for site in _site(first, built, tmp_path / "whole"):
@@ -141,6 +142,7 @@ def test_killed_at_every_write_a_rerun_settles_it(first: Path, built: Built, tmp
             assert (back.code, site.live) == (0, "one"), f"{moment}: {back.out}{back.err}"
 
 
+@pytest.mark.prove
 def test_killed_while_it_takes_back_a_rerun_settles_it(first: Path, built: Built, tmp_path: Path) -> None:
     moments: list[str] = []
     for site in _site(first, built, tmp_path / "whole"):
