@@ -20,7 +20,7 @@ demo: setup ## take the clinic intake to a running, tested application, then ver
 	@.venv/bin/remit demo
 
 test: setup ## every test this machine can run, saying at the end what was not run and why
-	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST)
+	@$(PYTHON) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: setup ## lint, format, types, import contracts
 	.venv/bin/ruff check .

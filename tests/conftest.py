@@ -130,17 +130,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--shuffle", metavar="SEED", default=None, help="run the tests in the order drawn from this seed")
 
 
-#: Files that share what takes long to make stay with one worker.
-TOGETHER = {"test_crash.py": "recorded", "test_points.py": "recorded"}
-#: Begun first, so that no worker is left alone with one of them at the end.
+#: Begun first, so that no worker is left alone with one of them at the end (`-n 2 --dist loadfile`).
 LONG = ("journeys", "deploy", "docs", "packs", "benchmarks", "engine")
-
-
-def _shared_out(items: list[pytest.Item]) -> None:
-    """Each file to one worker (`-n 2 --dist loadgroup`): its fixtures are made once. The long ones first."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(TOGETHER.get(item.path.name, str(item.path))))
-    items.sort(key=lambda item: _length(item.path))
 
 
 def _length(path: Path) -> int:
@@ -156,7 +147,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left)
         items[:] = [item for item in items if item not in left]
     if "PYTEST_XDIST_WORKER" in os.environ:
-        _shared_out(items)
+        items.sort(key=lambda item: _length(item.path))
     seed = config.getoption("--shuffle")
     if seed is None:
         return
