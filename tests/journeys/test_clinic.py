@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(400)
 PARTS = (1 / 3, 3 / 4)
 
 
+@pytest.mark.prove
 def test_a_build_that_is_killed_in_the_middle_ends_with_the_same_tree(tmp_path: Path) -> None:
     total = 0
     with Drill(tmp_path / "unbroken") as drill:

@@ -172,7 +172,15 @@ def copies(tmp_path: Path) -> Iterator[Callable[[Start], Path]]:
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name.replace(" ", "-"))
+#: The others are as long and write much the same: `make prove` takes them.
+QUICK = {"resume", "rollback of a feature"}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [pytest.param(each, marks=() if each.name in QUICK else pytest.mark.prove) for each in ORDERS],
+    ids=lambda order: order.name.replace(" ", "-"),
+)
 def test_an_order_that_dies_anywhere_is_carried_out_when_given_again(
     order: Order, recorded: Recorded, request: pytest.FixtureRequest, copies: Callable[[Start], Path]
 ) -> None:

@@ -161,6 +161,7 @@ def test_killed_while_it_takes_back_a_rerun_settles_it(first: Path, built: Built
             assert site.drill.remit("audit", "verify").code == 0, moment
 
 
+@pytest.mark.prove
 def test_killed_while_it_is_tested_live(sites: Site) -> None:
     (sites.place / "slow").write_text("60")
     sites.approve("two")

@@ -43,7 +43,13 @@ def test_every_scenario_that_is_promised_is_shipped_and_listed(tmp_path: Path) -
     assert [each["drill"] for each in listed["drills"]] == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+#: The others take longer and are `make prove`'s.
+QUICK = {"breaker-trip", "flaky-provider"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.prove) for name in NAMES]
+)
 def test_every_promise_holds(name: str, tmp_path: Path) -> None:
     home = tmp_path / "home"
     done = remit("drill", name, "--json", home=home)

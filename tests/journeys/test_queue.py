@@ -71,6 +71,7 @@ def test_a_full_queue_answers_and_writes_nothing(drill: Drill) -> None:
     assert len(drill.remit("missions").json()["missions"]) == 10
 
 
+@pytest.mark.prove
 def test_a_run_beyond_the_plans_number_waits_for_its_turn_in_its_own_process(drill: Drill) -> None:
     assert drill.remit("init").code == 0
     slow = [drill.start("run", PACK, drill.intake(sleep_s=110)) for _ in range(2)]
