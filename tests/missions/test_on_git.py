@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from remit.accounts.owner import create_local_owner
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
@@ -69,6 +70,7 @@ async def on_git(world: Any, folder: Path, store: Any) -> Any:
         if not report.ok:
             raise IntegrityError(str(report.discrepancies[0]))
 
+    await create_local_owner(store, workspace="w", user="owner", name="Owner", clock=world.deps.clock)
     deps = replace(
         world.deps,
         journal=store,
