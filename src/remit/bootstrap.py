@@ -384,13 +384,15 @@ class Runtime:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
         for number in count():
-            with suppress(RemitError):  # the store is away: the next round tries again
+            try:
                 if number % LEDGER_ROUNDS == 0:
                     await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
                     await self.tell_of_budgets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
+            except RemitError as error:  # the next round tries again; said, for nobody waits for an answer here
+                _log.warning("a worker's round failed (%s): %s", error.code, error.message)
             await asyncio.sleep(TEND_S)
 
 

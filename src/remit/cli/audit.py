@@ -18,6 +18,7 @@ from remit.audit.report import Discrepancy
 from remit.bootstrap import KEY, Store, check_export, check_home, open_store, verify_if_due
 from remit.cli import audit_orders as orders
 from remit.cli.context import settings_of
+from remit.cli.moments import since_us
 from remit.cli.output import common, emit, say, table
 from remit.guard.why import why as story_of
 from remit.kernel.clock import SystemClock, iso
@@ -65,7 +66,7 @@ def show(
         mission=mission,
         action=action,
         actor=actor,
-        since_us=orders.moment(since),
+        since_us=since_us(since),
         after=after,
         limit=limit,
     )

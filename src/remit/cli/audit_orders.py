@@ -12,34 +12,16 @@ import click
 
 from remit.bootstrap import ask_timestamp, ask_witness, erase_person, export_log, open_store, rotate_log_key
 from remit.cli.context import settings_of
+from remit.cli.moments import since_us
 from remit.cli.output import common, emit, say, table
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import iso, micros_of
-from remit.kernel.errors import Denied, InvalidInput
+from remit.kernel.errors import Denied
 from remit.kernel.ports import ReadTx
 from remit.settings import Settings
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHOWN = 20
 _REASON = click.option("--reason", required=True, help="Why, for the audit log.")
-
-
-def moment(text: str) -> int:
-    """Microseconds of an ISO time, or of so long ago; 0 for no text.
-
-    Raises:
-        InvalidInput: It is neither.
-    """
-    if not text:
-        return 0
-    try:
-        if text[-1] in _UNITS and text[:-1].isdecimal():
-            return micros_of(datetime.now(UTC)) - int(text[:-1]) * _UNITS[text[-1]] * 1_000_000
-        found = datetime.fromisoformat(text)
-    except (ValueError, OverflowError) as error:
-        message = f"{text!r} is no time: write 2026-01-31T12:00:00Z, or 30m, 2h, 7d."
-        raise InvalidInput(message) from error
-    return micros_of(found if found.tzinfo else found.replace(tzinfo=UTC))
 
 
 def by(settings: Settings) -> Principal:
@@ -84,7 +66,7 @@ def hold(
     from remit.audit.holds import Hold, Scope, place_hold
 
     settings = settings_of(home)
-    placed = Hold(settings.workspace, name, Scope(subject, mission, moment(since), moment(until)))
+    placed = Hold(settings.workspace, name, Scope(subject, mission, since_us(since), since_us(until)))
     with open_store(settings) as store:
         order = partial(place_hold, hold=placed, by=by(settings), reason=reason, allow=allow(settings))
         store.write("audit.hold", order)
@@ -243,8 +225,8 @@ def export(
     settings = settings_of(home)
     wanted = Selection(
         settings.workspace,
-        since_us=moment(since),
-        until_us=moment(until),
+        since_us=since_us(since),
+        until_us=since_us(until),
         user=user,
         action=action,
         domain=domain,
