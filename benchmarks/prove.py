@@ -4,7 +4,8 @@
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals retention crashes
 
-PATIENCE=0 does not wait, for what counts and does not time. Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
+PATIENCE=0 does not wait, for what counts and does not time.
+Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
 could not be run. Ends with 1 when something was missed.
 """
 
