@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
 from collections.abc import Iterator, Mapping
 
 from remit.kernel.finding import Finding, Severity
+from remit.redact.engine import engine
 from remit.redact.registered import Registry, check, registry
-from remit.redact.rules import RULES, Rule
-from remit.redact.span import REGISTERED, Span, mask_token, union
+from remit.redact.rules import Subject
+from remit.redact.span import MASK, REGISTERED, Span, mask_token, union
 from remit.redact.tree import mask_tree
 
-_EXACT: tuple[tuple[str, Rule], ...] = tuple((key, rule) for rule in RULES if not rule.folded for key in rule.keywords)
-_FOLDED: tuple[tuple[str, Rule], ...] = tuple((key, rule) for rule in RULES if rule.folded for key in rule.keywords)
-
 _PASSES = 8  # a mask beside what was left may complete another value: masked again, until nothing is found
+_MASK = re.compile(MASK.pattern.encode())
+_INSIDE = bytes(range(0x80, 0xC0))  # every byte of a character in UTF-8 but its first
 
 
 class Redactor:
-    """Finds and masks registered values and the token kinds of ``rules``.
+    """Finds and masks registered values and what the rules describe.
 
     Any thread may call any method at any time; a value is found from the moment ``register`` returns. Masks are
-    idempotent: ``mask(mask(x)) == mask(x)``.
+    idempotent: ``mask(mask(x)) == mask(x)``. Whatever goes wrong in a scan is raised: text that could not be scanned
+    never passes for clean.
+
+    ``tier=1`` is what is certain, ``tier=2`` also what is likely: for text that only people read, as logs and reports.
 
     Args:
         key: Keys the suffix of masks (HMAC-SHA256), so that nobody can tell a value by counting. One per workspace; 16
@@ -50,19 +54,22 @@ class Redactor:
         with self._lock:
             self._registry = registry(self._registry.values - {value})
 
-    def scan(self, data: str | bytes) -> list[Span]:
-        """Every secret, in order, without overlap; offsets are characters of a text, bytes of a byte string."""
-        found = self._found(data if isinstance(data, str) else data.decode("latin-1"))
+    def scan(self, data: str | bytes, *, tier: int = 1, personal: bool = False) -> list[Span]:
+        """Every secret, in order, without overlap; offsets are characters of a text, bytes of a byte string.
+
+        With ``personal`` also personal data.
+        """
+        found = self._found(data, tier, personal)
         return union(span for span, _ in found) if found else []
 
-    def clean(self, data: str | bytes) -> bool:
+    def clean(self, data: str | bytes, *, tier: int = 1) -> bool:
         """Whether ``scan`` finds nothing."""
-        return not self.scan(data)
+        return not self._found(data, tier, False)
 
-    def mask(self, text: str) -> str:
+    def mask(self, text: str, *, tier: int = 1, personal: bool = False) -> str:
         """``text`` with each secret replaced by ``[REDACTED:kind:suffix]``; the same object when there is none."""
         for _ in range(_PASSES):
-            found = self._found(text)
+            found = self._found(text, tier, personal)
             if not found:
                 break
             text = self._replace(text, found)
@@ -78,13 +85,13 @@ class Redactor:
             done = span.end
         return "".join((*parts, text[done:]))
 
-    def mask_tree(self, value: object, *, names: bool = True) -> object:
+    def mask_tree(self, value: object, *, names: bool = True, tier: int = 1) -> object:
         """Nested JSON (and tuples, sets, bytes) with every text in it masked, keys too.
 
         With ``names``, the value under a key that names a secret (``password``, ``authorization``) is masked whatever
         it is. A value without a secret in it comes back as the same object.
         """
-        return mask_tree(value, self, names=names)
+        return mask_tree(value, self, names=names, tier=tier)
 
     def findings(self, files: Mapping[str, bytes]) -> list[Finding]:
         """One critical finding for each secret in ``files`` (path to content), with path and line, never the value."""
@@ -111,15 +118,63 @@ class Redactor:
                     fix="refer to it as secret://NAME and rotate the value",
                 )
 
-    def _found(self, text: str) -> list[tuple[Span, str]]:
+    def _found(self, data: str | bytes, tier: int, personal: bool) -> list[tuple[Span, str]]:  # noqa: FBT001 - hot
         """Every span with what its mask's suffix is made from."""
+        if isinstance(data, str):
+            plain = data.isascii()
+            raw = data.encode() if plain else data.encode("utf-8", "surrogatepass")
+        else:
+            plain, raw = True, data
         known = self._registry
         found: list[tuple[Span, str]] = []
         if known.literals:
+            text = data if isinstance(data, str) else data.decode("latin-1")
             found = [(Span(REGISTERED, start, end), value) for start, end, value in known.find(text)]
-        lowered = text.lower()  # for yes or no only: lower() may change lengths
-        hit = [rule for key, rule in _EXACT if key in text]
-        hit += [rule for key, rule in _FOLDED if key in lowered]
-        for rule in dict.fromkeys(hit):
-            found += [(Span(rule.kind, start, end), text[start:end]) for start, end in rule.find(text)]
-        return found
+        chosen = engine(tier, personal)
+        hits = chosen.find(Subject(raw))
+        if not hits:
+            return found
+        rules = chosen.rules
+        spans = [Span(rules[index].kind, start, end, rules[index].tier) for index, start, end in hits]
+        values = [raw[span.start : span.end].decode("utf-8", "replace") for span in spans]
+        if b"[REDACTED:" in raw:
+            pairs = list(_beside_masks(raw, spans))
+            spans = [span for span, _ in pairs]
+            values = [value for _, value in pairs]
+        if not plain:
+            spans = characters(raw, spans)
+        return found + list(zip(spans, values, strict=True))
+
+
+def _beside_masks(raw: bytes, spans: list[Span]) -> Iterator[tuple[Span, str]]:
+    """The spans without what is masked already: a mask is no secret, but what a rule finds around one may be."""
+    masks = [found.span() for found in _MASK.finditer(raw)]
+    for span in spans:
+        at = span.start
+        for start, end in masks:
+            if end <= at or start >= span.end:
+                continue
+            if start > at:
+                yield Span(span.kind, at, start, span.tier), raw[at:start].decode("utf-8", "replace")
+            at = end
+        if at < span.end:
+            yield Span(span.kind, at, span.end, span.tier), raw[at : span.end].decode("utf-8", "replace")
+
+
+def characters(raw: bytes, spans: list[Span]) -> list[Span]:
+    """Spans in bytes of UTF-8 as spans in characters; a character of which a part is meant, is meant whole."""
+    places = sorted({place for span in spans for place in (span.start, span.end)})
+    counted: dict[int, int] = {}
+    done = count = 0
+    for place in places:
+        count += len(raw[done:place].translate(None, _INSIDE))
+        done = place
+        counted[place] = count
+    return [
+        Span(span.kind, counted[span.start] - _cut(raw, span.start), counted[span.end], span.tier) for span in spans
+    ]
+
+
+def _cut(raw: bytes, place: int) -> bool:
+    """Whether ``place`` lies inside a character."""
+    return place < len(raw) and raw[place] in _INSIDE

@@ -11,11 +11,12 @@ import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import quote, quote_plus
 
 from remit.kernel.errors import InvalidInput
-from remit.redact.rules import KINDS
-from remit.redact.span import REGISTERED, mask_token
+from remit.redact.pack import kinds
+from remit.redact.span import mask_token
 
 SHORTEST = 8
 _FEW = 128  # up to here one substring search for each form is quicker than the index
@@ -31,7 +32,12 @@ COMMON = frozenset(
         *("development", "production", "example.com", "127.0.0.1", "123456789", "1234567890", "qwertyuiop"),
     ]
 )
-_MASKS = "".join(mask_token(kind, "0000") for kind in (*KINDS, REGISTERED)).lower()
+
+
+@cache
+def _masks() -> str:
+    """The text that masks are made of."""
+    return "".join(mask_token(kind, "0000") for kind in kinds()).lower()
 
 
 def check(value: str) -> None:
@@ -44,7 +50,7 @@ def check(value: str) -> None:
     if len(value.strip()) < SHORTEST:
         message = f"a registered secret needs at least {SHORTEST} characters: a shorter one would mask ordinary text"
         raise InvalidInput(message, code="redact.short", hint="rotate the secret to a longer one")
-    if value.lower() in COMMON or value.lower() in _MASKS or len(set(value)) == 1:
+    if value.lower() in COMMON or value.lower() in _masks() or len(set(value)) == 1:
         message = "this value is a common word or a repeated character: masking it would mask ordinary text"
         raise InvalidInput(message, code="redact.common", hint="choose a random secret: openssl rand -hex 24")
 
@@ -137,7 +143,7 @@ def registry(values: frozenset[str]) -> Registry:
     literals: dict[str, str] = {}
     for value in sorted(values):
         for form in forms(value):
-            if form.lower() not in _MASKS:
+            if form.lower() not in _masks():
                 literals.setdefault(form, value)
     grams: dict[str, list[str]] = {}
     if len(literals) > _FEW:

@@ -14,11 +14,15 @@ MASK = re.compile(r"\[REDACTED:[a-z][a-z0-9-]*:[0-9a-f]{4}\]")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string."""
+    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string.
+
+    ``tier``: 1 for what is certain (registered values, tokens of a known form), 2 for what is likely.
+    """
 
     kind: str
     start: int
     end: int
+    tier: int = 1
 
 
 def mask_token(kind: str, suffix: str) -> str:
@@ -30,7 +34,7 @@ def union(spans: Iterable[Span]) -> list[Span]:
     """Spans in order without overlap.
 
     Overlapping spans, and touching ones of one kind, become one; it takes the kind of a registered value among them,
-    else of the longest.
+    else of the longest, else of the first given. It is as certain as the most certain of them.
     """
     merged: list[tuple[Span, Span]] = []  # (the union so far, the span that names it)
     for span in sorted(spans, key=lambda each: (each.start, -each.end)):
@@ -38,7 +42,8 @@ def union(spans: Iterable[Span]) -> list[Span]:
             whole, namer = merged[-1]
             if span.start < whole.end or (span.start == whole.end and span.kind == namer.kind):
                 namer = max(namer, span, key=_weight)
-                merged[-1] = (Span(namer.kind, whole.start, max(whole.end, span.end)), namer)
+                tier = min(whole.tier, span.tier)
+                merged[-1] = (Span(namer.kind, whole.start, max(whole.end, span.end), tier), namer)
                 continue
         merged.append((span, span))
     return [whole for whole, _ in merged]
