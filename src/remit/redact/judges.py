@@ -28,7 +28,6 @@ __all__ = [
     "entropic",
     "jwk",
     "keyed_string",
-    "not_example",
     "option",
     "prefixed",
     "private_key",
@@ -55,14 +54,14 @@ def random_key(text: str, start: int, end: int) -> Place | None:
     token = text[start:end]
     digits = sum(each.isdigit() for each in token)
     likely_key = digits >= _SOME_DIGITS or (digits > 0 and token != token.lower())
-    return (start, end) if likely_key and not likely.placeholder(token[3:]) else None
+    return (start, end) if likely_key else None
 
 
 def bearer(text: str, start: int, end: int) -> Place | None:
     """A digit, or a long word without a break: ``Bearer not-a-real-token`` is prose."""
     token = text[start:end]
     broken = any(each.isdigit() for each in token) or re.search(rf"[A-Za-z]{{{_UNBROKEN}}}", token) is not None
-    return (start, end) if broken and not likely.placeholder(token) and not likely.code(token) else None
+    return (start, end) if broken else None
 
 
 def credentials(text: str, start: int, end: int) -> Place | None:
@@ -118,11 +117,6 @@ def real(text: str, start: int, end: int) -> Place | None:
 
 
 _FILLED = re.compile(r"(?i)x{6,}|\.{3,}|\*{3,}|0{10,}|your[-_]|example|placeholder|123456789|abcdefgh")
-
-
-def not_example(text: str, start: int, end: int) -> Place | None:
-    """Whether a key id of AWS is another than those of its documentation, which end in ``EXAMPLE``."""
-    return None if text[start:end].endswith("EXAMPLE") or likely.runs(text[start + 4 : end]) else (start, end)
 
 
 # Words in front of an underscore or a dash that make what follows a secret; the others name a thing.

@@ -21,17 +21,17 @@ _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
 _TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
 _SIGN = (
-    r"(?P<sign>[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<-|,|\(|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
-    r"|[ \t]{1,4}(?:is|was|to|ist|equals|set to)[ \t]{1,3}:?[ \t]{0,3}|>|[ \t]{1,20}|%3[Dd]|\\u003[Dd]"
+    r"(?P<sign>[,\s]{1,40}\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[,\s]{1,40}[\"']?(?:[Vv]alue|VALUE|default|content|secret_string|stringData|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8})"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<-|,|\()[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|>|%3D)"
 )
 _OPEN = (
     r"(?P<open>(?:(?:new[ \t]{1,3})?[A-Za-z_.:]{1,30}\([ \t]{0,2})?(?:[rbufRBUFL]{1,2}(?=[\"'])|[@$])?"
     r"(?P<quote>\\{1,3}[\"']|\"\"\"|'''|[\"'`]|&quot;|%22)?)"
 )
-_PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII)
-_NAME_LEFT = re.compile(r"[A-Za-z0-9_.$-]*$", re.ASCII)
+_PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII | re.IGNORECASE)
+_NAME_LEFT = re.compile(r"[A-Za-z0-9_.$-]*\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,10 @@ class Pair:
 
 
 def pair(text: str, start: int, end: int) -> Pair | None:
-    """The name around ``start`` and the value whose first characters end at ``end``."""
+    """The name around ``start``, and the value that begins at ``end``."""
     left = _NAME_LEFT.search(text, max(0, start - _LONGEST_NAME), start)
     begin = left.start() if left is not None else start
-    best: re.Match[str] | None = None
-    match = _PAIR.match(text, begin, end + 4)
-    if match is not None and match.end() < end:
-        best = match
+    best = _PAIR.fullmatch(text, begin, end)
     if best is None:
         return None
     quote = best["quote"] or ""
@@ -94,6 +91,7 @@ _NEXT = re.compile(
     r"|\.$|\.\.\.",
     re.ASCII,
 )
+_LAST = re.compile(r"\\[nr](?![A-Za-z0-9])|[;,]$", re.ASCII)
 _ASSIGNED = re.compile(r"^\s*(?:export\s+|ENV\s+|ARG\s+|set\s+|setx?\s+|-\s+|-e\s+|declare\s+-x\s+|#\s*)?$", re.ASCII)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -104,7 +102,7 @@ def _bare(text: str, at: int, match: re.Match[str], before: str) -> Place | None
         return None
     value = found[0]
     alone = match["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
-    cut = None if alone and match["sign"] == "=" else _NEXT.search(value)
+    cut = (_LAST if alone and match["sign"] == "=" else _NEXT).search(value)
     if cut is not None:
         value = value[: cut.start()]
     if not alone:
@@ -285,12 +283,12 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"(--?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII)
+_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
 
 
 def option(text: str, start: int, end: int) -> Place | None:
     """The value of ``--password VALUE``."""
-    found = _OPTION.search(text, start, min(len(text), end + _LONGEST))
+    found = _OPTION.match(text, start, min(len(text), end + _LONGEST))
     if found is None:
         return None
     kind, value = said(found[1]), found[3].rstrip(",;)")
