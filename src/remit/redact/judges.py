@@ -12,7 +12,7 @@ import binascii
 import re
 
 from remit.redact import likely
-from remit.redact.named import assignment, certain, chosen, keyed_string, option, spoken, stated, user_option
+from remit.redact.named import assignment, certain, chosen, keyed_string, near, option, spoken, stated, user_option
 
 __all__ = [
     "assignment",
@@ -28,6 +28,7 @@ __all__ = [
     "entropic",
     "jwk",
     "keyed_string",
+    "near",
     "option",
     "prefixed",
     "private_key",

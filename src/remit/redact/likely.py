@@ -169,9 +169,13 @@ _WEAK = frozenset(
 )
 _PHRASE = re.compile(r"[A-Za-z]{3,10}(?:[-_. ][A-Za-z]{3,10}){2,9}\d{0,4}")
 #: Words of user interfaces and code: a phrase that holds one is a label, no passphrase.
-_SPOKEN = re.compile(
-    r"(?i)pass|word|secret|token|key|user|reset|form|field|input|label|error|invalid|enter|your|the|is|must|not|new|old|"
-    r"login|sign|auth|confirm|change|forgot|update|create|get|set|has|for|and|with|type|text|min|max|len|show|hide|env"
+_SPOKEN = frozenset(
+    ["password", "passwords", "passphrase", "word", "secret", "token", "key", "user", "username", "reset", "form", "field"]
+    + ["input", "label", "error", "invalid", "enter", "your", "the", "is", "must", "not", "new", "old", "login", "sign"]
+    + ["auth", "confirm", "change", "forgot", "update", "create", "get", "set", "has", "for", "and", "with", "type"]
+    + ["text", "min", "max", "length", "show", "hide", "env", "name", "value", "default", "config", "api", "access", "file"]
+    + ["data", "base", "client", "server", "http", "https", "test", "this", "that", "from", "are", "was", "you", "can"]
+    + ["public", "private", "session", "request", "response", "header", "policy", "manager", "service", "store"]
 )
 _LEAST_PASSWORD = 5
 _LEAST_DIGITS = 6
@@ -198,8 +202,32 @@ def password(value: str, *, quoted: bool) -> bool:
     if value.lower() in _WEAK:
         return True
     if _PHRASE.fullmatch(value):
-        return _SPOKEN.search(value) is None and len(value) >= 16  # noqa: PLR2004 - three words and their joints
-    return len(value) >= 8 and surprise(value) >= _RANDOM_WORD  # noqa: PLR2004
+        return _SPOKEN.isdisjoint(re.split(r"[-_. ]", value.lower())) and len(value) >= 16  # noqa: PLR2004 - three words and their joints
+    return len(value) >= 8 and (surprise(value) >= _RANDOM_WORD or _choppy(value))  # noqa: PLR2004
+
+
+_WORD = re.compile(r"[A-Za-z]{5,24}")
+_NO_PASSWORD = re.compile(
+    r"(?i)pass|word|secret|token|text|string|bytes|varchar|char|plain|basic|bearer|field|input|label|required|optional|"
+    r"false|true|null|none|default|hidden|enabled|disabled|invalid|missing|number|object|encrypt|hash|auth|login|user|"
+    r"name|value|config|local|prompt|random|generate|manual|unknown|change|update|create|delete|reset|forgot|confirm|"
+    r"current|master|admin$|email|phone|private|public|provider|source|static|dynamic|always|never|header|query|cookie"
+)
+
+
+def word(value: str) -> bool:
+    """One plain word that nothing speaks against: weak, but where a quoted password stands it is one (``tiger``)."""
+    return _WORD.fullmatch(value) is not None and _NO_PASSWORD.search(value) is None and not placeholder(value)
+
+
+_SYLLABLES = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SHORT_SYLLABLE = 2.7
+
+
+def _choppy(value: str) -> bool:
+    """Letters whose case changes too often for words joined: ``WiOiANaiLB``."""
+    pieces = _SYLLABLES.findall(value)
+    return len(pieces) >= 3 and len(value) / len(pieces) < _SHORT_SYLLABLE  # noqa: PLR2004
 
 
 _NAMEISH = re.compile(
@@ -219,7 +247,7 @@ def _spaced(value: str) -> bool:
     """A passphrase of words with blanks: four small words and more, none of a label's."""
     words = value.split(" ")
     few = 4 <= len(words) <= 24  # noqa: PLR2004 - BIP 39's longest
-    return few and all(re.fullmatch(r"[a-z]{3,10}", word) for word in words) and _SPOKEN.search(value) is None
+    return few and all(re.fullmatch(r"[a-z]{3,10}", word) for word in words) and _SPOKEN.isdisjoint(words)
 
 
 def secret(value: str, *, quoted: bool) -> bool:

@@ -202,11 +202,13 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likely.secret(value, quoted=quoted)
     else:
         likes = likely.password(value, quoted=quoted) or likely.secret(value, quoted=quoted)
+        likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
     if likes and _loose(found):
         likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
     return (found.start, found.end) if likes else None
 
 
+_PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
 _KEY_LEAST = 16
 
 
@@ -331,3 +333,12 @@ def spoken(text: str, start: int, end: int) -> Place | None:
     if not (digits or signs) or not (digits >= 2 or signs or value.lower() != value):  # noqa: PLR2004
         return None
     return (start, start + len(value)) if not re.fullmatch(r"[A-Za-z_]\w*[=\[(].*", value) else None
+
+
+def near(text: str, start: int, end: int) -> Place | None:
+    """What follows the word ``token`` or ``key`` in a message: only what looks drawn at random."""
+    value = text[start:end].rstrip(".,;:)]>")
+    digits = sum(map(str.isdigit, value))
+    if digits < 2 or not likely.drawn(value, least=20) or likely.placeholder(value) or likely.code(value):  # noqa: PLR2004
+        return None
+    return start, start + len(value)
