@@ -21,13 +21,13 @@ _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
 _TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
 _SIGN = (
-    r"(?P<sign>[,\s]{1,40}\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
+    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<-|,|\()[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
-    r"|>|%3D)"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
 _OPEN = (
-    r"(?P<open>(?:(?:new[ \t]{1,3})?[A-Za-z_.:]{1,30}\([ \t]{0,2})?(?:[rbufRBUFL]{1,2}(?=[\"'])|[@$])?"
+    r"(?P<open>(?:(?:new[ \t]{1,3}|&)?[A-Za-z_.:\[\]]{1,30}\([ \t]{0,2})?(?:[rbufRBUFL]{1,2}(?=[\"'])|[@$])?"
     r"(?P<quote>\\{1,3}[\"']|\"\"\"|'''|[\"'`]|&quot;|%22)?)"
 )
 _PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII | re.IGNORECASE)
@@ -142,7 +142,7 @@ def _literal(text: str, found: Pair) -> bool:
 
 
 _LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
-_WRAPS = re.compile(r"(?i)(?:secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
+_WRAPS = re.compile(r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
 
 
 def _plain_call(found: Pair) -> bool:
@@ -158,7 +158,7 @@ _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return sign in {"", ",", "(", "|", "<-", "->", ">", "is", "was", "to", "ist"} or _COMPARED.fullmatch(sign) is not None
+    return sign in {"", ",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"} or _COMPARED.fullmatch(sign) is not None
 
 
 _CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
@@ -174,8 +174,12 @@ def _stands(text: str, found: Pair) -> bool:
         if flag:
             return not found.value.startswith("-")
         return found.quote == "'" and found.name.lower() in {"password", "by"}
-    if sign == ">" and "<" not in found.before[-60:]:
-        return False
+    if ">" in sign and sign.endswith((">", "[")) and sign not in ("=>", "->"):
+        return "<" in found.before[-80:]
+    if sign in {"or", "|"}:
+        return bool(found.quote) and (sign == "or" or "default" in found.prefix.lower())
+    if sign in {"||", "??", ":-", "?:"}:
+        return bool(found.quote) or sign == ":-"
     if sign == ",":
         return bool(found.quote) and _quoted_name(text, found)
     return True
@@ -214,7 +218,12 @@ _KEY_LEAST = 16
 
 def _key(value: str) -> bool:
     """A value under a mere ``key`` or ``auth``: only what looks drawn at random."""
-    if not _KEY_LEAST <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+    if not 8 <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+        return False
+    user, colon, rest = value.partition(":")
+    if colon and re.fullmatch(r"[\w.@-]{2,40}", user) and not rest.isdigit():
+        return likely.password(rest, quoted=False) or likely.drawn(rest)
+    if len(value) < _KEY_LEAST:
         return False
     if likely.is_hex(value):
         return len(value) in (32, 40, 48, 56, 64, 96, 128)
@@ -285,7 +294,7 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
+_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
 
 
 def option(text: str, start: int, end: int) -> Place | None:
