@@ -7,13 +7,16 @@ import hmac
 import re
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from remit.kernel.finding import Finding, Severity
-from remit.redact.engine import engine
 from remit.redact.registered import Registry, check, registry
-from remit.redact.rules import Subject
 from remit.redact.span import MASK, REGISTERED, Span, mask_token, union
 from remit.redact.tree import mask_tree
+
+if TYPE_CHECKING:
+    from remit.redact.engine import Engine
 
 _PASSES = 8  # a mask beside what was left may complete another value: masked again, until nothing is found
 _MASK = re.compile(MASK.pattern.encode())
@@ -54,22 +57,26 @@ class Redactor:
         with self._lock:
             self._registry = registry(self._registry.values - {value})
 
+    def warm(self, *, tier: int = 1, personal: bool = False) -> str:
+        """Make the quickest engine ready now instead of after some megabytes; its name. It takes about a second."""
+        return _engine(tier, personal).warm()
+
     def scan(self, data: str | bytes, *, tier: int = 1, personal: bool = False) -> list[Span]:
         """Every secret, in order, without overlap; offsets are characters of a text, bytes of a byte string.
 
         With ``personal`` also personal data.
         """
-        found = self._found(data, tier, personal)
+        found = self._found(data, tier, personal=personal)
         return union(span for span, _ in found) if found else []
 
     def clean(self, data: str | bytes, *, tier: int = 1) -> bool:
         """Whether ``scan`` finds nothing."""
-        return not self._found(data, tier, False)
+        return not self._found(data, tier, personal=False)
 
     def mask(self, text: str, *, tier: int = 1, personal: bool = False) -> str:
         """``text`` with each secret replaced by ``[REDACTED:kind:suffix]``; the same object when there is none."""
         for _ in range(_PASSES):
-            found = self._found(text, tier, personal)
+            found = self._found(text, tier, personal=personal)
             if not found:
                 break
             text = self._replace(text, found)
@@ -118,7 +125,7 @@ class Redactor:
                     fix="refer to it as secret://NAME and rotate the value",
                 )
 
-    def _found(self, data: str | bytes, tier: int, personal: bool) -> list[tuple[Span, str]]:  # noqa: FBT001 - hot
+    def _found(self, data: str | bytes, tier: int, *, personal: bool) -> list[tuple[Span, str]]:
         """Every span with what its mask's suffix is made from."""
         if isinstance(data, str):
             plain = data.isascii()
@@ -130,8 +137,8 @@ class Redactor:
         if known.literals:
             text = data if isinstance(data, str) else data.decode("latin-1")
             found = [(Span(REGISTERED, start, end), value) for start, end, value in known.find(text)]
-        chosen = engine(tier, personal)
-        hits = chosen.find(Subject(raw))
+        chosen = _engine(tier, personal)
+        hits = chosen.find(raw)
         if not hits:
             return found
         rules = chosen.rules
@@ -144,6 +151,13 @@ class Redactor:
         if not plain:
             spans = characters(raw, spans)
         return found + list(zip(spans, values, strict=True))
+
+
+@cache
+def _engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - called by position, for the cache's sake
+    from remit.redact.engine import engine  # noqa: PLC0415 - reading the rules costs what many a command never needs
+
+    return engine(tier, personal)
 
 
 def _beside_masks(raw: bytes, spans: list[Span]) -> Iterator[tuple[Span, str]]:
