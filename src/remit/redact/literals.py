@@ -7,17 +7,24 @@ build), Aho-Corasick in Rust 19 us (0.2 s), the index in plain Python 140 us (0.
 
 from __future__ import annotations
 
+import logging
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import ahocorasick_rs
     import hyperscan
 
+_LOG = logging.getLogger(__name__)
+
 #: Up to here one substring search for each literal is quick enough, and needs nothing built.
 FEW = 64
+
+_ENOUGH = 256  # bytes of a literal that say whether it may occur
 
 type Present = Callable[[str], Iterable[str]]
 
@@ -32,8 +39,9 @@ def present(literals: Sequence[str]) -> Present:
     for engine in (_hyperscan, _aho_corasick):
         try:
             return engine(literals)
-        except ImportError:
-            continue
+        except Exception as error:  # noqa: BLE001 - the next one finds the same, only slower
+            if not isinstance(error, ImportError):
+                _LOG.warning("registered values are looked for without %s: %s", engine.__name__, type(error).__name__)
     return _grams(literals)
 
 
@@ -46,12 +54,16 @@ class _Scratch(threading.local):
 def _hyperscan(literals: Sequence[str]) -> Present:
     import hyperscan
 
+    # Its literals end at a NUL and have a limit of length: those with a NUL (UTF-16) are looked for apart, and long ones
+    # by how they begin; whether the rest follows, ``str.find`` tells.
+    plain = [each for each in literals if "\0" not in each]
+    wide = _grams([each for each in literals if "\0" in each])
     database = hyperscan.Database()
     database.compile(
-        expressions=[each.encode("utf-8", "surrogatepass") for each in literals],
-        ids=list(range(len(literals))),
-        elements=len(literals),
-        flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(literals),
+        expressions=[each.encode("utf-8", "surrogatepass")[:_ENOUGH] for each in plain],
+        ids=list(range(len(plain))),
+        elements=len(plain),
+        flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(plain),
         literal=True,
     )
     local = _Scratch()
@@ -65,7 +77,8 @@ def _hyperscan(literals: Sequence[str]) -> Present:
             found.append(number)
 
         database.scan(text.encode("utf-8", "surrogatepass"), match_event_handler=seen, scratch=local.scratch)
-        return [literals[number] for number in found]
+        here = [plain[number] for number in found]
+        return [*here, *wide(text)] if "\0" in text else here
 
     return find
 
@@ -136,3 +149,42 @@ class Prefixes:
         """Whether a literal starts with ``tail`` and goes on: the first one after it in order does, if any does."""
         at = bisect_right(self._sorted, tail)
         return at < len(self._sorted) and self._sorted[at].startswith(tail)
+
+
+@dataclass(frozen=True)
+class Literals:
+    """Texts to look for, each with the values it may stand for; immutable.
+
+    ``built``: one automaton names those that occur, however many they are; else each is searched for.
+    """
+
+    owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    built: bool = False
+
+    def find(self, text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+        """Start, end and owners of each occurrence, overlapping ones too."""
+        for literal in self.present(text):
+            start = text.find(literal)
+            while start >= 0:
+                yield start, start + len(literal), self.owners[literal]
+                start = text.find(literal, start + 1)
+
+    @cached_property
+    def present(self) -> Present:
+        """Names the literals that occur in a text."""
+        literals = tuple(self.owners)
+        return present(literals) if self.built else lambda text: [each for each in literals if each in text]
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """Tells whether a text ends within one of them."""
+        return Prefixes(self.owners)
+
+    def mapped(self, change: Callable[[str], str | None]) -> Literals:
+        """The literals changed by a function, without those for which it gives ``None``."""
+        owners: dict[str, tuple[str, ...]] = {}
+        for literal, values in self.owners.items():
+            changed = change(literal)
+            if changed is not None:
+                owners[changed] = tuple(dict.fromkeys((*owners.get(changed, ()), *values)))
+        return Literals(owners, self.built)

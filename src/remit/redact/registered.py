@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from remit.kernel.clock import Clock, SystemClock
 from remit.kernel.errors import InvalidInput
 from remit.redact.forms import SHORTEST, forms
-from remit.redact.literals import FEW, Prefixes, Present, present
+from remit.redact.literals import FEW, Literals
+from remit.redact.pack import kinds
 from remit.redact.span import MASK, REGISTERED, mask_token
 
 #: A value shorter than this is refused; up to ``SHORTEST`` it is masked only where it stands as a whole word.
@@ -84,17 +86,17 @@ def check(value: str, *, kind: str = REGISTERED) -> Registration:
     if len(bare) < SHORTEST_WORD:
         message = f"a registered secret needs at least {SHORTEST_WORD} characters: a shorter one would mask ordinary text"
         raise InvalidInput(message, code="redact.short", hint="rotate the secret to a longer one")
-    if bare.lower() in COMMON or bare.lower() in _masks() + mask_token(kind, "0000") or len(set(bare)) == 1:
+    if bare.lower() in COMMON or bare.lower() in _masks(kind) or len(set(bare)) == 1:
         message = "this value is a common word or a repeated character: masking it would mask ordinary text"
         raise InvalidInput(message, code="redact.common", hint="choose a random secret: openssl rand -hex 24")
     short = len(bare) < SHORTEST
     return Registration(kind, whole_words=short, warning=_WARNING if short else None)
 
 
-def _masks() -> str:
-    from remit.redact.rules import KINDS
-
-    return "".join(mask_token(kind, "0000") for kind in (*KINDS, REGISTERED)).lower()
+@cache
+def _masks(kind: str) -> str:
+    """The text that masks are made of, those of ``kind`` too."""
+    return "".join(mask_token(each, "0000") for each in (kind, *kinds())).lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,107 +107,91 @@ class _Entry:
     until: datetime | None = None
 
 
-type _Owners = Mapping[str, tuple[str, ...]]  # form -> the values it may stand for
-
-
 @dataclass(frozen=True)
 class Registry:
-    """The registered values at one moment; immutable. ``side`` holds the forms that ``indexed`` doesn't know yet."""
+    """The registered values at one moment; immutable.
+
+    ``side`` holds the forms that ``indexed`` doesn't know yet, and ``words`` those of values so short that they count
+    only as whole words.
+    """
 
     entries: Mapping[str, _Entry] = field(default_factory=dict[str, _Entry])
-    indexed: _Owners = field(default_factory=dict[str, tuple[str, ...]])
-    find_indexed: Present | None = None
-    side: _Owners = field(default_factory=dict[str, tuple[str, ...]])
+    indexed: Literals = field(default_factory=Literals)
+    side: Literals = field(default_factory=Literals)
 
     @cached_property
     def expires(self) -> datetime | None:
         """When the first of the values that nobody uses any more is to be forgotten."""
         return min((each.until for each in self.entries.values() if each.until is not None), default=None)
 
-    def find(self, text: str, *, despaced: bool = False) -> Iterator[Hit]:
-        """Each occurrence of each form; with ``despaced`` also those with white space or zero-width characters in
-        between (a model that spells a value out)."""
-        for start, end, owners in self._places(text, self):
-            yield from self._hit(text, start, end, owners)
-        if despaced and (bare := _Bare.of(text)) is not None:
-            for start, end, owners in self._places(bare.text, self._despaced):
-                yield from self._hit(text, bare.places[start], bare.places[end - 1] + 1, owners)
+    def find(self, text: str, *, despaced: bool = False) -> list[Hit]:
+        """Each occurrence of each form, by start, the longest first.
 
-    def live(self, text: str, start: int, *, despaced: bool = False) -> int:
-        """Where, from ``start`` on, text begins that may still become an occurrence: ``len(text)`` if nowhere.
+        With ``despaced`` also those with white space or zero-width characters in between, as when a model spells a
+        value out.
+        """
+        hits = [
+            hit
+            for known in (self.indexed, self.side)
+            for start, end, owners in known.find(text)
+            if (hit := self._hit(text, start, end, owners)) is not None
+        ]
+        if despaced and (bare := Bare.of(text)) is not None:
+            hits += [
+                hit
+                for known in self._despaced
+                for start, end, owners in known.find(bare.text)
+                if (hit := self._hit(text, bare.places[start], bare.places[end - 1] + 1, owners)) is not None
+            ]
+        hits.sort(key=lambda each: (each.start, -each.end, each.value))
+        return hits
+
+    def undecided(self, text: str, start: int, *, despaced: bool = False) -> int:
+        """Where, from ``start`` on, text begins that may still become an occurrence; ``len(text)`` if nowhere.
 
         That is the first end of the text that is a proper prefix of a form, or a short value whose right neighbour
         isn't there yet.
         """
-        first = len(text)
-        for known in self._prefixes:
-            found = known.live(text, start)
+        first = self._open_word(text, start)
+        for known in (self.indexed, self.side):
+            found = known.prefixes.live(text, start)
             first = first if found is None else min(first, found)
-        if self._words:
-            first = min(first, self._open_word(text, start))
-        if despaced:
-            bare = _Bare.of(text[start:])
-            if bare is not None:
-                for known in self._despaced._prefixes:  # noqa: SLF001 - its own kind
-                    found = known.live(bare.text, 0)
-                    first = first if found is None else min(first, start + bare.places[found])
+        if despaced and (bare := Bare.of(text, start)) is not None:
+            for known in self._despaced:
+                found = known.prefixes.live(bare.text, 0)
+                first = first if found is None else min(first, bare.places[found])
         return first
 
     @cached_property
-    def _prefixes(self) -> tuple[Prefixes, ...]:
-        return tuple(Prefixes(owners) for owners in (self.indexed, self.side) if owners)
+    def _despaced(self) -> tuple[Literals, ...]:
+        """The same forms without white space; those of short values are left out."""
+
+        def bare(form: str) -> str | None:
+            tight = SPACE.sub("", form)
+            return tight if len(tight) >= SHORTEST else None
+
+        return self.indexed.mapped(bare), self.side.mapped(bare)
 
     @cached_property
     def _words(self) -> tuple[str, ...]:
-        """Short values: masked only as whole words."""
-        return tuple(value for value in self.entries if len(value.strip()) < SHORTEST)
+        """The forms of short values."""
+        return tuple(form for value in self.entries if len(value.strip()) < SHORTEST for form in forms(value))
 
-    @cached_property
-    def _despaced(self) -> Registry:
-        """The same values in forms without white space."""
-        owners: dict[str, tuple[str, ...]] = {}
-        for known in (self.indexed, self.side):
-            for form, values in known.items():
-                bare = _SPACE.sub("", form)
-                kept = tuple(value for value in values if len(value.strip()) >= SHORTEST)
-                if kept and len(bare) >= SHORTEST:
-                    owners[bare] = tuple(dict.fromkeys((*owners.get(bare, ()), *kept)))
-        return Registry(self.entries, owners, present(tuple(owners)))
-
-    def _places(self, text: str, within: Registry) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-        if within.find_indexed is not None:
-            for literal in within.find_indexed(text):
-                yield from _occurrences(text, literal, within.indexed[literal])
-        for literal, owners in within.side.items():
-            if literal in text:
-                yield from _occurrences(text, literal, owners)
-
-    def _hit(self, text: str, start: int, end: int, owners: tuple[str, ...]) -> Iterator[Hit]:
+    def _hit(self, text: str, start: int, end: int, owners: tuple[str, ...]) -> Hit | None:
         for value in owners:
             entry = self.entries.get(value)
-            if entry is None:
-                continue
-            if len(value.strip()) >= SHORTEST or _whole_word(text, start, end):
-                yield Hit(start, end, value, entry.kind)
-                return
+            if entry is not None and (len(value.strip()) >= SHORTEST or _whole_word(text, start, end)):
+                return Hit(start, end, value, entry.kind)
+        return None
 
     def _open_word(self, text: str, start: int) -> int:
+        first = len(text)
         for word in self._words:
-            for shown in (word.strip(), *(form for form in forms(word) if len(form) >= SHORTEST)):
-                for cut in (0, 1):  # a decimal point may still turn out to belong to a number
-                    tail = text[: len(text) - cut]
-                    if (not cut or text.endswith(".")) and tail.endswith(shown):
-                        start_of = len(tail) - len(shown)
-                        if start_of >= start:
-                            return start_of
-        return len(text)
-
-
-def _occurrences(text: str, literal: str, owners: tuple[str, ...]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    start = text.find(literal)
-    while start >= 0:
-        yield start, start + len(literal), owners
-        start = text.find(literal, start + 1)
+            for cut in (0, 1) if text.endswith(".") else (0,):  # the point may still turn out to belong to a number
+                at = len(text) - cut - len(word)
+                if start <= at < first and text.startswith(word, at):
+                    first = at
+        return first
 
 
 def _whole_word(text: str, start: int, end: int) -> bool:
@@ -222,26 +208,27 @@ def _decimal(beside: str) -> bool:
     return beside[:1] == "." and beside[1:].isdigit()
 
 
-_SPACE = re.compile(r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+")
+#: White space, and characters that show nothing (Unicode's default ignorables that turn up in text).
+SPACE = re.compile(r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+")
 
 
-class _Bare(NamedTuple):
+class Bare(NamedTuple):
     """A text without white space and zero-width characters, and where each of its characters stood."""
 
     text: str
     places: list[int]
 
     @classmethod
-    def of(cls, text: str) -> _Bare | None:
-        """``None`` when there is nothing to leave out."""
+    def of(cls, text: str, start: int = 0) -> Bare | None:
+        """The text from ``start`` on; ``None`` when there is nothing to leave out."""
         kept: list[str] = []
         places: list[int] = []
-        done = 0
-        for found in _SPACE.finditer(text):
+        done = start
+        for found in SPACE.finditer(text, start):
             kept.append(text[done : found.start()])
             places += range(done, found.start())
             done = found.end()
-        if not done:
+        if not kept:
             return None
         kept.append(text[done:])
         places += range(done, len(text))
@@ -261,7 +248,7 @@ class Registered:
         self._now = Registry()
         self._spent = 0
         self._building = False
-        self._changed = 0.0
+        self._changes = 0
 
     def current(self) -> Registry:
         """What is registered at this moment."""
@@ -270,13 +257,18 @@ class Registered:
             now = self._forget_expired()
         return now
 
-    def find(self, text: str, *, despaced: bool = False) -> Iterator[Hit]:
+    def any(self) -> bool:
+        """Whether anything is registered."""
+        return bool(self._now.entries)
+
+    def find(self, text: str, *, despaced: bool = False) -> list[Hit]:
         """See ``Registry.find``."""
         now = self.current()
         if not now.entries:
-            return iter(())
-        if len(now.side) > FEW:
-            self._spent += len(text) * len(now.side)  # a race loses a little of the count, nothing else
+            return []
+        waiting = len(now.side.owners)
+        if waiting > FEW:
+            self._spent += len(text) * waiting  # a race loses a little of the count, nothing else
             if self._spent > _PAYS:
                 self._build_soon()
         return now.find(text, despaced=despaced)
@@ -288,17 +280,17 @@ class Registered:
             InvalidInput: See ``check``.
         """
         told = check(value, kind=kind)
-        added = forms(value)
+        shown = _masks(kind)
+        added = [form for form in forms(value) if form.lower() not in shown]
         with self._lock:
             now = self._now
-            side = dict(now.side)
+            side = dict(now.side.owners)
             for form in added:
-                owners = side.get(form) or now.indexed.get(form, ())
+                owners = side.get(form) or now.indexed.owners.get(form, ())
                 if value not in owners:
                     side[form] = (*owners, value)
-            self._swap(Registry({**now.entries, value: _Entry(kind)}, now.indexed, now.find_indexed, side))
-            many = len(side) > _MANY
-        if many:
+            self._swap(Registry({**now.entries, value: _Entry(kind)}, now.indexed, Literals(side)))
+        if len(side) > _MANY:
             self._build_soon()
         return told
 
@@ -334,7 +326,7 @@ class Registered:
         return told
 
     def _swap(self, new: Registry) -> None:
-        self._changed = self._clock.monotonic()
+        self._changes += 1
         self._now = new
 
     def _forget_expired(self) -> Registry:
@@ -357,34 +349,35 @@ class Registered:
 
     def _build(self) -> None:
         try:
-            while self._clock.monotonic() - self._changed < _QUIET_S and not _closing():
-                threading.Event().wait(_QUIET_S)
+            seen = -1
+            while seen != self._changes:
+                seen = self._changes
+                time.sleep(_QUIET_S)
             taken = self._now
             owners = {
                 form: kept
-                for form, values in {**taken.indexed, **taken.side}.items()
+                for form, values in {**taken.indexed.owners, **taken.side.owners}.items()
                 if (kept := tuple(value for value in values if value in taken.entries))
             }
-            find = present(tuple(owners))
+            built = Literals(owners, built=True)
+            built.present("")  # builds it
             with self._lock:
                 now = self._now
-                side = {form: values for form, values in now.side.items() if owners.get(form) != values}
-                self._now = Registry(now.entries, owners, find, side)
+                side = {form: values for form, values in now.side.owners.items() if owners.get(form) != values}
+                self._now = Registry(now.entries, built, Literals(side))
         finally:
             self._building = False
-
-
-def _closing() -> bool:
-    return not threading.main_thread().is_alive()
 
 
 def _without(now: Registry, values: Iterable[str]) -> Registry:
     """``now`` without some values: their forms are found no more, though the automaton still knows them."""
     gone = set(values)
     entries = {value: entry for value, entry in now.entries.items() if value not in gone}
-    side = {
-        form: kept for form, owners in now.side.items() if (kept := tuple(each for each in owners if each not in gone))
-    }
     if not entries:
         return Registry()
-    return Registry(entries, now.indexed, now.find_indexed, side)
+    side = {
+        form: kept
+        for form, owners in now.side.owners.items()
+        if (kept := tuple(each for each in owners if each not in gone))
+    }
+    return Registry(entries, now.indexed, Literals(side))
