@@ -142,8 +142,12 @@ _CODE = re.compile(
     r"^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+[(\[{;,]?|^[A-Za-z_$][\w$.:]*[(\[{]|=>|\(\)|\)\.|^[&*!][A-Za-z_.]+$|"
     r"^[\w.]+\[|^(?:new|await|lambda|function|return)\b|^-{1,2}[a-z]"
 )
-_PATH = re.compile(r"^(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|^[\w.-]+(?:/[\w.-]+){2,}/?$|\.(?:pem|key|txt|json|ya?ml|crt|py|js|go|md)$")
-_ADDRESS = re.compile(r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|://|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|^[\w-]+(?:\.[\w-]+)+:\d+$")
+_PATH = re.compile(
+    r"^(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|^[\w.-]+(?:/[\w.-]+){2,}/?$|\.(?:pem|key|txt|json|ya?ml|crt|py|js|go|md)$"
+)
+_ADDRESS = re.compile(
+    r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|://|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|^[\w-]+(?:\.[\w-]+)+:\d+$"
+)
 _VERSIONISH = re.compile(
     r"(?i)^(?:v?\d+(?:\.\d+)+[\w.-]*|\d+(?:\.\d+)?\s?[a-z%]{1,3}|\d{4}-\d\d-\d\d.*|(?:sha|md|aes|rs|hs|es|ps|utf|base|"
     r"rsa|ed|p|h|s|x|oauth|saml|http|ipv|pbkdf|bcrypt|scrypt|argon|ascii|latin|iso|rfc|pkcs|win|arm|amd)[_-]?\d{1,5}"

@@ -19,7 +19,9 @@ _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one lin
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
-_TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
+_TYPE = (
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
+)
 _SIGN = (
     r"(?P<sign>[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<-|,|\(|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
     r"|[ \t]{1,4}(?:is|was|to|ist|equals|set to)[ \t]{1,3}:?[ \t]{0,3}|>|[ \t]{1,20}|%3[Dd]|\\u003[Dd]"
@@ -143,7 +145,9 @@ def _literal(text: str, found: Pair) -> bool:
     return not likely.code(found.value) and not found.value.startswith(("@", "&", "*", "$", "%", "\\", "(", "[", "{"))
 
 
-_LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
+_LOOKUP = re.compile(
+    r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$"
+)
 _WRAPS = re.compile(r"(?i)(?:secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
 
 
@@ -160,7 +164,9 @@ _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return sign in {"", ",", "(", "|", "<-", "->", ">", "is", "was", "to", "ist"} or _COMPARED.fullmatch(sign) is not None
+    return (
+        sign in {"", ",", "(", "|", "<-", "->", ">", "is", "was", "to", "ist"} or _COMPARED.fullmatch(sign) is not None
+    )
 
 
 _CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
@@ -232,7 +238,9 @@ def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
 _CERTAIN_LEAST = 20
-_FLEETING = re.compile(r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag")
+_FLEETING = re.compile(
+    r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
+)
 
 
 def certain(text: str, start: int, end: int) -> Place | None:
@@ -312,11 +320,15 @@ def chosen(text: str, start: int, end: int) -> Place | None:
 def stated(text: str, start: int, end: int) -> Place | None:
     """A quoted password where a language has a place for one and nothing else (SQL): all but placeholders."""
     value = text[start:end]
-    hole = likely.templated(value) or _STAND_IN.fullmatch(value) is not None or value.startswith(("%", ":", "?", "$", "{"))
+    hole = (
+        likely.templated(value) or _STAND_IN.fullmatch(value) is not None or value.startswith(("%", ":", "?", "$", "{"))
+    )
     return None if hole or any(map(str.isspace, value)) or re.match(r"(?i)your|<|x{3}", value) else (start, end)
 
 
-_QUESTION = re.compile(r"(?i)^(?:the|a|an|not|be|is|in|on|for|and|or|to|too|been|was|used|required|invalid|correct|stored)\b")
+_QUESTION = re.compile(
+    r"(?i)^(?:the|a|an|not|be|is|in|on|for|and|or|to|too|been|was|used|required|invalid|correct|stored)\b"
+)
 
 
 def spoken(text: str, start: int, end: int) -> Place | None:

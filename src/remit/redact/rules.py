@@ -12,7 +12,6 @@ from functools import cache
 from typing import cast
 
 from remit.kernel.errors import InvalidInput
-from remit.redact import judges
 from remit.redact.pattern import head, parse, width, written
 
 REACH = 256  # bytes before a match in which its keyword, and around it in which the line of an allowlist, is looked for
@@ -113,6 +112,8 @@ def judge(name: str) -> Callable[[str, int, int], Place | None]:
     Raises:
         InvalidInput: There is none (``redact.judge``).
     """
+    from remit.redact import judges  # noqa: PLC0415 - its patterns are compiled when it is imported
+
     found = getattr(judges, name, None)
     if name.startswith("_") or not callable(found):
         raise InvalidInput(f"there is no judge {name!r}", code="redact.judge", hint="define it in redact/judges.py")
