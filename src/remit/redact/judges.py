@@ -11,7 +11,7 @@ import base64
 import binascii
 import re
 
-from remit.redact import likely
+from remit.redact import likely, pem
 from remit.redact.named import assignment, certain, chosen, keyed_string, near, option, spoken, stated, user_option
 
 __all__ = [
@@ -90,7 +90,11 @@ def authorization(text: str, start: int, end: int) -> Place | None:
     if likely.drawn(token) or credentials(text, start, end):
         return start, end
     digits = sum(map(str.isdigit, token))
-    return (start, end) if digits >= _SOME_DIGITS and not likely.code(token) and likely.secret(token, quoted=True) else None
+    return (
+        (start, end)
+        if digits >= _SOME_DIGITS and not likely.code(token) and likely.secret(token, quoted=True)
+        else None
+    )
 
 
 _CRUMBS = re.compile(r"[^\r\n\"'`\\]{8,4096}", re.ASCII)
@@ -165,15 +169,19 @@ _BITS = 3.7
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]*", re.ASCII)
 _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
-    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|public|publickey|pub|cert\w*|base64,?|cid|"
+    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|cid|"
     r"clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|payload|"
-    r"signature|body|content|blob|state|modulus|x5c|x5t|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|thumbnail|"
+    r"signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|thumbnail|"
     r"sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
-    r"[\"'\])]{0,3}[ \t]{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
+    r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
-_STANDARD = re.compile(r"^(?:Qm[1-9A-HJ-NP-Za-km-z]{44}|baf[a-z2-7]{50,}|[13][1-9A-HJ-NP-Za-km-z]{25,34}|0x[0-9a-fA-F]+)$")
-_PUBLIC_FORM = re.compile(r"^(?:pk[._]|pub|6L[cdef]|sha\d|AAAA[BCE]|MII|UA-|G-|GTM-|ca-pub|data:|eyJ|iVBOR|R0lGOD|/9j/|PHN2Zy|UklGR|d09GM)")
+_STANDARD = re.compile(
+    r"^(?:Qm[1-9A-HJ-NP-Za-km-z]{44}|baf[a-z2-7]{50,}|[13][1-9A-HJ-NP-Za-km-z]{25,34}|0x[0-9a-fA-F]+)$"
+)
+_PUBLIC_FORM = re.compile(
+    r"^(?:pk[._]|pub|6L[cdef]|sha\d|AAAA[BCE]|MII|UA-|G-|GTM-|ca-pub|data:|eyJ|iVBOR|R0lGOD|/9j/|PHN2Zy|UklGR|d09GM)"
+)
 
 
 def entropic(text: str, start: int, end: int) -> Place | None:
@@ -192,6 +200,8 @@ def entropic(text: str, start: int, end: int) -> Place | None:
     if likely.entropy(bare) < _BITS or not likely.drawn(bare, least=_LEAST_ENTROPIC):
         return None
     if likely.surprise(bare) < _SURE or _STANDARD.match(token) or _PUBLIC_FORM.match(token) or _pathlike(bare):
+        return None
+    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count("-"):
         return None
     if likely.placeholder(token) or _TOLD.search(text[max(0, start - 60) : start]) or _in_data(text, start, end):
         return None
@@ -227,7 +237,9 @@ def _in_data(text: str, start: int, end: int) -> bool:
     )
 
 
-_CRYPT = re.compile(r"\$(?:2[abxy]?|5|6|1|y|7|apr1|argon2(?:id|i|d)|pbkdf2[\w-]*|scrypt|sha512|sha256)\$[\w./$,=+-]{20,300}", re.ASCII)
+_CRYPT = re.compile(
+    r"\$(?:2[abxy]?|5|6|1|y|7|apr1|argon2(?:id|i|d)|pbkdf2[\w-]*|scrypt|sha512|sha256)\$[\w./$,=+-]{20,300}", re.ASCII
+)
 
 
 def crypt(text: str, start: int, end: int) -> Place | None:
@@ -245,7 +257,9 @@ def jwk(text: str, start: int, end: int) -> Place | None:
 def signature(text: str, start: int, end: int) -> Place | None:
     """The signature of a URL that carries its own permission (SAS, presigned): other parameters of one stand near."""
     around = text[max(0, start - 900) : end + 900]
-    signed = re.search(r"(?i)[?&;](?:se|sv|sp|expires|x-amz-[a-z]+|x-goog-[a-z]+|key-pair-id|sr|awsaccesskeyid|skn)=", around)
+    signed = re.search(
+        r"(?i)[?&;](?:se|sv|sp|expires|x-amz-[a-z]+|x-goog-[a-z]+|key-pair-id|sr|awsaccesskeyid|skn)=", around
+    )
     return (start, end) if signed is not None and not likely.placeholder(text[start:end]) else None
 
 
@@ -290,7 +304,10 @@ _TEMPLATE = re.compile(
     r"|%\(\w{1,80}\)s|%s|\*{2,80}|<[^<>\s]{1,80}>)@",
     re.ASCII,
 )
-_HOLES = re.compile(r"^(?:\$\{|\{\{|\{[\w.]*\}|<|%[sdv(]|\$\(|\$[A-Za-z_]\w*$|\[|\*{2,}$|x{3,}$|\.{2,}$|#\{|%[A-Z_]+%$|:|%\w+%)", re.ASCII)
+_HOLES = re.compile(
+    r"^(?:\$\{|\{\{|\{[\w.]*\}|<|%[sdv(]|\$\(|\$[A-Za-z_]\w*$|\[|\*{2,}$|x{3,}$|\.{2,}$|#\{|%[A-Z_]+%$|:|%\w+%)",
+    re.ASCII,
+)
 
 
 def userinfo(text: str, start: int, end: int) -> Place | None:
@@ -311,20 +328,6 @@ def userinfo_any(text: str, start: int, end: int) -> Place | None:
     return None if words is not None else found
 
 
-_KEY_CLOSE = re.compile(r"-----END (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----", re.ASCII)
-# What may stand between the BEGIN line and the key: line ends (also escaped, \\n), quotes, indentation.
-_KEY_BODY = re.compile(
-    r"(?:\\++[nrt]?+|[^A-Za-z0-9<\\]){0,80}+(?:[A-Za-z0-9+/]{16}|Proc-Type|DEK-Info|Version|Comment)", re.ASCII
-)
-_KEY_WHOLE = re.compile(rf"[A-Za-z0-9+/=\s\\:,.]{{1,20000}}+{_KEY_CLOSE.pattern}", re.ASCII)
-
-
 def private_key(text: str, start: int, end: int) -> Place | None:
-    """From a BEGIN line of a PEM private key (RFC 7468) to its END line; an unclosed one to the end of the text.
-
-    A BEGIN line with neither key material nor an END line after it is a mention, not a key.
-    """
-    if not (_KEY_BODY.match(text, end) or _KEY_WHOLE.match(text, end)):
-        return None
-    closed = _KEY_CLOSE.search(text, end)
-    return start, len(text) if closed is None else closed.end()
+    """From a BEGIN line of a PEM private key to its END line; an unclosed one to the end of the text. See ``pem``."""
+    return pem.key(text, start, end)

@@ -31,6 +31,7 @@ _LETTER_DIGIT = 4.5
 _DIGIT_LETTER = 5.5
 _DIGIT_DIGIT = 3.3
 _BREAK = 2.0
+_FEW_SIGNS = 0.4
 _KNOWN = string.ascii_letters + string.digits
 
 
@@ -53,11 +54,16 @@ def _bits() -> dict[tuple[str, str], float]:
 
 
 def surprise(value: str) -> float:
-    """Mean bits a pair of neighbours: words and names 3 to 4.3, draws from 62 characters about 5.8; 0 for one character."""
-    if len(value) < 2:  # noqa: PLR2004 - no pair
-        return 0.0
+    """Mean bits a pair of neighbouring letters and digits: words and names 3 to 4.3, draws from 62 characters about 5.8.
+
+    Pairs with a sign in them don't count, unless they are most of the value; 0 for one character.
+    """
     bits = _bits()
-    return sum(bits.get(pair, _BREAK) for pair in zip(value, value[1:], strict=False)) / (len(value) - 1)
+    known = [bits[pair] for pair in zip(value, value[1:], strict=False) if pair in bits]
+    others = max(len(value) - 1 - len(known), 0)
+    if others > _FEW_SIGNS * len(value):
+        return (sum(known) + others * _BREAK) / (len(known) + others)
+    return sum(known) / len(known) if known else 0.0
 
 
 def entropy(value: str) -> float:
@@ -97,11 +103,14 @@ _RANDOM_LETTERS = 5.2
 _SHORTEST_LETTERS = 14
 
 
+_JOINTS = re.compile(r"[-_.:]")
+
+
 def drawn(value: str, *, least: int = 12) -> bool:
     """Whether ``value`` looks drawn at random from letters and digits (with ``+/=_-.~`` among them)."""
     if len(value) < least or runs(value):
         return False
-    if is_hex(value) or is_uuid(value):
+    if is_hex(value) or is_uuid(value) or is_hex(_JOINTS.sub("", value)):
         return True
     bare = value.rstrip("=")
     if not any(each.isdigit() for each in bare):
@@ -123,7 +132,7 @@ _TEMPLATE = re.compile(
     r"^[$%#@:&]\{|^\$\(|^\$\$?[A-Za-z_][\w.:-]*\}?$|^%[A-Za-z_]\w*%$|\$\{|\{\{|\}\}|#\{|<%|%\(\w+\)|^%[sdrvq]$|^\{[\w.!:]*\}|"
     r"\{\w*\}$|^@@|^__\w+__$|^\[[A-Za-z_ .-]+\]$|^\[REDACTED|^<[^<>]*>?$|^[@:]\w+$|^\$\d$|^\?+$|^secret://|^vault:|^arn:|"
     r"^(?:env|process\.env|os\.environ|ENV|secrets|vars|config|settings|self|this|var|local|data|module)\b[.\[(:]|^ssm:|"
-    r"^!(?:Ref|Sub|GetAtt|vault|secret)|^ENC\[|^op://|^projects/"
+    r"^%\w*\(.*\)%$|^!(?:Ref|Sub|GetAtt|vault|secret)|^ENC\[|^op://|^projects/"
 )
 
 
@@ -142,8 +151,12 @@ _CODE = re.compile(
     r"^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+[(\[{;,]?|^[A-Za-z_$][\w$.:]*[(\[{]|=>|\(\)|\)\.|^[&*!][A-Za-z_.]+$|"
     r"^[\w.]+\[|^(?:new|await|lambda|function|return)\b|^-{1,2}[a-z]"
 )
-_PATH = re.compile(r"^(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|^[\w.-]+(?:/[\w.-]+){2,}/?$|\.(?:pem|key|txt|json|ya?ml|crt|py|js|go|md)$")
-_ADDRESS = re.compile(r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|://|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|^[\w-]+(?:\.[\w-]+)+:\d+$")
+_PATH = re.compile(
+    r"^(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|^[\w.-]+(?:/[\w.-]+){2,}/?$|\.(?:pem|key|txt|json|ya?ml|crt|py|js|go|md)$"
+)
+_ADDRESS = re.compile(
+    r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|://|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|^[\w-]+(?:\.[\w-]+)+:\d+$"
+)
 _VERSIONISH = re.compile(
     r"(?i)^(?:v?\d+(?:\.\d+)+[\w.-]*|\d+(?:\.\d+)?\s?[a-z%]{1,3}|\d{4}-\d\d-\d\d.*|(?:sha|md|aes|rs|hs|es|ps|utf|base|"
     r"rsa|ed|p|h|s|x|oauth|saml|http|ipv|pbkdf|bcrypt|scrypt|argon|ascii|latin|iso|rfc|pkcs|win|arm|amd)[_-]?\d{1,5}"
@@ -250,6 +263,11 @@ def _spaced(value: str) -> bool:
     return few and all(re.fullmatch(r"[a-z]{3,10}", word) for word in words) and _SPOKEN.isdisjoint(words)
 
 
+def _classes(value: str) -> int:
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return sum(any(map(kind, value)) for kind in kinds) + any(each in _STRONG for each in value[1:])
+
+
 def secret(value: str, *, quoted: bool) -> bool:
     """Whether a machine made it, or a person chose it, as a secret: drawn at random, or a strong password of 8 and more."""
     if placeholder(value) or _ADDRESS.search(value) or any(map(str.isspace, value)):
@@ -260,6 +278,8 @@ def secret(value: str, *, quoted: bool) -> bool:
         return False
     tail = re.split(r"[-_.:/]", value)[-1]
     if len(tail) >= 12 and drawn(tail):  # noqa: PLR2004 - a prefix of words, then a token
+        return True
+    if _classes(value) >= 3 and len(value) >= 10 and password(value, quoted=quoted):  # noqa: PLR2004
         return True
     digits = sum(map(str.isdigit, value))
     if not quoted and _identifier(value):

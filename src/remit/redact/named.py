@@ -19,7 +19,9 @@ _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one lin
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
-_TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
+_TYPE = (
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
+)
 _SIGN = (
     r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
@@ -123,6 +125,7 @@ def _balanced(value: str) -> str:
     return value
 
 
+_SIGIL = re.compile(r"[@&*$%#][A-Za-z_][\w.:-]*$|[\\(\[{]|\$", re.ASCII)
 _EXPRESSION = re.compile(r"^[ \t]*(?:[+({\[.?]|\|\||&&|or\b|if\b|\*|%[ \t]*[\w(])", re.ASCII)
 
 
@@ -138,7 +141,7 @@ def _literal(text: str, found: Pair) -> bool:
         return False
     if _EXPRESSION.match(after) and "\n" not in after[:2] and not _ASSIGNED.match(found.before):
         return False
-    return not likely.code(found.value) and not found.value.startswith(("@", "&", "*", "$", "%", "\\", "(", "[", "{"))
+    return not likely.code(found.value) and _SIGIL.match(found.value) is None
 
 
 _LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
@@ -226,7 +229,7 @@ def _key(value: str) -> bool:
     if len(value) < _KEY_LEAST:
         return False
     if likely.is_hex(value):
-        return len(value) in (32, 40, 48, 56, 64, 96, 128)
+        return len(value) >= 30  # noqa: PLR2004 - shorter ones are ids
     return not likely.is_uuid(value) and any(map(str.isdigit, value)) and likely.drawn(value, least=_KEY_LEAST)
 
 
@@ -241,7 +244,9 @@ def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
 _CERTAIN_LEAST = 20
-_FLEETING = re.compile(r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag")
+_FLEETING = re.compile(
+    r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
+)
 
 
 def certain(text: str, start: int, end: int) -> Place | None:
@@ -321,11 +326,15 @@ def chosen(text: str, start: int, end: int) -> Place | None:
 def stated(text: str, start: int, end: int) -> Place | None:
     """A quoted password where a language has a place for one and nothing else (SQL): all but placeholders."""
     value = text[start:end]
-    hole = likely.templated(value) or _STAND_IN.fullmatch(value) is not None or value.startswith(("%", ":", "?", "$", "{"))
+    hole = (
+        likely.templated(value) or _STAND_IN.fullmatch(value) is not None or value.startswith(("%", ":", "?", "$", "{"))
+    )
     return None if hole or any(map(str.isspace, value)) or re.match(r"(?i)your|<|x{3}", value) else (start, end)
 
 
-_QUESTION = re.compile(r"(?i)^(?:the|a|an|not|be|is|in|on|for|and|or|to|too|been|was|used|required|invalid|correct|stored)\b")
+_QUESTION = re.compile(
+    r"(?i)^(?:the|a|an|not|be|is|in|on|for|and|or|to|too|been|was|used|required|invalid|correct|stored)\b"
+)
 
 
 def spoken(text: str, start: int, end: int) -> Place | None:

@@ -15,7 +15,7 @@ _SECRET_NAME = re.compile(
     r"cookie|credentials?|connection_?string|dsn)$"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DIGITS = 8  # a shorter number can't be a registered value
+_DIGITS = 4  # a shorter number can't be a registered value
 
 
 class Masker(Protocol):
