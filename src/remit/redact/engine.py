@@ -14,7 +14,6 @@ from functools import cache
 
 from remit.redact.engine_keywords import Found, KeywordEngine
 from remit.redact.pack import chosen
-from remit.redact.rules import Subject
 
 #: Bytes that the keyword engine reads in some 0.1 s: from there on Hyperscan's compilation pays for itself.
 WARM_AFTER = 8 * 1024 * 1024
@@ -39,14 +38,14 @@ class Engine:
         """What does the work now: ``hyperscan``, ``re2+aho-corasick``, or with what is missing here."""
         return self._name or self.keywords.name
 
-    def find(self, subject: Subject) -> list[Found]:
-        """Every span of every rule, ordered by rule and start."""
+    def find(self, raw: bytes) -> list[Found]:
+        """Every span of every rule, ordered by rule and start; in bytes."""
         if not self._started:
-            self._read += len(subject.raw)
+            self._read += len(raw)
             if self._read >= WARM_AFTER:
                 self._started = True
                 threading.Thread(target=self.warm, name="remit-redact-warm", daemon=True).start()
-        return self._find(subject)
+        return self._find(raw)
 
     def warm(self) -> str:
         """Compile Hyperscan's database now, unless that was done; the name of the engine that runs afterwards.

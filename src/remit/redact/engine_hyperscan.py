@@ -16,11 +16,16 @@ whole text, in time that is linear in its length.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, cast
 
-from remit.redact.engine_keywords import Found, KeywordEngine, compiled
+from remit.redact.confirm import Ready, Subject
+from remit.redact.engine_keywords import Found, KeywordEngine
 from remit.redact.pattern import parse, written
-from remit.redact.rules import Place, Rule, Shape, Subject, judged, shape
+from remit.redact.rules import Place, Rule, Shape, shape
+
+if TYPE_CHECKING:
+    from hyperscan import Scratch
 
 _ENDS = 2_000  # reported ends that are worth confirming in any text, and
 _BYTES_PER_END = 16  # one more for so many bytes
@@ -51,31 +56,32 @@ class HyperscanEngine:
         self._stopped = hyperscan.ScanTerminated
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._reported = _reported  # kept here: the binding keeps no reference to it
+        # Kept here, since the binding keeps no reference to it; and it hands on the context as it was given.
+        self._reported = cast("Callable[[int, int, int, int, object], bool]", _reported)
 
-    def find(self, subject: Subject) -> list[Found]:
-        """Every span of every rule, ordered by rule and start."""
-        raw = subject.raw
+    def find(self, raw: bytes) -> list[Found]:
+        """Every span of every rule, ordered by rule and start; in bytes."""
         hits = _Hits(_ENDS + len(raw) // _BYTES_PER_END)
         free = self._scratches()
         scratch = free.pop() if free else self._scratch()
         try:
-            self._database.scan(raw, match_event_handler=self._reported, context=hits, scratch=scratch)
+            self._database.scan(raw, self._reported, context=hits, scratch=scratch)
         except self._stopped:
-            return self._keywords.find(subject)
+            return self._keywords.find(raw)
         finally:
             free.append(scratch)
-        return self._confirmed(subject, hits.places) if hits.places else []
+        return self._confirmed(Subject(raw), hits.places) if hits.places else []
 
-    def _scratches(self) -> list[object]:
+    def _scratches(self) -> list[Scratch]:
         """This thread's scratch spaces that are not in use: a callback may lead to another scan in the same thread."""
         try:
-            return self._local.free
+            return cast("list[Scratch]", self._local.free)
         except AttributeError:
-            self._local.free = list[object]()
-            return self._local.free
+            free: list[Scratch] = []
+            self._local.free = free
+            return free
 
-    def _scratch(self) -> object:
+    def _scratch(self) -> Scratch:
         with self._lock:
             return self._database.scratch.clone()
 
@@ -88,11 +94,11 @@ class HyperscanEngine:
             index, gate = divmod(number, 2)
             if gate:
                 continue
-            rule, bounds = self.rules[index], self._shapes[index]
+            ready, bounds = self._keywords.ready(index), self._shapes[index]
             if bounds.most is not None:
-                found += [(index, *place) for place in _limited(rule, bounds, subject, sorted(ends[number]))]
+                found += [(index, *place) for place in _limited(ready, bounds, subject, sorted(ends[number]))]
             elif number + 1 in ends:
-                found += [(index, *place) for place in _unlimited(rule, bounds, subject, sorted(ends[number]))]
+                found += [(index, *place) for place in _unlimited(ready, bounds, subject, sorted(ends[number]))]
         return found
 
 
@@ -131,28 +137,26 @@ def _expressions(
     return ids, expressions, flags
 
 
-def _limited(rule: Rule, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
-    pattern, groups = compiled(rule.pattern)
+def _limited(ready: Ready, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
     raw, most, position = subject.raw, bounds.most or 0, 0
     for end in ends:
         while end - position >= bounds.least:
-            match = pattern.search(raw, max(end - most, position), end + most + 1)
+            match = ready.search(raw, max(end - most, position), end + most + 1)
             if match is None or match.span()[0] >= end:
                 position = end  # nothing begins before it: this was the end of something that began before `position`
                 break
-            place, position = judged(rule, subject, match, groups)
+            place, position = ready.judged(subject, match)
             if place is not None:
                 yield place
 
 
-def _unlimited(rule: Rule, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
-    pattern, groups = compiled(rule.pattern)
+def _unlimited(ready: Ready, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
     position = 0
     for end in ends:
         while end > position:
-            match = pattern.search(subject.raw, max(end - bounds.head_most, position))
+            match = ready.search(subject.raw, max(end - bounds.head_most, position))
             if match is None:
                 return  # linear: each search ends where the next match does, and the last one ends all of them
-            place, position = judged(rule, subject, match, groups)
+            place, position = ready.judged(subject, match)
             if place is not None:
                 yield place

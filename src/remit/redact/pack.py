@@ -1,8 +1,8 @@
 """The rules as they are shipped: the pack unedited, what we change in it, our own, and personal data; all TOML.
 
-``data/gitleaks.toml`` is the rule file of the gitleaks project (MIT, see ``SOURCE``); ``overlay.toml`` amends it by id,
-``own.toml`` adds rules, ``personal.toml`` adds patterns of personal data. Reading them takes some 15 ms; a rule's pattern
-is read when it is first needed, and ``lint`` reads all of them.
+``data/gitleaks.toml`` is the rule file of the gitleaks project (MIT, see ``SOURCE``); ``overlay.toml`` amends it by
+id, ``own.toml`` adds rules, ``personal.toml`` adds patterns of personal data. Reading them takes some 15 ms; a rule's
+pattern is read when it is first needed, and ``lint`` reads all of them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Patterns of rules: RE2 syntax read once, and written back so that three engines understand exactly the same.
+r"""Patterns of rules: RE2 syntax read once, and written back so that three engines understand exactly the same.
 
-Python's ``re``, RE2 and Hyperscan differ in small things: ``$`` before a final newline, the vertical tab in ``\\s``, what
-``(?i)`` in the middle of a pattern reaches, case folding of letters outside ASCII. So case folding, ``.``, ``\\w``,
-``\\s`` and negated classes are resolved here, into sets of bytes. A pattern is matched against bytes (UTF-8).
+Python's ``re``, RE2 and Hyperscan differ in small things: ``$`` before a final newline, the vertical tab in ``\s``,
+what ``(?i)`` in the middle of a pattern reaches, case folding of letters outside ASCII. So case folding, ``.``, ``\w``,
+``\s`` and negated classes are resolved here, into sets of bytes. A pattern is matched against bytes (UTF-8).
 
-Not understood, and refused: look-around, back references, possessive and atomic groups, ``\\p``, ``\\C``, ``\\Q``.
+Not understood, and refused: look-around, back references, possessive and atomic groups, ``\p``, ``\C``, ``\Q``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Byte:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A place, not a byte: ``\\b``, ``\\B``, ``^`` and ``$`` of a line, ``\\A`` and ``\\z`` of the text."""
+    r"""A place, not a byte: ``\b``, ``\B``, ``^`` and ``$`` of a line, ``\A`` and ``\z`` of the text."""
 
     name: str
 
@@ -178,12 +178,8 @@ class _Parser:
                 return self.group()
             case "[":
                 return Byte(self.bracket())
-            case ".":
-                return Byte(_ALL if "s" in self.flags else _ALL - {0x0A})
-            case "^":
-                return Edge("^" if "m" in self.flags else "A")
-            case "$":
-                return Edge("$" if "m" in self.flags else "z")
+            case "." | "^" | "$":
+                return self.bare(sign)
             case "\\":
                 return self.escape()
             case "*" | "+" | "?":
@@ -191,6 +187,12 @@ class _Parser:
             case _:
                 pass
         return self.literal(sign)
+
+    def bare(self, sign: str) -> Node:
+        if sign == ".":
+            return Byte(_ALL if "s" in self.flags else _ALL - {0x0A})
+        lines = "m" in self.flags
+        return Edge(sign if lines else "A" if sign == "^" else "z")
 
     def literal(self, sign: str) -> Node:
         data = sign.encode("utf-8")
@@ -342,23 +344,31 @@ def _cut(node: Node) -> tuple[Node, bool]:
         case Group():
             return _cut(node.inside)
         case Sequence():
-            parts: list[Node] = []
-            for each in node.parts:
-                part, whole = _cut(each)
-                parts.append(part)
-                if not whole:
-                    return Sequence(tuple(parts)), False
-            return Sequence(tuple(parts)), True
+            return _cut_sequence(node)
         case Choice():
             cuts = [_cut(each) for each in node.branches]
             return Choice(tuple(part for part, _ in cuts)), all(whole for _, whole in cuts)
         case Repeat():
-            inner, whole = _cut(node.what)
-            if whole and node.most is not None:
-                return replace(node, what=inner), True
-            if node.least == 0:
-                return _EMPTY, False
-            return (Repeat(inner, node.least, node.least) if whole else inner), False
+            return _cut_repeat(node)
+
+
+def _cut_sequence(node: Sequence) -> tuple[Node, bool]:
+    parts: list[Node] = []
+    for each in node.parts:
+        part, whole = _cut(each)
+        parts.append(part)
+        if not whole:
+            return Sequence(tuple(parts)), False
+    return Sequence(tuple(parts)), True
+
+
+def _cut_repeat(node: Repeat) -> tuple[Node, bool]:
+    inner, whole = _cut(node.what)
+    if whole and node.most is not None:
+        return replace(node, what=inner), True
+    if node.least == 0:
+        return _EMPTY, False
+    return (Repeat(inner, node.least, node.least) if whole else inner), False
 
 
 def written(node: Node, *, end: str) -> str:

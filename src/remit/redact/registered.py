@@ -20,7 +20,6 @@ from remit.kernel.clock import Clock, SystemClock
 from remit.kernel.errors import InvalidInput
 from remit.redact.forms import SHORTEST, forms
 from remit.redact.literals import FEW, Literals
-from remit.redact.pack import kinds
 from remit.redact.span import MASK, REGISTERED, mask_token
 
 #: A value shorter than this is refused; up to ``SHORTEST`` it is masked only where it stands as a whole word.
@@ -84,7 +83,9 @@ def check(value: str, *, kind: str = REGISTERED) -> Registration:
         raise InvalidInput(message, code="redact.kind", hint="name the kind like api-key")
     bare = value.strip()
     if len(bare) < SHORTEST_WORD:
-        message = f"a registered secret needs at least {SHORTEST_WORD} characters: a shorter one would mask ordinary text"
+        message = (
+            f"a registered secret needs at least {SHORTEST_WORD} characters: a shorter one would mask ordinary text"
+        )
         raise InvalidInput(message, code="redact.short", hint="rotate the secret to a longer one")
     if bare.lower() in COMMON or bare.lower() in _masks(kind) or len(set(bare)) == 1:
         message = "this value is a common word or a repeated character: masking it would mask ordinary text"
@@ -96,6 +97,8 @@ def check(value: str, *, kind: str = REGISTERED) -> Registration:
 @cache
 def _masks(kind: str) -> str:
     """The text that masks are made of, those of ``kind`` too."""
+    from remit.redact.pack import kinds  # noqa: PLC0415 - most commands register nothing
+
     return "".join(mask_token(each, "0000") for each in (kind, *kinds())).lower()
 
 
@@ -209,7 +212,9 @@ def _decimal(beside: str) -> bool:
 
 
 #: White space, and characters that show nothing (Unicode's default ignorables that turn up in text).
-SPACE = re.compile(r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+")
+SPACE = re.compile(
+    r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+"
+)
 
 
 class Bare(NamedTuple):
@@ -332,9 +337,7 @@ class Registered:
     def _forget_expired(self) -> Registry:
         with self._lock:
             now = self._clock.now()
-            gone = [
-                value for value, each in self._now.entries.items() if each.until is not None and each.until <= now
-            ]
+            gone = [value for value, each in self._now.entries.items() if each.until is not None and each.until <= now]
             self._swap(_without(self._now, gone))
             return self._now
 
