@@ -18,7 +18,6 @@ __all__ = [
     "assignment",
     "authorization",
     "bearer",
-    "blob",
     "certain",
     "chosen",
     "cookies",
@@ -77,14 +76,15 @@ def credentials(text: str, start: int, end: int) -> Place | None:
 
 
 _WORDY = re.compile(r"(?i)(?:basic|bearer|token|digest|negotiate|apikey|api-key|aws4-hmac-sha256)$")
-_TO_END = re.compile(r"[^\s\"'`<>\\,;)}\]]+", re.ASCII)
+_TO_END = re.compile(r"[^\s\"'`<>\\,;)}\]]{1,4096}", re.ASCII)
+_JUDGED = 256  # characters of a value that decide; what is masked may be longer
 
 
 def authorization(text: str, start: int, end: int) -> Place | None:
     """The credentials of an ``Authorization`` header, whatever their scheme: no hole, no expression, no word."""
     whole = _TO_END.match(text, start)
     end = max(end, whole.end()) if whole is not None else end
-    token = text[start:end]
+    token = text[start : min(end, start + _JUDGED)]
     if likely.placeholder(token) or _WORDY.search(token) or text[end : end + 1] == "(":
         return None
     if likely.drawn(token) or credentials(text, start, end):
@@ -105,7 +105,7 @@ def cookies(text: str, start: int, end: int) -> Place | None:
     """Everything from the first crumb of a ``Cookie`` whose value looks drawn at random to the last such one."""
     line = _CRUMBS.match(text, start)
     stop = line.end() if line is not None else end
-    held = [each.span(1) for each in _CRUMB.finditer(text, start, stop) if likely.drawn(each[1], least=16)]
+    held = [each.span(1) for each in _CRUMB.finditer(text, start, stop) if likely.drawn(each[1][:_JUDGED], least=16)]
     return (held[0][0], held[-1][1]) if held else None
 
 
@@ -137,7 +137,7 @@ _ID_PREFIX = re.compile(
     r"data|ref|key|batch|ft|ftjob|vec|dpl|prj|team|usr|ord|inv|pay|tx|order|invoice|test|tmp|temp|cache|etag|rid|cid|oid)$"
 )
 _PARTS = re.compile(r"^((?:[A-Za-z][A-Za-z0-9]{0,15}[_-]){1,4})([A-Za-z0-9+/=_.-]+)$")
-_RUN = re.compile(r"[A-Za-z0-9+/=_.-]*", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9+/=_.-]{0,400}", re.ASCII)
 _PREFIXED_LEAST = 20
 _SURE = 4.9
 
@@ -166,7 +166,7 @@ _LONGEST_TOKEN = 400
 _LONGEST_ENTROPIC = 128
 _LEAST_ENTROPIC = 24
 _BITS = 3.7
-_TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]*", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]{0,160}", re.ASCII)
 _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
     r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|cid|"
@@ -274,15 +274,6 @@ def putty_key(text: str, start: int, end: int) -> Place | None:
     return (start, mac.end() if mac is not None else stop) if stop > end else None
 
 
-_WHOLE_BLOB = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
-
-
-def blob(text: str, start: int, end: int) -> Place | None:
-    """A token in base64 to its very end, however long."""
-    match = _WHOLE_BLOB.match(text, end)
-    return start, match.end() if match is not None else end
-
-
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -305,7 +296,7 @@ _TEMPLATE = re.compile(
     re.ASCII,
 )
 _HOLES = re.compile(
-    r"^(?:\$\{|\{\{|\{[\w.]*\}|<|%[sdv(]|\$\(|\$[A-Za-z_]\w*$|\[|\*{2,}$|x{3,}$|\.{2,}$|#\{|%[A-Z_]+%$|:|%\w+%)",
+    r"(?:\$?\{\{?[\w.$:-]*\}?|<[^<>]*>?|%[sdv]|%\([^)]*\)s?|\$\(.*|\$[a-z_]+|\[[a-z_ -]+\]|\*{2,}|x{3,}|\.{2,}|#\{.*|%[A-Z_]+%|:\w+)$",
     re.ASCII,
 )
 
@@ -313,7 +304,7 @@ _HOLES = re.compile(
 def userinfo(text: str, start: int, end: int) -> Place | None:
     """Whether ``user:password`` of a URL holds a password, and not a hole to be filled (``${DB_PASSWORD}``)."""
     colon = text.index(":", start, end)
-    if _TEMPLATE.match(text, colon + 1) or _HOLES.search(text[colon + 1 : end]):
+    if _TEMPLATE.match(text, colon + 1) or _HOLES.match(text, colon + 1, end):
         return None
     return start, end
 

@@ -7,7 +7,7 @@ reads the name before it and the value after it. Each reads a bounded part of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remit.redact import likely
 from remit.redact.names import Says, said
@@ -16,6 +16,7 @@ type Place = tuple[int, int]
 
 _LONGEST_NAME = 80
 _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one line have 3,300
+_JUDGED = 256  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
@@ -47,7 +48,8 @@ class Pair:
     quote: str
     prefix: str
     before: str  # what of the line stands in front of the name
-    value: str
+    value: str  # its first ``_JUDGED`` characters
+    alone: bool  # an assignment that has its line to itself: the value reaches to the next blank
 
 
 def pair(text: str, start: int, end: int) -> Pair | None:
@@ -61,10 +63,10 @@ def pair(text: str, start: int, end: int) -> Pair | None:
     prefix = best["open"][: len(best["open"]) - len(quote)]
     line = text.rfind("\n", max(0, begin - 200), begin) + 1 or max(0, begin - 200)
     before = text[line:begin]
-    place = _quoted(text, best.end(), quote) if quote else _bare(text, best.end(), best, before)
-    if place is None:
-        return None
-    return Pair(best["name"], best["sign"], *place, quote, prefix, before, text[place[0] : place[1]])
+    alone = not quote and best["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
+    found = Pair(best["name"], best["sign"], end, end, quote, prefix, before, "", alone)
+    stop = _end(text, found, _JUDGED)
+    return replace(found, end=stop, value=text[end:stop]) if stop > end else None
 
 
 _UNTIL = {
@@ -79,12 +81,24 @@ _UNTIL = {
 _ESCAPED = re.compile(r"[^\"'\\\r\n]*(?:\\\\[^\"'\\\r\n]+)*", re.ASCII)
 
 
-def _quoted(text: str, at: int, quote: str) -> Place | None:
-    until = _UNTIL.get(quote, _ESCAPED)
-    match = until.match(text, at, at + _LONGEST)
-    if match is None or match.end() == at:
-        return None
-    return at, match.end()
+def _end(text: str, found: Pair, most: int) -> int:
+    """Where the value ends, within ``most`` characters."""
+    if found.quote:
+        match = _UNTIL.get(found.quote, _ESCAPED).match(text, found.start, found.start + most)
+        return match.end() if match is not None else found.start
+    match = _BARE.match(text, found.start, found.start + most)
+    if match is None:
+        return found.start
+    value = match[0]
+    cut = (_LAST if found.alone and found.sign == "=" else _NEXT).search(value)
+    if cut is not None:
+        value = value[: cut.start()]
+    return found.start + len(value if found.alone else _balanced(value))
+
+
+def _whole(text: str, found: Pair) -> Place:
+    """All of a value that was judged by its beginning."""
+    return found.start, found.end if found.end - found.start < _JUDGED else _end(text, found, _LONGEST)
 
 
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
@@ -96,20 +110,6 @@ _NEXT = re.compile(
 _LAST = re.compile(r"\\[nr](?![A-Za-z0-9])|[;,]$", re.ASCII)
 _ASSIGNED = re.compile(r"^\s*(?:export\s+|ENV\s+|ARG\s+|set\s+|setx?\s+|-\s+|-e\s+|declare\s+-x\s+|#\s*)?$", re.ASCII)
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-
-
-def _bare(text: str, at: int, match: re.Match[str], before: str) -> Place | None:
-    found = _BARE.match(text, at, at + _LONGEST)
-    if found is None:
-        return None
-    value = found[0]
-    alone = match["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
-    cut = (_LAST if alone and match["sign"] == "=" else _NEXT).search(value)
-    if cut is not None:
-        value = value[: cut.start()]
-    if not alone:
-        value = _balanced(value)
-    return (at, at + len(value)) if value else None
 
 
 def _balanced(value: str) -> str:
@@ -212,7 +212,7 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
     if likes and _loose(found):
         likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
-    return (found.start, found.end) if likes else None
+    return _whole(text, found) if likes else None
 
 
 _PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
@@ -262,7 +262,7 @@ def certain(text: str, start: int, end: int) -> Place | None:
         return None
     digits = sum(map(str.isdigit, value))
     sure = likely.is_hex(value) or likely.is_uuid(value) or (digits >= 2 and likely.surprise(value) >= 4.7)  # noqa: PLR2004
-    return (found.start, found.end) if sure else None
+    return _whole(text, found) if sure else None
 
 
 _AROUND = 300
@@ -271,7 +271,7 @@ _OTHER = re.compile(
     r"accountname|initial catalog|database|dbname|driver|dsn|port|provider|sharedaccesskeyname|network address)\s?=",
     re.ASCII,
 )
-_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|\s*$", re.ASCII)
+_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|$", re.ASCII)
 
 
 def keyed_string(text: str, start: int, end: int) -> Place | None:
@@ -279,7 +279,7 @@ def keyed_string(text: str, start: int, end: int) -> Place | None:
     low = max(text.rfind("\n", max(0, start - _AROUND), start), max(0, start - _AROUND))
     high = text.find("\n", start, start + _AROUND)
     around = text[low : high if high >= 0 else start + _AROUND]
-    closing = _STRING_END.search(text, start, min(len(text), start + _LONGEST))
+    closing = _STRING_END.search(text, start, min(len(text), start + 512))
     stop = closing.start() if closing is not None else len(text)
     value = text[start:stop].rstrip()
     if not _OTHER.search(around) or not (";" in around or "=" in around) or len(value) < 3:  # noqa: PLR2004
@@ -304,7 +304,7 @@ _OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,
 
 def option(text: str, start: int, end: int) -> Place | None:
     """The value of ``--password VALUE``."""
-    found = _OPTION.match(text, start, min(len(text), end + _LONGEST))
+    found = _OPTION.match(text, start, end + _JUDGED)
     if found is None:
         return None
     kind, value = said(found[1]), found[3].rstrip(",;)")
