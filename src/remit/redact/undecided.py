@@ -21,7 +21,8 @@ from remit.redact.engine_keywords import KeywordEngine
 from remit.redact.pack import chosen
 from remit.redact.pattern import Byte, Choice, Edge, Group, Node, Repeat, parse
 from remit.redact.pattern import Sequence as Row
-from remit.redact.rules import REACH, Rule, Subject, shape
+from remit.redact.rules import REACH, Rule, shape
+from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
 _SURE = 8  # bytes held back before it is worth asking whether the match's beginning stands there as well
@@ -246,7 +247,9 @@ class Undecided:
             for name, chosen in groups.items()
             if chosen
         ]
-        self._ahead = KeywordEngine([_unjudged(rule) for rule in rules if _looks_ahead(rule)])
+        ahead = [rule for rule in rules if _looks_ahead(rule)]
+        self._ahead = KeywordEngine([_unjudged(rule) for rule in ahead])
+        self._judges = [rule.judge if looks_ahead(rule.judge) else _LINE for rule in ahead]
 
     def begin(self, text: str, floor: int, *, sure: bool = False) -> int:
         """The first character, from ``floor`` on, of what may still become a secret; ``len(text)`` if none.
@@ -282,28 +285,37 @@ class Undecided:
         return first
 
     def _judged_later(self, data: bytes, low: int) -> int:
-        if not self._ahead.rules:
+        """The first match whose judge may still say something else."""
+        if not self._judges:
             return len(data)
         front = max(0, low - self.behind)
-        hits = self._ahead.find(Subject(data[front:]))
-        starts = [front + start for _, start, end in hits if front + start >= low and front + end > len(data) - REACH]
-        return min(starts, default=len(data))
+        part = data[front:]
+        hits = self._ahead.find(part)
+        if not hits:
+            return len(data)
+        text = part.decode("latin-1")
+        return min(
+            (
+                front + start
+                for index, start, end in hits
+                if front + start >= low and not settled(self._judges[index], text, start, end)
+            ),
+            default=len(data),
+        )
 
 
 UNKNOWN = "token"
 
-#: Judges that read nothing behind the secret but what the pattern itself asked for.
-_LOOK_BACK_ONLY = frozenset({"", "random_key", "bearer", "credentials", "userinfo", "private_key"})
+_LINE = "line"  # an allowlist that looks at the whole line: settled as an unknown judge
 
 
 def _looks_ahead(rule: Rule) -> bool:
-    return rule.judge not in _LOOK_BACK_ONLY or any(allow.target == "line" for allow in rule.allow)
+    return looks_ahead(rule.judge) or any(allow.target == "line" for allow in rule.allow)
 
 
 def _unjudged(rule: Rule) -> Rule:
     """The rule without what looks behind the match."""
-    judge = rule.judge if rule.judge in _LOOK_BACK_ONLY else ""
-    return replace(rule, judge=judge, allow=tuple(each for each in rule.allow if each.target != "line"))
+    return replace(rule, judge="", allow=tuple(each for each in rule.allow if each.target != "line"))
 
 
 @cache
