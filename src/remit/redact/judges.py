@@ -77,7 +77,7 @@ def credentials(text: str, start: int, end: int) -> Place | None:
 
 _WORDY = re.compile(r"(?i)(?:basic|bearer|token|digest|negotiate|apikey|api-key|aws4-hmac-sha256)$")
 _TO_END = re.compile(r"[^\s\"'`<>\\,;)}\]]{1,4096}", re.ASCII)
-_JUDGED = 256  # characters of a value that decide; what is masked may be longer
+_JUDGED = 128  # characters of a value that decide; what is masked may be longer
 
 
 def authorization(text: str, start: int, end: int) -> Place | None:
@@ -98,6 +98,7 @@ def authorization(text: str, start: int, end: int) -> Place | None:
 
 
 _CRUMBS = re.compile(r"[^\r\n\"'`\\]{8,4096}", re.ASCII)
+_FIRST_CRUMBS = 600
 _CRUMB = re.compile(r"[^=;,\s]{1,100}=([^;,\s]*)", re.ASCII)
 
 
@@ -105,7 +106,7 @@ def cookies(text: str, start: int, end: int) -> Place | None:
     """Everything from the first crumb of a ``Cookie`` whose value looks drawn at random to the last such one."""
     line = _CRUMBS.match(text, start)
     stop = line.end() if line is not None else end
-    held = [each.span(1) for each in _CRUMB.finditer(text, start, stop) if likely.drawn(each[1][:_JUDGED], least=16)]
+    held = [each.span(1) for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS)) if likely.drawn(each[1][:_JUDGED], least=16)]
     return (held[0][0], held[-1][1]) if held else None
 
 
@@ -309,14 +310,23 @@ def userinfo(text: str, start: int, end: int) -> Place | None:
     return start, end
 
 
+_HTTP = re.compile(r"(?i)https?$")
+_STORES = re.compile(r"(?i)(?:postgres(?:ql)?|mysql2?|mariadb|mongodb)(?:\+[a-z0-9]{1,20})?$")
+_WORD_FOR_IT = re.compile(r"(?i)(?:your)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|p|x+)")
+
+
 def userinfo_any(text: str, start: int, end: int) -> Place | None:
-    """Like ``userinfo`` for any scheme; a word for the password itself (``user:password@``) is a placeholder."""
-    found = userinfo(text, start, end)
-    if found is None:
+    """Like ``userinfo`` for any scheme but http's; a word for the password itself (``user:password@``) is a placeholder.
+
+    In the address of a database even that is masked: people do use such passwords there.
+    """
+    scheme = text[max(0, start - 40) : max(0, start - 3)]
+    if _HTTP.search(scheme):
         return None
-    secret = text[text.index(":", start, end) + 1 : end]
-    words = re.fullmatch(r"(?i)(?:your)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|p|x+)", secret)
-    return None if words is not None else found
+    found = userinfo(text, start, end)
+    if found is None or _STORES.search(scheme):
+        return found
+    return None if _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
 
 
 def private_key(text: str, start: int, end: int) -> Place | None:

@@ -16,7 +16,7 @@ type Place = tuple[int, int]
 
 _LONGEST_NAME = 80
 _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one line have 3,300
-_JUDGED = 256  # characters of a value that decide
+_JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
@@ -34,7 +34,16 @@ _OPEN = (
     r"(?P<quote>\\{1,3}[\"']|\"\"\"|'''|[\"'`]|&quot;|%22)?)"
 )
 _PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII | re.IGNORECASE)
-_NAME_LEFT = re.compile(r"[A-Za-z0-9_.$-]*\Z", re.ASCII)
+_BACKWARDS = re.compile(r"[A-Za-z0-9_.$-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What ends a value."""
+
+    quote: str
+    alone: bool  # an assignment that has its line to itself
+    restful: bool  # without blanks around its sign, as shells want it: the value reaches to the next blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +58,13 @@ class Pair:
     prefix: str
     before: str  # what of the line stands in front of the name
     value: str  # its first ``_JUDGED`` characters
-    alone: bool  # an assignment that has its line to itself: the value reaches to the next blank
+    shape: _Shape
 
 
 def pair(text: str, start: int, end: int) -> Pair | None:
     """The name around ``start``, and the value that begins at ``end``."""
-    left = _NAME_LEFT.search(text, max(0, start - _LONGEST_NAME), start)
-    begin = left.start() if left is not None else start
+    left = _BACKWARDS.match(text[max(0, start - _LONGEST_NAME) : start][::-1])
+    begin = start - (left.end() if left is not None else 0)
     best = _PAIR.fullmatch(text, begin, end)
     if best is None:
         return None
@@ -63,10 +72,14 @@ def pair(text: str, start: int, end: int) -> Pair | None:
     prefix = best["open"][: len(best["open"]) - len(quote)]
     line = text.rfind("\n", max(0, begin - 200), begin) + 1 or max(0, begin - 200)
     before = text[line:begin]
-    alone = not quote and best["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
-    found = Pair(best["name"], best["sign"], end, end, quote, prefix, before, "", alone)
-    stop = _end(text, found, _JUDGED)
-    return replace(found, end=stop, value=text[end:stop]) if stop > end else None
+    sign = best["sign"]
+    inner = None if quote else _NESTED.match(text, end)
+    if inner is not None and said(inner[1]) is not None:
+        return None  # token=password=...: what stands under the inner name is found by itself
+    alone = not quote and sign.strip() == "=" and _ASSIGNED.match(before) is not None
+    shape = _Shape(quote, alone, restful=alone and sign == "=")
+    stop = _end(text, end, shape, _JUDGED)
+    return Pair(best["name"], sign, end, stop, quote, prefix, before, text[end:stop], shape) if stop > end else None
 
 
 _UNTIL = {
@@ -81,26 +94,28 @@ _UNTIL = {
 _ESCAPED = re.compile(r"[^\"'\\\r\n]*(?:\\\\[^\"'\\\r\n]+)*", re.ASCII)
 
 
-def _end(text: str, found: Pair, most: int) -> int:
+def _end(text: str, start: int, shape: _Shape, most: int) -> int:
     """Where the value ends, within ``most`` characters."""
-    if found.quote:
-        match = _UNTIL.get(found.quote, _ESCAPED).match(text, found.start, found.start + most)
-        return match.end() if match is not None else found.start
-    match = _BARE.match(text, found.start, found.start + most)
+    if shape.quote:
+        match = _UNTIL.get(shape.quote, _ESCAPED).match(text, start, start + most)
+        return match.end() if match is not None else start
+    match = _BARE.match(text, start, start + most)
     if match is None:
-        return found.start
+        return start
     value = match[0]
-    cut = (_LAST if found.alone and found.sign == "=" else _NEXT).search(value)
+    cut = (_LAST if shape.restful else _NEXT).search(value)
     if cut is not None:
         value = value[: cut.start()]
-    return found.start + len(value if found.alone else _balanced(value))
+    return start + len(value if shape.alone else _balanced(value))
 
 
 def _whole(text: str, found: Pair) -> Place:
     """All of a value that was judged by its beginning."""
-    return found.start, found.end if found.end - found.start < _JUDGED else _end(text, found, _LONGEST)
+    long = found.end - found.start >= _JUDGED
+    return found.start, _end(text, found.start, found.shape, _LONGEST) if long else found.end
 
 
+_NESTED = re.compile(r"([A-Za-z][\w.-]{1,40})[=:](?=[^\s=])", re.ASCII)
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
 _NEXT = re.compile(
     r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
@@ -109,11 +124,14 @@ _NEXT = re.compile(
 )
 _LAST = re.compile(r"\\[nr](?![A-Za-z0-9])|[;,]$", re.ASCII)
 _ASSIGNED = re.compile(r"^\s*(?:export\s+|ENV\s+|ARG\s+|set\s+|setx?\s+|-\s+|-e\s+|declare\s+-x\s+|#\s*)?$", re.ASCII)
+_CLOSING = re.compile(r"[)\]}]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
 
 def _balanced(value: str) -> str:
     """Up to the first bracket that closes none of the value's own."""
+    if not _CLOSING.search(value):
+        return value
     depth: dict[str, int] = {}
     for at, each in enumerate(value):
         if each in "([{":
@@ -196,10 +214,8 @@ def _quoted_name(text: str, found: Pair) -> bool:
 def assignment(text: str, start: int, end: int) -> Place | None:
     """The value under a name that promises a secret, when it looks like one that is used."""
     found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found):
-        return None
-    kind = said(found.name)
-    if kind is None or found.name.strip("-_.") == "":
+    kind = said(found.name) if found is not None else None
+    if found is None or kind is None or not _literal(text, found) or not _stands(text, found):
         return None
     quoted = bool(found.quote)
     value = found.value
@@ -243,6 +259,7 @@ def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
 
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
+_SOME_DIGIT = re.compile(r"[0-9]")
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
@@ -252,11 +269,10 @@ _FLEETING = re.compile(
 def certain(text: str, start: int, end: int) -> Place | None:
     """Like ``assignment``, but only what nobody would take for anything else: a random value of 20 and more."""
     found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found) or _loose(found):
+    if found is None or said(found.name) not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name):
         return None
-    kind = said(found.name)
     value = found.value
-    if kind not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name) or not _CERTAIN.fullmatch(value):
+    if not _SOME_DIGIT.search(value) or not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
         return None
     if len(value) < _CERTAIN_LEAST or likely.placeholder(value) or not likely.secret(value, quoted=bool(found.quote)):
         return None
