@@ -7,7 +7,7 @@ reads the name before it and the value after it. Each reads a bounded part of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remit.redact import likely
 from remit.redact.names import Says, said
@@ -16,24 +16,34 @@ type Place = tuple[int, int]
 
 _LONGEST_NAME = 80
 _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one line have 3,300
+_JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
 _TYPE = (
-    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=))?"
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
 )
 _SIGN = (
-    r"(?P<sign>[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<-|,|\(|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
-    r"|[ \t]{1,4}(?:is|was|to|ist|equals|set to)[ \t]{1,3}:?[ \t]{0,3}|>|[ \t]{1,20}|%3[Dd]|\\u003[Dd]"
+    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[,\s]{1,40}[\"']?(?:[Vv]alue|VALUE|default|content|secret_string|stringData|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8})"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
 _OPEN = (
-    r"(?P<open>(?:(?:new[ \t]{1,3})?[A-Za-z_.:]{1,30}\([ \t]{0,2})?(?:[rbufRBUFL]{1,2}(?=[\"'])|[@$])?"
+    r"(?P<open>(?:(?:new[ \t]{1,3}|&)?[A-Za-z_.:\[\]]{1,30}\([ \t]{0,2})?(?:[rbufRBUFL]{1,2}(?=[\"'])|[@$])?"
     r"(?P<quote>\\{1,3}[\"']|\"\"\"|'''|[\"'`]|&quot;|%22)?)"
 )
-_PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII)
-_NAME_LEFT = re.compile(r"[A-Za-z0-9_.$-]*$", re.ASCII)
+_PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII | re.IGNORECASE)
+_BACKWARDS = re.compile(r"[A-Za-z0-9_.$-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What ends a value."""
+
+    quote: str
+    alone: bool  # an assignment that has its line to itself
+    restful: bool  # without blanks around its sign, as shells want it: the value reaches to the next blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +57,29 @@ class Pair:
     quote: str
     prefix: str
     before: str  # what of the line stands in front of the name
-    value: str
+    value: str  # its first ``_JUDGED`` characters
+    shape: _Shape
 
 
 def pair(text: str, start: int, end: int) -> Pair | None:
-    """The name around ``start`` and the value whose first characters end at ``end``."""
-    left = _NAME_LEFT.search(text, max(0, start - _LONGEST_NAME), start)
-    begin = left.start() if left is not None else start
-    best: re.Match[str] | None = None
-    match = _PAIR.match(text, begin, end + 4)
-    if match is not None and match.end() < end:
-        best = match
+    """The name around ``start``, and the value that begins at ``end``."""
+    left = _BACKWARDS.match(text[max(0, start - _LONGEST_NAME) : start][::-1])
+    begin = start - (left.end() if left is not None else 0)
+    best = _PAIR.fullmatch(text, begin, end)
     if best is None:
         return None
     quote = best["quote"] or ""
     prefix = best["open"][: len(best["open"]) - len(quote)]
     line = text.rfind("\n", max(0, begin - 200), begin) + 1 or max(0, begin - 200)
     before = text[line:begin]
-    place = _quoted(text, best.end(), quote) if quote else _bare(text, best.end(), best, before)
-    if place is None:
-        return None
-    return Pair(best["name"], best["sign"], *place, quote, prefix, before, text[place[0] : place[1]])
+    sign = best["sign"]
+    inner = None if quote else _NESTED.match(text, end)
+    if inner is not None and said(inner[1]) is not None:
+        return None  # token=password=...: what stands under the inner name is found by itself
+    alone = not quote and sign.strip() == "=" and _ASSIGNED.match(before) is not None
+    shape = _Shape(quote, alone, restful=alone and sign == "=")
+    stop = _end(text, end, shape, _JUDGED)
+    return Pair(best["name"], sign, end, stop, quote, prefix, before, text[end:stop], shape) if stop > end else None
 
 
 _UNTIL = {
@@ -82,40 +94,44 @@ _UNTIL = {
 _ESCAPED = re.compile(r"[^\"'\\\r\n]*(?:\\\\[^\"'\\\r\n]+)*", re.ASCII)
 
 
-def _quoted(text: str, at: int, quote: str) -> Place | None:
-    until = _UNTIL.get(quote, _ESCAPED)
-    match = until.match(text, at, at + _LONGEST)
-    if match is None or match.end() == at:
-        return None
-    return at, match.end()
+def _end(text: str, start: int, shape: _Shape, most: int) -> int:
+    """Where the value ends, within ``most`` characters."""
+    if shape.quote:
+        match = _UNTIL.get(shape.quote, _ESCAPED).match(text, start, start + most)
+        return match.end() if match is not None else start
+    match = _BARE.match(text, start, start + most)
+    if match is None:
+        return start
+    value = match[0]
+    cut = (_LAST if shape.restful else _NEXT).search(value)
+    if cut is not None:
+        value = value[: cut.start()]
+    return start + len(value if shape.alone else _balanced(value))
 
 
+def _whole(text: str, found: Pair) -> Place:
+    """All of a value that was judged by its beginning."""
+    long = found.end - found.start >= _JUDGED
+    return found.start, _end(text, found.start, found.shape, _LONGEST) if long else found.end
+
+
+_NESTED = re.compile(r"([A-Za-z][\w.-]{1,40})[=:](?=[^\s=])", re.ASCII)
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
 _NEXT = re.compile(
     r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
     r"|\.$|\.\.\.",
     re.ASCII,
 )
+_LAST = re.compile(r"\\[nr](?![A-Za-z0-9])|[;,]$", re.ASCII)
 _ASSIGNED = re.compile(r"^\s*(?:export\s+|ENV\s+|ARG\s+|set\s+|setx?\s+|-\s+|-e\s+|declare\s+-x\s+|#\s*)?$", re.ASCII)
+_CLOSING = re.compile(r"[)\]}]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-
-
-def _bare(text: str, at: int, match: re.Match[str], before: str) -> Place | None:
-    found = _BARE.match(text, at, at + _LONGEST)
-    if found is None:
-        return None
-    value = found[0]
-    alone = match["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
-    cut = None if alone and match["sign"] == "=" else _NEXT.search(value)
-    if cut is not None:
-        value = value[: cut.start()]
-    if not alone:
-        value = _balanced(value)
-    return (at, at + len(value)) if value else None
 
 
 def _balanced(value: str) -> str:
     """Up to the first bracket that closes none of the value's own."""
+    if not _CLOSING.search(value):
+        return value
     depth: dict[str, int] = {}
     for at, each in enumerate(value):
         if each in "([{":
@@ -127,6 +143,7 @@ def _balanced(value: str) -> str:
     return value
 
 
+_SIGIL = re.compile(r"[@&*$%#][A-Za-z_][\w.:-]*$|[\\(\[{]|\$", re.ASCII)
 _EXPRESSION = re.compile(r"^[ \t]*(?:[+({\[.?]|\|\||&&|or\b|if\b|\*|%[ \t]*[\w(])", re.ASCII)
 
 
@@ -142,13 +159,11 @@ def _literal(text: str, found: Pair) -> bool:
         return False
     if _EXPRESSION.match(after) and "\n" not in after[:2] and not _ASSIGNED.match(found.before):
         return False
-    return not likely.code(found.value) and not found.value.startswith(("@", "&", "*", "$", "%", "\\", "(", "[", "{"))
+    return not likely.code(found.value) and _SIGIL.match(found.value) is None
 
 
-_LOOKUP = re.compile(
-    r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$"
-)
-_WRAPS = re.compile(r"(?i)(?:secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
+_LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
+_WRAPS = re.compile(r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
 
 
 def _plain_call(found: Pair) -> bool:
@@ -164,9 +179,7 @@ _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return (
-        sign in {"", ",", "(", "|", "<-", "->", ">", "is", "was", "to", "ist"} or _COMPARED.fullmatch(sign) is not None
-    )
+    return sign in {"", ",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"} or _COMPARED.fullmatch(sign) is not None
 
 
 _CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
@@ -182,8 +195,12 @@ def _stands(text: str, found: Pair) -> bool:
         if flag:
             return not found.value.startswith("-")
         return found.quote == "'" and found.name.lower() in {"password", "by"}
-    if sign == ">" and "<" not in found.before[-60:]:
-        return False
+    if ">" in sign and sign.endswith((">", "[")) and sign not in ("=>", "->"):
+        return "<" in found.before[-80:]
+    if sign in {"or", "|"}:
+        return bool(found.quote) and (sign == "or" or "default" in found.prefix.lower())
+    if sign in {"||", "??", ":-", "?:"}:
+        return bool(found.quote) or sign == ":-"
     if sign == ",":
         return bool(found.quote) and _quoted_name(text, found)
     return True
@@ -197,10 +214,8 @@ def _quoted_name(text: str, found: Pair) -> bool:
 def assignment(text: str, start: int, end: int) -> Place | None:
     """The value under a name that promises a secret, when it looks like one that is used."""
     found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found):
-        return None
-    kind = said(found.name)
-    if kind is None or found.name.strip("-_.") == "":
+    kind = said(found.name) if found is not None else None
+    if found is None or kind is None or not _literal(text, found) or not _stands(text, found):
         return None
     quoted = bool(found.quote)
     value = found.value
@@ -210,20 +225,27 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likely.secret(value, quoted=quoted)
     else:
         likes = likely.password(value, quoted=quoted) or likely.secret(value, quoted=quoted)
+        likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
     if likes and _loose(found):
         likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
-    return (found.start, found.end) if likes else None
+    return _whole(text, found) if likes else None
 
 
+_PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
 _KEY_LEAST = 16
 
 
 def _key(value: str) -> bool:
     """A value under a mere ``key`` or ``auth``: only what looks drawn at random."""
-    if not _KEY_LEAST <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+    if not 8 <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+        return False
+    user, colon, rest = value.partition(":")
+    if colon and re.fullmatch(r"[\w.@-]{2,40}", user) and not rest.isdigit():
+        return likely.password(rest, quoted=False) or likely.drawn(rest)
+    if len(value) < _KEY_LEAST:
         return False
     if likely.is_hex(value):
-        return len(value) in (32, 40, 48, 56, 64, 96, 128)
+        return len(value) >= 30  # noqa: PLR2004 - shorter ones are ids
     return not likely.is_uuid(value) and any(map(str.isdigit, value)) and likely.drawn(value, least=_KEY_LEAST)
 
 
@@ -237,6 +259,7 @@ def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
 
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
+_SOME_DIGIT = re.compile(r"[0-9]")
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
@@ -246,17 +269,16 @@ _FLEETING = re.compile(
 def certain(text: str, start: int, end: int) -> Place | None:
     """Like ``assignment``, but only what nobody would take for anything else: a random value of 20 and more."""
     found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found) or _loose(found):
+    if found is None or said(found.name) not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name):
         return None
-    kind = said(found.name)
     value = found.value
-    if kind not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name) or not _CERTAIN.fullmatch(value):
+    if not _SOME_DIGIT.search(value) or not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
         return None
     if len(value) < _CERTAIN_LEAST or likely.placeholder(value) or not likely.secret(value, quoted=bool(found.quote)):
         return None
     digits = sum(map(str.isdigit, value))
     sure = likely.is_hex(value) or likely.is_uuid(value) or (digits >= 2 and likely.surprise(value) >= 4.7)  # noqa: PLR2004
-    return (found.start, found.end) if sure else None
+    return _whole(text, found) if sure else None
 
 
 _AROUND = 300
@@ -265,7 +287,7 @@ _OTHER = re.compile(
     r"accountname|initial catalog|database|dbname|driver|dsn|port|provider|sharedaccesskeyname|network address)\s?=",
     re.ASCII,
 )
-_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|\s*$", re.ASCII)
+_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|$", re.ASCII)
 
 
 def keyed_string(text: str, start: int, end: int) -> Place | None:
@@ -273,7 +295,7 @@ def keyed_string(text: str, start: int, end: int) -> Place | None:
     low = max(text.rfind("\n", max(0, start - _AROUND), start), max(0, start - _AROUND))
     high = text.find("\n", start, start + _AROUND)
     around = text[low : high if high >= 0 else start + _AROUND]
-    closing = _STRING_END.search(text, start, min(len(text), start + _LONGEST))
+    closing = _STRING_END.search(text, start, min(len(text), start + 512))
     stop = closing.start() if closing is not None else len(text)
     value = text[start:stop].rstrip()
     if not _OTHER.search(around) or not (";" in around or "=" in around) or len(value) < 3:  # noqa: PLR2004
@@ -293,12 +315,12 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"(--?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII)
+_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
 
 
 def option(text: str, start: int, end: int) -> Place | None:
     """The value of ``--password VALUE``."""
-    found = _OPTION.search(text, start, min(len(text), end + _LONGEST))
+    found = _OPTION.match(text, start, end + _JUDGED)
     if found is None:
         return None
     kind, value = said(found[1]), found[3].rstrip(",;)")
@@ -345,3 +367,12 @@ def spoken(text: str, start: int, end: int) -> Place | None:
     if not (digits or signs) or not (digits >= 2 or signs or value.lower() != value):  # noqa: PLR2004
         return None
     return (start, start + len(value)) if not re.fullmatch(r"[A-Za-z_]\w*[=\[(].*", value) else None
+
+
+def near(text: str, start: int, end: int) -> Place | None:
+    """What follows the word ``token`` or ``key`` in a message: only what looks drawn at random."""
+    value = text[start:end].rstrip(".,;:)]>")
+    digits = sum(map(str.isdigit, value))
+    if digits < 2 or not likely.drawn(value, least=20) or likely.placeholder(value) or likely.code(value):  # noqa: PLR2004
+        return None
+    return start, start + len(value)
