@@ -82,8 +82,8 @@ class _Builder:
             case Choice():
                 parts = [self.part(each, sure=False) for each in node.branches]
                 return _Part(
-                    frozenset().union(*(each.first for each in parts)),
-                    frozenset().union(*(each.last for each in parts)),
+                    frozenset[int]().union(*(each.first for each in parts)),
+                    frozenset[int]().union(*(each.last for each in parts)),
                     empty=any(each.empty for each in parts),
                 )
             case Repeat():
