@@ -260,6 +260,7 @@ def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
 _SOME_DIGIT = re.compile(r"[0-9]")
+_BEGUN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{20,128}", re.ASCII)
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
@@ -268,11 +269,14 @@ _FLEETING = re.compile(
 
 def certain(text: str, start: int, end: int) -> Place | None:
     """Like ``assignment``, but only what nobody would take for anything else: a random value of 20 and more."""
+    begun = _BEGUN.match(text, end)
+    if begun is None or not _SOME_DIGIT.search(begun[0]):
+        return None
     found = pair(text, start, end)
     if found is None or said(found.name) not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name):
         return None
     value = found.value
-    if not _SOME_DIGIT.search(value) or not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
+    if not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
         return None
     if len(value) < _CERTAIN_LEAST or likely.placeholder(value) or not likely.secret(value, quoted=bool(found.quote)):
         return None
