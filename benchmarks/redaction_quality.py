@@ -59,7 +59,9 @@ def flagged(lines: list[tuple[str, str]], redactor: Redactor) -> dict[str, dict[
         hits[looks].append(found)
         hits["*"].append(found)
     return {
-        looks: {name: round(sum(each[at] for each in found) / len(found), 3) for at, name in enumerate(("tier 1", "all"))}
+        looks: {
+            name: round(sum(each[at] for each in found) / len(found), 3) for at, name in enumerate(("tier 1", "all"))
+        }
         for looks, found in sorted(hits.items())
     }
 

@@ -106,7 +106,11 @@ def cookies(text: str, start: int, end: int) -> Place | None:
     """Everything from the first crumb of a ``Cookie`` whose value looks drawn at random to the last such one."""
     line = _CRUMBS.match(text, start)
     stop = line.end() if line is not None else end
-    held = [each.span(1) for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS)) if likely.drawn(each[1][:_JUDGED], least=16)]
+    held = [
+        each.span(1)
+        for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS))
+        if likely.drawn(each[1][:_JUDGED], least=16)
+    ]
     return (held[0][0], held[-1][1]) if held else None
 
 
@@ -202,7 +206,9 @@ def entropic(text: str, start: int, end: int) -> Place | None:
         return None
     if likely.surprise(bare) < _SURE or _STANDARD.match(token) or _PUBLIC_FORM.match(token) or _pathlike(bare):
         return None
-    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count("-"):
+    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count(
+        "-"
+    ):
         return None
     if likely.placeholder(token) or _TOLD.search(text[max(0, start - 60) : start]) or _in_data(text, start, end):
         return None

@@ -127,18 +127,87 @@ def drawn(value: str, *, least: int = 12) -> bool:
 
 
 _STAND_INS = frozenset(
-    ["none", "null", "nil", "undefined", "true", "false", "unset", "empty", "string", "secret", "password", "token", "key"]
+    [
+        "none",
+        "null",
+        "nil",
+        "undefined",
+        "true",
+        "false",
+        "unset",
+        "empty",
+        "string",
+        "secret",
+        "password",
+        "token",
+        "key",
+    ]
     + ["test", "value", "default", "admin", "root", "user", "username", "passwd", "pass", "pwd", "bearer", "basic"]
     + ["optional", "required", "hidden", "masked", "encrypted", "unknown", "n/a", "tbd", "varchar", "bytes", "text"]
 )
 _STAND_IN_PARTS = (
-    *("your_", "your-", "your ", "yourp", "yours", "yourt", "yourk", "youra", "example", "sample", "placeholder", "dummy"),
-    *("changeme", "change_me", "change-me", "change me", "changeit", "changethis", "change_this", "change-this", "insert_"),
-    *("insert-", "insert ", "replaceme", "replace_", "replace-", "redacted", "to-do", "to_do", "xxxx", "***", "...", "…"),
+    *(
+        "your_",
+        "your-",
+        "your ",
+        "yourp",
+        "yours",
+        "yourt",
+        "yourk",
+        "youra",
+        "example",
+        "sample",
+        "placeholder",
+        "dummy",
+    ),
+    *(
+        "changeme",
+        "change_me",
+        "change-me",
+        "change me",
+        "changeit",
+        "changethis",
+        "change_this",
+        "change-this",
+        "insert_",
+    ),
+    *(
+        "insert-",
+        "insert ",
+        "replaceme",
+        "replace_",
+        "replace-",
+        "redacted",
+        "to-do",
+        "to_do",
+        "xxxx",
+        "***",
+        "...",
+        "…",
+    ),
     *("not_a_", "not-a-", "nota_", "not_real", "not-real", "notreal", "fake", "foobar", "lorem", "super_secret"),
-    *("super-secret", "supersecret", "top_secret", "top-secret", "topsecret", "some_secret", "some-secret", "some_token"),
+    *(
+        "super-secret",
+        "supersecret",
+        "top_secret",
+        "top-secret",
+        "topsecret",
+        "some_secret",
+        "some-secret",
+        "some_token",
+    ),
     *("some-token", "some_key", "some-key", "some_password", "some-password", "something", "123456789", "abcdefg"),
-    *("my_secret", "my-secret", "mysecret", "my_token", "my-token", "mytoken", "my_password", "my-password", "mypassword"),
+    *(
+        "my_secret",
+        "my-secret",
+        "mysecret",
+        "my_token",
+        "my-token",
+        "mytoken",
+        "my_password",
+        "my-password",
+        "mypassword",
+    ),
     *("my_key", "my-key", "mykey", "my_api", "my-api", "myapi", "secret://"),
 )
 _NAMED = re.compile(r"(?:api|secret|access|private|auth)[_-]?(?:key|token)(?![a-z0-9])|<[^<>]{2,}>")
@@ -182,7 +251,22 @@ _CODE = re.compile(
 )
 _CODE_PARTS = ("=>", "()", ").")
 _PATH = re.compile(r"(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|[\w.-]+(?:/[\w.-]+){2,}/?$", re.ASCII)
-_FILE_ENDS = (".pem", ".key", ".txt", ".json", ".yaml", ".yml", ".crt", ".py", ".js", ".go", ".md", ".cfg", ".conf", ".pub")
+_FILE_ENDS = (
+    ".pem",
+    ".key",
+    ".txt",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".crt",
+    ".py",
+    ".js",
+    ".go",
+    ".md",
+    ".cfg",
+    ".conf",
+    ".pub",
+)
 _ADDRESS = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|[\w-]+(?:\.[\w-]+)+:\d+$", re.ASCII
 )
@@ -222,10 +306,38 @@ _WEAK = frozenset(
 _PHRASE = re.compile(r"[A-Za-z]{3,10}(?:[-_. ][A-Za-z]{3,10}){2,9}\d{0,4}")
 #: Words of user interfaces and code: a phrase that holds one is a label, no passphrase.
 _SPOKEN = frozenset(
-    ["password", "passwords", "passphrase", "word", "secret", "token", "key", "user", "username", "reset", "form", "field"]
+    [
+        "password",
+        "passwords",
+        "passphrase",
+        "word",
+        "secret",
+        "token",
+        "key",
+        "user",
+        "username",
+        "reset",
+        "form",
+        "field",
+    ]
     + ["input", "label", "error", "invalid", "enter", "your", "the", "is", "must", "not", "new", "old", "login", "sign"]
     + ["auth", "confirm", "change", "forgot", "update", "create", "get", "set", "has", "for", "and", "with", "type"]
-    + ["text", "min", "max", "length", "show", "hide", "env", "name", "value", "default", "config", "api", "access", "file"]
+    + [
+        "text",
+        "min",
+        "max",
+        "length",
+        "show",
+        "hide",
+        "env",
+        "name",
+        "value",
+        "default",
+        "config",
+        "api",
+        "access",
+        "file",
+    ]
     + ["data", "base", "client", "server", "http", "https", "test", "this", "that", "from", "are", "was", "you", "can"]
     + ["public", "private", "session", "request", "response", "header", "policy", "manager", "service", "store"]
 )

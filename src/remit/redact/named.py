@@ -19,14 +19,13 @@ _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one lin
 _JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
-_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
-_TYPE = (
-    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
-)
+_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])}]{0,2})"
+_TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
 _SIGN = (
     r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
     r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|</key>\s{0,20}<string>|\)?\.(?:toBe|toEqual|equals?|isEqualTo|to_?eq|eq)\([ \t]?"
     r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
 _OPEN = (
@@ -162,8 +161,12 @@ def _literal(text: str, found: Pair) -> bool:
     return not likely.code(found.value) and _SIGIL.match(found.value) is None
 
 
-_LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
-_WRAPS = re.compile(r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
+_LOOKUP = re.compile(
+    r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$"
+)
+_WRAPS = re.compile(
+    r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)"
+)
 
 
 def _plain_call(found: Pair) -> bool:
@@ -172,38 +175,30 @@ def _plain_call(found: Pair) -> bool:
     return not call or (_WRAPS.search(call) is not None and _LOOKUP.search(call) is None)
 
 
-_FLAG = re.compile(r"(?:^|[\s\"'=\[(,`])--?$", re.ASCII)
 _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 
 
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return sign in {"", ",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"} or _COMPARED.fullmatch(sign) is not None
-
-
-_CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
+    loose = {",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"}
+    return sign in loose or _COMPARED.fullmatch(sign) is not None
 
 
 def _stands(text: str, found: Pair) -> bool:
     """Whether name, sign and value go together."""
-    sign = found.sign.strip()
-    if sign == "(":
-        return bool(found.quote) and re.match(r"(?i)(?:.*\.)?(?:set|with|add|put|use)?_?[\w]*$", found.name) is not None
-    if sign == "" and "\n" not in found.sign:  # a blank: a flag, SQL's PASSWORD '…'
-        flag = found.name.startswith("-") or _FLAG.search(found.before) is not None
-        if flag:
-            return not found.value.startswith("-")
-        return found.quote == "'" and found.name.lower() in {"password", "by"}
-    if ">" in sign and sign.endswith((">", "[")) and sign not in ("=>", "->"):
+    quoted = bool(found.quote)
+    bare = found.sign.rstrip()
+    sign = bare.strip()
+    if sign.endswith(":") and "\n" in found.sign[len(bare) :] and not quoted:
+        return False  # a block of code or of YAML begins
+    if sign.endswith((">", "[")) and sign not in ("=>", "->"):
         return "<" in found.before[-80:]
-    if sign in {"or", "|"}:
-        return bool(found.quote) and (sign == "or" or "default" in found.prefix.lower())
-    if sign in {"||", "??", ":-", "?:"}:
-        return bool(found.quote) or sign == ":-"
-    if sign == ",":
-        return bool(found.quote) and _quoted_name(text, found)
-    return True
+    if sign.endswith("(") or sign in {"||", "??", "?:", "or"}:
+        return quoted
+    if sign == "|":
+        return quoted and "default" in found.prefix.lower()
+    return sign != "," or (quoted and _quoted_name(text, found))
 
 
 def _quoted_name(text: str, found: Pair) -> bool:
@@ -225,9 +220,10 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likely.secret(value, quoted=quoted)
     else:
         likes = likely.password(value, quoted=quoted) or likely.secret(value, quoted=quoted)
-        likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
+        if not likes and found.sign.strip() in _PLAIN_SIGNS and (quoted or found.shape.restful):
+            likes = likely.word(value) or (value.isdigit() and len(value) >= 4 and len(set(value)) > 1)  # noqa: PLR2004
     if likes and _loose(found):
-        likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
+        likes = _firm(value, quoted=quoted)
     return _whole(text, found) if likes else None
 
 
@@ -249,12 +245,10 @@ def _key(value: str) -> bool:
     return not likely.is_uuid(value) and any(map(str.isdigit, value)) and likely.drawn(value, least=_KEY_LEAST)
 
 
-def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
+def _firm(value: str, *, quoted: bool) -> bool:
     """What counts after a loose sign: letters and digits or signs mixed, or a random draw."""
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     signs = any(not each.isalnum() and each not in "_-./: " for each in value)
-    if flag:
-        return digits or signs
     return (letters and digits and (quoted or len(value) >= 8)) or (letters and signs) or likely.drawn(value)  # noqa: PLR2004
 
 
@@ -319,7 +313,10 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
+_OPTION = re.compile(
+    r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def option(text: str, start: int, end: int) -> Place | None:

@@ -24,7 +24,26 @@ class Says(StrEnum):
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 _PASSWORDS = ("password", "passwd", "passwrd", "passphrase", "passcode", "passwort", "pwd", "psswd", "contrasena")
-_PASSWORD_WORDS = frozenset([*_PASSWORDS, "passwords", "pass", "pw", "psw", "pswd", "pin", "passw", "userpass", "mdp", "psk", "requirepass", "community", "masterauth", "bindpw", "rootpw"])
+_PASSWORD_WORDS = frozenset(
+    [
+        *_PASSWORDS,
+        "passwords",
+        "pass",
+        "pw",
+        "psw",
+        "pswd",
+        "pin",
+        "passw",
+        "userpass",
+        "mdp",
+        "psk",
+        "requirepass",
+        "community",
+        "masterauth",
+        "bindpw",
+        "rootpw",
+    ]
+)
 _SECRETS = (
     *("secret", "token", "apikey", "secretkey", "accesskey", "privatekey", "authkey", "accountkey", "masterkey"),
     *("signingkey", "encryptionkey", "sharedkey", "licensekey", "servicekey", "appkey", "clientkey", "authtoken"),

@@ -177,10 +177,10 @@ class Redactor:
 
 
 @cache
-def _engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - called by position, for the cache's sake
+def _engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - for the cache's sake
     from remit.redact.engine import engine  # noqa: PLC0415 - reading the rules costs what many a command never needs
 
-    return engine(tier, personal)
+    return engine(tier, personal=personal)
 
 
 def _beside_masks(raw: bytes, spans: list[Span]) -> Iterator[tuple[Span, str]]:

@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
+from remit.redact.engine_keywords import KeywordEngine
+from remit.redact.pack import chosen
 from remit.redact.pattern import Byte, Choice, Edge, Group, Node, Repeat, parse
 from remit.redact.pattern import Sequence as Row
-from remit.redact.rules import Rule, shape
+from remit.redact.rules import REACH, Rule, shape
+from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
-_SURE = 32  # bytes held back before it is worth asking whether the match's beginning stands there as well
+_SURE = 8  # bytes held back before it is worth asking whether the match's beginning stands there as well
 _MOST_STATES = 20_000
 
 
@@ -219,15 +222,22 @@ class _Table:
 
 
 class Undecided:
-    """What the patterns of some rules may still find at the end of a text."""
+    """What some rules may still find at the end of a text.
+
+    Attributes:
+        behind: How many bytes before a secret may have a say in whether it is one.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
+        rules = tuple(rules)
         groups: dict[str, list[Rule]] = {"narrow": [], "wide": [], "open": []}
         widest = NARROW
         for rule in rules:
             most = shape(rule).most
             groups["open" if most is None else "narrow" if most <= NARROW else "wide"].append(rule)
             widest = max(widest, most or 0)
+        self.behind = widest + REACH
+        self._open = tuple(groups["open"])
         self._groups = [
             (
                 _Backwards(_places(rule.pattern, rule.group, from_match=False) for rule in chosen),
@@ -237,18 +247,78 @@ class Undecided:
             for name, chosen in groups.items()
             if chosen
         ]
+        ahead = [rule for rule in rules if _looks_ahead(rule)]
+        self._ahead = KeywordEngine([_unjudged(rule) for rule in ahead])
+        self._judges = [rule.judge if looks_ahead(rule.judge) else _LINE for rule in ahead]
 
-    def begin(self, text: str, floor: int) -> int:
-        """The first character, from ``floor`` on, of what may still become a secret; ``len(text)`` if none."""
-        held = text[floor:]
-        data = held.encode("utf-8", "surrogatepass")
-        first = len(data)
+    def begin(self, text: str, floor: int, *, sure: bool = False) -> int:
+        """The first character, from ``floor`` on, of what may still become a secret; ``len(text)`` if none.
+
+        That is a match that isn't over, or one whose judge or allowlist may look at text that isn't there yet. With
+        ``sure`` the beginning of the match must stand there as well, not only that of its secret: dearer, and less is
+        held back.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        plain = len(data) == len(text)
+        low = floor if plain else len(text[:floor].encode("utf-8", "surrogatepass"))
+        first = min(self._matches(data, low, sure=sure), self._judged_later(data, low))
+        return first if plain else len(data[:first].decode("utf-8", "ignore"))
+
+    def kind(self, text: str, start: int) -> str:
+        """The kind of the unlimited rule whose match holds back everything from ``start`` on."""
+        data = text.encode("utf-8", "surrogatepass")
+        low = len(text[:start].encode("utf-8", "surrogatepass"))
+        for rule in self._open:
+            alone = _Backwards([_places(rule.pattern, rule.group, from_match=True)])
+            if alone.begin(data, 0) <= low:
+                return rule.kind
+        return UNKNOWN
+
+    def _matches(self, data: bytes, low: int, *, sure: bool) -> int:
+        first = size = len(data)
         for secrets, matches, most in self._groups:
-            low = 0 if most is None else max(0, len(data) - most)
-            found = secrets.begin(data, low)
-            if found < first and len(data) - found > _SURE:
-                found = max(found, matches.begin(data, low))
+            reach = low if most is None else max(low, size - most)
+            found = secrets.begin(data, reach)
+            if found < first and (sure or size - found > _SURE):
+                found = max(found, matches.begin(data, 0 if most is None else max(0, size - most)))
             first = min(first, found)
-        if len(data) == len(held):
-            return floor + first
-        return floor + len(data[:first].decode("utf-8", "ignore"))
+        return first
+
+    def _judged_later(self, data: bytes, low: int) -> int:
+        """The first match whose judge may still say something else."""
+        if not self._judges:
+            return len(data)
+        front = max(0, low - self.behind)
+        part = data[front:]
+        hits = self._ahead.find(part)
+        if not hits:
+            return len(data)
+        text = part.decode("latin-1")
+        return min(
+            (
+                front + start
+                for index, start, end in hits
+                if front + start >= low and not settled(self._judges[index], text, start, end)
+            ),
+            default=len(data),
+        )
+
+
+UNKNOWN = "token"
+
+_LINE = "line"  # an allowlist that looks at the whole line: settled as an unknown judge
+
+
+def _looks_ahead(rule: Rule) -> bool:
+    return looks_ahead(rule.judge) or any(allow.target == "line" for allow in rule.allow)
+
+
+def _unjudged(rule: Rule) -> Rule:
+    """The rule without what looks behind the match."""
+    return replace(rule, judge="", allow=tuple(each for each in rule.allow if each.target != "line"))
+
+
+@cache
+def undecided(tier: int, personal: bool) -> Undecided:  # noqa: FBT001 - called by position, for the cache's sake
+    """The one of this process for these rules."""
+    return Undecided(chosen(tier, personal))
