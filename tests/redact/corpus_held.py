@@ -53,7 +53,11 @@ SERVICES = (
     ("wakatime", "waka_{uuid}", "wakatime api key"),
     ("webflow", "{h:64}", "webflow token"),
     ("yelp", "{u:128}", "yelp api key"),
-    ("youtrack", lambda rng: "perm:" + base64.b64encode(draw("{a:6}", rng).encode()).decode() + draw(".NTctMQ==.{w:30}", rng), "youtrack token"),
+    (
+        "youtrack",
+        lambda rng: "perm:" + base64.b64encode(draw("{a:6}", rng).encode()).decode() + draw(".NTctMQ==.{w:30}", rng),
+        "youtrack token",
+    ),
     ("hetzner", "{w:64}", "hcloud token"),
     ("linode", "{h:64}", "linode token"),
     ("mistral", "{w:32}", "mistral api key"),
@@ -75,7 +79,7 @@ IN_SERVICES = (
     'withEnv(["%NAME%=@@", "CI=1"]) {\n',
     "    env:\n      %NAME%: @@\n",
     "helm upgrade {w} ./chart --set {w}.%camel%=@@\n",
-    "  %name% = \"@@\";\n",
+    '  %name% = "@@";\n',
     'Environment="%NAME%=@@"\n',
     "%NAME% ?= @@\n",
     'proxy_set_header X-%-% "@@";\n',
@@ -85,16 +89,28 @@ IN_SERVICES = (
     '{"level":"warn","msg":"refused","%camel%":"@@","n":{n}}\n',
     "{w}.ApiError: Client(base='https://{w}', %name%='@@') failed\n",
     "hi, the %name% for {w} is `@@`, please rotate it\n",
-    "gh secret set %NAME% --body \"@@\"\n",
+    'gh secret set %NAME% --body "@@"\n',
 )
 
 PASSWORDS = (
     ("password-three-classes", "{l:5}{d:3}!{l:3}", "database password"),
-    ("password-city-year", lambda rng: rng.choice(["Lisbon", "Nairobi", "Quito", "Hanoi"]) + draw("{d:4}$", rng), "ldap password"),
+    (
+        "password-city-year",
+        lambda rng: rng.choice(["Lisbon", "Nairobi", "Quito", "Hanoi"]) + draw("{d:4}$", rng),
+        "ldap password",
+    ),
     ("password-lower", "{a:12}", "ftp password"),
-    ("password-word", lambda rng: rng.choice(["butterfly", "avalanche", "blueberry", "moonlight", "snowflake"]), "mail password"),
+    (
+        "password-word",
+        lambda rng: rng.choice(["butterfly", "avalanche", "blueberry", "moonlight", "snowflake"]),
+        "mail password",
+    ),
     ("password-digits", "{d:8}", "door pin"),
-    ("passphrase-dots", lambda rng: ".".join(rng.sample(["amber", "willow", "cobalt", "meadow", "falcon", "harvest"], 4)), "gpg passphrase"),
+    (
+        "passphrase-dots",
+        lambda rng: ".".join(rng.sample(["amber", "willow", "cobalt", "meadow", "falcon", "harvest"], 4)),
+        "gpg passphrase",
+    ),
     ("secret-hex-40", "{h:40}", "cookie secret"),
     ("secret-base64-16", b64(16), "cipher key"),
     ("secret-base64-48", b64(48), "hmac key"),
@@ -123,7 +139,7 @@ IN_CODE = (
     "// %name% = @@\n",
     'std::string %name% = "@@";\n',
     'private readonly string _%camel% = "@@";\n',
-    "os.Setenv(\"%NAME%\", \"@@\")\n",
+    'os.Setenv("%NAME%", "@@")\n',
     "process.env.%NAME% = '@@'\n",
     "  %-%: @@\n",
     "%NAME%=@@ ./{w} --once\n",
@@ -134,7 +150,11 @@ STRUCTURED = (
     ("url-token", "{w:36}", "https://x-access-token:@@@git.{w}.com/a/b.git\n"),
     ("url-smb", "{w:12}", "smb://ada:@@@nas.{w}.lan/share\n"),
     ("url-imap", "{w:12}", "imaps://ada%40x.org:@@@mail.{w}.org/INBOX\n"),
-    ("url-kafka", "{w:20}", "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username=\"u\" password=\"@@\";\n"),
+    (
+        "url-kafka",
+        "{w:20}",
+        'sasl.jaas.config=org.x.security.plain.PlainLoginModule required username="u" password="@@";\n',
+    ),
     ("ldif", "{w:12}", "dn: uid=ada\nuserPassword: @@\n"),
     ("radius", "{w:12}", 'bob Cleartext-Password := "@@"\n'),
     ("ipsec", "{w:18}", '203.0.113.1 : PSK "@@"\n'),
@@ -148,7 +168,11 @@ STRUCTURED = (
     ("jdbc-call", "{w:12}", 'DriverManager.getConnection(url, "app", "@@");\n'),
     ("requests-auth", "{w:14}", 'requests.get(url, auth=("ada", "@@"))\n'),
     ("wsse", "{w:14}", '<wsse:Password Type="PasswordText">@@</wsse:Password>\n'),
-    ("k8s-data", lambda rng: base64.b64encode(draw("{w:18}", rng).encode()).decode(), "kind: Secret\ndata:\n  password: @@\n"),
+    (
+        "k8s-data",
+        lambda rng: base64.b64encode(draw("{w:18}", rng).encode()).decode(),
+        "kind: Secret\ndata:\n  password: @@\n",
+    ),
     ("git-credentials", "{w:40}", "https://ada:@@@git.{w}.org\n"),
     ("grafana-ini", "{w:12}", "[security]\nadmin_password = @@\n"),
     ("net-user", "{w:12}", "net user deploy @@ /add\n"),
@@ -161,7 +185,13 @@ STRUCTURED = (
     ("sentry-dsn-old", "{h:32}", "SENTRY_DSN=https://{h:32}:@@@sentry.io/42\n".replace("{h:32}:", "0123:")),
     ("saml", "{w:32}", '"client_assertion": "@@"\n'),
     ("stripe-cli", "rk_te~~st_{w:40}", "stripe listen --api-key @@\n"),
-    ("pem", lambda rng: base64.b64encode(rng.randbytes(48)).decode(), "-----BEGIN EC PRIVATE KEY-----\n@@\n-----END EC PRIVATE KEY-----\n".replace("EC PRIVATE", "EC PRI~~VATE").replace("~~", "")),
+    (
+        "pem",
+        lambda rng: base64.b64encode(rng.randbytes(48)).decode(),
+        "-----BEGIN EC PRIVATE KEY-----\n@@\n-----END EC PRIVATE KEY-----\n".replace(
+            "EC PRIVATE", "EC PRI~~VATE"
+        ).replace("~~", ""),
+    ),
 )
 
 

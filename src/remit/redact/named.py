@@ -7,7 +7,7 @@ reads the name before it and the value after it. Each reads a bounded part of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from remit.redact import likely
 from remit.redact.names import Says, said
@@ -20,11 +20,16 @@ _JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
 _CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])}]{0,2})"
-_TYPE = r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
+_TYPE = (
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?"
+    r"(?==|:=|\|\||\?\?|or ))?"
+)
 _SIGN = (
-    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
+    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?"
+    r"(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)"
+    r"[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
     r"|</key>\s{0,20}<string>|\)?\.(?:toBe|toEqual|equals?|isEqualTo|to_?eq|eq)\([ \t]?"
     r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
@@ -117,7 +122,8 @@ def _whole(text: str, found: Pair) -> Place:
 _NESTED = re.compile(r"([A-Za-z][\w.-]{1,40})[=:](?=[^\s=])", re.ASCII)
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
 _NEXT = re.compile(
-    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
+    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|"
+    r"\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
     r"|\.$|\.\.\.",
     re.ASCII,
 )
@@ -229,11 +235,12 @@ def assignment(text: str, start: int, end: int) -> Place | None:
 
 _PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
 _KEY_LEAST = 16
+_LEAST_KEY = 8  # user:pass
 
 
 def _key(value: str) -> bool:
     """A value under a mere ``key`` or ``auth``: only what looks drawn at random."""
-    if not 8 <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+    if len(value) < _LEAST_KEY or likely.placeholder(value) or likely.code(value):
         return False
     user, colon, rest = value.partition(":")
     if colon and re.fullmatch(r"[\w.@-]{2,40}", user) and not rest.isdigit():
@@ -280,6 +287,7 @@ def certain(text: str, start: int, end: int) -> Place | None:
 
 
 _AROUND = 300
+_LONGEST_KEYED = 512
 _OTHER = re.compile(
     r"(?i)(?:^|[;\"'\s?&{(,])(?:server|data source|host|hostname|addr(?:ess)?|uid|user id|user|username|endpoint|"
     r"accountname|initial catalog|database|dbname|driver|dsn|port|provider|sharedaccesskeyname|network address)\s?=",
@@ -288,13 +296,13 @@ _OTHER = re.compile(
 _STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|$", re.ASCII)
 
 
-def keyed_string(text: str, start: int, end: int) -> Place | None:
+def keyed_string(text: str, start: int, _end: int) -> Place | None:
     """The password of a connection string (``Server=…;Password=…;``): another of its keys stands near."""
-    low = max(text.rfind("\n", max(0, start - _AROUND), start), max(0, start - _AROUND))
+    low = max(text.rfind("\n", max(0, start - _AROUND), start), start - _AROUND, 0)
     high = text.find("\n", start, start + _AROUND)
     around = text[low : high if high >= 0 else start + _AROUND]
-    closing = _STRING_END.search(text, start, min(len(text), start + 512))
-    stop = closing.start() if closing is not None else len(text)
+    closing = _STRING_END.search(text, start, start + _LONGEST_KEYED)
+    stop = closing.start() if closing is not None else start
     value = text[start:stop].rstrip()
     if not _OTHER.search(around) or not (";" in around or "=" in around) or len(value) < 3:  # noqa: PLR2004
         return None
@@ -314,7 +322,8 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
 _OPTION = re.compile(
-    r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)",
+    r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?"
+    r"[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)",
     re.ASCII | re.IGNORECASE,
 )
 
