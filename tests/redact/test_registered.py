@@ -76,9 +76,9 @@ ENCODINGS = {
     "html": html.escape,
     "decimal entities": lambda value: every(value, "&#{};"),
     "hex entities": lambda value: every(value, "&#x{:x};"),
-    "xml": lambda value: value.encode("ascii", "xmlcharrefreplace").decode()
-    if not set(value) & set("<>&\"'")
-    else html.escape(value),
+    "xml": lambda value: (
+        value.encode("ascii", "xmlcharrefreplace").decode() if not set(value) & set("<>&\"'") else html.escape(value)
+    ),
     "shell": lambda value: shlex.quote("$" + value)[2:-1],
     "utf-16 le": lambda value: value.encode("utf-16-le").decode("latin-1"),
     "utf-16 be": lambda value: value.encode("utf-16-be").decode("latin-1"),
@@ -98,9 +98,14 @@ VALUES = st.text(
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
-@given(VALUES, st.sampled_from(sorted(ENCODINGS)), st.text(alphabet="ab \n\"'{}:=,é", max_size=12), st.booleans())
+@given(
+    value=VALUES,
+    encoding=st.sampled_from(sorted(ENCODINGS)),
+    around=st.text(alphabet="ab \n\"'{}:=,é", max_size=12),
+    raw_bytes=st.booleans(),
+)
 def test_a_value_is_found_in_every_encoding_wherever_it_stands(
-    value: str, encoding: str, around: str, raw_bytes: bool
+    value: str, encoding: str, around: str, *, raw_bytes: bool
 ) -> None:
     try:
         made = redactor(value)
@@ -176,7 +181,13 @@ def test_a_value_of_several_lines_is_found_with_either_line_end() -> None:
         assert MASK.fullmatch(made.mask(text)), text
 
 
-SPELLED = ["s k - l i v e - 1 2 3 4", "sk-live\n-1234", "s\u200bk\u200b-live-1\u200b234", "sk-\u00adlive-\ufeff1234", "sk-li ve-12 34"]
+SPELLED = [
+    "s k - l i v e - 1 2 3 4",
+    "sk-live\n-1234",
+    "s\u200bk\u200b-live-1\u200b234",
+    "sk-\u00adlive-\ufeff1234",
+    "sk-li ve-12 34",
+]
 
 
 @pytest.mark.parametrize("text", SPELLED)

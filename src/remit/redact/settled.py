@@ -15,16 +15,16 @@ FAR = 512
 _LONGEST = 8192  # as the longest value that judges of named values read
 _COOKIES = 4096
 _SIGNED = 900
+_NEAR = 300
 _JWK = 2000
 _AFTER = 9  # what is read behind a value to tell a literal from an expression
 
 _GAP = re.compile(r"[\s\"'`<>]")
 _LINE = re.compile(r"[\r\n]")
+_KEYED_END = re.compile(r"[;\"'`<>&]")
 _CRUMBS_END = re.compile(r"[\r\n\"'`\\]")
 _NO_TOKEN = re.compile(r"[^A-Za-z0-9+/=_.~$,-]")
-_SIGNED_BY = re.compile(
-    r"(?i)[?&;](?:se|sv|sp|expires|x-amz-[a-z]+|x-goog-[a-z]+|key-pair-id|sr|awsaccesskeyid|skn)="
-)
+_SIGNED_BY = re.compile(r"(?i)[?&;](?:se|sv|sp|expires|x-amz-[a-z]+|x-goog-[a-z]+|key-pair-id|sr|awsaccesskeyid|skn)=")
 _LINES = re.compile(r"(?:[A-Za-z0-9+/=]{1,80}(?:\r?\n|\\r\\n|\\n|$)){1,400}", re.ASCII)
 _MAC = 96
 _FILLS = re.compile(r"[A-Za-z0-9+/=_~.-]*[\"'\\,+ \t]{0,8}(?:\r?\n|\Z)")
@@ -45,6 +45,13 @@ def _behind(pattern: re.Pattern[str], *, after: int = 1, most: int = _LONGEST) -
         return (found is not None and len(text) >= found.start() + after) or len(text) >= end + most + after
 
     return settled
+
+
+def _keyed(text: str, start: int, end: int) -> bool:
+    """The rest of a connection string is looked for up to the line's end; the value ends where the next key begins."""
+    if _LINE.search(text, end):
+        return True
+    return len(text) > start + _NEAR and (_KEYED_END.search(text, end) is not None or len(text) > end + 2 * _NEAR)
 
 
 def _signature(text: str, start: int, end: int) -> bool:
@@ -79,7 +86,7 @@ _ALL: Mapping[str, Settled] = MappingProxyType(
         "blob": _behind(_NO_TOKEN, most=1 << 20),
         "certain": _behind(_GAP, after=_AFTER),
         "assignment": _behind(_LINE, after=_AFTER),
-        "keyed_string": _behind(_LINE),
+        "keyed_string": _keyed,
         "cookies": _behind(_CRUMBS_END, most=_COOKIES),
         "signature": _signature,
         "jwk": _jwk,

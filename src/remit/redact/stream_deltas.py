@@ -1,11 +1,12 @@
 """Masking what a model streams: each choice and each tool call is a text of its own, whatever order its pieces come in.
 
 Feed decoded text (the ``content`` or ``arguments`` of an event), not the bytes of the wire: JSON and event framing cut
-and escape a secret in ways that differ from event to event. What comes back takes the piece's place in its event; it may
-be empty, and the rest of a channel belongs into one last event before its end.
+and escape a secret in ways that differ from event to event. What comes back takes the piece's place in its event; it
+may be empty, and the rest of a channel belongs into one last event before its end.
 
-The arguments of tool calls are JSON in fragments. Registered values are found in their JSON forms, and a mask that would
-stand where JSON has no string (a PIN as a number) is quoted, so that what comes out is JSON where what came in was.
+The arguments of tool calls are JSON in fragments. Registered values are found in their JSON forms, and a mask that
+would stand where JSON has no string (a PIN as a number) is quoted, so that what comes out is JSON where what came in
+was.
 """
 
 from __future__ import annotations
@@ -78,9 +79,7 @@ class DeltaRedactor:
     def _of(self, channel: Channel) -> tuple[StreamRedactor, _Json | None]:
         known = self._open.get(channel)
         if known is None:
-            stream = StreamRedactor(
-                self._redactor, tier=self._tier, personal=self._personal, despaced=self._despaced
-            )
+            stream = StreamRedactor(self._redactor, tier=self._tier, personal=self._personal, despaced=self._despaced)
             known = self._open[channel] = stream, None if channel.tool is None else _Json()
         return known
 

@@ -1,10 +1,10 @@
-"""Where a text ends inside something that may still become a secret: what a stream has to hold back.
+r"""Where a text ends inside something that may still become a secret: what a stream has to hold back.
 
 For each rule the automaton of its pattern is built (Glushkov 1961) and run *backwards* from the end of the text: the
 first place at which a match's secret may have begun, without the match being over, is where holding back starts. On
 prose that is the current word. The automaton reads a little more than the pattern (counted repeats are unlimited, edges
-such as ``\\b`` always hold): it may hold back too much, never too little. It is made deterministic while it runs, so that
-a character costs one look-up.
+such as ``\b`` always hold): it may hold back too much, never too little. It is made deterministic while it runs, so
+that a character costs one look-up.
 
 Rules fall into groups by how far back a match may begin: in ``NARROW`` bytes, in the widest limited pattern's, without
 limit (those begin with a head, a literal, and a text rarely ends inside one).
@@ -82,8 +82,8 @@ class _Builder:
             case Choice():
                 parts = [self.part(each, sure=False) for each in node.branches]
                 return _Part(
-                    frozenset().union(*(each.first for each in parts)),
-                    frozenset().union(*(each.last for each in parts)),
+                    frozenset[int]().union(*(each.first for each in parts)),
+                    frozenset[int]().union(*(each.last for each in parts)),
                     empty=any(each.empty for each in parts),
                 )
             case Repeat():
@@ -251,17 +251,18 @@ class Undecided:
         self._ahead = KeywordEngine([_unjudged(rule) for rule in ahead])
         self._judges = [rule.judge if looks_ahead(rule.judge) else _LINE for rule in ahead]
 
-    def begin(self, text: str, floor: int, *, sure: bool = False) -> int:
+    def begin(self, text: str, floor: int, *, judged: bool = True) -> int:
         """The first character, from ``floor`` on, of what may still become a secret; ``len(text)`` if none.
 
-        That is a match that isn't over, or one whose judge or allowlist may look at text that isn't there yet. With
-        ``sure`` the beginning of the match must stand there as well, not only that of its secret: dearer, and less is
-        held back.
+        That is a match that isn't over, or one whose judge or allowlist may look at text that isn't there yet
+        (left out without ``judged``).
         """
         data = text.encode("utf-8", "surrogatepass")
         plain = len(data) == len(text)
         low = floor if plain else len(text[:floor].encode("utf-8", "surrogatepass"))
-        first = min(self._matches(data, low, sure=sure), self._judged_later(data, low))
+        first = self._matches(data, low)
+        if judged:
+            first = min(first, self._judged_later(data, low))
         return first if plain else len(data[:first].decode("utf-8", "ignore"))
 
     def kind(self, text: str, start: int) -> str:
@@ -274,12 +275,12 @@ class Undecided:
                 return rule.kind
         return UNKNOWN
 
-    def _matches(self, data: bytes, low: int, *, sure: bool) -> int:
+    def _matches(self, data: bytes, low: int) -> int:
         first = size = len(data)
         for secrets, matches, most in self._groups:
             reach = low if most is None else max(low, size - most)
             found = secrets.begin(data, reach)
-            if found < first and (sure or size - found > _SURE):
+            if found < first and size - found > _SURE:
                 found = max(found, matches.begin(data, 0 if most is None else max(0, size - most)))
             first = min(first, found)
         return first
