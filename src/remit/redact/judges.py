@@ -53,6 +53,8 @@ _UNBROKEN = 20
 def random_key(text: str, start: int, end: int) -> Place | None:
     """Whether what follows ``sk-`` looks drawn at random; CSS classes and package names don't."""
     token = text[start:end]
+    if token.startswith(("sk-ssh-", "sk-ecdsa-")):
+        return None  # names of OpenSSH's key types
     digits = sum(each.isdigit() for each in token)
     likely_key = digits >= _SOME_DIGITS or (digits > 0 and token != token.lower())
     return (start, end) if likely_key else None
@@ -333,7 +335,8 @@ def userinfo_any(text: str, start: int, end: int) -> Place | None:
     found = userinfo(text, start, end)
     if found is None or _STORES.search(scheme):
         return found
-    return None if _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
+    sample = text[start:end] == "scott:tiger"  # of Oracle's and SQLAlchemy's documentation
+    return None if sample or _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
 
 
 def private_key(text: str, start: int, end: int) -> Place | None:
