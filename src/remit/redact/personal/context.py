@@ -1,0 +1,47 @@
+"""Words near a candidate that speak for it, or against it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+#: How far a word may stand from what it speaks for, in characters.
+REACH = 40
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_JOINTS = str.maketrans("_-/.=\"'", "       ")
+
+#: Labels after which digits are something else, when they stand directly before them.
+_OTHERWISE = (
+    "order|orders|invoice|ticket|tracking|shipment|parcel|waybill|awb|isbn|issn|ean|upc|gtin|asin|sku|imei|imsi|iccid|"
+    "serial|part|article|item|product|model|version|ver|build|release|revision|rev|commit|hash|checksum|timestamp|epoch|"
+    "unix|nonce|seed|trace|span|request|session|transaction|txn|batch|job|task|run|row|line|page|offset|size|bytes|"
+    "length|count|total|amount|price|qty|quantity|population|patent|case|docket|rfc|issue|bug|pull|pr|id|uid|uuid|guid|"
+    "ref|reference|lot|po|coordinates|lat|lon|lng|latitude|longitude|pi|score|port|pid|bestellung|bestellnummer|"
+    "rechnung|auftrag|commande|facture|pedido|factura|sequence|seq|key|code|since|until|ms|ts|time|date"
+)
+_AGAINST = re.compile(
+    rf"(?:^|[^a-z])(?:{_OTHERWISE})(?:\s?(?:number|numbers|nummer|no|nr|num|id|code|stamp|key))?\s?[#:\s(\[,>]{{0,4}}$"
+)
+
+
+def folded(text: str) -> str:
+    """Lower case, with names taken apart: ``phoneNumber`` and ``phone_number`` become ``phone number``."""
+    return _HUMP.sub(" ", text).translate(_JOINTS).lower()
+
+
+@lru_cache(maxsize=512)
+def speaks(words: tuple[str, ...]) -> re.Pattern[str]:
+    """A pattern for any of ``words``, whole; a ``*`` at the end stands for any ending."""
+    parts = (re.escape(word[:-1]) if word.endswith("*") else rf"{re.escape(word)}s?(?![^\W\d_])" for word in words)
+    return re.compile(rf"(?<![^\W\d_])(?:{'|'.join(parts)})")
+
+
+def near(text: str, start: int, end: int, words: tuple[str, ...]) -> bool:
+    """Whether one of ``words`` stands within ``REACH`` characters before or after ``[start, end)``."""
+    around = f"{folded(text[max(0, start - REACH) : start])}\n{folded(text[end : end + REACH])}"
+    return speaks(words).search(around) is not None
+
+
+def otherwise(text: str, start: int) -> bool:
+    """Whether a label directly before ``start`` says that what follows is something else."""
+    return _AGAINST.search(folded(text[max(0, start - 32) : start])) is not None
