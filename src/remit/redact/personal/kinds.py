@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """The kinds that are no national number; those are named in ``data/personal.toml``."""
+    """The kinds that are no national number; those are named in ``data/national.toml``."""
 
     EMAIL = "email"
     PHONE = "phone"

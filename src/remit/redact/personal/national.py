@@ -65,7 +65,7 @@ def table() -> dict[int, tuple[Row, ...]]:
     Raises:
         IntegrityError: The packaged table breaks its own rules.
     """
-    packaged = resources.files("remit.redact").joinpath("data/personal.toml").read_text("utf-8")
+    packaged = resources.files("remit.redact").joinpath("data/national.toml").read_text("utf-8")
     found: dict[int, list[Row]] = {}
     for row in rows(packaged):
         for length in row.lengths:

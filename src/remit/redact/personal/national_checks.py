@@ -1,6 +1,6 @@
 """Check digits of national numbers. Each takes the number without joints, in upper case, of the form in the table.
 
-The table (``data/personal.toml``) names the formula of each row and where it is published.
+The table (``data/national.toml``) names the formula of each row and where it is published.
 """
 
 from __future__ import annotations
