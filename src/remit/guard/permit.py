@@ -92,7 +92,7 @@ class Permit:
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
-        self._key: Key | None = key_of(action)
+        self._key: Key | None = key_of(action) if scene.lease is None else scene.lease.key
         self._profile: Profile | None = None
         self._tried: list[Attempt] = []
         self._began = 0  # microseconds; 0 while no attempt runs
