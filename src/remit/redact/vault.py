@@ -13,7 +13,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -129,6 +129,10 @@ class Vault:
         """Know what another process masked; what is known already stays."""
         if kept.key not in self._by_key:
             self._add(kept)
+
+    def without(self, keys: Container[Key]) -> list[Kept]:
+        """What is kept under any other key than these."""
+        return [each for key, each in self._by_key.items() if key not in keys]
 
     def restore(self, text: str) -> str:
         """``text`` with this vault's tokens as what they stand for; any other token stays as it is."""
