@@ -83,11 +83,11 @@ def _address(text: str, start: int, at: int, end: int) -> bool:
 IPV4 = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 _VERSIONED = re.compile(
     r"(?:\b(?:version|versions|ver|v|release|rev|revision|build|firmware|sdk|upgrade[ds]?|driver|kernel|patch|update|"
-    r"assemblyversion|fileversion|schema)[\"']?\s{0,2}[:=]?\s{0,2}[\"'(]?|[=~^<>!]{1,2}[=>]?\s?|[A-Za-z)]/|-)$",
+    r"assemblyversion|fileversion|schema)[\"']?\s{0,2}[:=]?\s{0,2}[\"'(]?|[=~^<>!]{1,2}[=>]?\s?|[A-Za-z)]/|-)\Z",
     re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"(?:ip|addr|address|host|server|from|to|src|dst|client|remote|peer)\w*[\"']?\s?[:=(]?\s?[\"']?$", re.IGNORECASE
+    r"(?:ip|addr|address|host|server|from|to|src|dst|client|remote|peer)\w*[\"']?\s?[:=(]?\s?[\"']?\Z", re.IGNORECASE
 )
 _OCTET = 255
 _PRIVATE = (

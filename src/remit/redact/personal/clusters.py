@@ -93,6 +93,14 @@ class Run:
         return self.cluster.joints[self.last - 1] if self.last < len(self.cluster.groups) else self.cluster.after
 
     @property
+    def chained(self) -> bool:
+        """Whether a group beside it is joined to it as its own groups are to each other: a part of a longer number."""
+        joint = self.joint
+        if not joint:
+            return False
+        return (self.first > 0 and self.left == joint) or (self.last < len(self.cluster.groups) and self.right == joint)
+
+    @property
     def alone(self) -> bool:
         """Whether it is no part of a longer token: a word, a decimal, a dashed or dotted chain of numbers."""
         left, right = self.left, self.right

@@ -14,14 +14,16 @@ _JOINTS = str.maketrans("_-/.=\"'", "       ")
 _OTHERWISE = (
     "order|orders|invoice|ticket|tracking|shipment|parcel|waybill|awb|isbn|issn|ean|upc|gtin|asin|sku|imei|imsi|iccid|"
     "serial|part|article|item|product|model|version|ver|build|release|revision|rev|commit|hash|checksum|timestamp|epoch|"
-    "unix|nonce|seed|trace|span|request|session|transaction|txn|batch|job|task|run|row|line|page|offset|size|bytes|"
-    "length|count|total|amount|price|qty|quantity|population|patent|case|docket|rfc|issue|bug|pull|pr|id|uid|uuid|guid|"
-    "ref|reference|lot|po|coordinates|lat|lon|lng|latitude|longitude|pi|score|port|pid|bestellung|bestellnummer|"
-    "rechnung|auftrag|commande|facture|pedido|factura|sequence|seq|key|code|since|until|ms|ts|time|date"
+    "unix|nonce|seed|trace|span|request|session|transaction|txn|batch|job|task|run|row|line|lines|page|offset|size|bytes|"
+    "length|count|total|amount|price|qty|quantity|population|patent|docket|rfc|issue|bug|pull|pr|lot|po|coordinates|lat|"
+    "lon|lng|latitude|longitude|pi|score|port|pid|bestellung|bestellnummer|rechnung|auftrag|commande|facture|pedido|"
+    "factura|sequence|seq|since|until|ms|ts|time|date"
 )
-_AGAINST = re.compile(
-    rf"(?:^|[^a-z])(?:{_OTHERWISE})(?:\s?(?:number|numbers|nummer|no|nr|num|id|code|stamp|key))?\s?[#:\s(\[,>]{{0,4}}$"
-)
+#: Labels that a person's own number may have as well.
+_VAGUE = "case|id|uid|uuid|guid|ref|reference|key|code"
+_JOINED = r"(?:\s?(?:number|numbers|nummer|no|nr|num|id|code|stamp|key))?\s?[#:\s(\[,>]{0,4}\Z"
+_AGAINST = re.compile(rf"(?:^|[^a-z])(?:{_OTHERWISE}|{_VAGUE}){_JOINED}")
+_SURELY = re.compile(rf"(?:^|[^a-z])(?:{_OTHERWISE}){_JOINED}")
 
 
 def folded(text: str) -> str:
@@ -42,6 +44,9 @@ def near(text: str, start: int, end: int, words: tuple[str, ...]) -> bool:
     return speaks(words).search(around) is not None
 
 
-def otherwise(text: str, start: int) -> bool:
-    """Whether a label directly before ``start`` says that what follows is something else."""
-    return _AGAINST.search(folded(text[max(0, start - 32) : start])) is not None
+def otherwise(text: str, start: int, *, surely: bool = False) -> bool:
+    """Whether a label directly before ``start`` says that what follows is something else.
+
+    ``surely`` leaves out labels that a person's own number may have (``id``, ``reference``).
+    """
+    return (_SURELY if surely else _AGAINST).search(folded(text[max(0, start - 32) : start])) is not None

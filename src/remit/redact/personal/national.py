@@ -12,7 +12,7 @@ from importlib import resources
 
 from remit.kernel.errors import IntegrityError
 from remit.redact.personal.clusters import Run
-from remit.redact.personal.context import near
+from remit.redact.personal.context import near, otherwise
 from remit.redact.personal.kinds import FORMED, Personal
 from remit.redact.personal.national_checks import CHECKS
 
@@ -108,7 +108,7 @@ def numbers(run: Run) -> Iterator[Personal]:
     """What a run of digit groups is, by the table."""
     candidates = table().get(len(run.digits))
     if candidates and run.alone:
-        yield from _told(run.cluster.text, run.start, run.end, candidates)
+        yield from _told(run.cluster.text, run.start, run.end, candidates, chained=run.chained)
 
 
 def tokens(text: str) -> Iterator[Personal]:
@@ -145,7 +145,7 @@ def spaced(run: Run) -> Iterator[Personal]:
             yield from _told(text, start, match.end(), table().get(9, ()))
 
 
-def _told(text: str, start: int, end: int, candidates: tuple[Row, ...]) -> Iterator[Personal]:
+def _told(text: str, start: int, end: int, candidates: tuple[Row, ...], *, chained: bool = False) -> Iterator[Personal]:
     spelled = text[start:end]
     folded = spelled.upper()
     compact = "".join(each for each in folded if each.isalnum() or each == "&")
@@ -157,11 +157,10 @@ def _told(text: str, start: int, end: int, candidates: tuple[Row, ...]) -> Itera
     if not fitting:
         return
     formatted = len(compact) != len(spelled)
+    stands = spelled == folded and not chained and not otherwise(text, start, surely=True)
     named = (row for row in fitting if near(text, start, end, row.context))
     formed = (
-        row
-        for row in fitting
-        if spelled == folded and (row.alone is Alone.ALWAYS or (row.alone is Alone.FORMATTED and formatted))
+        row for row in fitting if stands and (row.alone is Alone.ALWAYS or (row.alone is Alone.FORMATTED and formatted))
     )
     row = next(named, None) or next(formed, None) or (fitting[0] if near(text, start, end, _ANY) else None)
     if row is not None:

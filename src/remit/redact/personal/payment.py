@@ -11,6 +11,7 @@ from remit.redact.personal.digits import luhn, mod97
 from remit.redact.personal.kinds import STRENGTH, Kind, Personal
 
 SHORTEST_CARD, LONGEST_CARD = 12, 19
+_GROUP = 4
 
 #: Issuer prefixes (lowest, highest) and lengths, as the networks publish their ranges of ISO/IEC 7812 numbers.
 _BRANDS: tuple[tuple[str, tuple[tuple[str, str], ...], tuple[int, ...]], ...] = (
@@ -72,7 +73,7 @@ def card(run: Run) -> Personal | None:
     if not SHORTEST_CARD <= len(number) <= LONGEST_CARD or number[0] not in "23456" or len(set(number)) == 1:
         return None
     joint = run.joint
-    if joint not in {"", " ", "-", "\u00a0"} or not run.alone or _chained(run) or not luhn(number):
+    if joint not in {"", " ", "-", "\u00a0"} or not run.alone or _hangs(run) or _longer(run) or not luhn(number):
         return None
     text = run.cluster.text
     grouped = bool(joint)
@@ -85,7 +86,18 @@ def card(run: Run) -> Personal | None:
     return Personal(Kind.CARD, run.start, run.end, STRENGTH[Kind.CARD])
 
 
-def _chained(run: Run) -> bool:
+def _longer(run: Run) -> bool:
+    """Whether four more digits go on in the same way, and are no year: it is a part of a longer number."""
+    joint, cluster = run.joint, run.cluster
+    if not joint:
+        return False
+    before = cluster.groups[run.first - 1] if run.first and run.left == joint else ""
+    after = cluster.groups[run.last] if run.last < len(cluster.groups) and run.right == joint else ""
+    tied = run.first == 1 and cluster.before.isalpha()  # PL38 4664 ...: the first group hangs on letters
+    return len(before) == _GROUP or (tied and bool(before)) or (len(after) == _GROUP and after[:2] != "20")
+
+
+def _hangs(run: Run) -> bool:
     """Whether it hangs on a token with digits in it by a dash or a point: a part of a UUID, of a serial number."""
     if run.first:
         return False
@@ -125,7 +137,7 @@ _LENGTHS: dict[str, int] = {
 IBAN = re.compile(
     r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?<![A-Za-z0-9_][A-Za-z]{2}[0-9]{2})(?:[ \-\u00a0]?[A-Za-z0-9]){11,45}"
 )
-_DIGITS_LEAST = 8  # every country's has more; prose behind two letters has not
+_DIGITS_LEAST = 6  # check digits, and some of the account; prose behind two letters and digits has none
 
 
 def ibans(text: str) -> Iterator[Personal]:

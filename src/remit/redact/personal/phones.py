@@ -21,7 +21,7 @@ REGIONS: tuple[str, ...] = (
 
 FEWEST, MOST = 7, 15  # digits: ITU-T E.164 allows fifteen; shorter than seven is a short code
 _WORDS = (
-    *("phone", "telephone", "tel", "cell", "cellphone", "mobile", "mob", "fax", "call*", "dial", "sms", "text", "txt"),
+    *("phone", "telephone", "tel", "cell", "cellphone", "mobile", "mob", "fax", "call*", "dial", "sms", "txt"),
     *(
         "whatsapp",
         "signal",
@@ -66,7 +66,7 @@ _EXTENSION = re.compile(
     r"\s{0,2},?\s{0,2}(?:x|ext\.?|extension|extn\.?|durchwahl|poste|anexo|ramal)\s{0,2}[:.#]?\s{0,2}[0-9]{1,6}(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
-_MONEY = frozenset("$€£¥₹%#@&=^~<>*")
+_MONEY = frozenset("$€£¥₹#@")
 _NORTH_AMERICA = frozenset({"US", "CA"})
 _TRUNK = 9  # digits: 00, a country code, and a number
 
@@ -156,7 +156,7 @@ def _is_national(run: Run, regions: tuple[str, ...]) -> bool:
     if _cut(text, end) or len(set(run.digits)) == 1:
         return False
     said = near(text, start, end, _WORDS) or text[max(0, start - 4) : start].lower() == "tel:"
-    if not said and otherwise(text, start):
+    if not said and (otherwise(text, start) or run.chained):
         return False
     opened = text[max(0, start - 1) : start] == "(" and ")" in run.spelled
     spelled = f"({run.spelled}" if opened else run.spelled
@@ -164,15 +164,16 @@ def _is_national(run: Run, regions: tuple[str, ...]) -> bool:
         return True
     if run.digits.startswith("00") and len(run.digits) > _TRUNK:
         return _may_be("+" + run.digits[2:], "", strict=True)
-    if said:
+    if said and (run.joints or len(run.digits) > FEWEST):
         return _DECIMAL.fullmatch(run.spelled) is None and _any_region(spelled, regions)
     return _spelled_so(spelled, run.groups) and _grouped(spelled, run.groups, regions)
 
 
 def _spelled_so(spelled: str, groups: tuple[str, ...]) -> bool:
     """Whether a number that nothing speaks for may be a phone number: groups, behind a trunk prefix or a bracket."""
-    led = spelled[0] in "0("
-    return led and len(groups) > 1 and len(groups[-1]) > 1 and _DECIMAL.fullmatch(spelled) is None
+    led = spelled[0] in "0(" or tuple(map(len, groups)) == (3, 2, 2, 2)  # Spain: no trunk prefix, groups of its own
+    like_ssn = tuple(map(len, groups)) == (3, 2, 4)
+    return led and not like_ssn and len(groups) > 1 and len(groups[-1]) > 1 and _DECIMAL.fullmatch(spelled) is None
 
 
 def _cut(text: str, end: int) -> bool:
