@@ -70,7 +70,7 @@ def test_no_sink_shows_a_registered_value(case: str) -> None:
 
 
 def test_a_line_that_cannot_be_scanned_is_not_shown() -> None:
-    told = run("redactor._registry = None\nlogging.getLogger('x').error('anything at all')")
+    told = run("redactor.registered = None\nlogging.getLogger('x').error('anything at all')")
     assert "anything at all" not in told
     assert "[unscanned]" in told
 
