@@ -21,6 +21,7 @@ from remit.redact.personal.kinds import strongest
 from remit.redact.personal.national import rows
 from remit.redact.personal.national_checks import CHECKS
 from remit.redact.personal.payment import brand
+from remit.redact.redactor import Redactor
 
 SECOND = 1.0
 
@@ -396,3 +397,37 @@ def test_the_same_number_however_the_texts_are_cut_together() -> None:
 
 def test_mod97_is_the_published_one() -> None:
     assert mod97(GERMAN[4:] + GERMAN[:4]) == 1
+
+
+KEYED = Redactor(b"tests only: 16 bytes or more")
+
+
+def test_one_scan_finds_secrets_and_personal_data() -> None:
+    token = digits("ghp_", "x9K2" * 9)
+    text = f"\u00fc ada@example.org used {token} from 10.1.2.3"
+    spans = KEYED.scan(text, personal=True)
+    assert [(each.kind, text[each.start : each.end]) for each in spans] == [
+        ("email", "ada@example.org"),
+        ("github-token", token),
+        ("ip", "10.1.2.3"),
+    ]
+    raw = text.encode()
+    cut = [raw[each.start : each.end].decode() for each in KEYED.scan(raw, personal=True)]
+    assert cut == ["ada@example.org", token, "10.1.2.3"]
+    assert [each.kind for each in KEYED.scan(text)] == ["github-token"], "off unless asked"
+    assert KEYED.mask_tree({"a": [text]}, personal=True) == {"a": [KEYED.mask(text, personal=True)]}
+    assert "example.org" not in str(KEYED.mask_tree({"ada@example.org": 1}, personal=True))
+
+
+@settings(max_examples=100)
+@given(st.lists(st.sampled_from([case.text for case in positives("tuned", each=12)]), max_size=4))
+def test_masking_is_idempotent_and_masks_are_nothing_personal(lines: list[str]) -> None:
+    masked = KEYED.mask(" | ".join(lines), personal=True)
+    assert find(masked) == []
+    assert KEYED.mask(masked, personal=True) is masked
+
+
+def test_the_kind_in_a_mask_says_nothing_about_its_neighbour() -> None:
+    number = digits("123", "456", "789")
+    assert found(f"[REDACTED:ssn:3f9a] {number}") == []
+    assert found(f"[REDACTED:phone:3f9a] 41555{'50132'}") == []

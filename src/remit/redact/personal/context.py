@@ -7,6 +7,7 @@ from functools import lru_cache
 
 #: How far a word may stand from what it speaks for, in characters.
 REACH = 40
+_MASKS = re.compile(r"(?:\A[A-Za-z0-9:-]*|\[REDACTED):[0-9a-z:-]*(?:\]|\Z)")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _JOINTS = str.maketrans("_-/.=\"'", "       ")
 
@@ -38,9 +39,15 @@ def speaks(words: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile(rf"(?<![^\W\d_])(?:{'|'.join(parts)})")
 
 
+def _unmasked(around: str) -> str:
+    """Without masks: their kinds would speak for whatever stands beside them."""
+    return _MASKS.sub(" ", around) if "]" in around or "[R" in around else around
+
+
 def near(text: str, start: int, end: int, words: tuple[str, ...]) -> bool:
     """Whether one of ``words`` stands within ``REACH`` characters before or after ``[start, end)``."""
-    around = f"{folded(text[max(0, start - REACH) : start])}\n{folded(text[end : end + REACH])}"
+    before, after = _unmasked(text[max(0, start - REACH) : start]), _unmasked(text[end : end + REACH])
+    around = f"{folded(before)}\n{folded(after)}"
     return speaks(words).search(around) is not None
 
 

@@ -13,7 +13,7 @@ from importlib import resources
 from remit.kernel.errors import IntegrityError
 from remit.redact.personal.clusters import Run
 from remit.redact.personal.context import near, otherwise
-from remit.redact.personal.kinds import FORMED, Personal
+from remit.redact.personal.kinds import FORMED, Kind, Personal
 from remit.redact.personal.national_checks import CHECKS
 
 
@@ -71,6 +71,11 @@ def table() -> dict[int, tuple[Row, ...]]:
         for length in row.lengths:
             found.setdefault(length, []).append(row)
     return {length: tuple(each) for length, each in found.items()}
+
+
+def kinds() -> tuple[str, ...]:
+    """Every kind of personal data."""
+    return (*(kind.value for kind in Kind), *dict.fromkeys(row.kind for each in table().values() for row in each))
 
 
 def rows(text: str) -> list[Row]:
