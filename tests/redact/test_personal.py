@@ -431,3 +431,12 @@ def test_the_kind_in_a_mask_says_nothing_about_its_neighbour() -> None:
     number = digits("123", "456", "789")
     assert found(f"[REDACTED:ssn:3f9a] {number}") == []
     assert found(f"[REDACTED:phone:3f9a] 41555{'50132'}") == []
+
+
+def test_logs_are_masked_where_the_setting_says_so() -> None:
+    text = "login of ada@example.org from 020 7946 0958"
+    masked = Redactor(b"tests only: 16 bytes or more", personal=True, regions=("US",))
+    assert masked.mask(text) == text
+    assert "ada@" not in masked.mask(text, tier=2)
+    assert "7946" in masked.mask(text, tier=2), "not a number of the regions that were named"
+    assert KEYED.mask(text, tier=2) == text

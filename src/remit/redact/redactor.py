@@ -39,11 +39,20 @@ class Redactor:
             random bytes or more.
         clock: Tells when a value that is no longer used is forgotten; the machine's by default.
         regions: Countries whose national phone numbers are known (``personal.find``); a long list by default.
+        personal: Whether personal data is masked wherever ``tier=2`` is asked for: logs, errors, traces, reports.
     """
 
-    def __init__(self, key: bytes, *, clock: Clock | None = None, regions: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        clock: Clock | None = None,
+        regions: tuple[str, ...] | None = None,
+        personal: bool = False,
+    ) -> None:
         self._key = key
         self._regions = regions
+        self._always = personal
         self.registered = Registered(clock)
 
     def register(self, value: str, *, kind: str = REGISTERED) -> Registration:
@@ -164,7 +173,7 @@ class Redactor:
                 (Span(hit.kind, hit.start, hit.end, known=True), hit.value)
                 for hit in self.registered.find(text, despaced=despaced)
             ]
-        if personal:
+        if personal or (self._always and tier > 1):
             found += self._personal(data)
         chosen = _engine(tier)
         hits = chosen.find(raw)
