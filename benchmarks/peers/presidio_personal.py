@@ -51,9 +51,9 @@ def main() -> None:
         run(texts[:2])
         taken: list[float] = []
         for _ in range(asked["runs"]):
-            began = time.perf_counter()
+            began = time.process_time()
             run(texts)
-            taken.append(time.perf_counter() - began)
+            taken.append(time.process_time() - began)
         seconds[name] = sorted(taken)[len(taken) // 2]
     json.dump({"seconds": seconds, "found": {name: run(texts) for name, texts in asked["texts"].items()}}, sys.stdout)
 

@@ -87,8 +87,8 @@ class Settings:
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
-        personal_data: Where personal data is masked, by commas: ``models`` (tokens in prompts, brought back in the answer),
-            ``logs`` (logs, errors, traces, reports). What is fetched is masked always.
+        personal_data: Where personal data is masked, separated by commas: ``models`` (tokens in prompts, brought back
+            in the answer), ``logs`` (logs, errors, traces, reports). What is fetched is masked always.
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.

@@ -90,6 +90,7 @@ _NAMED = re.compile(
     r"(?:ip|addr|address|host|server|from|to|src|dst|client|remote|peer)\w*[\"']?\s?[:=(]?\s?[\"']?\Z", re.IGNORECASE
 )
 _OCTET = 255
+_HEX = frozenset("0123456789abcdefABCDEF")
 _PRIVATE = (
     ipaddress.ip_network("2000::/3"),  # IANA IPv6 address space: global unicast
     ipaddress.ip_network("fc00::/7"),
@@ -98,7 +99,8 @@ _PRIVATE = (
     ipaddress.ip_network("64:ff9b::/96"),
     ipaddress.ip_network("::ffff:0:0/96"),
 )
-IPV6 = re.compile(r"[0-9A-Fa-f:]{2,}(?:\.[0-9]{1,3}){0,3}")
+#: Anchored on two colons with at most one group between them; the group before is looked for behind.
+IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*(?:\.[0-9]{1,3}){0,3}")
 
 
 def addresses(text: str) -> Iterator[Personal]:
@@ -114,12 +116,11 @@ def addresses(text: str) -> Iterator[Personal]:
         if int(parts[0]) in {0, 127, 255} or _part(text, start, end) or _version(text, start, end):
             continue
         yield Personal(Kind.IP, start, end, STRENGTH[Kind.IP])
-    if "::" not in text and text.count(":") < 7:  # noqa: PLR2004 - eight groups
-        return
     for match in IPV6.finditer(text):
-        if match[0].count(":") < 2:  # noqa: PLR2004 - fewer are a time or a label
-            continue
-        yield from _ipv6(text, match.start(), match.end())
+        start = match.start()
+        while start > match.start() - 5 and start and text[start - 1] in _HEX:
+            start -= 1
+        yield from _ipv6(text, start, match.end())
 
 
 def _part(text: str, start: int, end: int) -> bool:

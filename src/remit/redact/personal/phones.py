@@ -7,7 +7,7 @@ only with a word near it that says so. Valid means valid to ``phonenumbers`` (Go
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from remit.redact.personal.clusters import Cluster, Run
 from remit.redact.personal.context import near, otherwise
@@ -190,27 +190,24 @@ def _local(run: Run) -> bool:
 
 
 def _any_region(spelled: str, regions: tuple[str, ...]) -> bool:
-    return any(_may_be(spelled, region, strict=True) for region in regions) or (
-        spelled[0] in "0(" and any(_may_be(spelled, region, strict=False) for region in regions)
+    """Whether it is a valid number of a region; of a possible length, where a trunk prefix or a bracket leads it."""
+    led = spelled[0] in "0("
+    return any(
+        _may_be(spelled, region, strict=True) or (led and _may_be(spelled, region, strict=False)) for region in regions
     )
 
 
 def _grouped(spelled: str, groups: tuple[str, ...], regions: tuple[str, ...]) -> bool:
-    """Whether some region writes that number in these groups, or in groups of which these are made."""
-    joined = "-".join(groups)
+    """Whether some region writes that number in these groups, or in groups of which these are made, or begins so."""
     for region in regions:
         usual = _usual(spelled, region)
-        if usual and (usual == groups or _close(usual, groups) or usual[0] == joined.split("-", 1)[0]):
+        if usual and (usual[0] == groups[0] or _edges(usual) <= _edges(groups)):
             return True
     return False
 
 
-def _close(usual: tuple[str, ...], groups: tuple[str, ...]) -> bool:
-    """Whether each usual group ends where one of ``groups`` does: people cut long groups in two."""
-    return _edges(usual) <= _edges(groups)
-
-
 def _edges(groups: tuple[str, ...]) -> set[int]:
+    """Where groups end: people cut long groups in two."""
     edges: set[int] = set()
     total = 0
     for group in groups:
@@ -219,9 +216,38 @@ def _edges(groups: tuple[str, ...]) -> set[int]:
     return edges
 
 
-@lru_cache(maxsize=4096)
+@cache
+def _plan(region: str) -> tuple[re.Pattern[str], frozenset[int]]:
+    """The form that every valid number of a region has behind its trunk prefix, and the lengths that it can have."""
+    from phonenumbers.phonemetadata import PhoneMetadata  # noqa: PLC0415 - only when something looks like a number
+
+    metadata = PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or metadata.general_desc is None:
+        return re.compile(r"(?!)"), frozenset()
+    prefix = metadata.national_prefix_for_parsing or metadata.national_prefix or ""
+    pattern = metadata.general_desc.national_number_pattern or "(?!)"
+    code = str(metadata.country_code or "")
+    form = re.compile(rf"(?:{code})?(?:{prefix})?(?:{pattern})" if prefix else rf"(?:{code})?(?:{pattern})")
+    lengths = frozenset({*metadata.general_desc.possible_length, *metadata.general_desc.possible_length_local_only})
+    return form, lengths
+
+
+def _fits(spelled: str, region: str, *, strict: bool) -> bool:
+    """A look at the plan before the number is parsed, which costs a hundred times as much."""
+    number = "".join(each for each in spelled if each.isdigit())
+    form, lengths = _plan(region)
+    if strict:
+        return form.fullmatch(number) is not None
+    return any(len(number) - behind in lengths for behind in range(4))  # a trunk prefix has up to three digits
+
+
 def _may_be(spelled: str, region: str, *, strict: bool) -> bool:
     """Whether ``phonenumbers`` takes it for a valid number (``strict``), or one of a possible length."""
+    return (not region or _fits(spelled, region, strict=strict)) and _parsed(spelled, region, strict=strict)
+
+
+@lru_cache(maxsize=4096)
+def _parsed(spelled: str, region: str, *, strict: bool) -> bool:
     import phonenumbers  # noqa: PLC0415 - only when something looks like a phone number
 
     try:
@@ -233,9 +259,13 @@ def _may_be(spelled: str, region: str, *, strict: bool) -> bool:
     return phonenumbers.is_possible_number(number)
 
 
-@lru_cache(maxsize=4096)
 def _usual(spelled: str, region: str) -> tuple[str, ...]:
     """The groups in which the region writes this number; empty when it isn't one of its numbers."""
+    return _formatted(spelled, region) if _fits(spelled, region, strict=True) else ()
+
+
+@lru_cache(maxsize=4096)
+def _formatted(spelled: str, region: str) -> tuple[str, ...]:
     import phonenumbers  # noqa: PLC0415 - as above
 
     try:
