@@ -306,7 +306,7 @@ def _runs(rand: random.Random, held: bool) -> Iterator[tuple[str, str]]:  # noqa
         ("phone", f"invoice {number}"),
         (
             "phone",
-            f"2025-{rand.randint(1, 12):02}-{rand.randint(1, 28):02} {rand.randint(0, 23):02}:{rand.randint(0, 59):02}:07",
+            f"2025-{rand.randint(1, 12):02}-{rand.randint(1, 28):02} {rand.randint(0, 23):02}:{rand.randint(0, 59):02}",
         ),
         ("phone", f"epoch {rand.randint(1_500_000_000, 1_800_000_000)}"),
         ("phone", f"ISBN 978-{rand.randint(0, 9)}-{digits(rand, 2)}-{digits(rand, 6)}-{rand.randint(0, 9)}"),

@@ -54,6 +54,8 @@ _ANY = (
 TOKEN = re.compile(r"[0-9][0-9A-Za-z\-./()]{3,24}")
 _HEAD = re.compile(r"[A-Za-z&\u00d1\u00f1]{1,6}-?\Z")
 _NINO = re.compile(r"[A-Z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D](?![A-Za-z0-9])", re.IGNORECASE)
+_DIGIT = re.compile("[0-9]")
+_LETTER = re.compile("[A-Za-z&\u00d1\u00f1]")
 _LEAST = 4  # digits in any national number
 _SHORTEST = 8
 
@@ -118,23 +120,24 @@ def numbers(run: Run) -> Iterator[Personal]:
 
 def tokens(text: str) -> Iterator[Personal]:
     """National numbers with letters in them."""
+    by_length = table()
     for match in TOKEN.finditer(text):
         start, end = match.span()
-        if text[end : end + 1].isalnum():
+        before = text[start - 1] if start else ""
+        lettered = before.isalpha() or before in {"-", "&"}
+        if (not lettered and match[0].isdigit()) or text[end : end + 1].isalnum():
             continue
         while text[end - 1] in "-./(" or (text[end - 1] == ")" and "(" not in text[start:end]):
             end -= 1
-        head = _HEAD.search(text, max(0, start - 7), start)
+        head = _HEAD.search(text, max(0, start - 7), start) if lettered else None
         start = start if head is None else head.start()
-        before = text[max(0, start - 1) : start]
-        if before.isalnum() or before == "_":
-            continue
+        before = text[start - 1] if start else ""
         spelled = text[start:end]
-        if spelled.isdigit() or sum(each.isdigit() for each in spelled) < _LEAST:
+        if before.isalnum() or before == "_" or len(_DIGIT.findall(spelled)) < _LEAST:
             continue
-        compact = sum(each.isalnum() for each in spelled)
-        candidates = table().get(compact)
-        if candidates and any(each.isalpha() for each in spelled):
+        letters = len(_LETTER.findall(spelled))
+        candidates = by_length.get(letters + len(_DIGIT.findall(spelled))) if letters else None
+        if candidates:
             yield from _told(text, start, end, candidates)
 
 

@@ -68,6 +68,7 @@ _EXTENSION = re.compile(
 )
 _MONEY = frozenset("$€£¥₹#@")
 _NORTH_AMERICA = frozenset({"US", "CA"})
+_OTHER = re.compile("[^0-9]")
 _TRUNK = 9  # digits: 00, a country code, and a number
 
 
@@ -152,28 +153,26 @@ def _national(cluster: Cluster, first: int, regions: tuple[str, ...]) -> int:
 
 def _is_national(run: Run, regions: tuple[str, ...]) -> bool:
     """Whether a run of groups is a number of one of ``regions``, or one that is dialled with ``00``."""
-    text, start, end = run.cluster.text, run.start, run.end
-    if _cut(text, end) or len(set(run.digits)) == 1:
-        return False
-    said = near(text, start, end, _WORDS) or text[max(0, start - 4) : start].lower() == "tel:"
-    if not said and (otherwise(text, start) or run.chained):
+    text, start = run.cluster.text, run.start
+    if _cut(text, run.end) or len(set(run.digits)) == 1:
         return False
     opened = text[max(0, start - 1) : start] == "(" and ")" in run.spelled
     spelled = f"({run.spelled}" if opened else run.spelled
-    if not _NORTH_AMERICA.isdisjoint(regions) and (_NANP.fullmatch(spelled) or (said and _local(run))):
-        return True
+    american = not _NORTH_AMERICA.isdisjoint(regions)
     if run.digits.startswith("00") and len(run.digits) > _TRUNK:
-        return _may_be("+" + run.digits[2:], "", strict=True)
-    if said and (run.joints or len(run.digits) > FEWEST):
-        return _DECIMAL.fullmatch(run.spelled) is None and _any_region(spelled, regions)
-    return _spelled_so(spelled, run.groups) and _grouped(spelled, run.groups, regions)
-
-
-def _spelled_so(spelled: str, groups: tuple[str, ...]) -> bool:
-    """Whether a number that nothing speaks for may be a phone number: groups, behind a trunk prefix or a bracket."""
-    led = spelled[0] in "0(" or tuple(map(len, groups)) == (3, 2, 2, 2)  # Spain: no trunk prefix, groups of its own
-    like_ssn = tuple(map(len, groups)) == (3, 2, 4)
-    return led and not like_ssn and len(groups) > 1 and len(groups[-1]) > 1 and _DECIMAL.fullmatch(spelled) is None
+        speaks_for_itself = _may_be("+" + run.digits[2:], "", strict=True)
+    else:
+        speaks_for_itself = (american and _NANP.fullmatch(spelled) is not None) or (
+            _spelled_so(spelled, run.groups) and _grouped(spelled, run.groups, regions)
+        )
+    if speaks_for_itself and not run.chained and not otherwise(text, start):
+        return True
+    if not run.joints and len(run.digits) <= FEWEST:
+        return False
+    if not near(text, start, run.end, _WORDS) and text[max(0, start - 4) : start].lower() != "tel:":
+        return False
+    usable = speaks_for_itself or (american and _local(run)) or _any_region(spelled, regions)
+    return usable and _DECIMAL.fullmatch(run.spelled) is None
 
 
 def _cut(text: str, end: int) -> bool:
@@ -187,6 +186,13 @@ def _cut(text: str, end: int) -> bool:
 def _local(run: Run) -> bool:
     """``555-0132``: without an area code."""
     return tuple(map(len, run.groups)) == (3, 4)
+
+
+def _spelled_so(spelled: str, groups: tuple[str, ...]) -> bool:
+    """Whether a number that nothing speaks for may be a phone number: groups, behind a trunk prefix or a bracket."""
+    led = spelled[0] in "0(" or tuple(map(len, groups)) == (3, 2, 2, 2)  # Spain: no trunk prefix, groups of its own
+    like_ssn = tuple(map(len, groups)) == (3, 2, 4)
+    return led and not like_ssn and len(groups) > 1 and len(groups[-1]) > 1 and _DECIMAL.fullmatch(spelled) is None
 
 
 def _any_region(spelled: str, regions: tuple[str, ...]) -> bool:
@@ -234,7 +240,7 @@ def _plan(region: str) -> tuple[re.Pattern[str], frozenset[int]]:
 
 def _fits(spelled: str, region: str, *, strict: bool) -> bool:
     """A look at the plan before the number is parsed, which costs a hundred times as much."""
-    number = "".join(each for each in spelled if each.isdigit())
+    number = _OTHER.sub("", spelled)
     form, lengths = _plan(region)
     if strict:
         return form.fullmatch(number) is not None
