@@ -124,6 +124,18 @@ PARTS: dict[str, Part] = {
             Goal("startup_forbidden_imports", ("figures", "forbidden_imports"), 0),
         ),
     ),
+    "personal": Part(
+        _bench("redaction_personal"),
+        (
+            Goal("personal_recall_tuned", ("figures", "tuned_recall_core"), 0.95, least=True),
+            Goal("personal_recall_held", ("figures", "held_recall_core"), 0.95, least=True),
+            Goal("personal_cards_of_digit_runs", ("figures", "card_runs_flagged"), 0),
+            Goal("personal_cards_look_alikes", ("figures", "held_flagged_card"), 0),
+            Goal("personal_iban_look_alikes", ("figures", "held_flagged_iban"), 0.03),
+            Goal("personal_clean_over_presidio", ("ratios", "clean/presidio"), 10, least=True, unit="x"),
+            Goal("personal_dense_over_presidio", ("ratios", "dense/presidio"), 10, least=True, unit="x"),
+        ),
+    ),
     "plan": Part(
         _bench("plan"),
         (

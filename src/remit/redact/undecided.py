@@ -320,6 +320,6 @@ def _unjudged(rule: Rule) -> Rule:
 
 
 @cache
-def undecided(tier: int, personal: bool) -> Undecided:  # noqa: FBT001 - called by position, for the cache's sake
-    """The one of this process for these rules."""
-    return Undecided(chosen(tier, personal))
+def undecided(tier: int) -> Undecided:
+    """The one of this process for the rules of a tier."""
+    return Undecided(chosen(tier, personal=False))
