@@ -25,7 +25,6 @@ from remit.redact.rules import REACH, Rule, shape
 from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
-_SURE = 8  # bytes held back before it is worth asking whether the match's beginning stands there as well
 _MOST_STATES = 20_000
 
 
@@ -280,7 +279,7 @@ class Undecided:
         for secrets, matches, most in self._groups:
             reach = low if most is None else max(low, size - most)
             found = secrets.begin(data, reach)
-            if found < first and size - found > _SURE:
+            if found < first:  # the secret's beginning stands there: does the match's as well?
                 found = max(found, matches.begin(data, 0 if most is None else max(0, size - most)))
             first = min(first, found)
         return first
