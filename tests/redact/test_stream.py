@@ -237,8 +237,8 @@ def test_on_prose_a_reader_is_a_word_behind() -> None:
     for each in text:
         shown += len(stream.feed(each))
         behind.append(len(behind) + 1 - shown)
-    assert max(behind) <= 48
-    assert sum(behind) / len(behind) <= 8
+    assert max(behind) <= 40
+    assert sum(behind) / len(behind) <= 5
     assert stream.held == behind[-1]
 
 

@@ -25,6 +25,7 @@ from remit.redact.rules import REACH, Rule, shape
 from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
+_EDGE = 6  # places before a secret that say only that a word begins there
 _MOST_STATES = 20_000
 
 
@@ -132,8 +133,9 @@ def _places(pattern: str, group: int, *, from_match: bool) -> tuple[_Place, ...]
     builder = _Builder()
     whole = builder.part(parse(pattern))
     secret = _secret_first(builder, whole, group)
-    begins = whole.first if from_match else secret
     inside = _reached(builder, secret)
+    before = _reached(builder, whole.first) - inside
+    begins = whole.first if from_match and len(before) > _EDGE else secret
     kept = _reached(builder, begins)
     number = {place: at for at, place in enumerate(sorted(kept))}
     return tuple(
