@@ -18,9 +18,10 @@ def _image(rng: random.Random) -> str:
 
 def _minified(rng: random.Random) -> str:
     names = [draw("{l:1}", rng) for _ in range(12)]
+    first, second, third, fourth = names[:4]
     return "".join(
-        f"function {each}({names[0]},{names[1]}){{return {each}.{names[2]}===void 0?{rng.randint(0, 99)}:{names[3]}[{rng.randint(0, 9)}]}}"
-        for each in names
+        f"function {each}({first},{second}){{return {each}.{third}===void 0?{n}:{fourth}[{n % 9}]}}"
+        for n, each in enumerate(names)
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import json
 import random
 
+from . import corpus_more
 from .corpus import Case, b64, draw, each
 
 
@@ -198,7 +199,7 @@ STRUCTURED = (
 
 def services(seed: int = 1, *, times: int = 4) -> list[Case]:
     rng = random.Random(f"A services {seed}")
-    return each(SERVICES, IN_SERVICES, rng, times=times)
+    return each(SERVICES, IN_SERVICES, rng, times=times) + corpus_more.services(seed, times=times)
 
 
 def mixed(seed: int = 1, *, times: int = 30) -> list[Case]:
@@ -206,4 +207,4 @@ def mixed(seed: int = 1, *, times: int = 30) -> list[Case]:
     made = each(PASSWORDS, IN_CODE, rng, times=times)
     for kind, recipe, text in STRUCTURED:
         made += each([(kind, recipe, "")], (text,), rng, times=max(2, times // 4))
-    return made
+    return made + corpus_more.mixed(seed, times=times)

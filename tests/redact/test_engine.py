@@ -170,7 +170,7 @@ def test_eight_threads_scan_while_engines_are_swapped() -> None:
     rng = random.Random(3)
     pieces = [dense(rng) for _ in range(12)]
     expected = [KeywordEngine(chosen(1, personal=False)).find(text) for text in pieces]
-    fresh = [Engine(1, personal=False) for _ in range(3)]
+    fresh = [Engine(1, personal=False)]
     wrong: list[object] = []
     names: set[str] = set()
     stop = threading.Event()

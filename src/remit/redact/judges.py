@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 
 from remit.redact import likely, pem
@@ -106,7 +107,11 @@ def cookies(text: str, start: int, end: int) -> Place | None:
     """Everything from the first crumb of a ``Cookie`` whose value looks drawn at random to the last such one."""
     line = _CRUMBS.match(text, start)
     stop = line.end() if line is not None else end
-    held = [each.span(1) for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS)) if likely.drawn(each[1][:_JUDGED], least=16)]
+    held = [
+        each.span(1)
+        for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS))
+        if likely.drawn(each[1][:_JUDGED], least=16)
+    ]
     return (held[0][0], held[-1][1]) if held else None
 
 
@@ -170,10 +175,10 @@ _BITS = 3.7
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]{0,160}", re.ASCII)
 _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
-    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|cid|"
-    r"clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|payload|"
-    r"signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|thumbnail|"
-    r"sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
+    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|"
+    r"cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
+    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|"
+    r"thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
     r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
@@ -202,7 +207,9 @@ def entropic(text: str, start: int, end: int) -> Place | None:
         return None
     if likely.surprise(bare) < _SURE or _STANDARD.match(token) or _PUBLIC_FORM.match(token) or _pathlike(bare):
         return None
-    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count("-"):
+    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count(
+        "-"
+    ):
         return None
     if likely.placeholder(token) or _TOLD.search(text[max(0, start - 60) : start]) or _in_data(text, start, end):
         return None
@@ -220,7 +227,7 @@ def _pathlike(token: str) -> bool:
     """Most of it words joined by slashes, dots and dashes."""
     segments = _SEGMENT.findall(token)
     wordy = sum(len(each) for each in segments if len(each) > 2 and not likely.drawn(each, least=6))  # noqa: PLR2004
-    return len(segments) > 1 and wordy > 0.4 * len(token)  # noqa: PLR2004
+    return len(segments) > 1 and wordy > 0.4 * len(token)
 
 
 _ALONE = re.compile(r"[ \t>#*/\"'+]{0,16}[A-Za-z0-9+/=_-]{24,}[\"'\\,+ \t]{0,8}(?:\r?$|$)", re.ASCII | re.MULTILINE)
@@ -244,7 +251,7 @@ _CRYPT = re.compile(
 
 
 def crypt(text: str, start: int, end: int) -> Place | None:
-    """A whole password hash in the form of crypt(3) or PHC."""
+    """All of a password hash as crypt writes it, or in PHC's form."""
     match = _CRYPT.match(text, start)
     return (start, max(end, match.end())) if match is not None else None
 
@@ -280,8 +287,6 @@ _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 def wif(text: str, start: int, end: int) -> Place | None:
     """A Bitcoin key in wallet import format: its base58 checksum (double SHA-256) has to hold."""
-    import hashlib
-
     number = 0
     for each in text[start:end]:
         number = number * 58 + _BASE58.index(each)
@@ -297,7 +302,8 @@ _TEMPLATE = re.compile(
     re.ASCII,
 )
 _HOLES = re.compile(
-    r"(?:\$?\{\{?[\w.$:-]*\}?|<[^<>]*>?|%[sdv]|%\([^)]*\)s?|\$\(.*|\$[a-z_]+|\[[a-z_ -]+\]|\*{2,}|x{3,}|\.{2,}|#\{.*|%[A-Z_]+%|:\w+)$",
+    r"(?:\$?\{\{?[\w.$:-]*\}?|<[^<>]*>?|%[sdv]|%\([^)]*\)s?|\$\(.*|\$[a-z_]+|\[[a-z_ -]+\]|"
+    r"\*{2,}|x{3,}|\.{2,}|#\{.*|%[A-Z_]+%|:\w+)$",
     re.ASCII,
 )
 
@@ -316,7 +322,7 @@ _WORD_FOR_IT = re.compile(r"(?i)(?:your)?[-_]?(?:password|passwd|pass|pwd|pw|sec
 
 
 def userinfo_any(text: str, start: int, end: int) -> Place | None:
-    """Like ``userinfo`` for any scheme but http's; a word for the password itself (``user:password@``) is a placeholder.
+    """Like ``userinfo`` for any scheme but http's; ``user:password@`` holds none.
 
     In the address of a database even that is masked: people do use such passwords there.
     """

@@ -7,7 +7,7 @@ reads the name before it and the value after it. Each reads a bounded part of th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from remit.redact import likely
 from remit.redact.names import Says, said
@@ -19,14 +19,18 @@ _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one lin
 _JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
-_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
+_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])}]{0,2})"
 _TYPE = (
-    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?"
+    r"(?==|:=|\|\||\?\?|or ))?"
 )
 _SIGN = (
-    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
+    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?"
+    r"(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)"
+    r"[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|</key>\s{0,20}<string>|\)?\.(?:toBe|toEqual|equals?|isEqualTo|to_?eq|eq)\([ \t]?"
     r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
 _OPEN = (
@@ -118,7 +122,8 @@ def _whole(text: str, found: Pair) -> Place:
 _NESTED = re.compile(r"([A-Za-z][\w.-]{1,40})[=:](?=[^\s=])", re.ASCII)
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
 _NEXT = re.compile(
-    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
+    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|"
+    r"\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
     r"|\.$|\.\.\.",
     re.ASCII,
 )
@@ -162,8 +167,12 @@ def _literal(text: str, found: Pair) -> bool:
     return not likely.code(found.value) and _SIGIL.match(found.value) is None
 
 
-_LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
-_WRAPS = re.compile(r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
+_LOOKUP = re.compile(
+    r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$"
+)
+_WRAPS = re.compile(
+    r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)"
+)
 
 
 def _plain_call(found: Pair) -> bool:
@@ -172,38 +181,30 @@ def _plain_call(found: Pair) -> bool:
     return not call or (_WRAPS.search(call) is not None and _LOOKUP.search(call) is None)
 
 
-_FLAG = re.compile(r"(?:^|[\s\"'=\[(,`])--?$", re.ASCII)
 _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 
 
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return sign in {"", ",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"} or _COMPARED.fullmatch(sign) is not None
-
-
-_CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
+    loose = {",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"}
+    return sign in loose or _COMPARED.fullmatch(sign) is not None
 
 
 def _stands(text: str, found: Pair) -> bool:
     """Whether name, sign and value go together."""
-    sign = found.sign.strip()
-    if sign == "(":
-        return bool(found.quote) and re.match(r"(?i)(?:.*\.)?(?:set|with|add|put|use)?_?[\w]*$", found.name) is not None
-    if sign == "" and "\n" not in found.sign:  # a blank: a flag, SQL's PASSWORD '…'
-        flag = found.name.startswith("-") or _FLAG.search(found.before) is not None
-        if flag:
-            return not found.value.startswith("-")
-        return found.quote == "'" and found.name.lower() in {"password", "by"}
-    if ">" in sign and sign.endswith((">", "[")) and sign not in ("=>", "->"):
+    quoted = bool(found.quote)
+    bare = found.sign.rstrip()
+    sign = bare.strip()
+    if sign.endswith(":") and "\n" in found.sign[len(bare) :] and not quoted:
+        return False  # a block of code or of YAML begins
+    if sign.endswith((">", "[")) and sign not in ("=>", "->"):
         return "<" in found.before[-80:]
-    if sign in {"or", "|"}:
-        return bool(found.quote) and (sign == "or" or "default" in found.prefix.lower())
-    if sign in {"||", "??", ":-", "?:"}:
-        return bool(found.quote) or sign == ":-"
-    if sign == ",":
-        return bool(found.quote) and _quoted_name(text, found)
-    return True
+    if sign.endswith("(") or sign in {"||", "??", "?:", "or"}:
+        return quoted
+    if sign == "|":
+        return quoted and "default" in found.prefix.lower()
+    return sign != "," or (quoted and _quoted_name(text, found))
 
 
 def _quoted_name(text: str, found: Pair) -> bool:
@@ -225,19 +226,21 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likely.secret(value, quoted=quoted)
     else:
         likes = likely.password(value, quoted=quoted) or likely.secret(value, quoted=quoted)
-        likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
+        if not likes and found.sign.strip() in _PLAIN_SIGNS and (quoted or found.shape.restful):
+            likes = likely.word(value) or (value.isdigit() and len(value) >= 4 and len(set(value)) > 1)  # noqa: PLR2004
     if likes and _loose(found):
-        likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
+        likes = _firm(value, quoted=quoted)
     return _whole(text, found) if likes else None
 
 
 _PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
 _KEY_LEAST = 16
+_LEAST_KEY = 8  # user:pass
 
 
 def _key(value: str) -> bool:
     """A value under a mere ``key`` or ``auth``: only what looks drawn at random."""
-    if not 8 <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+    if len(value) < _LEAST_KEY or likely.placeholder(value) or likely.code(value):
         return False
     user, colon, rest = value.partition(":")
     if colon and re.fullmatch(r"[\w.@-]{2,40}", user) and not rest.isdigit():
@@ -249,17 +252,16 @@ def _key(value: str) -> bool:
     return not likely.is_uuid(value) and any(map(str.isdigit, value)) and likely.drawn(value, least=_KEY_LEAST)
 
 
-def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
+def _firm(value: str, *, quoted: bool) -> bool:
     """What counts after a loose sign: letters and digits or signs mixed, or a random draw."""
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     signs = any(not each.isalnum() and each not in "_-./: " for each in value)
-    if flag:
-        return digits or signs
     return (letters and digits and (quoted or len(value) >= 8)) or (letters and signs) or likely.drawn(value)  # noqa: PLR2004
 
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
 _SOME_DIGIT = re.compile(r"[0-9]")
+_BEGUN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{20,128}", re.ASCII)
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
@@ -268,11 +270,14 @@ _FLEETING = re.compile(
 
 def certain(text: str, start: int, end: int) -> Place | None:
     """Like ``assignment``, but only what nobody would take for anything else: a random value of 20 and more."""
+    begun = _BEGUN.match(text, end)
+    if begun is None or not _SOME_DIGIT.search(begun[0]):
+        return None
     found = pair(text, start, end)
     if found is None or said(found.name) not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name):
         return None
     value = found.value
-    if not _SOME_DIGIT.search(value) or not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
+    if not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
         return None
     if len(value) < _CERTAIN_LEAST or likely.placeholder(value) or not likely.secret(value, quoted=bool(found.quote)):
         return None
@@ -282,6 +287,7 @@ def certain(text: str, start: int, end: int) -> Place | None:
 
 
 _AROUND = 300
+_LONGEST_KEYED = 512
 _OTHER = re.compile(
     r"(?i)(?:^|[;\"'\s?&{(,])(?:server|data source|host|hostname|addr(?:ess)?|uid|user id|user|username|endpoint|"
     r"accountname|initial catalog|database|dbname|driver|dsn|port|provider|sharedaccesskeyname|network address)\s?=",
@@ -290,13 +296,13 @@ _OTHER = re.compile(
 _STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|$", re.ASCII)
 
 
-def keyed_string(text: str, start: int, end: int) -> Place | None:
+def keyed_string(text: str, start: int, _end: int) -> Place | None:
     """The password of a connection string (``Server=…;Password=…;``): another of its keys stands near."""
-    low = max(text.rfind("\n", max(0, start - _AROUND), start), max(0, start - _AROUND))
+    low = max(text.rfind("\n", max(0, start - _AROUND), start), start - _AROUND, 0)
     high = text.find("\n", start, start + _AROUND)
     around = text[low : high if high >= 0 else start + _AROUND]
-    closing = _STRING_END.search(text, start, min(len(text), start + 512))
-    stop = closing.start() if closing is not None else len(text)
+    closing = _STRING_END.search(text, start, start + _LONGEST_KEYED)
+    stop = closing.start() if closing is not None else start
     value = text[start:stop].rstrip()
     if not _OTHER.search(around) or not (";" in around or "=" in around) or len(value) < 3:  # noqa: PLR2004
         return None
@@ -315,7 +321,11 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
+_OPTION = re.compile(
+    r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?"
+    r"[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def option(text: str, start: int, end: int) -> Place | None:
