@@ -132,7 +132,7 @@ def figures(*, small: bool = False) -> Mapping[str, object]:
     engine = redactor.warm()
     deadline = time.monotonic() + 30
     redactor.mask("x" * 1_000)
-    while len(redactor.registered.current().side.owners) > 100 and time.monotonic() < deadline:  # noqa: PLR2004
+    while len(redactor.registered.current().side.owners) > 100 and time.monotonic() < deadline:
         redactor.mask(_BLOCK * 100)
         time.sleep(0.05)
     found = lag(redactor)
