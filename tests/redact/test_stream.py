@@ -404,9 +404,9 @@ def test_hostile_streams_cost_no_more_than_their_length() -> None:
     ]
     for text in hostile:
         stream = StreamRedactor(REDACTOR)
-        began = time.perf_counter()
+        began = time.process_time()
         for at in range(0, len(text), 64):
             stream.feed(text[at : at + 64])
         stream.finish()
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         assert took < 12, f"{text[:12]}: {took:.1f} s"
