@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
@@ -133,7 +133,7 @@ class Permit:
             self._note(ending.reason)
         try:
             with span("guard.settle", kind=self.action.kind, action=self.action.id, state=ending.state.value):
-                await self._close(replace(ending, attempts=tuple(self._tried)), pending)
+                await self._close(ending, pending)
         except Exception as lost:
             if ending.error is not None and not isinstance(ending.error, Exception):
                 raise ending.error from lost  # a cancellation stays one
@@ -364,7 +364,14 @@ class Permit:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
         guard, within, intent = self._guard, self._within, self._intent
         now_us = micros_of(guard.clock.now())
-        write = outcome(self.action, ending, policy_rev=self._policy_rev, now_us=now_us, lenient=intent is not None)
+        write = outcome(
+            self.action,
+            ending,
+            policy_rev=self._policy_rev,
+            now_us=now_us,
+            lenient=intent is not None,
+            attempts=tuple(self._tried),
+        )
         op = write if within is None else both(within, write)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
