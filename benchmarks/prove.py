@@ -211,6 +211,21 @@ PARTS: dict[str, Part] = {
             Goal("budget_slices_could_gain_postgres", ("ratios", "postgres_4_none/shared"), 3, unit="x"),
         ),
     ),
+    "redaction": Part(
+        _bench("redaction"),
+        (
+            Goal(
+                "redaction_clean", ("ratios", "clean_hyperscan/detect_secrets"), 200, least=True, unit="x", stretch=500
+            ),
+            Goal(
+                "redaction_dense", ("ratios", "dense_hyperscan/detect_secrets"), 80, least=True, unit="x", stretch=150
+            ),
+            Goal("redaction_fallback", ("ratios", "clean_fallback/detect_secrets"), 40, least=True, unit="x"),
+            Goal("redaction_p99_4k", ("figures", "p99_4k_ms"), 1, unit=" ms"),
+            Goal("redaction_500_bytes", ("figures", "scan_500_bytes_us"), 10, unit=" us"),
+            Goal("redaction_hostile_64k", ("figures", "hostile_64k_ms"), 50, unit=" ms"),
+        ),
+    ),
     "budget_race": Part(
         _race,
         (

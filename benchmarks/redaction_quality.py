@@ -12,11 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.redact import corpus_benign, corpus_held, corpus_written
+from tests.redact.corpus import Case
+
 from benchmarks import harness
 from remit.redact.redactor import Redactor
 from remit.redact.span import Span
-from tests.redact import corpus_benign, corpus_held, corpus_written
-from tests.redact.corpus import Case
 
 #: Kinds of tier 2 that need a telling name: with tier 1 they make what the first goal counts.
 ASSIGNED = "assignment"
@@ -59,13 +60,15 @@ def flagged(lines: list[tuple[str, str]], redactor: Redactor) -> dict[str, dict[
         hits[looks].append(found)
         hits["*"].append(found)
     return {
-        looks: {name: round(sum(each[at] for each in found) / len(found), 3) for at, name in enumerate(("tier 1", "all"))}
+        looks: {
+            name: round(sum(each[at] for each in found) / len(found), 3) for at, name in enumerate(("tier 1", "all"))
+        }
         for looks, found in sorted(hits.items())
     }
 
 
 def clean_files(*, most: int) -> list[Path]:
-    """Sources of Python's standard library and of what is installed beside it: every n-th, so that they are ``most``."""
+    """Sources of Python's standard library and of what is installed: every n-th, so that they are ``most``."""
     places = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib")]
     files = sorted({path for place in places for path in place.rglob("*.py") if path.is_file()})
     return files[:: max(1, len(files) // most)]

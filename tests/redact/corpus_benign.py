@@ -18,7 +18,11 @@ def _image(rng: random.Random) -> str:
 
 def _minified(rng: random.Random) -> str:
     names = [draw("{l:1}", rng) for _ in range(12)]
-    return "".join(f"function {each}({names[0]},{names[1]}){{return {each}.{names[2]}===void 0?{rng.randint(0, 99)}:{names[3]}[{rng.randint(0, 9)}]}}" for each in names)
+    first, second, third, fourth = names[:4]
+    return "".join(
+        f"function {each}({first},{second}){{return {each}.{third}===void 0?{n}:{fourth}[{n % 9}]}}"
+        for n, each in enumerate(names)
+    )
 
 
 #: (what it looks like, template with @@, recipe)
@@ -58,7 +62,7 @@ WRITTEN = (
     ("public-key", "ssh-ed25519 @@ ada@laptop", _ssh),
     ("public-key", "-----BEGIN PUBLIC KEY-----\n@@\n-----END PUBLIC KEY-----", b64(48)),
     ("public-key", "-----BEGIN CERTIFICATE-----\nMII@@\n", b64(45)),
-    ("public-key", 'STRIPE_PUBLISHABLE_KEY=pk_live~~_@@'.replace("~~", ""), "{w:24}"),
+    ("public-key", "STRIPE_PUBLISHABLE_KEY=pk_live~~_@@".replace("~~", ""), "{w:24}"),
     ("placeholder", "password: changeme", ""),
     ("placeholder", "API_KEY=your-api-key-here", ""),
     ("placeholder", 'token = "<your token>"', ""),
@@ -84,7 +88,7 @@ WRITTEN = (
     ("code", "token_type: bearer", ""),
     ("code", "auth = HTTPBasicAuth(username, password)", ""),
     ("code", "access_token_url = 'https://accounts.example.com/o/oauth2/token'", ""),
-    ("code", "public static final String PASSWORD_FIELD_NAME = \"j_password\";", ""),
+    ("code", 'public static final String PASSWORD_FIELD_NAME = "j_password";', ""),
     ("code", "for key, value in sorted(mapping.items()):", ""),
     ("code", 'secret_name: "prod/database/credentials"', ""),
     ("code", "@pytest.mark.parametrize('token', TOKENS)", ""),
@@ -111,18 +115,18 @@ HELD = (
     ("digest", "Docker-Content-Digest: sha256:@@", "{h:64}"),
     ("digest", "SHA1(file)= @@", "{h:40}"),
     ("digest", 'sha256 "@@"', "{h:64}"),
-    ("digest", "  <sha256 value=\"@@\"/>", "{h:64}"),
+    ("digest", '  <sha256 value="@@"/>', "{h:64}"),
     ("digest", "Content-MD5: @@", b64(16)),
     ("digest", "fingerprint: SHA256:@@", "{b:43}"),
     ("digest", "'sha256-@@' 'self'", b64(32)),
     ("digest", 'narHash = "sha256-@@";', b64(32)),
     ("digest", "pkg-hash: @@", "{v:52}"),
-    ("uuid", "<Project Sdk=\"x\"><ProjectGuid>{@@}</ProjectGuid>", lambda rng: uuid(rng).upper()),
+    ("uuid", '<Project Sdk="x"><ProjectGuid>{@@}</ProjectGuid>', lambda rng: uuid(rng).upper()),
     ("uuid", "Correlation-Id: @@", uuid),
     ("uuid", "device @@ joined", uuid),
     ("uuid", '{"event_id":"@@","n":1}', lambda rng: uuid(rng).replace("-", "")),
     ("trace", "uber-trace-id: @@:0:1", lambda rng: draw("{h:16}:{h:16}", rng)),
-    ("trace", 'X-Cloud-Trace-Context: @@/12345;o=1', "{h:32}"),
+    ("trace", "X-Cloud-Trace-Context: @@/12345;o=1", "{h:32}"),
     ("trace", "sentry-trace: @@-1", lambda rng: draw("{h:32}-{h:16}", rng)),
     ("trace", "x-amz-cf-id: @@==", "{u:54}"),
     ("lock", '{ file = "a-1.0-py3-none-any.whl", hash = "sha256:@@" },', "{h:64}"),
@@ -137,15 +141,15 @@ HELD = (
     ("public-key", "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ@@ deploy@ci", b64(270)),
     ("public-key", '"x5t#S256": "@@"', "{u:43}"),
     ("public-key", '{"kty":"RSA","e":"AQAB","n":"@@"}', "{u:342}"),
-    ("public-key", "data-sitekey=\"6Lc@@\"", "{u:37}"),
+    ("public-key", 'data-sitekey="6Lc@@"', "{u:37}"),
     ("public-key", "untrusted comment: minisign public key\nRWQ@@", "{b:53}"),
     ("placeholder", "PASSWORD=<secret>", ""),
     ("placeholder", 'apiKey: "REPLACE_ME"', ""),
     ("placeholder", "token: !vault |", ""),
     ("placeholder", "password: '%env(DB_PASSWORD)%'", ""),
-    ("placeholder", 'client_secret = var.client_secret', ""),
+    ("placeholder", "client_secret = var.client_secret", ""),
     ("placeholder", "AWS_SECRET_ACCESS_KEY=...", ""),
-    ("placeholder", 'password: "{{ lookup(\'env\', \'PW\') }}"', ""),
+    ("placeholder", "password: \"{{ lookup('env', 'PW') }}\"", ""),
     ("placeholder", "mysql -u root -p$MYSQL_ROOT_PASSWORD", ""),
     ("placeholder", "apikey=INSERT_KEY_HERE", ""),
     ("placeholder", '"secret": "arn:aws:secretsmanager:eu-west-1:1:secret:db"', ""),
@@ -155,8 +159,8 @@ HELD = (
     ("code", "throw new AuthError('Invalid password or token');", ""),
     ("code", "ADD COLUMN password_digest VARCHAR(60) NOT NULL", ""),
     ("code", "tokens = tokenizer.encode(text, max_length=512)", ""),
-    ("code", "let secret = Secret::from_env(\"APP_SECRET\")?;", ""),
-    ("code", "<input type=\"password\" id=\"password\" autocomplete=\"current-password\">", ""),
+    ("code", 'let secret = Secret::from_env("APP_SECRET")?;', ""),
+    ("code", '<input type="password" id="password" autocomplete="current-password">', ""),
     ("code", "SECRET_KEY_LENGTH = 32", ""),
     ("code", "key: ObjectKey.of('customer-invoices-2026')", ""),
     ("code", "export const AUTH_TOKEN_STORAGE_KEY = 'app.auth.token';", ""),
@@ -202,5 +206,3 @@ def benign(half: str, seed: int = 1, *, times: int = 5) -> list[tuple[str, str]]
 def malformed(seed: int = 1) -> list[str]:
     rng = random.Random(seed)
     return [draw(each, rng) for each in MALFORMED]
-
-

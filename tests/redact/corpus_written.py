@@ -6,6 +6,7 @@ import base64
 import json
 import random
 
+from . import corpus_more
 from .corpus import Case, b64, draw, each
 
 
@@ -85,16 +86,28 @@ IN_SERVICES = (
     '{"%camel%":"@@"}',
     'client = Client(%name%="@@")\n',
     "docker run -e %NAME%=@@ {w}:latest\n",
-    "      - name: %NAME%\n        value: \"@@\"\n",
-    "private static final String %NAME% = \"@@\";\n",
+    '      - name: %NAME%\n        value: "@@"\n',
+    'private static final String %NAME% = "@@";\n',
 )
 
 PASSWORDS = (
     ("password-mixed", "{p:10-20}", "password"),
     ("password-alnum", "{w:10-16}", "db password"),
-    ("password-word-digits", lambda rng: rng.choice(["Falcon", "Harbor", "Velvet", "Copper"]) + draw("{d:3}", rng) + "!", "admin password"),
-    ("password-leet", lambda rng: rng.choice(["Tr0ub4dor", "S1lv3rFox", "W1nt3rMoon"]) + draw("&{d:2}", rng), "smtp password"),
-    ("passphrase", lambda rng: "-".join(rng.sample(["correct", "horse", "battery", "staple", "river", "candle", "orbit"], 4)), "passphrase"),
+    (
+        "password-word-digits",
+        lambda rng: rng.choice(["Falcon", "Harbor", "Velvet", "Copper"]) + draw("{d:3}", rng) + "!",
+        "admin password",
+    ),
+    (
+        "password-leet",
+        lambda rng: rng.choice(["Tr0ub4dor", "S1lv3rFox", "W1nt3rMoon"]) + draw("&{d:2}", rng),
+        "smtp password",
+    ),
+    (
+        "passphrase",
+        lambda rng: "-".join(rng.sample(["correct", "horse", "battery", "staple", "river", "candle", "orbit"], 4)),
+        "passphrase",
+    ),
     ("secret-base64", b64(32), "secret key"),
     ("secret-hex", "{h:64}", "signing key"),
     ("secret-hex32", "{h:32}", "api key"),
@@ -141,24 +154,44 @@ STRUCTURED = (
     ("url-redis", "{w:16}", "redis://:@@@cache:6379/0\n"),
     ("url-amqp", "{p:12}".replace("p", "w"), 'broker = "amqp://user:@@@mq:5672//"\n'),
     ("url-https", "{w:20}", "git clone https://bot:@@@git.{w}.dev/team/app.git\n"),
-    ("basic", lambda rng: base64.b64encode(draw("user{d:2}:{w:14}", rng).encode()).decode(), "Authorization: Basic @@\r\n"),
+    (
+        "basic",
+        lambda rng: base64.b64encode(draw("user{d:2}:{w:14}", rng).encode()).decode(),
+        "Authorization: Basic @@\r\n",
+    ),
     ("bearer", "{w:40}", "authorization: bearer @@\n"),
     ("token-header", "{h:40}", "Authorization: Token @@\n"),
     ("x-api-key", "{w:32}", "X-Api-Key: @@\r\n"),
     ("cookie", "{w:40}", "Cookie: sid=@@; theme=dark\r\n"),
     ("ado", "{w:14}!x", "Server=tcp:db.x.net,1433;Database=app;User ID=sa;Password=@@;Encrypt=True;\n"),
     ("azure", b64(64), "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=@@;EndpointSuffix=core.windows.net\n"),
-    ("sas", lambda rng: draw("{w:43}%3D", rng), "https://x.blob.core.windows.net/c/f?sv=2024-01-01&se=2027-01-01&sr=b&sp=r&sig=@@\n"),
-    ("presigned", "{h:64}", "https://b.s3.amazonaws.com/k?X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=@@\n"),
+    (
+        "sas",
+        lambda rng: draw("{w:43}%3D", rng),
+        "https://x.blob.core.windows.net/c/f?sv=2024-01-01&se=2027-01-01&sr=b&sp=r&sig=@@\n",
+    ),
+    (
+        "presigned",
+        "{h:64}",
+        "https://b.s3.amazonaws.com/k?X-Amz-Date=20260101T000000Z&X-Amz-Expires=3600&X-Amz-Signature=@@\n",
+    ),
     ("sql", "{w:12}", "CREATE USER app IDENTIFIED BY '@@';\n"),
     ("sql-postgres", "{w:12}", "ALTER ROLE app WITH LOGIN PASSWORD '@@';\n"),
     ("netrc", "{w:14}", "machine api.{w}.io login bot password @@\n"),
     ("npmrc", "{uuid}", "//registry.{w}.io/:_authToken=@@\n"),
-    ("docker", lambda rng: base64.b64encode(draw("bot:{w:16}", rng).encode()).decode(), '{"auths": {"r.io": {"auth": "@@"}}}'),
+    (
+        "docker",
+        lambda rng: base64.b64encode(draw("bot:{w:16}", rng).encode()).decode(),
+        '{"auths": {"r.io": {"auth": "@@"}}}',
+    ),
     ("curl-user", lambda rng: draw("admin:{w:12}", rng), "curl -u @@ https://{w}.internal/api\n"),
     ("mysql", "{w:10}", "mysql -h db -u root -p@@ app\n"),
     ("discord-hook", lambda rng: draw("{d:18}/{u:68}", rng), "https://discord.com/api/webhooks/@@\n"),
-    ("slack-hook", lambda rng: draw("T{N:10}/B{N:10}/{w:24}", rng), "https://hooks.sl~~ack.com/services/@@\n".replace("~~", "")),
+    (
+        "slack-hook",
+        lambda rng: draw("T{N:10}/B{N:10}/{w:24}", rng),
+        "https://hooks.sl~~ack.com/services/@@\n".replace("~~", ""),
+    ),
     ("jwk", "{u:43}", '{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","d":"@@"}'),
     ("k8s-block", "{w:24}", "stringData:\n  password: |\n    @@\n"),
 )
@@ -166,7 +199,7 @@ STRUCTURED = (
 
 def services(seed: int = 1, *, times: int = 4) -> list[Case]:
     rng = random.Random(f"A services {seed}")
-    return each(SERVICES, IN_SERVICES, rng, times=times)
+    return each(SERVICES, IN_SERVICES, rng, times=times) + corpus_more.services(seed, times=times)
 
 
 def mixed(seed: int = 1, *, times: int = 30) -> list[Case]:
@@ -174,4 +207,4 @@ def mixed(seed: int = 1, *, times: int = 30) -> list[Case]:
     made = each(PASSWORDS, IN_CODE, rng, times=times)
     for kind, recipe, text in STRUCTURED:
         made += each([(kind, recipe, "")], (text,), rng, times=max(2, times // 4))
-    return made
+    return made + corpus_more.mixed(seed, times=times)

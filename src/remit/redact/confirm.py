@@ -61,6 +61,33 @@ class Subject:
         return self._lowered
 
 
+#: So many values in one unbroken run of bytes may be judged to be no secrets; the rest of such a run is taken for one.
+#: `token=token=token=…` would else cost a judgement of all that follows, again and again.
+NESTED = 8
+_BREAK = re.compile(rb"[\s\"'`<>&;,]")
+
+
+class Rejected:
+    """How many matches of one rule were judged and turned down in the run of bytes that was last looked at."""
+
+    __slots__ = ("count", "end")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.end = 0
+
+    def of(self, raw: bytes, start: int) -> int:
+        """How many in the run in which ``start`` lies."""
+        if self.count and _BREAK.search(raw, self.end, start):
+            self.count = 0
+        return self.count
+
+    def another(self, end: int) -> None:
+        """One more, whose secret would have ended at ``end``."""
+        self.count += 1
+        self.end = end
+
+
 class Ready:
     """A rule with its pattern compiled. Any thread may use it."""
 
@@ -74,7 +101,7 @@ class Ready:
         self._allow = rule.allow
         self._judge = judge(rule.judge) if rule.judge else None
 
-    def judged(self, subject: Subject, match: Match) -> tuple[Place | None, int]:
+    def judged(self, subject: Subject, match: Match, rejected: Rejected) -> tuple[Place | None, int]:
         """The span of the secret in a match, or ``None`` when it is none; and where the search goes on.
 
         It goes on where the secret ends, not the match: a terminator may be the beginning of the next one.
@@ -96,18 +123,25 @@ class Ready:
                 return None, onward
         if self._judge is None:
             return (start, end), onward
+        if rejected.of(subject.raw, whole[0]) >= NESTED:
+            over = _BREAK.search(subject.raw, whole[1])
+            stop = len(subject.raw) if over is None else over.start()
+            return (start, stop), stop
         place = self._judge(subject.text, start, end)
-        return place, onward if place is None or place[1] < onward else place[1]
+        if place is None:
+            rejected.another(end)
+            return None, onward
+        return place, max(place[1], onward)
 
     def everywhere(self, subject: Subject) -> Iterator[Place]:
         """The spans of the rule: the leftmost match from where the last one's secret ended, again and again."""
         raw = subject.raw
-        position, size = 0, len(raw)
+        position, size, rejected = 0, len(raw), Rejected()
         while position < size:
             match = self.search(raw, position)
             if match is None:
                 return
-            place, position = self.judged(subject, match)
+            place, position = self.judged(subject, match, rejected)
             if place is not None:
                 yield place
 

@@ -70,12 +70,16 @@ class Engine:
         self._name = fast.name
 
 
-@cache
-def engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - called by position, for the cache's sake
+def engine(tier: int = 1, *, personal: bool = False) -> Engine:
     """The one engine of this process for these rules."""
+    return _engine(tier, personal)
+
+
+@cache
+def _engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - for the cache's sake
     return Engine(tier, personal=personal)
 
 
 def engine_name(*, tier: int = 1, personal: bool = False) -> str:
     """What looks for secrets in this process now: ``hyperscan``, ``re2+aho-corasick``, ``re+search`` ..."""
-    return engine(tier, personal).name
+    return engine(tier, personal=personal).name

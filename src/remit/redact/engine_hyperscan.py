@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
-from remit.redact.confirm import Ready, Subject
+from remit.redact.confirm import Ready, Rejected, Subject
 from remit.redact.engine_keywords import Found, KeywordEngine
 from remit.redact.pattern import parse, written
 from remit.redact.rules import Place, Rule, Shape, shape
@@ -138,25 +138,25 @@ def _expressions(
 
 
 def _limited(ready: Ready, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
-    raw, most, position = subject.raw, bounds.most or 0, 0
+    raw, most, position, rejected = subject.raw, bounds.most or 0, 0, Rejected()
     for end in ends:
         while end - position >= bounds.least:
             match = ready.search(raw, max(end - most, position), end + most + 1)
             if match is None or match.span()[0] >= end:
                 position = end  # nothing begins before it: this was the end of something that began before `position`
                 break
-            place, position = ready.judged(subject, match)
+            place, position = ready.judged(subject, match, rejected)
             if place is not None:
                 yield place
 
 
 def _unlimited(ready: Ready, bounds: Shape, subject: Subject, ends: Iterable[int]) -> Iterator[Place]:
-    position = 0
+    position, rejected = 0, Rejected()
     for end in ends:
         while end > position:
             match = ready.search(subject.raw, max(end - bounds.head_most, position))
             if match is None:
                 return  # linear: each search ends where the next match does, and the last one ends all of them
-            place, position = ready.judged(subject, match)
+            place, position = ready.judged(subject, match, rejected)
             if place is not None:
                 yield place

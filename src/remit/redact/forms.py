@@ -23,10 +23,10 @@ _URL_SAFE = str.maketrans("+/", "-_")
 
 
 def forms(value: str) -> tuple[str, ...]:
-    """Every form of ``value`` that is looked for, longest first.
+    r"""Every form of ``value`` that is looked for, longest first.
 
     Raw, NFC and NFD, each also as: hexadecimal; base64 in both alphabets at its three alignments; percent and form
-    encoding; JSON (with ``\\uXXXX``, ``\\/``, safe for scripts, twice); ``repr`` of text and bytes; HTML and XML
+    encoding; JSON (with ``\uXXXX``, ``\/``, safe for scripts, twice); ``repr`` of text and bytes; HTML and XML
     entities (named, decimal, hexadecimal); quoted for shells, SQL and CSV; UTF-16 in both byte orders, plain and in
     base64; and how the UTF-8 of each looks when bytes are scanned. Forms shorter than 8 characters are left out, but
     for the value itself. White space around the value is no part of it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 
 from remit.redact import likely, pem
@@ -18,7 +19,6 @@ __all__ = [
     "assignment",
     "authorization",
     "bearer",
-    "blob",
     "certain",
     "chosen",
     "cookies",
@@ -77,14 +77,15 @@ def credentials(text: str, start: int, end: int) -> Place | None:
 
 
 _WORDY = re.compile(r"(?i)(?:basic|bearer|token|digest|negotiate|apikey|api-key|aws4-hmac-sha256)$")
-_TO_END = re.compile(r"[^\s\"'`<>\\,;)}\]]+", re.ASCII)
+_TO_END = re.compile(r"[^\s\"'`<>\\,;)}\]]{1,4096}", re.ASCII)
+_JUDGED = 128  # characters of a value that decide; what is masked may be longer
 
 
 def authorization(text: str, start: int, end: int) -> Place | None:
     """The credentials of an ``Authorization`` header, whatever their scheme: no hole, no expression, no word."""
     whole = _TO_END.match(text, start)
     end = max(end, whole.end()) if whole is not None else end
-    token = text[start:end]
+    token = text[start : min(end, start + _JUDGED)]
     if likely.placeholder(token) or _WORDY.search(token) or text[end : end + 1] == "(":
         return None
     if likely.drawn(token) or credentials(text, start, end):
@@ -98,6 +99,7 @@ def authorization(text: str, start: int, end: int) -> Place | None:
 
 
 _CRUMBS = re.compile(r"[^\r\n\"'`\\]{8,4096}", re.ASCII)
+_FIRST_CRUMBS = 600
 _CRUMB = re.compile(r"[^=;,\s]{1,100}=([^;,\s]*)", re.ASCII)
 
 
@@ -105,7 +107,11 @@ def cookies(text: str, start: int, end: int) -> Place | None:
     """Everything from the first crumb of a ``Cookie`` whose value looks drawn at random to the last such one."""
     line = _CRUMBS.match(text, start)
     stop = line.end() if line is not None else end
-    held = [each.span(1) for each in _CRUMB.finditer(text, start, stop) if likely.drawn(each[1], least=16)]
+    held = [
+        each.span(1)
+        for each in _CRUMB.finditer(text, start, min(stop, start + _FIRST_CRUMBS))
+        if likely.drawn(each[1][:_JUDGED], least=16)
+    ]
     return (held[0][0], held[-1][1]) if held else None
 
 
@@ -137,7 +143,7 @@ _ID_PREFIX = re.compile(
     r"data|ref|key|batch|ft|ftjob|vec|dpl|prj|team|usr|ord|inv|pay|tx|order|invoice|test|tmp|temp|cache|etag|rid|cid|oid)$"
 )
 _PARTS = re.compile(r"^((?:[A-Za-z][A-Za-z0-9]{0,15}[_-]){1,4})([A-Za-z0-9+/=_.-]+)$")
-_RUN = re.compile(r"[A-Za-z0-9+/=_.-]*", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9+/=_.-]{0,400}", re.ASCII)
 _PREFIXED_LEAST = 20
 _SURE = 4.9
 
@@ -166,13 +172,13 @@ _LONGEST_TOKEN = 400
 _LONGEST_ENTROPIC = 128
 _LEAST_ENTROPIC = 24
 _BITS = 3.7
-_TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]*", re.ASCII)
+_TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]{0,160}", re.ASCII)
 _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
-    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|cid|"
-    r"clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|payload|"
-    r"signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|thumbnail|"
-    r"sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
+    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|"
+    r"cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
+    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|"
+    r"thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
     r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
@@ -201,7 +207,9 @@ def entropic(text: str, start: int, end: int) -> Place | None:
         return None
     if likely.surprise(bare) < _SURE or _STANDARD.match(token) or _PUBLIC_FORM.match(token) or _pathlike(bare):
         return None
-    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count("-"):
+    if _ID_PREFIX.match(re.split(r"[_-]", token, maxsplit=1)[0]) and token[:24].rstrip("_-").count("_") + token.count(
+        "-"
+    ):
         return None
     if likely.placeholder(token) or _TOLD.search(text[max(0, start - 60) : start]) or _in_data(text, start, end):
         return None
@@ -219,7 +227,7 @@ def _pathlike(token: str) -> bool:
     """Most of it words joined by slashes, dots and dashes."""
     segments = _SEGMENT.findall(token)
     wordy = sum(len(each) for each in segments if len(each) > 2 and not likely.drawn(each, least=6))  # noqa: PLR2004
-    return len(segments) > 1 and wordy > 0.4 * len(token)  # noqa: PLR2004
+    return len(segments) > 1 and wordy > 0.4 * len(token)
 
 
 _ALONE = re.compile(r"[ \t>#*/\"'+]{0,16}[A-Za-z0-9+/=_-]{24,}[\"'\\,+ \t]{0,8}(?:\r?$|$)", re.ASCII | re.MULTILINE)
@@ -243,7 +251,7 @@ _CRYPT = re.compile(
 
 
 def crypt(text: str, start: int, end: int) -> Place | None:
-    """A whole password hash in the form of crypt(3) or PHC."""
+    """All of a password hash as crypt writes it, or in PHC's form."""
     match = _CRYPT.match(text, start)
     return (start, max(end, match.end())) if match is not None else None
 
@@ -274,22 +282,11 @@ def putty_key(text: str, start: int, end: int) -> Place | None:
     return (start, mac.end() if mac is not None else stop) if stop > end else None
 
 
-_WHOLE_BLOB = re.compile(r"[A-Za-z0-9+/_-]+={0,2}", re.ASCII)
-
-
-def blob(text: str, start: int, end: int) -> Place | None:
-    """A token in base64 to its very end, however long."""
-    match = _WHOLE_BLOB.match(text, end)
-    return start, match.end() if match is not None else end
-
-
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
 def wif(text: str, start: int, end: int) -> Place | None:
     """A Bitcoin key in wallet import format: its base58 checksum (double SHA-256) has to hold."""
-    import hashlib
-
     number = 0
     for each in text[start:end]:
         number = number * 58 + _BASE58.index(each)
@@ -305,7 +302,8 @@ _TEMPLATE = re.compile(
     re.ASCII,
 )
 _HOLES = re.compile(
-    r"^(?:\$\{|\{\{|\{[\w.]*\}|<|%[sdv(]|\$\(|\$[A-Za-z_]\w*$|\[|\*{2,}$|x{3,}$|\.{2,}$|#\{|%[A-Z_]+%$|:|%\w+%)",
+    r"(?:\$?\{\{?[\w.$:-]*\}?|<[^<>]*>?|%[sdv]|%\([^)]*\)s?|\$\(.*|\$[a-z_]+|\[[a-z_ -]+\]|"
+    r"\*{2,}|x{3,}|\.{2,}|#\{.*|%[A-Z_]+%|:\w+)$",
     re.ASCII,
 )
 
@@ -313,19 +311,28 @@ _HOLES = re.compile(
 def userinfo(text: str, start: int, end: int) -> Place | None:
     """Whether ``user:password`` of a URL holds a password, and not a hole to be filled (``${DB_PASSWORD}``)."""
     colon = text.index(":", start, end)
-    if _TEMPLATE.match(text, colon + 1) or _HOLES.search(text[colon + 1 : end]):
+    if _TEMPLATE.match(text, colon + 1) or _HOLES.match(text, colon + 1, end):
         return None
     return start, end
 
 
+_HTTP = re.compile(r"(?i)https?$")
+_STORES = re.compile(r"(?i)(?:postgres(?:ql)?|mysql2?|mariadb|mongodb)(?:\+[a-z0-9]{1,20})?$")
+_WORD_FOR_IT = re.compile(r"(?i)(?:your)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|p|x+)")
+
+
 def userinfo_any(text: str, start: int, end: int) -> Place | None:
-    """Like ``userinfo`` for any scheme; a word for the password itself (``user:password@``) is a placeholder."""
-    found = userinfo(text, start, end)
-    if found is None:
+    """Like ``userinfo`` for any scheme but http's; ``user:password@`` holds none.
+
+    In the address of a database even that is masked: people do use such passwords there.
+    """
+    scheme = text[max(0, start - 40) : max(0, start - 3)]
+    if _HTTP.search(scheme):
         return None
-    secret = text[text.index(":", start, end) + 1 : end]
-    words = re.fullmatch(r"(?i)(?:your)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|p|x+)", secret)
-    return None if words is not None else found
+    found = userinfo(text, start, end)
+    if found is None or _STORES.search(scheme):
+        return found
+    return None if _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
 
 
 def private_key(text: str, start: int, end: int) -> Place | None:

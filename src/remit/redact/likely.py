@@ -11,6 +11,9 @@ import re
 import string
 from collections import Counter
 from functools import cache
+from itertools import pairwise
+
+from remit.redact import vocabulary
 
 # Row: a letter; column: the letter after it; half bits of surprise in base 36. Counted over the distinct words of three
 # letters and more in the names, comments and docstrings of Python 3.12's standard library (900 files, 37,067 words,
@@ -32,6 +35,7 @@ _DIGIT_LETTER = 5.5
 _DIGIT_DIGIT = 3.3
 _BREAK = 2.0
 _FEW_SIGNS = 0.4
+_JUDGED = 96  # characters that tell what a value is
 _KNOWN = string.ascii_letters + string.digits
 
 
@@ -54,12 +58,12 @@ def _bits() -> dict[tuple[str, str], float]:
 
 
 def surprise(value: str) -> float:
-    """Mean bits a pair of neighbouring letters and digits: words and names 3 to 4.3, draws from 62 characters about 5.8.
+    """Mean bits a pair of neighbouring letters and digits: words and names 3 to 4.3, draws from all 62 about 5.8.
 
     Pairs with a sign in them don't count, unless they are most of the value; 0 for one character.
     """
     bits = _bits()
-    known = [bits[pair] for pair in zip(value, value[1:], strict=False) if pair in bits]
+    known = [bits[pair] for pair in pairwise(value) if pair in bits]
     others = max(len(value) - 1 - len(known), 0)
     if others > _FEW_SIGNS * len(value):
         return (sum(known) + others * _BREAK) / (len(known) + others)
@@ -92,7 +96,7 @@ def runs(value: str) -> bool:
     """Whether it counts up or down, or repeats: ``abcdefgh12345678``, ``aaaa``, ``deadbeefdeadbeef``."""
     if len(set(value)) < min(_LEAST_DIFFERENT, len(value)):
         return True
-    steps = [ord(second) - ord(first) for first, second in zip(value, value[1:], strict=False)]
+    steps = [ord(second) - ord(first) for first, second in pairwise(value)]
     even = sum(step in (-1, 0, 1) for step in steps)
     half = len(value) // 2
     return even > _RUN_SHARE * len(steps) or (half >= 8 and value[:half] == value[half : 2 * half])  # noqa: PLR2004
@@ -103,59 +107,87 @@ _RANDOM_LETTERS = 5.2
 _SHORTEST_LETTERS = 14
 
 
+_DIGIT = re.compile(r"[0-9]")
+_LETTER = re.compile(r"[A-Za-z]")
 _JOINTS = re.compile(r"[-_.:]")
 
 
 def drawn(value: str, *, least: int = 12) -> bool:
     """Whether ``value`` looks drawn at random from letters and digits (with ``+/=_-.~`` among them)."""
-    if len(value) < least or runs(value):
+    if len(value) < least:
+        return False
+    value = value[:_JUDGED]
+    if runs(value):
         return False
     if is_hex(value) or is_uuid(value) or is_hex(_JOINTS.sub("", value)):
         return True
     bare = value.rstrip("=")
-    if not any(each.isdigit() for each in bare):
+    if not _DIGIT.search(bare):
         mixed = bare != bare.lower() and bare != bare.upper()
         enough = _RANDOM_LETTERS - (0.2 if mixed else 0.0)
-        return len(bare) >= _SHORTEST_LETTERS and any(map(str.isalpha, bare)) and surprise(bare) >= enough
-    return any(map(str.isalpha, bare)) and surprise(bare) >= _RANDOM_MIXED
+        return len(bare) >= _SHORTEST_LETTERS and _LETTER.search(bare) is not None and surprise(bare) >= enough
+    return _LETTER.search(bare) is not None and surprise(bare) >= _RANDOM_MIXED
 
 
-_PLACEHOLDER = re.compile(
-    r"(?i)your[_.\s-]?|example|sample|placeholder|dummy|change[_.\s-]?(?:me|it|this)|insert[_.\s-]|replace[_.\s-]?(?:me|"
-    r"with|this)|redacted|to[_-]?do\b|x{4,}|\*{3,}|\.{3,}|…|not[_-]?a[_-]|not[_-]?real|fake|foobar|lorem|hunter2?\b$^|"
-    r"\bmy[_-]?(?:secret|token|password|key|api)|(?:super|top)[_-]?secret|some[_-](?:secret|token|password|key|thing)|"
-    r"(?:api|secret|access|private|auth)[_-]?(?:key|token)\b|123456789|abcdefg|<[^<>]{2,}>|(?:^|[_-])here$|^enter[_\s-]|"
-    r"^(?:none|null|nil|undefined|true|false|unset|empty|string|secret|password|token|key|test|value|default|admin|root|"
-    r"user|username|passwd|pass|pwd|bearer|basic|optional|required|hidden|masked|encrypted|unknown|n/a|tbd)$"
+_NAMED = re.compile(r"(?:api|secret|access|private|auth)[_-]?(?:key|token)(?![a-z0-9])|<[^<>]{2,}>")
+_HOLES = ("${", "{{", "}}", "#{", "<%", "$(")
+_HOLE = re.compile(
+    r"[$%#@:&]\{|\$\$?[A-Za-z_][\w.:-]*\}?$|%[A-Za-z_]\w*%$|%[sdrvq]$|\{[\w.!:]*\}|@@|__\w+__$|\[[A-Za-z_ .-]+\]$|"
+    r"\[REDACTED|<[^<>]*>?$|[@:]\w+$|\$\d$|\?+$|vault:|arn:|%\w*\(.*\)%$|"
+    r"(?:env|process\.env|os\.environ|ENV|secrets|vars|config|settings|self|this|var|local|data|module)\b[.\[(:]|ssm:|"
+    r"!(?:Ref|Sub|GetAtt|vault|secret)|ENC\[|op://|projects/"
 )
-_TEMPLATE = re.compile(
-    r"^[$%#@:&]\{|^\$\(|^\$\$?[A-Za-z_][\w.:-]*\}?$|^%[A-Za-z_]\w*%$|\$\{|\{\{|\}\}|#\{|<%|%\(\w+\)|^%[sdrvq]$|^\{[\w.!:]*\}|"
-    r"\{\w*\}$|^@@|^__\w+__$|^\[[A-Za-z_ .-]+\]$|^\[REDACTED|^<[^<>]*>?$|^[@:]\w+$|^\$\d$|^\?+$|^secret://|^vault:|^arn:|"
-    r"^(?:env|process\.env|os\.environ|ENV|secrets|vars|config|settings|self|this|var|local|data|module)\b[.\[(:]|^ssm:|"
-    r"^%\w*\(.*\)%$|^!(?:Ref|Sub|GetAtt|vault|secret)|^ENC\[|^op://|^projects/"
-)
+_SIGNS = re.compile(r"[{}<(]")
+_HOLE_END = re.compile(r"%\(\w{1,60}\)|\{\w*\}\Z")
 
 
 def placeholder(value: str) -> bool:
     """Whether it stands for a value: ``changeme``, ``<your key>``, ``${TOKEN}``, ``{{ secrets.X }}``, ``xxxx``."""
-    return _PLACEHOLDER.search(value[:200]) is not None or _TEMPLATE.search(value[:200]) is not None
+    told = value[:_JUDGED].lower()
+    if told in vocabulary.STAND_INS or told.startswith("enter"):
+        return True
+    for part in vocabulary.STAND_IN_PARTS:  # a loop: half the time of any()
+        if part in told:
+            return True
+    if told.endswith(("_here", "-here")) or (("key" in told or "token" in told or "<" in told) and _NAMED.search(told)):
+        return True
+    return templated(value)
 
 
 def templated(value: str) -> bool:
     """Whether it is a hole to be filled: ``${TOKEN}``, ``%s``, ``{{ x }}``, ``$(cat file)``."""
-    return _TEMPLATE.search(value[:200]) is not None
+    told = value[:_JUDGED]
+    if _HOLE.match(told) or (_SIGNS.search(told) and any(hole in told for hole in _HOLES)):
+        return True
+    return ("%(" in told or told.endswith("}")) and _HOLE_END.search(told) is not None
 
 
 _STRONG = frozenset("!@#$%^&*~+=?;,|\\()[]{}<>")
 _CODE = re.compile(
-    r"^[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+[(\[{;,]?|^[A-Za-z_$][\w$.:]*[(\[{]|=>|\(\)|\)\.|^[&*!][A-Za-z_.]+$|"
-    r"^[\w.]+\[|^(?:new|await|lambda|function|return)\b|^-{1,2}[a-z]"
+    r"[A-Za-z_$][\w$]*(?:(?:\.|::|->|\?\.)[A-Za-z_$][\w$]*)+[(\[{;,]?|[A-Za-z_$][\w$.:]*[(\[{]|[&*!][A-Za-z_.]+$|"
+    r"[\w.]+\[|(?:new|await|lambda|function|return)\b|-{1,2}[a-z]",
+    re.ASCII,
 )
-_PATH = re.compile(
-    r"^(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|^[\w.-]+(?:/[\w.-]+){2,}/?$|\.(?:pem|key|txt|json|ya?ml|crt|py|js|go|md)$"
+_CODE_PARTS = ("=>", "()", ").")
+_PATH = re.compile(r"(?:[.~]{0,2}/|[A-Za-z]:\\|\\\\)|[\w.-]+(?:/[\w.-]+){2,}/?$", re.ASCII)
+_FILE_ENDS = (
+    ".pem",
+    ".key",
+    ".txt",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".crt",
+    ".py",
+    ".js",
+    ".go",
+    ".md",
+    ".cfg",
+    ".conf",
+    ".pub",
 )
 _ADDRESS = re.compile(
-    r"^[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|://|^\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|^[\w-]+(?:\.[\w-]+)+:\d+$"
+    r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+$|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?$|[\w-]+(?:\.[\w-]+)+:\d+$", re.ASCII
 )
 _VERSIONISH = re.compile(
     r"(?i)^(?:v?\d+(?:\.\d+)+[\w.-]*|\d+(?:\.\d+)?\s?[a-z%]{1,3}|\d{4}-\d\d-\d\d.*|(?:sha|md|aes|rs|hs|es|ps|utf|base|"
@@ -164,32 +196,26 @@ _VERSIONISH = re.compile(
 )
 
 
+def address(value: str) -> bool:
+    """Whether it is a URL, a mail address, or a host with or without a port."""
+    return "://" in value or _ADDRESS.match(value) is not None
+
+
+def path(value: str) -> bool:
+    """Whether it names a file."""
+    return _PATH.match(value) is not None or value.endswith(_FILE_ENDS)
+
+
 def code(value: str) -> bool:
     """Whether an unquoted value is an expression, a path or an address and not a literal."""
-    if _ADDRESS.search(value):
+    if address(value):
         return True
-    if _CODE.search(value) or _PATH.search(value):
+    if _CODE.match(value) or any(part in value for part in _CODE_PARTS) or path(value):
         return not drawn(value.replace(".", ""), least=20)
     return False
 
 
-_WEAK = frozenset(
-    ["letmein", "qwerty", "qwertyuiop", "dragon", "monkey", "iloveyou", "sunshine", "princess", "football", "baseball"]
-    + ["welcome", "shadow", "superman", "michael", "master", "trustno", "starwars", "whatever", "asdfgh", "asdfghjkl"]
-    + ["zxcvbn", "zxcvbnm", "passw0rd", "swordfish", "hello", "freedom", "charlie", "batman", "jordan", "harley"]
-    + ["ranger", "hunter", "soccer", "killer", "george", "andrew", "computer", "pepper", "ginger", "cookie", "cheese"]
-    + ["summer", "winter", "spring", "autumn", "tigger", "jessica", "ashley", "bailey", "mustang", "corvette"]
-)
 _PHRASE = re.compile(r"[A-Za-z]{3,10}(?:[-_. ][A-Za-z]{3,10}){2,9}\d{0,4}")
-#: Words of user interfaces and code: a phrase that holds one is a label, no passphrase.
-_SPOKEN = frozenset(
-    ["password", "passwords", "passphrase", "word", "secret", "token", "key", "user", "username", "reset", "form", "field"]
-    + ["input", "label", "error", "invalid", "enter", "your", "the", "is", "must", "not", "new", "old", "login", "sign"]
-    + ["auth", "confirm", "change", "forgot", "update", "create", "get", "set", "has", "for", "and", "with", "type"]
-    + ["text", "min", "max", "length", "show", "hide", "env", "name", "value", "default", "config", "api", "access", "file"]
-    + ["data", "base", "client", "server", "http", "https", "test", "this", "that", "from", "are", "was", "you", "can"]
-    + ["public", "private", "session", "request", "response", "header", "policy", "manager", "service", "store"]
-)
 _LEAST_PASSWORD = 5
 _LEAST_DIGITS = 6
 _LONGEST_PASSWORD = 128
@@ -197,26 +223,33 @@ _RANDOM_WORD = 5.3
 
 
 def password(value: str, *, quoted: bool) -> bool:
-    """Whether a person or a machine may have chosen this as a password: mixed classes, a passphrase, a known weak one."""
+    """Whether this may have been chosen as a password: mixed classes, a passphrase, a known weak one."""
     if not _LEAST_PASSWORD + (not quoted) <= len(value) <= _LONGEST_PASSWORD or len(set(value)) < 3:  # noqa: PLR2004
-        return value.isdigit() and quoted and len(set(value)) > 1 and len(value) == 4  # noqa: PLR2004 - a PIN
-    if placeholder(value) or _ADDRESS.search(value) or _VERSIONISH.fullmatch(value) or _PATH.search(value):
+        return quoted and _pin(value)
+    if placeholder(value) or address(value) or _VERSIONISH.fullmatch(value) or path(value):
         return False
     if any(map(str.isspace, value)):
         return quoted and _spaced(value)
-    letters = sum(map(str.isalpha, value))
     digits = sum(map(str.isdigit, value))
-    inner = value[1:].rstrip(".:?!,;")
-    strong = any(each in _STRONG for each in inner) or (digits > 0 and value[-1] in _STRONG)
-    if not letters:
+    if not any(map(str.isalpha, value)):
         return len(value) >= _LEAST_DIGITS and digits > 0
+    strong = any(each in _STRONG for each in value[1:].rstrip(".:?!,;")) or (digits > 0 and value[-1] in _STRONG)
     if digits or strong:
         return quoted or strong or not _identifier(value)
-    if value.lower() in _WEAK:
-        return True
+    return _lettered(value)
+
+
+def _pin(value: str) -> bool:
+    return value.isdigit() and len(set(value)) > 1 and len(value) == 4  # noqa: PLR2004 - as cards and doors have
+
+
+def _lettered(value: str) -> bool:
+    """Letters alone: a known weak one, a passphrase, or a random draw."""
     if _PHRASE.fullmatch(value):
-        return _SPOKEN.isdisjoint(re.split(r"[-_. ]", value.lower())) and len(value) >= 16  # noqa: PLR2004 - three words and their joints
-    return len(value) >= 8 and (surprise(value) >= _RANDOM_WORD or _choppy(value))  # noqa: PLR2004
+        words = re.split(r"[-_. ]", value.lower())
+        return vocabulary.SPOKEN.isdisjoint(words) and len(value) >= 16  # noqa: PLR2004 - three words and their joints
+    drawn_so = len(value) >= 8 and (surprise(value) >= _RANDOM_WORD or _choppy(value))  # noqa: PLR2004
+    return drawn_so or value.lower() in vocabulary.WEAK
 
 
 _WORD = re.compile(r"[A-Za-z]{5,24}")
@@ -260,7 +293,7 @@ def _spaced(value: str) -> bool:
     """A passphrase of words with blanks: four small words and more, none of a label's."""
     words = value.split(" ")
     few = 4 <= len(words) <= 24  # noqa: PLR2004 - BIP 39's longest
-    return few and all(re.fullmatch(r"[a-z]{3,10}", word) for word in words) and _SPOKEN.isdisjoint(words)
+    return few and all(re.fullmatch(r"[a-z]{3,10}", word) for word in words) and vocabulary.SPOKEN.isdisjoint(words)
 
 
 def _classes(value: str) -> int:
@@ -268,22 +301,30 @@ def _classes(value: str) -> int:
     return sum(any(map(kind, value)) for kind in kinds) + any(each in _STRONG for each in value[1:])
 
 
+_LEAST_SECRET = 8
+_PLAINEST = 3.4  # bits: Sup3rS3cret has more, oauth2_token_v1 less
+
+
 def secret(value: str, *, quoted: bool) -> bool:
-    """Whether a machine made it, or a person chose it, as a secret: drawn at random, or a strong password of 8 and more."""
-    if placeholder(value) or _ADDRESS.search(value) or any(map(str.isspace, value)):
+    """Whether it is a machine's secret, or a person's: drawn at random, or a strong password of 8 and more."""
+    if placeholder(value) or address(value) or any(map(str.isspace, value)):
         return False
     if drawn(value, least=10):
         return not code(value) or is_uuid(value)
-    if len(value) < 8 or _VERSIONISH.fullmatch(value) or _PATH.search(value) or code(value):  # noqa: PLR2004
+    if len(value) < _LEAST_SECRET or _VERSIONISH.fullmatch(value) or path(value) or code(value):
         return False
     tail = re.split(r"[-_.:/]", value)[-1]
     if len(tail) >= 12 and drawn(tail):  # noqa: PLR2004 - a prefix of words, then a token
         return True
+    return _strong(value, quoted=quoted)
+
+
+def _strong(value: str, *, quoted: bool) -> bool:
     if _classes(value) >= 3 and len(value) >= 10 and password(value, quoted=quoted):  # noqa: PLR2004
         return True
     digits = sum(map(str.isdigit, value))
     if not quoted and _identifier(value):
         return False
     if digits >= 2 and not value.isdigit():  # noqa: PLR2004
-        return surprise(value) >= 3.4  # noqa: PLR2004 - Sup3rS3cret yes, oauth2_token_v1 no
+        return surprise(value) >= _PLAINEST
     return bool(digits) and any(each in _STRONG for each in value[1:-1]) and password(value, quoted=quoted)

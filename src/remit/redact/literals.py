@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import ahocorasick_rs
     import hyperscan
 
 _LOG = logging.getLogger(__name__)
@@ -52,10 +51,10 @@ class _Scratch(threading.local):
 
 
 def _hyperscan(literals: Sequence[str]) -> Present:
-    import hyperscan
+    import hyperscan  # noqa: PLC0415 - most commands never need it
 
-    # Its literals end at a NUL and have a limit of length: those with a NUL (UTF-16) are looked for apart, and long ones
-    # by how they begin; whether the rest follows, ``str.find`` tells.
+    # Its literals end at a NUL and have a limit of length: those with a NUL (UTF-16) are looked for apart, and long
+    # ones by how they begin; whether the rest follows, ``str.find`` tells.
     plain = [each for each in literals if "\0" not in each]
     wide = _grams([each for each in literals if "\0" in each])
     database = hyperscan.Database()
@@ -84,7 +83,7 @@ def _hyperscan(literals: Sequence[str]) -> Present:
 
 
 def _aho_corasick(literals: Sequence[str]) -> Present:
-    import ahocorasick_rs
+    import ahocorasick_rs  # noqa: PLC0415 - as above
 
     automaton = ahocorasick_rs.AhoCorasick(literals)
 

@@ -16,16 +16,21 @@ type Place = tuple[int, int]
 
 _LONGEST_NAME = 80
 _LONGEST = 8192  # characters of a value that are masked; keys of RSA in one line have 3,300
+_JUDGED = 128  # characters of a value that decide
 
 _NAME = r"(?P<name>[A-Za-z0-9_.$-]*)"
-_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])]{0,2})"
+_CLOSE = r"(?P<close>\\{0,3}[\"'`]?[\])}]{0,2})"
 _TYPE = (
-    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?(?==|:=|\|\||\?\?|or ))?"
+    r"(?:[ \t]{0,4}:[ \t]{0,4}(?:Optional|Annotated|Final|Secret|Sensitive)?[&'\[\]A-Za-z0-9_.<>?| ]{1,40}?"
+    r"(?==|:=|\|\||\?\?|or ))?"
 )
 _SIGN = (
-    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
+    r"(?P<sign>(?:[,\s]{1,40}|[ \t]{0,4}\{[^{}]{1,160}?)\\?[\"']?"
+    r"(?:value|default|content|secret_string|val)\\?[\"']?[ \t]{0,8}[:=][ \t]{0,8}"
     r"|[ \t]{0,8}[:=][ \t]{0,4}[|>][+-]?[ \t]{0,4}\r?\n[ \t]{1,24}"
-    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|[ \t]{0,20}(?:=>|:=|\?\?=|\|\|=|={1,3}|!==?|\?=|::?|->|<<<|<-|,|\(|\|\||\?\?|:-|\?:|or|\|)"
+    r"[ \t]{0,20}(?:\\?\r?\n[ \t]{1,24})?"
+    r"|</key>\s{0,20}<string>|\)?\.(?:toBe|toEqual|equals?|isEqualTo|to_?eq|eq)\([ \t]?"
     r"|(?:[ \t][^<>\n]{0,60})?>(?:<!\[CDATA\[)?|%3D)"
 )
 _OPEN = (
@@ -33,7 +38,16 @@ _OPEN = (
     r"(?P<quote>\\{1,3}[\"']|\"\"\"|'''|[\"'`]|&quot;|%22)?)"
 )
 _PAIR = re.compile(_NAME + _CLOSE + _TYPE + _SIGN + _OPEN, re.ASCII | re.IGNORECASE)
-_NAME_LEFT = re.compile(r"[A-Za-z0-9_.$-]*\Z", re.ASCII)
+_BACKWARDS = re.compile(r"[A-Za-z0-9_.$-]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What ends a value."""
+
+    quote: str
+    alone: bool  # an assignment that has its line to itself
+    restful: bool  # without blanks around its sign, as shells want it: the value reaches to the next blank
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +61,14 @@ class Pair:
     quote: str
     prefix: str
     before: str  # what of the line stands in front of the name
-    value: str
+    value: str  # its first ``_JUDGED`` characters
+    shape: _Shape
 
 
 def pair(text: str, start: int, end: int) -> Pair | None:
     """The name around ``start``, and the value that begins at ``end``."""
-    left = _NAME_LEFT.search(text, max(0, start - _LONGEST_NAME), start)
-    begin = left.start() if left is not None else start
+    left = _BACKWARDS.match(text[max(0, start - _LONGEST_NAME) : start][::-1])
+    begin = start - (left.end() if left is not None else 0)
     best = _PAIR.fullmatch(text, begin, end)
     if best is None:
         return None
@@ -61,10 +76,14 @@ def pair(text: str, start: int, end: int) -> Pair | None:
     prefix = best["open"][: len(best["open"]) - len(quote)]
     line = text.rfind("\n", max(0, begin - 200), begin) + 1 or max(0, begin - 200)
     before = text[line:begin]
-    place = _quoted(text, best.end(), quote) if quote else _bare(text, best.end(), best, before)
-    if place is None:
-        return None
-    return Pair(best["name"], best["sign"], *place, quote, prefix, before, text[place[0] : place[1]])
+    sign = best["sign"]
+    inner = None if quote else _NESTED.match(text, end)
+    if inner is not None and said(inner[1]) is not None:
+        return None  # token=password=...: what stands under the inner name is found by itself
+    alone = not quote and sign.strip() == "=" and _ASSIGNED.match(before) is not None
+    shape = _Shape(quote, alone, restful=alone and sign == "=")
+    stop = _end(text, end, shape, _JUDGED)
+    return Pair(best["name"], sign, end, stop, quote, prefix, before, text[end:stop], shape) if stop > end else None
 
 
 _UNTIL = {
@@ -79,41 +98,45 @@ _UNTIL = {
 _ESCAPED = re.compile(r"[^\"'\\\r\n]*(?:\\\\[^\"'\\\r\n]+)*", re.ASCII)
 
 
-def _quoted(text: str, at: int, quote: str) -> Place | None:
-    until = _UNTIL.get(quote, _ESCAPED)
-    match = until.match(text, at, at + _LONGEST)
-    if match is None or match.end() == at:
-        return None
-    return at, match.end()
+def _end(text: str, start: int, shape: _Shape, most: int) -> int:
+    """Where the value ends, within ``most`` characters."""
+    if shape.quote:
+        match = _UNTIL.get(shape.quote, _ESCAPED).match(text, start, start + most)
+        return match.end() if match is not None else start
+    match = _BARE.match(text, start, start + most)
+    if match is None:
+        return start
+    value = match[0]
+    cut = (_LAST if shape.restful else _NEXT).search(value)
+    if cut is not None:
+        value = value[: cut.start()]
+    return start + len(value if shape.alone else _balanced(value))
 
 
+def _whole(text: str, found: Pair) -> Place:
+    """All of a value that was judged by its beginning."""
+    long = found.end - found.start >= _JUDGED
+    return found.start, _end(text, found.start, found.shape, _LONGEST) if long else found.end
+
+
+_NESTED = re.compile(r"([A-Za-z][\w.-]{1,40})[=:](?=[^\s=])", re.ASCII)
 _BARE = re.compile(r"[^\s\"'`<>]+", re.ASCII)
 _NEXT = re.compile(
-    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
+    r"&(?:amp;)?[A-Za-z_][\w.-]*=|[;,][A-Za-z_][\w. -]{0,40}[=:]|\\[nrt](?![A-Za-z0-9])|\\[nr]|"
+    r"\\u00|%26|[;,]$|&$|[,;](?=[\s\"'])"
     r"|\.$|\.\.\.",
     re.ASCII,
 )
 _LAST = re.compile(r"\\[nr](?![A-Za-z0-9])|[;,]$", re.ASCII)
 _ASSIGNED = re.compile(r"^\s*(?:export\s+|ENV\s+|ARG\s+|set\s+|setx?\s+|-\s+|-e\s+|declare\s+-x\s+|#\s*)?$", re.ASCII)
+_CLOSING = re.compile(r"[)\]}]")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-
-
-def _bare(text: str, at: int, match: re.Match[str], before: str) -> Place | None:
-    found = _BARE.match(text, at, at + _LONGEST)
-    if found is None:
-        return None
-    value = found[0]
-    alone = match["sign"].strip() == "=" and _ASSIGNED.match(before) is not None
-    cut = (_LAST if alone and match["sign"] == "=" else _NEXT).search(value)
-    if cut is not None:
-        value = value[: cut.start()]
-    if not alone:
-        value = _balanced(value)
-    return (at, at + len(value)) if value else None
 
 
 def _balanced(value: str) -> str:
     """Up to the first bracket that closes none of the value's own."""
+    if not _CLOSING.search(value):
+        return value
     depth: dict[str, int] = {}
     for at, each in enumerate(value):
         if each in "([{":
@@ -144,8 +167,12 @@ def _literal(text: str, found: Pair) -> bool:
     return not likely.code(found.value) and _SIGIL.match(found.value) is None
 
 
-_LOOKUP = re.compile(r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$")
-_WRAPS = re.compile(r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)")
+_LOOKUP = re.compile(
+    r"(?i)env|get|find|lookup|read|load|fetch|translate|gettext|label|prompt|input|print|log|error|raise|_$"
+)
+_WRAPS = re.compile(
+    r"(?i)(?:default|byte|secret|str|string|bytes|password|encode|value|literal|base64|b64|decode|char|option|some)"
+)
 
 
 def _plain_call(found: Pair) -> bool:
@@ -154,38 +181,30 @@ def _plain_call(found: Pair) -> bool:
     return not call or (_WRAPS.search(call) is not None and _LOOKUP.search(call) is None)
 
 
-_FLAG = re.compile(r"(?:^|[\s\"'=\[(,`])--?$", re.ASCII)
 _COMPARED = re.compile(r"!==?|={2,3}", re.ASCII)
 
 
 def _loose(found: Pair) -> bool:
     """Whether the sign is one that prose and code are full of, so that the value has to speak for itself."""
     sign = found.sign.strip()
-    return sign in {"", ",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"} or _COMPARED.fullmatch(sign) is not None
-
-
-_CALL_NAME = re.compile(r"(?i)(?:^|[._])(?:set|with|add|put|use|has|new|build|make)?_?(?:the_?)?[a-z]*$")
+    loose = {",", "(", "|", "<-", "->", ">", "||", "??", ":-", "?:", "or"}
+    return sign in loose or _COMPARED.fullmatch(sign) is not None
 
 
 def _stands(text: str, found: Pair) -> bool:
     """Whether name, sign and value go together."""
-    sign = found.sign.strip()
-    if sign == "(":
-        return bool(found.quote) and re.match(r"(?i)(?:.*\.)?(?:set|with|add|put|use)?_?[\w]*$", found.name) is not None
-    if sign == "" and "\n" not in found.sign:  # a blank: a flag, SQL's PASSWORD '…'
-        flag = found.name.startswith("-") or _FLAG.search(found.before) is not None
-        if flag:
-            return not found.value.startswith("-")
-        return found.quote == "'" and found.name.lower() in {"password", "by"}
-    if ">" in sign and sign.endswith((">", "[")) and sign not in ("=>", "->"):
+    quoted = bool(found.quote)
+    bare = found.sign.rstrip()
+    sign = bare.strip()
+    if sign.endswith(":") and "\n" in found.sign[len(bare) :] and not quoted:
+        return False  # a block of code or of YAML begins
+    if sign.endswith((">", "[")) and sign not in ("=>", "->"):
         return "<" in found.before[-80:]
-    if sign in {"or", "|"}:
-        return bool(found.quote) and (sign == "or" or "default" in found.prefix.lower())
-    if sign in {"||", "??", ":-", "?:"}:
-        return bool(found.quote) or sign == ":-"
-    if sign == ",":
-        return bool(found.quote) and _quoted_name(text, found)
-    return True
+    if sign.endswith("(") or sign in {"||", "??", "?:", "or"}:
+        return quoted
+    if sign == "|":
+        return quoted and "default" in found.prefix.lower()
+    return sign != "," or (quoted and _quoted_name(text, found))
 
 
 def _quoted_name(text: str, found: Pair) -> bool:
@@ -196,10 +215,8 @@ def _quoted_name(text: str, found: Pair) -> bool:
 def assignment(text: str, start: int, end: int) -> Place | None:
     """The value under a name that promises a secret, when it looks like one that is used."""
     found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found):
-        return None
-    kind = said(found.name)
-    if kind is None or found.name.strip("-_.") == "":
+    kind = said(found.name) if found is not None else None
+    if found is None or kind is None or not _literal(text, found) or not _stands(text, found):
         return None
     quoted = bool(found.quote)
     value = found.value
@@ -209,19 +226,21 @@ def assignment(text: str, start: int, end: int) -> Place | None:
         likes = likely.secret(value, quoted=quoted)
     else:
         likes = likely.password(value, quoted=quoted) or likely.secret(value, quoted=quoted)
-        likes = likes or (quoted and found.sign.strip() in _PLAIN_SIGNS and likely.word(value))
+        if not likes and found.sign.strip() in _PLAIN_SIGNS and (quoted or found.shape.restful):
+            likes = likely.word(value) or (value.isdigit() and len(value) >= 4 and len(set(value)) > 1)  # noqa: PLR2004
     if likes and _loose(found):
-        likes = _firm(value, quoted=quoted, flag=found.sign.strip() == "" and not quoted)
-    return (found.start, found.end) if likes else None
+        likes = _firm(value, quoted=quoted)
+    return _whole(text, found) if likes else None
 
 
 _PLAIN_SIGNS = frozenset(["=", ":", ":=", "=>"])
 _KEY_LEAST = 16
+_LEAST_KEY = 8  # user:pass
 
 
 def _key(value: str) -> bool:
     """A value under a mere ``key`` or ``auth``: only what looks drawn at random."""
-    if not 8 <= len(value) <= _LONGEST or likely.placeholder(value) or likely.code(value):
+    if len(value) < _LEAST_KEY or likely.placeholder(value) or likely.code(value):
         return False
     user, colon, rest = value.partition(":")
     if colon and re.fullmatch(r"[\w.@-]{2,40}", user) and not rest.isdigit():
@@ -233,16 +252,16 @@ def _key(value: str) -> bool:
     return not likely.is_uuid(value) and any(map(str.isdigit, value)) and likely.drawn(value, least=_KEY_LEAST)
 
 
-def _firm(value: str, *, quoted: bool, flag: bool) -> bool:
+def _firm(value: str, *, quoted: bool) -> bool:
     """What counts after a loose sign: letters and digits or signs mixed, or a random draw."""
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     signs = any(not each.isalnum() and each not in "_-./: " for each in value)
-    if flag:
-        return digits or signs
     return (letters and digits and (quoted or len(value) >= 8)) or (letters and signs) or likely.drawn(value)  # noqa: PLR2004
 
 
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
+_SOME_DIGIT = re.compile(r"[0-9]")
+_BEGUN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{20,128}", re.ASCII)
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
@@ -251,36 +270,39 @@ _FLEETING = re.compile(
 
 def certain(text: str, start: int, end: int) -> Place | None:
     """Like ``assignment``, but only what nobody would take for anything else: a random value of 20 and more."""
-    found = pair(text, start, end)
-    if found is None or not _literal(text, found) or not _stands(text, found) or _loose(found):
+    begun = _BEGUN.match(text, end)
+    if begun is None or not _SOME_DIGIT.search(begun[0]):
         return None
-    kind = said(found.name)
+    found = pair(text, start, end)
+    if found is None or said(found.name) not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name):
+        return None
     value = found.value
-    if kind not in (Says.PASSWORD, Says.SECRET) or _FLEETING.search(found.name) or not _CERTAIN.fullmatch(value):
+    if not _CERTAIN.fullmatch(value) or _loose(found) or not _literal(text, found) or not _stands(text, found):
         return None
     if len(value) < _CERTAIN_LEAST or likely.placeholder(value) or not likely.secret(value, quoted=bool(found.quote)):
         return None
     digits = sum(map(str.isdigit, value))
     sure = likely.is_hex(value) or likely.is_uuid(value) or (digits >= 2 and likely.surprise(value) >= 4.7)  # noqa: PLR2004
-    return (found.start, found.end) if sure else None
+    return _whole(text, found) if sure else None
 
 
 _AROUND = 300
+_LONGEST_KEYED = 512
 _OTHER = re.compile(
     r"(?i)(?:^|[;\"'\s?&{(,])(?:server|data source|host|hostname|addr(?:ess)?|uid|user id|user|username|endpoint|"
     r"accountname|initial catalog|database|dbname|driver|dsn|port|provider|sharedaccesskeyname|network address)\s?=",
     re.ASCII,
 )
-_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|\s*$", re.ASCII)
+_STRING_END = re.compile(r"[;\"'`<>\r\n&]|\s(?=\w+\s?=)|\\[nr\"]|,(?=\w+=)|$", re.ASCII)
 
 
-def keyed_string(text: str, start: int, end: int) -> Place | None:
+def keyed_string(text: str, start: int, _end: int) -> Place | None:
     """The password of a connection string (``Server=…;Password=…;``): another of its keys stands near."""
-    low = max(text.rfind("\n", max(0, start - _AROUND), start), max(0, start - _AROUND))
+    low = max(text.rfind("\n", max(0, start - _AROUND), start), start - _AROUND, 0)
     high = text.find("\n", start, start + _AROUND)
     around = text[low : high if high >= 0 else start + _AROUND]
-    closing = _STRING_END.search(text, start, min(len(text), start + _LONGEST))
-    stop = closing.start() if closing is not None else len(text)
+    closing = _STRING_END.search(text, start, start + _LONGEST_KEYED)
+    stop = closing.start() if closing is not None else start
     value = text[start:stop].rstrip()
     if not _OTHER.search(around) or not (";" in around or "=" in around) or len(value) < 3:  # noqa: PLR2004
         return None
@@ -299,12 +321,16 @@ def user_option(text: str, start: int, end: int) -> Place | None:
 
 
 _STAND_IN = re.compile(r"(?i)(?:your|my)?[-_]?(?:password|passwd|pass|pwd|pw|secret|token|x+|\*+|\.+)[-_]?(?:here)?")
-_OPTION = re.compile(r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)", re.ASCII | re.IGNORECASE)
+_OPTION = re.compile(
+    r"[\s\"'=\[(,`]?(?:ENV|ARG|setenv|setx|set(?:[ \t]-[a-z]{1,3})?|#define)?"
+    r"[ \t]{0,4}((?:--?)?[A-Za-z0-9_-]+)[ \t]{1,4}([\"']?)([^\s\"'`<>\\|]+)",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def option(text: str, start: int, end: int) -> Place | None:
     """The value of ``--password VALUE``."""
-    found = _OPTION.match(text, start, min(len(text), end + _LONGEST))
+    found = _OPTION.match(text, start, end + _JUDGED)
     if found is None:
         return None
     kind, value = said(found[1]), found[3].rstrip(",;)")

@@ -62,9 +62,13 @@ def shipped() -> tuple[Rule, ...]:
     return unique((*mine, *theirs))
 
 
+def chosen(tier: int, personal: bool = False) -> tuple[Rule, ...]:  # noqa: FBT001, FBT002 - the second word of a pair
+    """The rules of ``tier`` and of those before it; with ``personal`` also those of personal data."""
+    return _chosen(tier, personal)
+
+
 @cache
-def chosen(tier: int, personal: bool) -> tuple[Rule, ...]:  # noqa: FBT001 - called by position, for the cache's sake
-    """The rules of ``tier`` and of those before it."""
+def _chosen(tier: int, personal: bool) -> tuple[Rule, ...]:  # noqa: FBT001 - for the cache's sake
     return tuple(rule for rule in shipped() if rule.tier <= tier and (personal or not rule.personal))
 
 

@@ -1,9 +1,9 @@
-"""Private keys in PEM armour (RFC 7468), whole or cut off: a BEGIN line opens one, its END line closes it.
+r"""Private keys in PEM armour (RFC 7468), whole or cut off: a BEGIN line opens one, its END line closes it.
 
 A state machine rather than a pattern, because a key that is never closed masks everything to the end of the text. Line
-ends may be escaped (``\\n`` as two characters, however often), as in a key on one line of JSON. A BEGIN line with neither
-key material nor, soon, an END line after it is a mention, not a key; ``FAR`` characters decide that at most, so that a
-stream never has to hold more.
+ends may be escaped (``\n`` as two characters, however often), as in a key on one line of JSON. A BEGIN line with
+neither key material nor, soon, an END line after it is a mention, not a key; ``FAR`` characters decide that at most, so
+that a stream never has to hold more.
 """
 
 from __future__ import annotations

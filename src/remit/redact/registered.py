@@ -53,8 +53,11 @@ _QUIET_S = 0.05  # registrations mostly come in bursts: build after the last one
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a registered value gets: its masks' ``kind``; whether only ``whole_words`` are masked, and the ``warning``
-    that a person should read then."""
+    """What a registered value gets.
+
+    ``kind``: that of its masks. ``whole_words``: it is masked only where it stands as a word; then there is a
+    ``warning`` for a person to read.
+    """
 
     kind: str
     whole_words: bool

@@ -1,6 +1,6 @@
 """Masking what comes in pieces: text, bytes. See ``stream_deltas`` for what models stream.
 
-The law: the pieces that come out, joined, are ``Redactor.mask`` of the pieces that went in, joined; whatever the pieces.
+The law: the pieces that come out, joined, are ``Redactor.mask`` of the pieces that went in, joined; whatever they are.
 What is held back meanwhile is the end of the text that may still become a secret: on prose the current word, within a
 token the token, after the BEGIN line of a private key everything up to its END line.
 """
@@ -51,11 +51,13 @@ class StreamRedactor:
         return self._run(text)
 
     def flush(self) -> str:
-        """What can be sent although nothing came for a while: the beginning of a word, but not of a known secret.
+        """What can be sent although nothing came for a while: a word that may go on.
 
-        What is sent so is judged by what stands before it; the law holds for streams that are not flushed.
+        What may be the beginning of a registered value stays, and so does whatever has digits or signs in it, as tokens
+        do. Were the word the first letters of a token all the same, its rest is masked alone: the law holds for streams
+        that are not flushed.
         """
-        return self._run("", sure=True)
+        return self._run("", flush=True)
 
     def finish(self) -> str:
         """The rest: the text ends here."""
@@ -63,7 +65,7 @@ class StreamRedactor:
         self._finished = True
         return sent
 
-    def _run(self, text: str, *, final: bool = False, sure: bool = False) -> str:
+    def _run(self, text: str, *, final: bool = False, flush: bool = False) -> str:
         if self._finished:
             message = "the stream is finished: a new one needs a new redactor of streams"
             raise RuntimeError(message)
@@ -71,7 +73,7 @@ class StreamRedactor:
         while at < len(self._passes):
             one = self._passes[at]
             before = one.masks
-            text = one.feed(text, final=final, sure=sure)
+            text = one.feed(text, final=final, flush=flush)
             # A mask beside what was left may complete another value, so that whole texts are masked again until
             # nothing is found: a pass over what this one sends, begun with its first mask.
             if one.masks > before:

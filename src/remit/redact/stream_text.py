@@ -22,6 +22,7 @@ MOST_HELD = 64 * 1024
 
 _LAZY = 4096  # held back beyond this, new text waits until it is worth looking at again
 _ENDS = re.compile(r"[\s\"'<>`]")  # no token goes on behind one of these
+_WORDS = re.compile(r"(?:[\s.,;:!?()]*[^\W\d_]{1,16})*[\s.,;:!?()]*")  # what a flush sends although it may be a head
 _PRIVATE_KEY = "private-key"
 
 
@@ -88,9 +89,9 @@ class Pass:
         """Whether nothing is held back and no mask is owed."""
         return self._cluster is None and not self.held
 
-    def feed(self, text: str, *, final: bool = False, sure: bool = False) -> str:
-        """What can be sent now. ``final``: the text ends here. ``sure``: see ``Undecided.begin``."""
-        if not final and not sure and len(self._pending) > _LAZY:
+    def feed(self, text: str, *, final: bool = False, flush: bool = False) -> str:
+        """What can be sent now. ``final``: the text ends here. ``flush``: send words that may yet go on, too."""
+        if not final and not flush and len(self._pending) > _LAZY:
             self._waiting.append(text)
             self._waited += len(text)
             if self._waited * 4 < len(self._pending) and not _ENDS.search(text):
@@ -101,13 +102,13 @@ class Pass:
             self._waiting.clear()
             self._waited = 0
         self._pending += text
-        return self._advance(final=final, sure=sure) if self._pending or final else ""
+        return self._advance(final=final, flush=flush) if self._pending or final else ""
 
-    def _advance(self, *, final: bool, sure: bool) -> str:
+    def _advance(self, *, final: bool, flush: bool) -> str:
         buffer = self._behind + self._pending
         begin = len(self._behind)
         key = self._key_span(buffer, begin)
-        safe = len(buffer) if final else self._safe(buffer, begin, key, sure=sure)
+        safe = len(buffer) if final else self._safe(buffer, begin, key, flush=flush)
         if safe == begin and not final:
             return ""
         spans, values = self._spans(buffer, begin, safe, key)
@@ -122,27 +123,28 @@ class Pass:
 
     # ------------------------------------------------------------------------------------------- what is decided
 
-    def _safe(self, buffer: str, begin: int, key: Span | None, *, sure: bool) -> int:
+    def _safe(self, buffer: str, begin: int, key: Span | None, *, flush: bool) -> int:
         """Up to where the text is decided."""
-        safe = self._undecided(buffer, begin, key, sure=sure)
+        safe = self._undecided(buffer, begin, key, flush=flush)
         if len(buffer) - safe > MOST_HELD and self._flood is None:
             self._flood = self._base + safe
             return len(buffer)
         # What is held back may become a mask, and what stands before it is then read once more, beside that mask: so it
-        # must be decided as a text that ends there, too.
+        # must be decided as a text that ends there, too (but for judges that would look past that mask).
         for _ in range(PASSES):
             if not begin < safe < len(buffer):
                 break
-            before, safe = safe, self._undecided(buffer[:safe], begin, key, sure=sure)
+            before, safe = safe, self._undecided(buffer[:safe], begin, key, flush=flush, judged=False)
             if safe == before:
                 break
         return safe
 
-    def _undecided(self, text: str, begin: int, key: Span | None, *, sure: bool) -> int:
+    def _undecided(self, text: str, begin: int, key: Span | None, *, flush: bool, judged: bool = True) -> int:
         """Where the part of the text begins that may still become a secret."""
         safe = self._redactor.registered.current().undecided(text, begin, despaced=self._look.despaced)
         if self._flood is None:
-            safe = min(safe, self._ends.begin(text, begin, sure=sure))
+            rules = self._ends.begin(text, begin, judged=judged)
+            safe = safe if flush and _WORDS.fullmatch(text, rules) else min(safe, rules)
         opened = begin if key is None else min(key.end - self._base, len(text))
         return min(safe, pem.undecided(text, opened))
 
@@ -152,10 +154,7 @@ class Pass:
             return None
         start, opened = self._key
         closed = pem.CLOSE.search(buffer, max(0, begin - pem.CLOSE_SIZE, opened - self._base))
-        if closed is None:
-            return Span(_PRIVATE_KEY, start, self._base + len(buffer))
-        self._key = None
-        return Span(_PRIVATE_KEY, start, self._base + closed.end())
+        return Span(_PRIVATE_KEY, start, self._base + (len(buffer) if closed is None else closed.end()))
 
     def _spans(
         self, buffer: str, begin: int, safe: int, key: Span | None
@@ -176,7 +175,9 @@ class Pass:
                     continue
                 start = low  # registered while its beginning had been sent: the rest is masked
             spans.append(Span(span.kind, start, end, span.tier, span.known))
-            if span.end < len(buffer) or span.known:  # what reaches the end may be a key that goes on: hashed on the way
+            if (
+                span.end < len(buffer) or span.known
+            ):  # what reaches the end may be a key that goes on: hashed on the way
                 values.setdefault((span.kind, start), value)
         self._open_key(buffer, begin, safe, key)
         if self._flood is not None:
@@ -186,8 +187,10 @@ class Pass:
 
     def _open_key(self, buffer: str, begin: int, safe: int, key: Span | None) -> None:
         """Remember a private key that begins in decided text and isn't closed in what there is."""
-        if self._key is not None:
-            return
+        ended = pem.CLOSE.search(buffer, max(0, len(buffer) - pem.CLOSE_SIZE))
+        if key is not None and key.end == self._base + len(buffer) and ended is None:
+            return  # the one that was open still is
+        self._key = None
         at = begin if key is None else max(begin, key.end - self._base)
         while (opened := pem.OPEN.search(buffer, at, len(buffer))) is not None and opened.start() < safe:
             at = opened.end()
@@ -254,7 +257,7 @@ class Pass:
             cluster.hashed_to = end
 
     def _forget(self) -> None:
-        """Keep what rules may read, from the beginning of a word on, so that nothing seems to begin where it doesn't."""
+        """Keep what rules may read, from the beginning of a word on: nothing may seem to begin where it doesn't."""
         last = len(self._behind) - self._keep
         space = max(self._behind.rfind(" ", 0, last), self._behind.rfind("\n", 0, last))
         cut = space + 1 if space >= 0 else last

@@ -1,10 +1,10 @@
-"""Where a text ends inside something that may still become a secret: what a stream has to hold back.
+r"""Where a text ends inside something that may still become a secret: what a stream has to hold back.
 
 For each rule the automaton of its pattern is built (Glushkov 1961) and run *backwards* from the end of the text: the
 first place at which a match's secret may have begun, without the match being over, is where holding back starts. On
 prose that is the current word. The automaton reads a little more than the pattern (counted repeats are unlimited, edges
-such as ``\\b`` always hold): it may hold back too much, never too little. It is made deterministic while it runs, so that
-a character costs one look-up.
+such as ``\b`` always hold): it may hold back too much, never too little. It is made deterministic while it runs, so
+that a character costs one look-up.
 
 Rules fall into groups by how far back a match may begin: in ``NARROW`` bytes, in the widest limited pattern's, without
 limit (those begin with a head, a literal, and a text rarely ends inside one).
@@ -21,7 +21,8 @@ from remit.redact.engine_keywords import KeywordEngine
 from remit.redact.pack import chosen
 from remit.redact.pattern import Byte, Choice, Edge, Group, Node, Repeat, parse
 from remit.redact.pattern import Sequence as Row
-from remit.redact.rules import REACH, Rule, Subject, shape
+from remit.redact.rules import REACH, Rule, shape
+from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
 _SURE = 8  # bytes held back before it is worth asking whether the match's beginning stands there as well
@@ -81,8 +82,8 @@ class _Builder:
             case Choice():
                 parts = [self.part(each, sure=False) for each in node.branches]
                 return _Part(
-                    frozenset().union(*(each.first for each in parts)),
-                    frozenset().union(*(each.last for each in parts)),
+                    frozenset[int]().union(*(each.first for each in parts)),
+                    frozenset[int]().union(*(each.last for each in parts)),
                     empty=any(each.empty for each in parts),
                 )
             case Repeat():
@@ -246,19 +247,22 @@ class Undecided:
             for name, chosen in groups.items()
             if chosen
         ]
-        self._ahead = KeywordEngine([_unjudged(rule) for rule in rules if _looks_ahead(rule)])
+        ahead = [rule for rule in rules if _looks_ahead(rule)]
+        self._ahead = KeywordEngine([_unjudged(rule) for rule in ahead])
+        self._judges = [rule.judge if looks_ahead(rule.judge) else _LINE for rule in ahead]
 
-    def begin(self, text: str, floor: int, *, sure: bool = False) -> int:
+    def begin(self, text: str, floor: int, *, judged: bool = True) -> int:
         """The first character, from ``floor`` on, of what may still become a secret; ``len(text)`` if none.
 
-        That is a match that isn't over, or one whose judge or allowlist may look at text that isn't there yet. With
-        ``sure`` the beginning of the match must stand there as well, not only that of its secret: dearer, and less is
-        held back.
+        That is a match that isn't over, or one whose judge or allowlist may look at text that isn't there yet
+        (left out without ``judged``).
         """
         data = text.encode("utf-8", "surrogatepass")
         plain = len(data) == len(text)
         low = floor if plain else len(text[:floor].encode("utf-8", "surrogatepass"))
-        first = min(self._matches(data, low, sure=sure), self._judged_later(data, low))
+        first = self._matches(data, low)
+        if judged:
+            first = min(first, self._judged_later(data, low))
         return first if plain else len(data[:first].decode("utf-8", "ignore"))
 
     def kind(self, text: str, start: int) -> str:
@@ -271,39 +275,48 @@ class Undecided:
                 return rule.kind
         return UNKNOWN
 
-    def _matches(self, data: bytes, low: int, *, sure: bool) -> int:
+    def _matches(self, data: bytes, low: int) -> int:
         first = size = len(data)
         for secrets, matches, most in self._groups:
             reach = low if most is None else max(low, size - most)
             found = secrets.begin(data, reach)
-            if found < first and (sure or size - found > _SURE):
+            if found < first and size - found > _SURE:
                 found = max(found, matches.begin(data, 0 if most is None else max(0, size - most)))
             first = min(first, found)
         return first
 
     def _judged_later(self, data: bytes, low: int) -> int:
-        if not self._ahead.rules:
+        """The first match whose judge may still say something else."""
+        if not self._judges:
             return len(data)
         front = max(0, low - self.behind)
-        hits = self._ahead.find(Subject(data[front:]))
-        starts = [front + start for _, start, end in hits if front + start >= low and front + end > len(data) - REACH]
-        return min(starts, default=len(data))
+        part = data[front:]
+        hits = self._ahead.find(part)
+        if not hits:
+            return len(data)
+        text = part.decode("latin-1")
+        return min(
+            (
+                front + start
+                for index, start, end in hits
+                if front + start >= low and not settled(self._judges[index], text, start, end)
+            ),
+            default=len(data),
+        )
 
 
 UNKNOWN = "token"
 
-#: Judges that read nothing behind the secret but what the pattern itself asked for.
-_LOOK_BACK_ONLY = frozenset({"", "random_key", "bearer", "credentials", "userinfo", "private_key"})
+_LINE = "line"  # an allowlist that looks at the whole line: settled as an unknown judge
 
 
 def _looks_ahead(rule: Rule) -> bool:
-    return rule.judge not in _LOOK_BACK_ONLY or any(allow.target == "line" for allow in rule.allow)
+    return looks_ahead(rule.judge) or any(allow.target == "line" for allow in rule.allow)
 
 
 def _unjudged(rule: Rule) -> Rule:
     """The rule without what looks behind the match."""
-    judge = rule.judge if rule.judge in _LOOK_BACK_ONLY else ""
-    return replace(rule, judge=judge, allow=tuple(each for each in rule.allow if each.target != "line"))
+    return replace(rule, judge="", allow=tuple(each for each in rule.allow if each.target != "line"))
 
 
 @cache

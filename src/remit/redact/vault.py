@@ -27,8 +27,10 @@ TAG_LENGTH = 6
 MOST_DIGITS = 6
 
 #: What stands in a token for each kind; every national number is an ``ID``.
-LABELS: dict[str, str] = {kind: kind.value.upper() for kind in Kind}
-LABELS |= {"person": "PERSON", "location": "LOCATION", "nrp": "GROUP"}  # what only outside finders find
+LABELS: Mapping[str, str] = {
+    **{kind.value: kind.value.upper() for kind in Kind},
+    **{"person": "PERSON", "location": "LOCATION", "nrp": "GROUP"},  # what only outside finders find
+}
 NATIONAL = "ID"
 
 _LABEL = "|".join(sorted({*LABELS.values(), NATIONAL}, key=len, reverse=True))
