@@ -245,7 +245,12 @@ def personal_terms(settings: Settings) -> PersonalTerms:
     """What the settings say about personal data on its way to models and tools."""
     asked = words(settings.personal_data)
     tools = frozenset(words(settings.personal_tools))
-    return PersonalTerms("models" in asked, tools, words(settings.phone_regions))
+    also = None
+    if settings.personal_analyzer:
+        from remit.adapters.personal.presidio import Presidio
+
+        also = Presidio(settings.personal_analyzer).find
+    return PersonalTerms("models" in asked, tools, words(settings.phone_regions), also)
 
 
 def payload_key(settings: Settings) -> bytes:

@@ -90,6 +90,7 @@ class Settings:
         personal_data: Where personal data is masked, separated by commas: ``models`` (tokens in prompts, brought back
             in the answer), ``logs`` (logs, errors, traces, reports). What is fetched is masked always.
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
+        personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -128,6 +129,7 @@ class Settings:
     breaker_cooldown_s: float = 120.0
     personal_data: str = ""
     personal_tools: str = ""
+    personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
     log_level: str = "WARNING"
     audit_retention_days: int = 0
@@ -365,5 +367,6 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "notify_allow": _addresses,
     "personal_data": _personal,
     "personal_tools": str,
+    "personal_analyzer": str,
     "phone_regions": _regions,
 }
