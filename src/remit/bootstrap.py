@@ -63,7 +63,7 @@ from remit.guard.permit import Terms
 from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.guard.why_log import Prove, Standing
-from remit.kernel import crash, tracing
+from remit.kernel import correlation, crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Deploy
@@ -79,6 +79,7 @@ from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
+from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
 
@@ -304,6 +305,13 @@ def metrics_samples(store: Store, settings: Settings) -> list[dict[str, object]]
     return samples(store, settings.workspace)
 
 
+def json_log_formatter() -> logging.Formatter:
+    """Log lines as JSON, see docs/logs.md."""
+    from remit.adapters.telemetry.logging import json_formatter
+
+    return json_formatter()
+
+
 @contextmanager
 def traced(settings: Settings) -> Generator[None]:
     """Send spans where the settings say, while this lasts; nothing at all happens without that setting.
@@ -365,7 +373,9 @@ class Runtime:
         """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
-        await self.engine.start(self.missions.drive, worker=worker)
+        # A worker's runs are requests of their own; a command's belong to it.
+        drive = correlation.request(self.missions.drive) if worker else self.missions.drive
+        await self.engine.start(drive, worker=worker)
         if worker:
             await self.worker.start()
 
@@ -422,7 +432,7 @@ async def open_runtime(
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
         runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
-        with traced(settings):
+        with sinks.joined(runtime.redactor), traced(settings):
             try:
                 yield runtime
             finally:

@@ -47,6 +47,13 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def default_home() -> Path:
     """The platform's data folder for Remit."""
     import platformdirs  # noqa: PLC0415 - only when no home was given
@@ -87,6 +94,7 @@ class Settings:
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+        log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
         witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
         witness_key: The witness's public key (``name+id+base64``).
@@ -122,6 +130,7 @@ class Settings:
     breaker_error_rate: float = 0.5
     breaker_cooldown_s: float = 120.0
     log_level: str = "WARNING"
+    log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
     witness_url: str = ""
@@ -326,6 +335,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
+    "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
     "witness_url": str,
     "witness_key": str,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from remit.kernel.channels import Channel
 from remit.kernel.errors import InvalidInput
 from remit.redact import logs
 from remit.redact.redactor import Redactor
@@ -14,10 +17,24 @@ from remit.redact.redactor import Redactor
 #: One for the process; `learn` registers the install's own secrets with it.
 REDACTOR = Redactor(secrets.token_bytes(16))
 
+MOST_BYTES = 64 << 10  # of a file that holds a secret
+
 
 def install(*, level: int = logging.WARNING) -> None:
-    """Redacting handlers on everything that Python itself writes."""
-    logs.install(REDACTOR, level=level)
+    """Redacting handlers on everything that Python itself writes, and on whatever anybody prints."""
+    logs.install(REDACTOR, level=level, streams=True)
+
+
+def learn_channels(channels: Iterable[Channel]) -> None:
+    """Mask what channels refer to (``env:NAME``, ``file:PATH``) from now on."""
+    for channel in channels:
+        for reference in (channel.secret, channel.password, channel.url):
+            kind, _, place = reference.partition(":")
+            with suppress(OSError, UnicodeDecodeError, InvalidInput, KeyError):  # told when the channel is used
+                if kind == "env":
+                    REDACTOR.register(os.environ[place].strip())
+                elif kind == "file":
+                    REDACTOR.register(Path(place).expanduser().read_bytes()[:MOST_BYTES].decode().strip())
 
 
 def learn(key: Path) -> None:

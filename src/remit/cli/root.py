@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import click
 
 from remit import __version__
-from remit.cli.output import emit, report_error
+from remit.cli.output import emit, refer, report_error
+from remit.kernel import correlation
 from remit.kernel.errors import UserError
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
@@ -107,6 +108,7 @@ def root() -> None:
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
     as_json, debug = "--json" in argv, "--debug" in argv
+    correlation.begin()
     try:
         code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -115,11 +117,13 @@ def run(argv: Sequence[str]) -> int:
         sys.stderr.write("interrupted\n")
         if as_json:
             hint = "remit missions shows what stopped; remit resume ID goes on"
-            emit({"error": {"code": "interrupted", "message": "The command was interrupted.", "hint": hint}})
+            told = {"code": "interrupted", "message": "The command was interrupted.", "hint": hint}
+            emit({"error": {**told, "request_id": correlation.current().request_id}})
         code = INTERRUPTED
     except click.ClickException as error:
         if not as_json:
             error.show()
+            refer()
         code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
         code = report_error(error, as_json=as_json, debug=debug)

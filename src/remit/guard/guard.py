@@ -56,6 +56,7 @@ from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
+from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
@@ -219,7 +220,12 @@ class Guard:
                 continue  # somebody else used the approval at the same time: everything is asked again
 
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
-        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+        with (
+            correlation.bound(
+                workspace=action.workspace, mission=action.mission, step=action.step, action=action.id
+            ),
+            span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
+        ):
             action = self.pricing.priced(action)
             scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
             scene.answer = answer

@@ -115,6 +115,11 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         Fenced: The mission has another owner; nothing was written.
         Cancelled, asyncio.CancelledError: The runner (or a person) ended the attempt; the caller records it.
     """
+    with correlation.bound(step=spec.name):
+        return await _attempt(holding, pack, spec)
+
+
+async def _attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.rows[spec.name]
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:
