@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +43,7 @@ from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
 from remit.adapters.store.rotation import Rotated, rotate_key
+from remit.adapters.store.shown import Masking
 from remit.adapters.witness.cosigning import Cosigned, witness_head
 from remit.adapters.witness.timestamps import Stamped, stamp_head
 from remit.audit.cosignature import parse_witness
@@ -105,6 +107,8 @@ DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
 PRIVATE = 0o700
+#: What is written to the store is masked with all that this process knows.
+MASKING = Masking(sinks.mask, partial(sinks.mask_tree, names=False))
 SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
@@ -270,12 +274,24 @@ def make_store(settings: Settings) -> Store:
         from remit.adapters.store.postgres import PostgresStore
 
         return PostgresStore(
-            settings.store_url, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+            settings.store_url,
+            signers,
+            heads=heads,
+            keys=keys,
+            key_file=key_file,
+            origin=process_origin,
+            masking=MASKING,
         )
     from remit.adapters.store.sqlite import SqliteStore
 
     return SqliteStore(
-        settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+        settings.home / DATABASE,
+        signers,
+        heads=heads,
+        keys=keys,
+        key_file=key_file,
+        origin=process_origin,
+        masking=MASKING,
     )
 
 

@@ -61,12 +61,13 @@ def exception_of(record: logging.LogRecord) -> Told | None:
 
 
 def extra_of(record: logging.LogRecord) -> dict[str, object]:
-    """What was given as ``extra``."""
-    return {
-        key: value
-        for key, value in record.__dict__.items()
-        if key not in STANDARD and key not in correlation.FIELDS and key not in {_MARK, _EXCEPTION}
-    }
+    """What was given as ``extra``, without what libraries keep there for themselves (``_name``)."""
+    return {key: value for key, value in _more(record).items() if not key.startswith("_")}
+
+
+def _more(record: logging.LogRecord) -> dict[str, object]:
+    known = {*STANDARD, *correlation.FIELDS, _MARK, _EXCEPTION}
+    return {key: value for key, value in record.__dict__.items() if key not in known}
 
 
 def _ids() -> dict[str, str]:
@@ -91,6 +92,11 @@ def _mask(record: logging.LogRecord) -> None:
 
 
 def _mask_message(record: logging.LogRecord) -> None:
+    if isinstance(record.msg, Mapping):  # an event of structlog, on its way to its formatter
+        plain = structured(cast("object", record.msg))
+        after = sinks.mask_tree(plain, tier=LIKELY)
+        record.msg = cast("str", record.msg if after == plain else after)
+        return
     try:
         told = record.getMessage()
     except Exception:  # noqa: BLE001 - a wrong format string is no reason to lose the line
@@ -143,7 +149,7 @@ def _mask_exception(record: logging.LogRecord) -> None:
 
 
 def _mask_extra(record: logging.LogRecord) -> None:
-    for key, value in extra_of(record).items():
+    for key, value in _more(record).items():
         plain: object = structured({key: value})
         after = sinks.mask_tree(plain, tier=LIKELY)
         if after != plain:
@@ -153,7 +159,7 @@ def _mask_extra(record: logging.LogRecord) -> None:
 
 def _wipe(record: logging.LogRecord) -> None:
     """Nothing is kept but when and how grave."""
-    for key in extra_of(record):
+    for key in _more(record):
         del record.__dict__[key]
     for name in (*_NAMES, *correlation.FIELDS):
         if name != "levelname":

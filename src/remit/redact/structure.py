@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Mapping, Set
 from enum import Enum
@@ -18,7 +19,7 @@ def structured(value: object) -> object:
     """``value`` as plain data.
 
     Keys become texts; tuples, sets and deques lists; bytes text (UTF-8, what isn't as escapes); dataclasses, Pydantic
-    models and named tuples dicts; enums their values; secrets that know they are (``SecretStr``) ``[hidden]``; anything
+    models and named tuples dicts; enums their values; numbers that are none their names; secrets that know they are (``SecretStr``) ``[hidden]``; anything
     else its ``str``. What contains itself, lies deeper than 32 levels, or comes after 10,000 values says so instead.
 
     Raises:
@@ -40,8 +41,10 @@ class _Walk:
             return CUT
         if isinstance(value, Enum):
             return self.walk(value.value, depth)
-        if isinstance(value, str | int | float):
+        if isinstance(value, str | int):
             return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else str(value)  # JSON has no word for those
         if isinstance(value, bytes | bytearray | memoryview):
             return bytes(value).decode("utf-8", "backslashreplace")
         return self._inner(value, depth)

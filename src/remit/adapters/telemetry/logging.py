@@ -51,27 +51,31 @@ class JsonFormatter(ProcessorFormatter):
         return shown
 
 
+_OWN = frozenset({"_record", "_from_structlog", "event", "stack_info", "exc_info", "exception"})
+
+
 def json_formatter() -> logging.Formatter:
     """The formatter for ``redact.logs.use``."""
-    return JsonFormatter(processors=[_fields, JSONRenderer(serializer=_dumps)], keep_exc_info=True)
+    return JsonFormatter(processors=[_fields, JSONRenderer(serializer=_dumps)])
 
 
 def _fields(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """The fields of ``SCHEMA`` that have a value."""
-    record: logging.LogRecord = records.masked(event["_record"])
+    record: logging.LogRecord = event["_record"]  # a masked copy
+    more = {key: value for key, value in event.items() if key not in _OWN}  # of a logger of structlog's own
     told = records.exception_of(record)
     found: dict[str, object] = {
         "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
         "level": record.levelname.lower(),
         "logger": record.name,
-        "message": record.getMessage(),
+        "message": str(event.get("event", "")),
         **{name: record.__dict__.get(name) for name in FIELDS},
         "exception": None if told is None else {"type": told.type, "message": told.message, "stack": told.stack},
-        "stack": record.stack_info,
-        "extra": structured(records.extra_of(record)),
+        "stack": event.get("stack_info"),
+        "extra": structured({**records.extra_of(record), **more}),
     }
     return {name: value for name, value in found.items() if value not in (None, "", {})}
 
 
 def _dumps(value: object, **_: object) -> str:
-    return json.dumps(value, default=str, allow_nan=True)
+    return json.dumps(value, default=str)
