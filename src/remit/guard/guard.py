@@ -221,9 +221,7 @@ class Guard:
 
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
         with (
-            correlation.bound(
-                workspace=action.workspace, mission=action.mission, step=action.step, action=action.id
-            ),
+            correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
             span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
         ):
             action = self.pricing.priced(action)

@@ -123,9 +123,7 @@ class Permit:
         self.used = True
         self._profile = profile
         action = self.action
-        with correlation.bound(
-            workspace=action.workspace, mission=action.mission, step=action.step, action=action.id
-        ):
+        with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
             return await self._perform(timeout_s, pending)
 
     async def _perform(self, timeout_s: float | None, pending: Pending | None) -> Outcome:

@@ -1,8 +1,8 @@
 """What this code is running for: ids that stand in every log line, error, audit entry and span of one request.
 
-A *request* is one command, or one run of a mission that a worker took. Its id is set where it begins; the mission, step
-and action are added on the way down, each where its work starts, and everything in between (other rooms, libraries,
-tasks) carries them without knowing. The ids belong to the context (``contextvars``): tasks inherit them, and the store's
+A *request* is one command, or one run of a mission that a worker took. Its id is set where it begins; mission, step and
+action are added on the way down, each where its work starts, and everything in between (other rooms, libraries, tasks)
+carries them without knowing. The ids belong to the context (``contextvars``): tasks inherit them, and the store's
 writer runs each operation in the context that queued it. A thread that inherits no context has the process's request.
 
 The trace id is the request's id in hexadecimal (16 bytes, as W3C Trace Context has it), so a line finds its trace; the

@@ -15,6 +15,7 @@ from functools import partial
 from remit.guard import approval_asking
 from remit.guard.approval_requests import refusal_text, refused_step, tell_step
 from remit.guard.approval_rows import Request
+from remit.kernel import correlation
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,

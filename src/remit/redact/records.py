@@ -10,6 +10,7 @@ import copy
 import logging
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
@@ -92,10 +93,9 @@ def _mask(record: logging.LogRecord) -> None:
 
 
 def _mask_message(record: logging.LogRecord) -> None:
-    if isinstance(record.msg, Mapping):  # an event of structlog, on its way to its formatter
-        plain = structured(cast("object", record.msg))
-        after = sinks.mask_tree(plain, tier=LIKELY)
-        record.msg = cast("str", record.msg if after == plain else after)
+    message: object = record.msg
+    if isinstance(message, Mapping):  # an event of structlog, on its way to its formatter
+        record.msg = cast("str", _mask_arg(cast("object", message)))
         return
     try:
         told = record.getMessage()
@@ -106,26 +106,25 @@ def _mask_message(record: logging.LogRecord) -> None:
     args = _mask_args(record.args)
     if shown == told and args is record.args:
         return
-    if args is not record.args and isinstance(record.msg, str):
-        record.args = args
-        try:
+    if args is not record.args and isinstance(message, str):
+        record.args = cast("tuple[object, ...]", args)
+        # A number that was masked may no longer fit its format: then the rendered text must do.
+        with suppress(TypeError, ValueError, KeyError):
             if sinks.mask_likely(record.getMessage()) == record.getMessage():
                 return  # a formatter that reads the arguments (uvicorn's access log) still can
-        except Exception:  # noqa: BLE001 - a number that was masked no longer fits its format: the rendered text does
-            pass
     record.msg, record.args = shown, ()
 
 
 def _mask_args(args: object) -> object:
     """The arguments; the same object when none holds a secret."""
     if isinstance(args, Mapping):
-        after = {key: _mask_arg(each) for key, each in cast("Mapping[object, object]", args).items()}
-        same = all(after[key] is each for key, each in cast("Mapping[object, object]", args).items())
-        return args if same else after
+        named = cast("Mapping[object, object]", args)
+        after = {key: _mask_arg(each) for key, each in named.items()}
+        return named if all(after[key] is each for key, each in named.items()) else after
     if isinstance(args, tuple):
         before = cast("tuple[object, ...]", args)
-        masked_args = tuple(_mask_arg(each) for each in before)
-        return args if all(one is other for one, other in zip(masked_args, before, strict=True)) else masked_args
+        shown = tuple(_mask_arg(each) for each in before)
+        return before if all(one is other for one, other in zip(shown, before, strict=True)) else shown
     return args
 
 
@@ -137,7 +136,7 @@ def _mask_arg(value: object) -> object:
 
 def _mask_exception(record: logging.LogRecord) -> None:
     info = record.exc_info
-    if info and isinstance(info, tuple) and info[0] is not None:
+    if info and info[0] is not None:
         kind, error, trace = info
         stack = record.exc_text or "".join(traceback.format_exception(kind, error, trace)).rstrip("\n")
         told = Told(sinks.mask_likely(kind.__name__), sinks.mask_likely(str(error)), sinks.mask_likely(stack))

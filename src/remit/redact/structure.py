@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import Any, cast
 
@@ -19,8 +20,9 @@ def structured(value: object) -> object:
     """``value`` as plain data.
 
     Keys become texts; tuples, sets and deques lists; bytes text (UTF-8, what isn't as escapes); dataclasses, Pydantic
-    models and named tuples dicts; enums their values; numbers that are none their names; secrets that know they are (``SecretStr``) ``[hidden]``; anything
-    else its ``str``. What contains itself, lies deeper than 32 levels, or comes after 10,000 values says so instead.
+    models and named tuples dicts; enums their values; infinite numbers and those that are none their names; secrets
+    that know they are (``SecretStr``) ``[hidden]``; anything else its ``str``. What contains itself, lies deeper than
+    32 levels, or comes after 10,000 values says so instead.
 
     Raises:
         Exception: Whatever a value's own ``str`` or model raises.
@@ -34,19 +36,15 @@ class _Walk:
         self._left = MOST
 
     def walk(self, value: object, depth: int) -> object:
-        if value is None or isinstance(value, bool):
-            return value
         self._left -= 1
         if self._left < 0:
             return CUT
         if isinstance(value, Enum):
             return self.walk(value.value, depth)
-        if isinstance(value, str | int):
+        if value is None or isinstance(value, bool | str | int):
             return value
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)  # JSON has no word for those
-        if isinstance(value, bytes | bytearray | memoryview):
-            return bytes(value).decode("utf-8", "backslashreplace")
         return self._inner(value, depth)
 
     def _inner(self, value: object, depth: int) -> object:
@@ -66,24 +64,40 @@ class _Walk:
             self._path.discard(id(value))
 
 
-def _opened(value: object) -> dict[object, object] | list[object] | str:
+type _Level = dict[object, object] | list[object] | str
+
+
+def _opened(value: object) -> _Level:
     """One level of a container, or the text of what is none."""
+    if _is_bytes(value):
+        return _text(value)
     if isinstance(value, Mapping):
         return dict(cast("Mapping[object, object]", value))
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return dict(cast("Any", value)._asdict())
-    if isinstance(value, list | tuple | Set | deque):
-        return list(cast("list[object]", value))
-    if hasattr(value, "get_secret_value"):
+    if isinstance(value, list | tuple | AbstractSet | deque):
+        known = cast("Any", value)
+        return dict(known._asdict()) if hasattr(known, "_asdict") else list(cast("Iterable[object]", known))
+    return _fields(value)
+
+
+def _fields(value: object) -> _Level:
+    """What an object is made of, where it says so."""
+    known: Any = value
+    if hasattr(known, "get_secret_value"):
         return HIDDEN
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: getattr(value, each.name, None) for each in dataclasses.fields(value)}
-    if isinstance(getattr(type(value), "model_fields", None), Mapping):
-        return dict(vars(value))
-    return str(value)
+    if dataclasses.is_dataclass(known) and not isinstance(known, type):
+        return {each.name: getattr(known, each.name, None) for each in dataclasses.fields(known)}
+    if isinstance(getattr(cast("Any", type(known)), "model_fields", None), Mapping):
+        return {**vars(known), **(getattr(known, "__pydantic_extra__", None) or {})}
+    return str(known)
+
+
+def _is_bytes(value: object) -> bool:
+    return isinstance(value, bytes | bytearray | memoryview)
+
+
+def _text(value: object) -> str:
+    return bytes(cast("bytes", value)).decode("utf-8", "backslashreplace")
 
 
 def _key(key: object) -> str:
-    if isinstance(key, bytes | bytearray | memoryview):
-        return bytes(key).decode("utf-8", "backslashreplace")
-    return key if isinstance(key, str) else str(key)
+    return _text(key) if _is_bytes(key) else str(key)

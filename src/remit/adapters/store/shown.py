@@ -67,10 +67,9 @@ def shown_parameters(stmt: Executable, shape: Sequence[str]) -> tuple[str, ...]:
     table = getattr(core, "table", None)
     if not isinstance(table, Table) or not (getattr(core, "is_insert", False) or getattr(core, "is_update", False)):
         return ()
-    sources: dict[str, str] = {name: name for name in shape if name in table.columns}  # parameter → column
-    given = getattr(core, "_values", None) or {}
-    conflict = getattr(getattr(core, "_post_values_clause", None), "update_values_to_set", None) or {}
-    for column, value in (*given.items(), *(conflict.items() if isinstance(conflict, Mapping) else conflict)):
+    sources: dict[str, str] = {name: name for name in shape if name in cast("Any", table).columns}  # parameter → column
+    conflict = getattr(getattr(core, "_post_values_clause", None), "update_values_to_set", None)
+    for column, value in (*_pairs(getattr(core, "_values", None)), *_pairs(conflict)):
         if isinstance(value, BindParameter):
             sources[str(cast("Any", value).key)] = str(getattr(column, "name", column))
     found: list[str] = []
@@ -82,6 +81,11 @@ def shown_parameters(stmt: Executable, shape: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _pairs(values: Any) -> list[tuple[Any, Any]]:
+    """Columns and what they are set to, in whichever form SQLAlchemy keeps them."""
+    return list(values.items() if isinstance(values, Mapping) else values or ())  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+
+
 def masked_parameters(params: Params, texts: Sequence[str], masking: Masking) -> Params:
     """Parameters with those texts masked; the same object when there is nothing to mask.
 
@@ -91,7 +95,7 @@ def masked_parameters(params: Params, texts: Sequence[str], masking: Masking) ->
     if params is None:
         return None
     if isinstance(params, Mapping):
-        return _masked(cast("Mapping[str, Any]", params), texts, masking)
+        return _masked(params, texts, masking)
     each = [_masked(one, texts, masking) for one in params]
     return params if all(one is other for one, other in zip(each, params, strict=True)) else each
 

@@ -19,8 +19,8 @@ from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
-from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.shown import Masking
+from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction

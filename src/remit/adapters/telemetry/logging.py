@@ -47,7 +47,9 @@ class JsonFormatter(ProcessorFormatter):
             json.loads(shown)
         except ValueError:
             stamp = datetime.now(UTC).isoformat(timespec="microseconds")
-            return json.dumps({"timestamp": stamp, "level": "error", "logger": "remit.redact", "message": "[unscanned]"})
+            return json.dumps(
+                {"timestamp": stamp, "level": "error", "logger": "remit.redact", "message": "[unscanned]"}
+            )
         return shown
 
 
