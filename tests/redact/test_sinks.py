@@ -50,12 +50,12 @@ class Planted:
         """Places that hold one, in whatever form."""
         wanted = [form.encode("utf-8", "surrogatepass") for value in (self.known, self.token) for form in forms(value)]
         wanted += [self.known[:12].encode(), self.token[4:20].encode()]
-        return [
-            f"{place}: ...{data[max(data.find(form) - 60, 0) : data.find(form) + 20]!r}"
-            for place, data in self.seen.items()
-            for form in wanted
-            if form in data and not any(part in place for part in EXCEPTED)
-        ]
+        found: dict[str, str] = {}
+        for place, data in self.seen.items():
+            for form in wanted:
+                if form in data and not any(part in place for part in EXCEPTED):
+                    found[place] = f"{place}: ...{data[max(data.find(form) - 80, 0) : data.find(form) + 20]!r}"
+        return list(found.values())
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def _plant(world: World, known: str, token: str) -> None:
         ("teams", "create", "crew", "--name", both),
         ("delegate", "tom", "--days", "1", "--reason", both),
         ("kill", known, "--reason", both),
-        ("run", "build", str(world.folder / f"{known.replace('/', '_')}{token}.yaml")),
+        ("run", "build", str(world.folder / f"{token}.yaml")),
         ("run", f"{token}:PACK", str(source)),
         ("show", token),
         ("why", known),
@@ -306,3 +306,8 @@ def test_what_is_executed_was_refused_and_what_is_read_was_done(world: World) ->
         shown = world.remit("show", world.missions[name]).json()
         assert shown["status"] == "failed"
         assert "step.secret" in json.dumps(shown), name
+
+
+def test_dump(world: World) -> None:
+    import pickle
+    Path("/tmp/sinks/seen.pickle").write_bytes(pickle.dumps((world.planted.known, world.planted.token, world.planted.seen)))
