@@ -1,8 +1,9 @@
+# ruff: noqa: T201 - what is printed is one of the sinks
 """A pack that carries two secrets wherever a mission can carry anything, and a worker for it.
 
-``python redact_plant.py HOME INPUT`` runs it as the command line would, with a scripted model and a tool beside the
-shipped adapters. The secrets come from the environment: ``PLANT_KNOWN`` is registered (a channel refers to it),
-``PLANT_TOKEN`` is known by its form alone.
+``python redact_plant.py HOME SENT INPUT...`` runs it as the command line would, with a scripted model and a tool beside
+the shipped adapters; ``SENT`` gets what those were sent. The secrets come from the environment: ``PLANT_KNOWN`` is
+registered (a channel refers to it), ``PLANT_TOKEN`` is known by its form alone.
 """
 
 from __future__ import annotations
@@ -54,14 +55,16 @@ async def say(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     thread = threading.Thread(target=_fail, args=(known, token), name=f"worker {known}")
     thread.start()
     thread.join()
-    await ctx.do(Model("scripted", "one", {"messages": [{"role": "user", "content": f"{known} {token}"}], token: known}))
+    await ctx.do(
+        Model("scripted", "one", {"messages": [{"role": "user", "content": f"{known} {token}"}], token: known})
+    )
     await ctx.do(Tool("lookup", {"what": "orders"}))
     await ctx.do(Notify("hook", f"about {known}", f"told {token} {known}"))
     await ctx.do(Notify("desk", f"about {known}", f"told {token} {known}"))
     told = await ctx.do(Command(("python", "-c", BACKWARDS, known[::-1], token[::-1])))
     ctx.log(told.text)
     place = f"shop.py:{known}"
-    ctx.report([Finding("a.b", Severity.LOW, f"found {known} {token}", place=place, fix=token)], critic="reader")
+    ctx.report([Finding("a.b", Severity.INFO, f"found {known} {token}", place=place, fix=token)], critic="reader")
     return {"asked": True}
 
 
@@ -131,9 +134,9 @@ async def answer(ctx: StepContext, params: Mapping[str, Json]) -> Result:
 def _fail(known: str, token: str) -> None:
     shown_by_tracebacks_with_locals = known
     try:
-        raise KeyError(token)
+        raise KeyError(token)  # noqa: TRY301 - the cause of the next
     except KeyError as error:
-        kind = type(f"Broken{known.replace('-', '_')}", (ValueError,), {})
+        kind = type(f"Broken {known}", (ValueError,), {})
         wrapped = kind(f"{shown_by_tracebacks_with_locals} {http.client.__name__}")
         wrapped.add_note(f"note {known} {token}")
         raise wrapped from error
@@ -172,30 +175,34 @@ class Scripted:
                 file.write(json.dumps(dict(action.effect.request)).encode() + b"\n")
         log.warning("the provider answered %s", token)
         text = f"the answer is {known}, or {token}"
-        value: dict[str, Json] = {"choices": [{"text": text, "tool": {"arguments": json.dumps({"key": known})}}], known: 1}
+        value: dict[str, Json] = {
+            "choices": [{"text": text, "tool": {"arguments": json.dumps({"key": known})}}],
+            known: 1,
+        }
         return Outcome(ok=True, value=value, text=text)
 
 
-async def run(home: str, source: Path, seen: Path) -> None:
-    """As ``remit run`` does, with two more adapters."""
+async def run(home: str, seen: Path, sources: list[Path]) -> None:
+    """As ``remit run`` does, with two more adapters, one mission after the other."""
     from remit.bootstrap import open_runtime
     from remit.cli.context import settings_of
 
     settings = settings_of(home)
     more = Scripted(seen)
     async with open_runtime(settings, pack=PACK.name, adapters={"model": more, "tool": more}) as runtime:
-        made = await runtime.missions.create(
-            settings.workspace,
-            PACK.name,
-            source.read_bytes(),
-            name=source.name,
-            originator=runtime.acting,
-            budget=usd("100"),
-        )
         await runtime.start()
-        view = await runtime.missions.run(settings.workspace, made)
-        print(json.dumps({"mission": made, "status": view.status.value}))
-        log.warning("%s", view)
+        for source in sources:
+            made = await runtime.missions.create(
+                settings.workspace,
+                PACK.name,
+                source.read_bytes(),
+                name=source.name,
+                originator=runtime.acting,
+                budget=usd("100"),
+            )
+            view = await runtime.missions.run(settings.workspace, made)
+            print(json.dumps({"mission": made, "status": view.status.value}))
+            log.warning("%s", view)
 
 
 def commands(lines: list[list[str]]) -> None:
@@ -217,4 +224,4 @@ if __name__ == "__main__":
         commands(json.load(sys.stdin))
     else:
         correlation.begin()
-        asyncio.run(run(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])))
+        asyncio.run(run(sys.argv[1], Path(sys.argv[2]), [Path(word) for word in sys.argv[3:]]))

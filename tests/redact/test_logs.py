@@ -230,9 +230,7 @@ def test_a_line_names_the_ids_it_belongs_to() -> None:
         thread.start(); thread.join()
         """)
     lines = told.splitlines()
-    assert lines[0].endswith(
-        "x: in it [request_id=01a1ff63-ee2d-7d2c-9dcd-c3e00acb0212 workspace=w mission=m step=s]"
-    )
+    assert lines[0].endswith("x: in it [request_id=01a1ff63-ee2d-7d2c-9dcd-c3e00acb0212 workspace=w mission=m step=s]")
     assert lines[1].endswith("y: in a thread [request_id=01a1ff63-ee2d-7d2c-9dcd-c3e00acb0212]")
 
 

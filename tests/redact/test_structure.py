@@ -56,7 +56,7 @@ VALUES: dict[str, object] = {
     "what its repr leaves out": Card("x", inner=[SECRET]),
     "model": Model(value=SECRET),
     "model in a model": {"a": Model(value="x", inner={"b": [SECRET]})},
-    "path": Path("/tmp") / SECRET,
+    "path": Path("folder") / SECRET,
     "enum": Shade.DARK,
     "text enum": Word.ONE,
     "exception": ValueError(SECRET),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from remit.cli.redaction import REDACTOR, learn, learn_channels
 from remit.kernel.action import ActorKind, Principal
+from remit.kernel.errors import InvalidInput
 from remit.redact import logs
 from remit.settings import LogFormat, Settings, load
 
@@ -23,6 +24,7 @@ def settings_of(home: str | None, **flags: object) -> Settings:
     """
     settings, _origin = load(flags={"home": home, **flags})
     logging.getLogger().setLevel(settings.log_level)
+    _refuse_secrets(settings)
     if settings.log_format is LogFormat.JSON:
         from remit.bootstrap import json_log_formatter
 
@@ -34,6 +36,18 @@ def settings_of(home: str | None, **flags: object) -> Settings:
         drills = importlib.import_module("remit.testing.crashpoints")
         drills.install(os.environ, production=settings.production)
     return settings
+
+
+def _refuse_secrets(settings: Settings) -> None:
+    """Names are written into every row, so none may be a secret.
+
+    Raises:
+        InvalidInput: One is.
+    """
+    for name in ("workspace", "owner", "user"):
+        if not REDACTOR.clean(str(getattr(settings, name))):
+            message = f"The setting {name!r} holds a secret, and it would stand in every row."
+            raise InvalidInput(message, code="settings.secret", hint=f"choose another {name}, and rotate the secret")
 
 
 def acting(settings: Settings) -> Principal:

@@ -17,12 +17,23 @@ from remit.redact.redactor import Redactor
 #: One for the process; `learn` registers the install's own secrets with it.
 REDACTOR = Redactor(secrets.token_bytes(16))
 
+SHORTEST = 8  # characters of a beginning that tell something
 MOST_BYTES = 64 << 10  # of a file that holds a secret
 
 
 def install(*, level: int = logging.WARNING) -> None:
     """Redacting handlers on everything that Python itself writes, and on whatever anybody prints."""
     logs.install(REDACTOR, level=level, streams=True)
+
+
+def learn_words(words: Iterable[str]) -> None:
+    """Mask the secrets that a person typed, and every beginning of one: messages quote words, and cut long ones off."""
+    for word in words:
+        for span in REDACTOR.scan(word):
+            value = word[span.start : span.end]
+            for end in range(len(value), SHORTEST - 1, -1):
+                with suppress(InvalidInput):  # what stands in ordinary text too
+                    REDACTOR.register(value[:end])
 
 
 def learn_channels(channels: Iterable[Channel]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from remit import __version__
 from remit.cli.output import emit, refer, report_error
+from remit.cli.redaction import learn_words
 from remit.kernel import correlation
 from remit.kernel.errors import UserError
 
@@ -109,6 +110,7 @@ def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
     as_json, debug = "--json" in argv, "--debug" in argv
     correlation.begin()
+    learn_words(argv)
     try:
         code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -441,7 +441,7 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        return self.redactor.mask(action.target[:LONGEST_TARGET])
+        return self.redactor.mask(action.target)[:LONGEST_TARGET]
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
