@@ -10,8 +10,9 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import cast
 
 from remit.redact.redactor import Redactor
 
@@ -87,11 +88,15 @@ def mask_tree(value: object, *, names: bool = True, tier: int = CERTAIN) -> obje
     return value
 
 
+#: Whether redactors tell tiers apart; one that knows a single tier is asked for that.
+_TIERED = "tier" in (Redactor.mask.__kwdefaults__ or {})
+
+
 def _mask(redactor: Redactor, text: str, tier: int) -> str:
-    del tier
-    return redactor.mask(text)
+    mask = cast("Callable[..., str]", redactor.mask)
+    return mask(text, tier=tier) if _TIERED else mask(text)
 
 
 def _mask_tree(redactor: Redactor, value: object, *, names: bool, tier: int) -> object:
-    del tier
-    return redactor.mask_tree(value, names=names)
+    mask_tree = cast("Callable[..., object]", redactor.mask_tree)
+    return mask_tree(value, names=names, tier=tier) if _TIERED else mask_tree(value, names=names)
