@@ -17,6 +17,7 @@ from remit.redact.redactor import Redactor
 #: One for the process; `learn` registers the install's own secrets with it.
 REDACTOR = Redactor(secrets.token_bytes(16))
 
+SHORTEST_WORD = 16  # characters; no kind of token is shorter, and for a plain command nothing need be loaded
 SHORTEST = 8  # characters of a beginning that tell something
 MOST_BYTES = 64 << 10  # of a file that holds a secret
 
@@ -29,6 +30,8 @@ def install(*, level: int = logging.WARNING) -> None:
 def learn_words(words: Iterable[str]) -> None:
     """Mask the secrets that a person typed, and every beginning of one: messages quote words, and cut long ones off."""
     for word in words:
+        if len(word) < SHORTEST_WORD:
+            continue
         for span in REDACTOR.scan(word):
             value = word[span.start : span.end]
             for end in range(len(value), SHORTEST - 1, -1):

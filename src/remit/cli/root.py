@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import click
 
@@ -13,6 +14,7 @@ from remit.cli.output import emit, refer, report_error
 from remit.cli.redaction import learn_words
 from remit.kernel import correlation
 from remit.kernel.errors import UserError
+from remit.redact import hooks
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -57,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 INTERRUPTED = 130
+HELP = frozenset({"-h", "--help", "--version"})
 
 
 class LazyGroup(click.Group):
@@ -112,7 +115,8 @@ def run(argv: Sequence[str]) -> int:
     correlation.begin()
     learn_words(argv)
     try:
-        code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
+        with hooks.own_words() if _asks_for_help(argv) else nullcontext():
+            code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
@@ -130,6 +134,11 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
         code = report_error(error, as_json=as_json, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _asks_for_help(argv: Sequence[str]) -> bool:
+    """Whether nothing but help is printed: the flag is the last word, and no option before it can take it as a value."""
+    return bool(argv) and argv[-1] in HELP and not any(word.startswith("-") for word in argv[:-1])
 
 
 def _as_usage_error(error: click.ClickException) -> UserError:

@@ -10,9 +10,10 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TextIO, cast
+from typing import Any, ClassVar, TextIO, cast
 
 from remit.redact import sinks
 from remit.redact.records import safe
@@ -41,6 +42,16 @@ def install_streams() -> Callable[[], None]:
     return undo
 
 
+@contextmanager
+def own_words() -> Generator[None]:
+    """What is printed meanwhile stands in this program's own text (help), so that nothing need be scanned for it."""
+    Masked.passing = True
+    try:
+        yield
+    finally:
+        Masked.passing = False
+
+
 def _stream(stream: TextIO) -> TextIO:
     return stream if stream is None else cast("TextIO", Masked(stream))  # pyright: ignore[reportUnnecessaryComparison] - None under pythonw
 
@@ -50,6 +61,8 @@ class Masked:
 
     A secret that is printed in parts, by several writes, is not found: whoever has all of it prints it at once.
     """
+
+    passing: ClassVar[bool] = False
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -70,7 +83,7 @@ class Masked:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance] - click asks this way whether it takes bytes
             message = f"write() argument must be str, not {type(text).__name__}"
             raise TypeError(message)
-        self._stream.write(_masked(text))
+        self._stream.write(text if self.passing else _masked(text))
         return len(text)
 
     def writelines(self, lines: Any) -> None:  # noqa: ANN401 - as above
