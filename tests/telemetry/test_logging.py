@@ -124,7 +124,7 @@ def test_a_missions_lines_name_request_mission_step_and_action(tmp_path: Path) -
     by_id = {span["context"]["span_id"]: span for span in spans}
     for line in tried:
         span = by_id["0x" + line["span_id"]]
-        assert span["attributes"]["remit.action"] == line["action"]
+        assert span["attributes"]["remit.step"] == line["step"]
         assert span["attributes"]["remit.request_id"] == line["request_id"]
 
 

@@ -137,7 +137,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _asks_for_help(argv: Sequence[str]) -> bool:
-    """Whether nothing but help is printed: the flag is the last word, and no option before it can take it as a value."""
+    """Whether nothing but help is printed: the flag is the last word, and no option before it could take it."""
     return bool(argv) and argv[-1] in HELP and not any(word.startswith("-") for word in argv[:-1])
 
 
