@@ -142,7 +142,7 @@ async def test_a_scan_that_fails_blocks_the_write(tmp_path: Path) -> None:
     try:
         stmt = insert(KILL)
         with pytest.raises(RuntimeError):
-            await store.commit("accounts.kill", lambda tx: tx.execute(stmt, kill("a", "x")))
+            await store.commit("accounts.kill", lambda tx: tx.execute(stmt, kill("a", "a reason")))
         assert await store.read(lambda tx: tx.rows(select(KILL.c.id))) == []
     finally:
         store.close()

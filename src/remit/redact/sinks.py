@@ -27,7 +27,7 @@ _lock = threading.Lock()
 _installed: tuple[Redactor, ...] = ()
 _joined: tuple[Redactor, ...] = ()
 _left: deque[Redactor] = deque(maxlen=_REMEMBERED)
-_own: Redactor | None = None
+_asked: tuple[Redactor, ...] = ()
 
 
 def install(redactor: Redactor) -> None:
@@ -35,6 +35,7 @@ def install(redactor: Redactor) -> None:
     global _installed  # noqa: PLW0603 - sinks are the process's, as logging is
     with _lock:
         _installed = (redactor, *_installed)
+        _ask()
 
 
 def uninstall(redactor: Redactor) -> None:
@@ -42,6 +43,7 @@ def uninstall(redactor: Redactor) -> None:
     global _installed  # noqa: PLW0603 - see ``install``
     with _lock:
         _installed = tuple(each for each in _installed if each is not redactor)
+        _ask()
 
 
 @contextmanager
@@ -50,23 +52,28 @@ def joined(redactor: Redactor) -> Generator[None]:
     global _joined  # noqa: PLW0603 - see ``install``
     with _lock:
         _joined = (redactor, *_joined)
+        _ask()
     try:
         yield
     finally:
         with _lock:
             _joined = tuple(each for each in _joined if each is not redactor)
             _left.append(redactor)
+            _ask()
 
 
 def everyone() -> tuple[Redactor, ...]:
     """Who is asked, in this order; there is always one."""
-    global _own  # noqa: PLW0603 - see ``install``
-    found = tuple(dict.fromkeys((*_joined, *_left, *_installed)))
-    if found:
-        return found
-    if _own is None:
-        _own = Redactor(secrets.token_bytes(32))
-    return (_own,)
+    global _asked  # noqa: PLW0603 - see ``install``
+    if not _asked:
+        with _lock:
+            _asked = _asked or (Redactor(secrets.token_bytes(32)),)
+    return _asked
+
+
+def _ask() -> None:
+    global _asked  # noqa: PLW0603 - see ``install``
+    _asked = tuple(dict.fromkeys((*_joined, *_left, *_installed)))
 
 
 def mask(text: str, *, tier: int = CERTAIN) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.elements import BindParameter
 
-from remit.audit.entry import Entry
+from remit.audit.entry import Draft, Entry
 from remit.kernel.action import Principal
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import InvalidInput
@@ -46,6 +46,7 @@ EXECUTED = frozenset(
 EXACT = frozenset({("audit_checkpoint", "note")})
 
 _EXECUTED_MARK = "!"
+_SHORTEST = 4  # characters: nothing shorter is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +102,14 @@ def masked_parameters(params: Params, texts: Sequence[str], masking: Masking) ->
 
 
 def _masked(values: Mapping[str, Any], texts: Sequence[str], masking: Masking) -> Mapping[str, Any]:
+    given = {name: _text(values.get(name.removeprefix(_EXECUTED_MARK))) for name in texts}
+    whole = "\n".join(given.values())
+    if len(whole) < _SHORTEST or masking.text(whole) == whole:  # one scan is cheaper than several
+        return values
     changed: dict[str, Any] = {}
-    for name in texts:
+    for name, text in given.items():
         executed = name.startswith(_EXECUTED_MARK)
         value = values.get(name.removeprefix(_EXECUTED_MARK))
-        if not value or not isinstance(value, str | bytes):
-            continue
-        text = value if isinstance(value, str) else value.decode("latin-1")
         masked = masking.text(text)
         if masked == text:
             continue
@@ -117,6 +119,12 @@ def _masked(values: Mapping[str, Any], texts: Sequence[str], masking: Masking) -
         told = _json(text, masking) or masked
         changed[name] = told if isinstance(value, str) else told.encode("latin-1")
     return {**values, **changed} if changed else values
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return value.decode("latin-1") if isinstance(value, bytes) else ""
 
 
 def _json(text: str, masking: Masking) -> str:
@@ -131,25 +139,28 @@ def _json(text: str, masking: Masking) -> str:
     return told if masking.text(told) == told else ""
 
 
-def masked_entry(
-    entry: Entry, payload: Mapping[str, Any] | None, masking: Masking
-) -> tuple[Entry, Mapping[str, Any] | None]:
-    """An entry of the log and its payload, before either is hashed."""
-    fields = entry.fields()
-    whole = "\n".join(fields.values())
-    if masking.text(whole) != whole:
-        actor = Principal(entry.actor.kind, masking.text(entry.actor.id))
-        names = ("reason", "subject", "mission", "step", "approval_id", "policy_rev", "workspace", "domain", "action")
-        entry = replace(entry, actor=actor, **{name: masking.text(fields[name]) for name in names})
-    if not payload:
-        return entry, payload
-    try:
-        text = canonical(payload).decode("utf-8")
-    except TypeError:
-        return entry, payload  # no JSON: ``draft`` says so
-    if masking.text(text) == text:
-        return entry, payload
-    told = cast("Mapping[str, Any]", masking.tree(payload))
-    if masking.text(canonical(told).decode("utf-8")) != canonical(told).decode("utf-8"):
-        told = {"masked": masking.text(text)}  # a secret that only shows beside its key
-    return entry, told
+def masked_draft(
+    item: Draft, entry: Entry, payload: Mapping[str, Any] | None, masking: Masking, again: Callable[..., Draft]
+) -> Draft:
+    """A draft of the log without secrets, before it is hashed: the same one when it has none.
+
+    Args:
+        item: The draft of ``entry`` and ``payload`` as they are.
+        entry: What goes into the header.
+        payload: What is kept beside it.
+        masking: How.
+        again: Makes a draft of a changed entry and payload.
+    """
+    body = item.body.decode("utf-8")
+    whole = "\n".join((*item.fields.values(), body))
+    if masking.text(whole) == whole:
+        return item
+    fields = {name: masking.text(text) for name, text in item.fields.items()}
+    actor = Principal(entry.actor.kind, masking.text(entry.actor.id))
+    names = ("reason", "subject", "mission", "step", "approval_id", "policy_rev", "workspace", "domain", "action")
+    masked = replace(entry, actor=actor, **{name: fields[name] for name in names})
+    told = cast("Mapping[str, Any]", masking.tree(payload or {}))
+    text = canonical(told).decode("utf-8")
+    if masking.text(text) != text:
+        told = {"masked": masking.text(body)}  # a secret that only shows beside its key
+    return again(masked, told)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
-from remit.adapters.store.shown import Masking, masked_entry, masked_parameters
+from remit.adapters.store.shown import Masking, masked_draft, masked_parameters
 from remit.adapters.store.statements import Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
@@ -137,9 +138,9 @@ class WriteTransaction(ReadTransaction):
         request_id = current().request_id
         if request_id and payload is not None and "request_id" not in payload:
             payload = {**payload, "request_id": request_id}
-        if self._masking is not None:
-            entry, payload = masked_entry(entry, payload, self._masking)
-        self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt(), subject=subject))
+        make = partial(draft, ts_us=self._now_us(), salt=self._salt(), subject=subject)
+        item = make(entry, payload)
+        self.drafts.append(item if self._masking is None else masked_draft(item, entry, payload, self._masking, make))
 
     def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
         """As of a read; a statement that writes (RETURNING) is masked like any other."""
