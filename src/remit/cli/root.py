@@ -111,8 +111,15 @@ def root() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
-    as_json, debug = "--json" in argv, "--debug" in argv
     correlation.begin()
+    try:
+        return _run(argv)
+    finally:
+        correlation.end()
+
+
+def _run(argv: Sequence[str]) -> int:
+    as_json, debug = "--json" in argv, "--debug" in argv
     learn_words(argv)
     try:
         with hooks.own_words() if _asks_for_help(argv) else nullcontext():

@@ -66,13 +66,14 @@ from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
 from remit.redact.redactor import Redactor
+from remit.redact.sinks import UNSCANNED
 
 type Checker = Callable[[Action, Scene], Check]
 
 CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
-    scan.check,
+    scan.closed,
     rules_check.check,
     approval.check,
     available.check,
@@ -441,7 +442,10 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        return self.redactor.mask(action.target)[:LONGEST_TARGET]
+        try:
+            return self.redactor.mask(action.target)[:LONGEST_TARGET]
+        except Exception:  # noqa: BLE001 - what can't be scanned is written nowhere
+            return UNSCANNED
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:
