@@ -50,7 +50,7 @@ class Broken:
         raise Unavailable(message)
 
 
-# ------------------------------------------------------------------------------------------------------------------- AWS
+# ------------------------------------------------------------------------------------------------------------------ AWS
 
 
 def test_aws_errors_come_back_as_ours_without_what_was_asked(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +127,7 @@ def test_aws_knows_who_asks(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> 
         without.get("db")
 
 
-# ----------------------------------------------------------------------------------------------------------------- Vault
+# ---------------------------------------------------------------------------------------------------------------- Vault
 
 
 def test_vault_errors_come_back_as_ours(vault: VaultServer) -> None:
@@ -217,7 +217,7 @@ def test_vault_takes_one_field_of_what_is_kept(vault: VaultServer) -> None:
         vault_backend(vault, field="user").get("db")
 
 
-# ------------------------------------------------------------------------------------------------------------------ file
+# ----------------------------------------------------------------------------------------------------------------- file
 
 
 def test_the_file_holds_no_value_and_is_its_owners(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_many_processes_write_one_file(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["secrets.json", "secrets.lock"]
 
 
-# ----------------------------------------------------------------------------------------------- environment and several
+# ---------------------------------------------------------------------------------------------- environment and several
 
 
 def test_a_variable_is_the_secret_of_one_name_only() -> None:
@@ -306,7 +306,7 @@ def test_the_first_that_has_it_gives_it_and_one_that_is_down_ends_the_search(tmp
         Several([Route("a/*", file)]).get("db")
 
 
-# ----------------------------------------------------------------------------------------------------------------- cache
+# ---------------------------------------------------------------------------------------------------------------- cache
 
 
 class Clock:

@@ -33,6 +33,13 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "break_glass.over": "remit breakglass request",
         # scan
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
+        # secrets that are referred to
+        "secrets.denied": "remit secrets allow NAME --agent AGENT lets an agent use it, if it should",
+        "secrets.misplaced": "put the reference where it is resolved (docs/secrets.md), then remit resume {mission}",
+        "secrets.unavailable": "remit secrets list, then remit resume {mission} once the backend answers",
+        "secrets.unknown": "remit secrets set NAME, then remit resume {mission}",
+        "secrets.unmaskable": "remit secrets rotate NAME --generate, or set a longer value",
+        "secrets.unreadable": "remit secrets list, and mend what the backend refuses",
         # rules, by their effect on an action
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",
