@@ -72,8 +72,10 @@ async def tell_of_secrets(guard: Guard, workspace: str, channels: Sequence[str])
         return tx.rows(_UNTOLD, {"of": workspace, "since": since}), None if owner is None else owner.principal
 
     events, owner = await guard.journal.read(op)
+    if owner is None:
+        return 0
     told = 0
-    for event in events if owner is not None else ():
+    for event in events:
         sent = [await _send(guard, event, channel, owner) for channel in channels]
         if all(sent):
             values = {
@@ -118,11 +120,13 @@ def notice(event: Row) -> tuple[str, str]:
     }[Anomaly(event["what"])]
     usual = f" More than {event['usual']} is unusual for it." if event["usual"] else ""
     mission = f" In the mission {event['mission']}." if event["mission"] else ""
+    kind, _, agent = who.partition(":")
+    stop = (f"Stop it:  remit secrets deny {name} --agent {agent}",) if kind == ActorKind.AGENT.value else ()
     lines = (
         f"At {iso(event['at_us'])[:19]}Z.{mission}{usual}",
         "",
         f"Look:     remit secrets show {name}",
-        f"Stop it:  remit secrets deny {name} --agent {who.partition(':')[2]}",
+        *stop,
         f"Replace:  remit secrets rotate {name} --generate",
     )
     return told, "\n".join(lines)

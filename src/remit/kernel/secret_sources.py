@@ -41,7 +41,8 @@ class SecretSource:
     Attributes:
         kind: Which.
         names: The secrets that it serves: a pattern with ``*`` and ``?``.
-        prefix: Put before a name: of the variable (``env``; ``REMIT_SECRET_`` when empty), the path or the secret's id.
+        prefix: Put before a name, ``{workspace}`` in it standing for the workspace's. When empty: ``REMIT_SECRET_`` of
+            variables, ``{workspace}/`` in the file, ``remit/{workspace}/`` in AWS and Vault.
         region: AWS region; boto3's own when empty.
         url: Vault's address, or another endpoint for AWS; https, or http on loopback.
         mount: Vault's KV mount.
