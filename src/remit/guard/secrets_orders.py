@@ -154,10 +154,10 @@ async def put(order: Order, name: str, text: str, *, reason: str, rotate: bool =
         Failed, Unavailable, IntegrityError: The backend refuses or doesn't answer; nothing was changed.
     """
     check_name(name)
-    why = given(reason, mask=order.mask)
     check_value(text)
+    order.secrets.learn(text)  # first: the reason, or an error, may hold it
+    why = given(reason, mask=order.mask)
     await order.check(Permission.ADMIN)
-    order.secrets.learn(text)
     before = await _current(order, name)
     if before is None and rotate:
         message = f"There is no secret {name!r} to rotate."
@@ -195,12 +195,13 @@ async def remove(order: Order, name: str, *, reason: str) -> Stored:
         Conflict, Failed, Unavailable, IntegrityError: The backend refuses or doesn't answer.
     """
     check_name(name)
-    why = given(reason, mask=order.mask)
+    given(reason)
     await order.check(Permission.ADMIN)
     before = await _current(order, name)
     if before is None:
         message = f"There is no secret {name!r}."
         raise NotFound(message, code="secrets.unknown", hint="remit secrets list")
+    why = given(reason, mask=order.mask)  # now that the value is known
     await _retire(order, before)
     await asyncio.to_thread(order.secrets.backend.delete, name)
     gone = Stored(name, before.backend, "", before.version)
@@ -225,10 +226,12 @@ async def look(order: Order, reference: Reference, *, reveal: bool = False, reas
         NotFound, Failed, Unavailable, IntegrityError: It can't be read.
     """
     check_name(reference.name)
-    why = given(reason, mask=order.mask) if reveal else ""
+    if reveal:
+        given(reason)
     need = (Permission.ADMIN, Resource.INSTALL) if reveal else (Permission.READ, Resource.WORKSPACE)
     await order.check(*need)
     value = await asyncio.to_thread(order.secrets.read, reference)
+    why = given(reason, mask=order.mask) if reveal else ""  # now that the value is known
     entry = order.entry("secret.revealed" if reveal else "secret.looked_up", reference.name)
 
     def op(tx: Tx) -> None:
