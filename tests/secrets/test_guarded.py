@@ -36,7 +36,7 @@ async def refused(world: World, action: object, code: str) -> str:
     before = len(world.adapter.actions)
     with pytest.raises((Denied, Unavailable)) as caught:
         await world.guard.run(action)  # type: ignore[arg-type]
-    assert caught.value.code == code
+    assert caught.value.code == code.replace("secrets.", "guard.secret_")
     assert len(world.adapter.actions) == before
     newest = max(world.rows(), key=lambda row: row["id"])
     assert newest["state"] == "refused"

@@ -149,7 +149,7 @@ async def test_a_deleted_secret_is_gone_and_its_value_stays_masked(world: World)
     await remove(world.order(), "db", reason="over")
     with pytest.raises(Denied) as caught:
         await world.guard.run(act(command(A="secret://db")))
-    assert caught.value.code == "secrets.unknown"
+    assert caught.value.code == "guard.secret_unknown"
     assert value not in world.redactor.mask(value)
     [row] = world.store.view(lambda tx: read_known(tx, WORKSPACE))
     assert row.status == "deleted"

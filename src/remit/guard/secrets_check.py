@@ -93,7 +93,7 @@ def _unread(scene: Scene, reference: Reference, error: Exception) -> Check:
 
 def refusal(action: Action, last: Check) -> RemitError:
     """What the caller is told; a backend that doesn't answer may do so later."""
-    code = f"{NAME}.{last.reason}"
+    code = f"guard.secret_{last.reason}"
     if last.reason == "unavailable":
         return Unavailable(last.detail, code=code, hint=f"remit why {action.id}")
     return Denied(last.detail, code=code, decision_id=action.id)

@@ -27,6 +27,16 @@ from remit.missions.pack import Result, StepContext, StepFunction
 
 VERSION = "1"
 
+#: What a careless program does with a secret: as it is, quoted, in base64 (beside other text), hexadecimal, a URL.
+PRINTING = """
+import base64, json, os, sys, urllib.parse
+given = os.environ["GIVEN"]
+print("it is", given, repr(given), json.dumps({"key": given}))
+print(base64.b64encode(given.encode()).decode(), base64.b64encode(b"user:" + given.encode()).decode())
+print(given.encode().hex(), "https://host/?key=" + urllib.parse.quote(given, safe=""))
+sys.stderr.write(f"Traceback: ValueError: {given}")
+"""
+
 JOIN = "from pathlib import Path; Path('all').write_text(' '.join(map(str, sorted(Path().glob('*.txt')))))"
 
 
@@ -123,10 +133,10 @@ async def sleep(ctx: StepContext, params: Mapping[str, Json]) -> Result:
 
 
 async def reveal(ctx: StepContext, params: Mapping[str, Json]) -> Result:
-    """Run a command that is given a secret and prints it: what comes back is masked."""
+    """Run a command that is given a secret and prints it in several forms: what comes back is masked."""
     _note(ctx)
-    code = "import os; print('it is', os.environ['GIVEN'])"
-    outcome = await ctx.do(Command(("python", "-c", code), env={"GIVEN": str(params["secret"])}))
+    outcome = await ctx.do(Command(("python", "-c", PRINTING), env={"GIVEN": str(params["secret"])}))
+    ctx.log(outcome.text)
     return {"given": outcome.ok, "printed": outcome.text}
 
 
