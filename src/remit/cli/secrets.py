@@ -19,7 +19,7 @@ from remit.kernel.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from remit.adapters.store.journal import Store
+    from remit.bootstrap import Store
     from remit.guard.secrets_orders import Order, Stored
     from remit.guard.secrets_rules import SecretRule
     from remit.settings import Settings
