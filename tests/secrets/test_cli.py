@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import pytest
 
+from remit.testing.secret_servers import AwsServer, Fault, VaultServer
+
 from .conftest import some_value
 
 PROBE = "remit.testing.probe:PACK"
@@ -159,6 +161,37 @@ def test_a_file_of_variables_is_imported_and_the_environment_serves_too(person: 
     assert third not in person.said
     person.remit("secrets", "rotate", "token", "--generate", code=1, **more)
     assert "can't be changed from here" in person.said
+
+
+def test_a_mission_is_given_secrets_of_vault_and_aws(person: Person, aws: AwsServer, vault: VaultServer) -> None:
+    sources = [
+        {"kind": "vault", "names": "v-*", "url": vault.url, "role_id": "env:ROLE", "secret_id": "env:ROLE_SECRET"},
+        {"kind": "aws", "region": "eu-central-1", "url": aws.url, "tries": 1},
+    ]
+    person.env |= {
+        "REMIT_SECRETS": json.dumps(sources),
+        "ROLE": vault.role_id,
+        "ROLE_SECRET": vault.secret_id,
+        "AWS_ACCESS_KEY_ID": aws.access_key,
+        "AWS_SECRET_ACCESS_KEY": aws.secret_key,
+        "AWS_CONFIG_FILE": "/nonexistent",
+        "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    value = some_value()
+    person.remit("secrets", "set", "v-db", stdin=value)
+    person.remit("secrets", "set", "token", "--generate")
+    assert ("POST", "secret/data/remit/default/v-db") in vault.seen
+    assert ("CreateSecret", "remit/default/token") in aws.seen
+    person.remit("secrets", "allow", "*", "--agent", "coder")
+    for name in ("v-db", "token"):
+        (person.folder / "in.json").write_text(json.dumps({"secret": f"secret://{name}"}))
+        mission = person.json("run", PROBE, "in.json")["mission"]
+        assert "it is [REDACTED:" in person.remit("logs", mission)
+        assert value not in person.said
+    aws.faults.append(Fault(status=503))
+    person.remit("run", PROBE, "in.json", code=5)
+    assert "can't be asked for secrets now" in person.said
 
 
 def test_wrong_settings_say_what_is_wrong(person: Person) -> None:
