@@ -102,6 +102,9 @@ def test_a_leak_is_found_by_path_and_the_value_is_not_shown(person: Person) -> N
     assert told["leaks"] == [{"secret": "db", "version": "1", "path": str(place), "state": "retired", "count": 1}]
     assert value not in person.said
     person.remit("secrets", "check", place.parent / "nothing", code=2)
+    assert "secret.checked" in person.remit("audit", "show")
+    person.remit("users", "add", "mel", "--email", "mel@example.com", "--role", "member")
+    person.remit("secrets", "check", code=3, REMIT_USER="mel")
 
 
 def test_a_value_is_shown_to_an_owner_at_a_terminal_only(person: Person) -> None:

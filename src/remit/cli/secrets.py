@@ -487,15 +487,19 @@ def check(place: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     Tells where one stands, never the value; ends with 1 when one does.
     """
     del debug
+    from remit.accounts.access import Permission
     from remit.bootstrap import find_leaks, known_values, where_kept
     from remit.guard.secrets_leaks import Search
+    from remit.guard.secrets_orders import note_check
     from remit.kernel.references import Reference
 
     settings = settings_of(home)
     with _desk(settings) as (order, store):
+        asyncio.run(order.check(Permission.ADMIN))
         values = known_values(order, list(where_kept(settings)))
         search = Search(values)
         leaks = find_leaks(settings, store, search, values, place=place)
+        asyncio.run(note_check(order, values=len(search), leaks=len(leaks), place=place))
     unsearched = sorted({str(Reference(value.name)) for value in search.unsearched})
     if as_json:
         emit({"values": len(search), "leaks": [leak.as_json() for leak in leaks], "unsearched": unsearched})

@@ -36,7 +36,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # secrets that are referred to
         "secrets.denied": "remit secrets allow NAME --agent AGENT lets an agent use it, if it should",
         "secrets.misplaced": "put the reference where it is resolved (docs/secrets.md), then remit resume {mission}",
-        "secrets.unavailable": "remit secrets list, then remit resume {mission} once the backend answers",
+        "secrets.unavailable": "wait until the backend answers (remit secrets list tells), then remit resume {mission}",
         "secrets.unknown": "remit secrets set NAME, then remit resume {mission}",
         "secrets.unmaskable": "remit secrets rotate NAME --generate, or set a longer value",
         "secrets.unreadable": "remit secrets list, and mend what the backend refuses",

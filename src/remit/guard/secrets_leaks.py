@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from remit.guard.secrets_provider import parts_of
+from remit.guard.secrets_provider import check_length, parts_of
 from remit.kernel.canonical import Json
 from remit.kernel.errors import InvalidInput
 from remit.redact.redactor import Redactor
@@ -58,6 +58,7 @@ class Search:
         for value in values:
             alone = Redactor(key)
             try:
+                check_length(value.text)
                 alone.register(value.text)
                 self._all.register(value.text)
             except InvalidInput:

@@ -243,6 +243,21 @@ async def look(order: Order, reference: Reference, *, reveal: bool = False, reas
     return value
 
 
+async def note_check(order: Order, *, values: int, leaks: int, place: str) -> None:
+    """Put on record that every value was read to look for it, and how many places were found.
+
+    Raises:
+        Refused: Whoever orders does not administer the workspace.
+    """
+    entry = order.entry("secret.checked", "", reason="leak" if leaks else "")
+
+    def op(tx: Tx) -> None:
+        require(tx, order.by, workspace=order.workspace, permission=Permission.ADMIN)
+        tx.append(entry, {"values": values, "leaks": leaks, "place": (order.mask or str)(place)})
+
+    await order.journal.commit("secret.seen", op)
+
+
 async def add_rule(order: Order, rule: SecretRule, *, reason: str) -> SecretRule:
     """Put a rule into force; in every process within a quarter of a second. The same one again changes nothing.
 

@@ -30,6 +30,7 @@ from remit.kernel.ports import Journal, SecretBackend, SecretValue
 from remit.kernel.references import Reference, check_name, parse
 from remit.redact.redactor import Redactor
 
+SHORTEST = 8  # characters: the base64 of less is shorter than what can be masked in ordinary text
 SHORTEST_LINE = 16  # of a value of several lines: a shorter one may be an ordinary word
 _MARKS = ("-----BEGIN ", "-----END ")
 
@@ -186,6 +187,7 @@ class Secrets:
         Raises:
             InvalidInput: It is too short or too common.
         """
+        check_length(text)
         mark = hmac.digest(self._salt, text.encode("utf-8", "surrogatepass"), hashlib.sha256)
         with self._lock:
             if mark in self._learned:
@@ -214,6 +216,17 @@ class Secrets:
                 listener(access)
             except Exception as error:  # noqa: BLE001 - whoever listens can't keep an action from its secret
                 _log.warning("a listener of the secrets failed: %s", type(error).__name__)
+
+
+def check_length(text: str) -> None:
+    """Refuse a value that would show in some of its forms, whatever the redactor makes of it.
+
+    Raises:
+        InvalidInput: Shorter than 8 characters; the message doesn't hold the value.
+    """
+    if len(text.strip()) < SHORTEST:
+        message = f"a secret needs at least {SHORTEST} characters: a shorter one can't be masked in all its forms"
+        raise InvalidInput(message, code="secrets.short", hint="choose a longer one: openssl rand -hex 24")
 
 
 def parts_of(text: str) -> Iterator[str]:

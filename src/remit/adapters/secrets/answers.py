@@ -5,6 +5,9 @@ from __future__ import annotations
 from remit.kernel.errors import Conflict, Failed, NotFound, Timeout, Unavailable
 
 
+_WAIT = "run it again when the backend answers, or correct its address in the setting secrets"
+
+
 def unknown(name: str, backend: str, *, version: str = "") -> NotFound:
     """There is no such secret, or no such version of it."""
     what = f"version {version!r} of the secret {name!r}" if version else f"secret {name!r}"
@@ -34,10 +37,10 @@ def binary(name: str, backend: str) -> Failed:
 def silent(backend: str, why: str, *, retry_after: float | None = None) -> Unavailable:
     """It doesn't answer, or not now: what it holds is not known, so nothing may use it."""
     message = f"{backend} can't be asked for secrets now: {why}."
-    return Unavailable(message, code="secrets.unavailable", hint="remit secrets list", retry_after=retry_after)
+    return Unavailable(message, code="secrets.unavailable", hint=_WAIT, retry_after=retry_after)
 
 
 def late(backend: str, seconds: float) -> Timeout:
     """It didn't answer in its time."""
     message = f"{backend} gave no answer about a secret within {seconds:g} s."
-    return Timeout(message, code="secrets.unavailable", hint="remit secrets list")
+    return Timeout(message, code="secrets.unavailable", hint=_WAIT)
