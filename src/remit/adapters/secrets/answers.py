@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from remit.kernel.errors import Conflict, Failed, NotFound, Timeout, Unavailable
 
-
 _WAIT = "run it again when the backend answers, or correct its address in the setting secrets"
 
 
