@@ -231,16 +231,16 @@ def get(name: str, version: str, reason: str, home: str | None, *, reveal: bool,
     from remit.guard.secrets_orders import look
     from remit.kernel.references import Reference
 
-    if reveal and (as_json or not sys.stdout.isatty()):
+    terminal = sys.__stdout__ or sys.stdout  # past every sink that masks
+    if reveal and (as_json or not terminal.isatty()):
         message = "A value is shown at a terminal only, never to a file or another program."
         raise InvalidInput(message, code="secrets.reveal", hint="refer to it as secret://NAME where a program needs it")
     with _desk(settings_of(home)) as (order, _store):
         value = asyncio.run(look(order, Reference(name, version), reveal=reveal, reason=reason))
         shown = REDACTOR.mask(value.text)
     if reveal:
-        # Past every sink that masks: this is the one place where a person asked to see it.
-        (sys.__stdout__ or sys.stdout).write(value.text + "\n")
-        (sys.__stdout__ or sys.stdout).flush()
+        terminal.write(value.text + "\n")  # the one place where a person asked to see it
+        terminal.flush()
         return 0
     told = {"secret": value.name, "version": value.version, "backend": value.backend, "value": shown}
     emit(told) if as_json else say(f"{value.name}: version {value.version} in {value.backend}, {shown}")
