@@ -39,6 +39,8 @@ from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
+from remit.adapters.secrets.wiring import find_leaks, known_from, known_values, learn_values, make_order, make_secrets
+from remit.adapters.secrets.wiring import where_kept as _where_kept
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
@@ -65,6 +67,9 @@ from remit.guard.permit import Terms
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
+from remit.guard.secrets_notices import tell_of_secrets
+from remit.guard.secrets_orders import Order
+from remit.guard.secrets_provider import Secrets
 from remit.guard.why_log import Prove, Standing
 from remit.kernel import correlation, crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
@@ -90,8 +95,8 @@ if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
-#: What the command line orders of the audit log, for those who may not know the adapters.
-__all__ = ["check_export", "erase_person", "export_log"]
+#: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
+__all__ = ["check_export", "erase_person", "export_log", "find_leaks", "known_values"]
 
 _log = logging.getLogger(__name__)
 
@@ -278,6 +283,18 @@ def check_home(settings: Settings) -> None:
         raise NotFound(message, code="home.missing", hint=f"remit init --home {settings.home}")
 
 
+def secrets_order(settings: Settings, store: Store, redactor: Redactor, *, by: Principal) -> Order:
+    """What an order about secrets is given with; every value that it reads is registered with ``redactor`` first."""
+    mask = Redactor(mask_key(settings))
+    key = payload_key(settings)
+    return make_order(settings, store, redactor, key=key, by=by, mask=lambda text: mask.mask(redactor.mask(text)))
+
+
+def where_kept(settings: Settings) -> dict[str, list[str]]:
+    """Every secret that can be got now, with the backends that have it."""
+    return _where_kept(settings, key=payload_key(settings))
+
+
 def make_store(settings: Settings) -> Store:
     """The store that the settings name, not yet migrated.
 
@@ -392,6 +409,7 @@ class Runtime:
     worker: Worker
     deployments: Deployments
     notices: Notices
+    secrets: Secrets
     faults: Faults | None = None
 
     @property
@@ -425,6 +443,11 @@ class Runtime:
         names = [channel.name for channel in self.settings.notify]
         await tell_of_budgets(self.guard, self.settings.workspace, names)
 
+    async def tell_of_secrets(self) -> None:
+        """Send people what was out of the ordinary about secrets, on every channel that they have."""
+        names = [channel.name for channel in self.settings.notify]
+        await tell_of_secrets(self.guard, self.settings.workspace, names)
+
     async def tend(self) -> None:
         """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
         workspace = self.settings.workspace
@@ -433,6 +456,7 @@ class Runtime:
                 if number % LEDGER_ROUNDS == 0:
                     await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
                     await self.tell_of_budgets()
+                    await self.tell_of_secrets()
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -474,6 +498,7 @@ async def open_runtime(
                 await runtime.stop()
                 with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
                     await runtime.tell_of_budgets()
+                    await runtime.tell_of_secrets()
                 await runtime.notices.settled()
                 runtime.locks.release(runtime.engine.executor)
     finally:
@@ -499,7 +524,10 @@ def _wire(
         locks=locks,
         serves_queue=False,
     )
-    commands = _Commands(store, clock, settings)
+    key = payload_key(settings)
+    vault = make_secrets(settings, store, redactor, key=key, clock=clock)
+    learn_values(vault, settings, store, key=key, clock=clock)
+    commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
@@ -511,6 +539,7 @@ def _wire(
             home=settings.home,
             clock=clock,
             register=redactor.register,
+            resolve=vault.resolve_setting,
         ),
         **more,
     }
@@ -530,6 +559,10 @@ def _wire(
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
         personal=personal_terms(settings),
         owner=engine.executor,
+    )
+    guard.secrets = vault
+    vault.known = known_from(
+        lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
@@ -559,7 +592,7 @@ def _wire(
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
     return Runtime(
-        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, faults
+        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault, faults
     )
 
 
@@ -631,12 +664,15 @@ def _alive(locks: ExecutorLocks, owner: str, *, elsewhere: bool) -> bool:
 class _Commands:
     """Commands in the sandbox, each on disk from before its first instruction until nothing of it is left."""
 
-    def __init__(self, store: Store, clock: Clock, settings: Settings) -> None:
+    def __init__(self, store: Store, clock: Clock, settings: Settings, vault: Secrets) -> None:
         self._store = store
         self._clock = clock
         self._running: dict[str, ChildRow] = {}
         self._sandbox = CommandAdapter(
-            python=Path(sys.executable), record=self.record, minimum_tier=Tier(settings.sandbox_tier)
+            python=Path(sys.executable),
+            record=self.record,
+            resolve=vault.resolve,
+            minimum_tier=Tier(settings.sandbox_tier),
         )
 
     async def perform(self, action: Action) -> Outcome:

@@ -18,6 +18,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
+        "remit.adapters.secrets": "Where the owner keeps secrets: asked before an action starts, as they set it up.",
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",
         "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",

@@ -18,6 +18,7 @@ from typing import Never
 from remit.kernel.channels import Channel, read_channels
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import usd
+from remit.kernel.secret_sources import ENV_PREFIX, SecretSource, read_sources
 from remit.kernel.usage import UnknownPrice
 
 PREFIX = "REMIT_"
@@ -90,6 +91,10 @@ class Settings:
         notify: Channels through which people are told: ``[[notify]]`` tables.
         notify_allow: Addresses beside the channels that notifications may be sent to, separated by commas: exact, or up
             to a ``*`` at the end.
+        secrets: Where secrets are kept, in order: ``file``, ``env``, ``aws``, ``vault``, or ``[[secrets]]`` tables;
+            the home's file when none is named.
+        secrets_cache_s: For how many seconds a value is kept in memory; 0: every use asks the backend.
+        secrets_retention_days: For how many days a retired value stays masked and is looked for in artefacts.
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
@@ -131,6 +136,9 @@ class Settings:
     approval_separation: str = "auto"
     notify: tuple[Channel, ...] = ()
     notify_allow: str = ""
+    secrets: tuple[SecretSource, ...] = ()
+    secrets_cache_s: float = 300.0
+    secrets_retention_days: int = 365
     spans: str = ""
     breaker_failures: int = 5
     breaker_error_rate: float = 0.5
@@ -193,7 +201,7 @@ def load(
             _known(key, str(path))
             values[key], origin[key] = value, str(path)
     for variable, value in env.items():
-        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES:
+        if variable.startswith(PREFIX) and variable not in OTHER_VARIABLES and not variable.startswith(ENV_PREFIX):
             key = variable.removeprefix(PREFIX).lower()
             _known(key, f"the environment variable {variable}")
             values[key], origin[key] = value, variable
@@ -242,9 +250,15 @@ def _build(values: dict[str, object], origin: dict[str, str]) -> Settings:
 def _convert(key: str, raw: object, origin: str) -> object:
     """``raw`` in the setting's type, checked against its bounds."""
     try:
-        return read_channels(raw) if key == "notify" else _CONVERT.get(key, _name)(str(raw).strip())
+        match key:
+            case "notify":
+                return read_channels(raw)
+            case "secrets":
+                return read_sources(raw)
+            case _:
+                return _CONVERT.get(key, _name)(str(raw).strip())
     except (ValueError, InvalidInput) as error:
-        shown = "its value" if key in {"store_url", "notify"} else repr(raw)
+        shown = "its value" if key in {"store_url", "notify", "secrets"} else repr(raw)
         message = f"The setting {key!r} (from {origin}) can't be {shown}: {error}."
         raise InvalidInput(message, place=origin) from error
 
@@ -358,6 +372,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_failures": lambda text: int(_within(int(text), 1, 1000)),
     "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
+    "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
+    "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,

@@ -64,7 +64,7 @@ async def test_an_effect_is_intended_performed_and_recorded(world: World) -> Non
     assert intent.header["subject"] == outcome.header["subject"] == action.id
     assert intent.payload is not None
     assert [check["check"] for check in intent.payload["checks"]] == [
-        "identify", "authorise", "scan", "rules", "approval", "breaker", "rate", "budget",
+        "identify", "authorise", "scan", "secrets", "rules", "approval", "breaker", "rate", "budget",
     ]  # fmt: skip
     past = await find_outcome(world.journal, "m1/s1/k/0", workspace=WORKSPACE)
     assert past is not None
@@ -262,10 +262,6 @@ async def test_a_secret_in_what_is_executed_refuses(world: World, effect: Tool) 
         await world.guard.run(act(effect))
     assert "hunter2" not in f"{told.value} {world.rows()} {[entry.payload for entry in world.audit()]}"
     assert world.adapter.calls == []
-
-
-async def test_a_secret_reference_passes(world: World) -> None:
-    assert (await world.guard.run(act(Command(("env",), env={"A": "secret://API_KEY"})))).ok
 
 
 @pytest.mark.parametrize(

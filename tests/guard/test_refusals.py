@@ -29,12 +29,16 @@ from remit.guard.cedar import save_cedar
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.revisions import save
+from remit.guard.secrets_rules import SecretsInForce
+from remit.guard.secrets_tables import SECRET_RULE
+from remit.guard.secrets_use import Used
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Fetch, Model, Tool
-from remit.kernel.errors import ApprovalPending, RemitError, Unavailable
+from remit.kernel.errors import ApprovalPending, Failed, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
 from remit.redact.redactor import Redactor
+from remit.kernel.references import Reference
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
 
@@ -365,6 +369,56 @@ async def approval_unreadable(world: World) -> Action:
     return act(deploy(), key="k")
 
 
+class _Failing:
+    """A source of secrets that answers every question with one error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def ready(self, action: Action, reference: Reference, known: SecretsInForce) -> Used:
+        del action, reference, known
+        raise self.error
+
+
+def referring() -> Action:
+    return act(Command(("env",), env={"KEY": "secret://db"}))
+
+
+async def _allowed(world: World, error: Exception) -> Action:
+    row = {"effect": "allow", "secret": "*", "agent": "", "kind": "", "mission": "", "target": ""}
+    rule = insert(SECRET_RULE).values(id="r1", workspace=WORKSPACE, set_by="user:ada", set_us=1, **row)
+    await world.store.commit("secret.policy", lambda tx: tx.execute(rule))
+    await world.guard.register.refresh(WORKSPACE)
+    world.guard.secrets = _Failing(error)
+    return referring()
+
+
+async def secret_denied(world: World) -> Action:
+    del world
+    return referring()
+
+
+async def secret_misplaced(world: World) -> Action:
+    del world
+    return act(Command(("env", "secret://db")))
+
+
+async def secret_unknown(world: World) -> Action:
+    return await _allowed(world, NotFound("There is no such secret here."))
+
+
+async def secret_unavailable(world: World) -> Action:
+    return await _allowed(world, Unavailable("The backend gives no answer."))
+
+
+async def secret_unmaskable(world: World) -> Action:
+    return await _allowed(world, Failed("The secret is too short.", code="secrets.unmaskable"))
+
+
+async def secret_unreadable(world: World) -> Action:
+    return await _allowed(world, RuntimeError(SECRET))
+
+
 #: ``check.reason`` → how to come to it.
 async def vault_unreadable(world: World) -> Action:
     world.guard.personal = PersonalTerms(models=True)  # and the store has no key to keep anything under
@@ -392,6 +446,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "scan.secret": secret,
     "scan.vault": vault_unreadable,
     "scan.unscanned": unscanned,
+    "secrets.denied": secret_denied,
+    "secrets.misplaced": secret_misplaced,
+    "secrets.unavailable": secret_unavailable,
+    "secrets.unknown": secret_unknown,
+    "secrets.unmaskable": secret_unmaskable,
+    "secrets.unreadable": secret_unreadable,
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,
     "rules.evidence": evidence_unreadable,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -50,6 +51,16 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "budget set agent coder 5 --period month"),
     (0, "budget set workspace 100"),
     (0, "budget remove workspace"),
+    # secrets
+    (0, "secrets set drill --generate"),
+    (2, "secrets rotate nothing --generate"),
+    (0, "secrets rotate drill --generate"),
+    (0, "secrets get drill"),
+    (0, "secrets allow drill --agent scout"),
+    (0, "secrets deny drill --kind fetch"),
+    (0, "secrets deny drill --kind fetch --remove"),
+    (0, "secrets check MISSION"),
+    (0, "secrets delete drill --reason over"),
     # rates and queue
     (0, "limits set coder.minute --amount 20"),
     (0, "limits set coder.minute --reset"),
@@ -109,6 +120,13 @@ ORDERED = frozenset(
         "queue.refused",
         "queue.take",
         "queue.worker",
+        "secret.policy",
+        "secret.retire",
+        "secret.seen",
+        "secret.set",
+        "secret.told",
+        "secret.use",
+        "secrets.file",
     }
 )
 
@@ -167,6 +185,7 @@ def record(drill: Drill) -> Recorded:
         _deployments(drill, took)
         _approvals(drill, took)
         _queue(drill, took)
+        _secrets(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
@@ -212,6 +231,16 @@ def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
     time.sleep(18)  # as long as that
     took("expired", drill.remit("approvals", record=True))
     took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
+
+
+def _secrets(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Use a secret in a command, be told of its first use through a channel whose key is one too."""
+    took("secret", drill.remit("secrets", "set", "given", "--generate", record=True))
+    took("channel's secret", drill.remit("secrets", "set", "hook", "--generate", record=True))
+    took("secret allowed", drill.remit("secrets", "allow", "given", "--agent", "coder", record=True))
+    hook = {"name": "hook", "kind": "webhook", "url": f"{drill.witness}/hook", "secret": "secret://hook"}
+    words = ("run", PACK, drill.intake(secret="secret://given", features=[]))
+    took("secret used", drill.remit(*words, record=True, REMIT_NOTIFY=json.dumps([hook])))
 
 
 #: Ten missions for any worker, and one more than the free plan lets wait.

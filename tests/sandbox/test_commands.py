@@ -523,7 +523,7 @@ async def test_the_adapter_performs_a_command_and_frees_its_private_folder(step:
     adapter = CommandAdapter(
         python=PYTHON,
         record=lambda action, _group, start: seen.append(f"{action.id} {bool(start)}"),
-        resolve=lambda reference: "s3cret" if reference == "secret://DB" else "",
+        resolve=lambda _action, reference: "s3cret" if reference == "secret://DB" else "",
     )
     code = "import os, pathlib; pathlib.Path(os.environ['TMPDIR'], 'x').mkdir(0o500); print(len(os.environ['DB']))"
     effect = Command(("python", "-c", code), env={"DB": "secret://DB"})

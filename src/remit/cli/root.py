@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
     "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
+    "secrets": ("secrets", "Secrets: set, rotate, who may use which, who did, whether one leaked."),
     "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
     "breakglass": ("breakglass", "Lift one stop or rule for minutes; it takes two persons."),
     "teams": ("teams", "Teams: members, roles, invitations, policies."),

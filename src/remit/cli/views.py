@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 _EXITS = {"succeeded": 0, "rolled_back": 0, "waiting": 4}
-_AWAY = frozenset({"guard.breaker_open", "guard.unreadable"})
+_AWAY = frozenset({"guard.breaker_open", "guard.secret_unavailable", "guard.unreadable"})
 
 
 def exit_code(status: str, error_code: str = "") -> int:

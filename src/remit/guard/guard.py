@@ -3,13 +3,14 @@
     identify     who acts and for whom; kill switch and pauses (read at most 250 ms ago, else refused)
     authorise    a person by their role, an agent within what it was registered with; what policies in Cedar forbid
     scan         a secret in what is executed refuses; in what is read it is masked
+    secrets      may it use the secrets that it refers to, and can they be read?
     rules        the rules in force, with the evidence that they need (one read, before the checks)
     approval     must a person be asked, and has one approved exactly this? Else stop here: nothing is taken
     breaker      is the service behind it there?
     rate         how much of which limits it asks for
     budget       nothing more once a scope is overspent
     -- one transaction, "guard.intent": the caller's own check, use up the approval, take the rates, reserve the
-       estimate, action row, audit entry
+       estimate, action row, audit entry, uses of secrets
     attempt(s)   timeout and retry, cancelled within a second by a kill
     -- one transaction, "guard.outcome": the caller's own check, settle, action row, audit entry
     mask         what the caller gets to read
@@ -40,6 +41,8 @@ from remit.guard import (
     rate,
     rules_check,
     scan,
+    secrets_check,
+    secrets_use,
 )
 from remit.guard.approval_requests import Taken
 from remit.guard.approval_rows import Request
@@ -78,6 +81,7 @@ CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
     scan.closed,
+    secrets_check.check,
     rules_check.check,
     approval.check,
     available.check,
@@ -88,6 +92,7 @@ _ALLOWED = (
     identify.ALLOWED,
     authorise.ALLOWED,
     scan.ALLOWED,
+    secrets_check.ALLOWED,
     rules_check.ALLOWED,
     approval.ALLOWED,
     available.ALLOWED,
@@ -157,6 +162,7 @@ class Guard:
         self.watch = Watch(self.register)
         self.approvals = approvals or ApprovalTerms()
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
+        self.secrets: secrets_check.Source | None = None  # resolves references
         self._kinds = frozenset(adapters)
 
     async def restore(self, workspace: str) -> None:
@@ -295,6 +301,8 @@ class Guard:
         began = perf_counter_ns()
         for check in CHECKS:
             verdict = check(action, scene)
+            if verdict.reason == secrets_check.REFERRED:
+                verdict = await secrets_check.ready(self.secrets, action, scene, verdict)
             now = perf_counter_ns()
             scene.spent_ns.append(now - began)
             if verdict.verdict is Verdict.NEEDS_APPROVAL:
@@ -397,6 +405,8 @@ class Guard:
         """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
         if scene.grants:
             write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
+        if scene.used:
+            write = both(write, secrets_use.using(action, scene.used, now_us=micros_of(self.clock.now())))
         if scene.lease is not None and scene.lease.trial:
             write = both(self.circuits.leasing(scene.lease), write)
         if scene.vault is not None and (fresh := scene.vault.unsaved(scene.kept)):
@@ -426,7 +436,8 @@ class Guard:
         cause: BaseException | None = None,
     ) -> NoReturn:
         """Record the refusal and raise it; it stands even when it can't be recorded."""
-        refused = self._refusal(action, said[-1], cause)
+        secret = said[-1].name == secrets_check.NAME
+        refused = secrets_check.refusal(action, said[-1]) if secret else self._refusal(action, said[-1], cause)
         write = refusal(
             action,
             verdicts(said, spent_ns=() if scene is None else scene.spent_ns),
@@ -438,6 +449,8 @@ class Guard:
         if isinstance(refused, RateLimited):
             late = refused
             write = both(write, lambda tx: rate.line_up(tx, action, late, now_us=now_us))
+        if scene is not None and scene.tried:
+            write = both(write, secrets_use.trying(action, scene.tried, reason=said[-1].reason, now_us=now_us))
         try:
             await self.journal.commit("guard.refused", write)
         except Exception as unrecorded:

@@ -35,6 +35,13 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "scan.vault": "remit doctor, then run it again",
         "scan.unscanned": "remit doctor, then run it again",
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
+        # secrets that are referred to
+        "secrets.denied": "remit secrets allow NAME --agent AGENT lets an agent use it, if it should",
+        "secrets.misplaced": "put the reference where it is resolved (docs/secrets.md), then remit resume {mission}",
+        "secrets.unavailable": "wait until the backend answers (remit secrets list tells), then remit resume {mission}",
+        "secrets.unknown": "remit secrets set NAME, then remit resume {mission}",
+        "secrets.unmaskable": "remit secrets rotate NAME --generate, or set a longer value",
+        "secrets.unreadable": "remit secrets list, and mend what the backend refuses",
         # rules, by their effect on an action
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",

@@ -19,11 +19,15 @@ from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
+from remit.guard.secrets_rules import NOTHING as NO_SECRETS
+from remit.guard.secrets_rules import SecretsInForce
+from remit.guard.secrets_use import Used
 from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
+from remit.kernel.references import Reference
 from remit.kernel.usage import UnknownPrice
 from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
@@ -50,7 +54,8 @@ class Standing:
 
     ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
     break-glass; ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are
-    the rates in force, ``unwell`` the circuits that aren't closed. ``rules`` is ``None`` when they could not be read.
+    the rates in force, ``unwell`` the circuits that aren't closed, ``secrets`` who may use which. ``rules`` is ``None``
+    when they could not be read.
     """
 
     owner: str | None
@@ -64,6 +69,7 @@ class Standing:
     rules: InForce | None = None
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     limits: Limits | None = None
+    secrets: SecretsInForce = NO_SECRETS
     read_at: float = 0.0
 
 
@@ -74,7 +80,8 @@ class Scene:
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
     ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
     person asked; ``approval`` is the request that the intent uses up. ``vault`` is where the policy says that personal
-    data goes as tokens, ``kept`` what those of this action stand for.
+    data goes as tokens, ``kept`` what those of this action stand for. ``wants`` are the secrets that it refers to,
+    ``used`` those once they were read, ``tried`` those it may not use.
     """
 
     standing: Standing
@@ -99,6 +106,9 @@ class Scene:
     vault: Held | None = None
     found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text
     kept: list[Kept] = field(default_factory=list[Kept])
+    wants: tuple[Reference, ...] = ()
+    used: tuple[Used, ...] = ()
+    tried: tuple[str, ...] = ()
 
     @property
     def policy_rev(self) -> str:

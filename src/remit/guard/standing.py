@@ -18,6 +18,7 @@ from remit.guard.budget_limits import read_overspent
 from remit.guard.rate_limits import read_limits
 from remit.guard.rules.revisions import InForce, in_force
 from remit.guard.scene import Person, Standing
+from remit.guard.secrets_rules import read_in_force
 from remit.guard.trials import read_unwell
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.errors import IntegrityError
@@ -44,6 +45,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) ->
         grants=read_open(tx, workspace, now_us=now_us),
         over=read_overspent(tx, workspace, now_us=now_us),
         limits=read_limits(tx, workspace),
+        secrets=read_in_force(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,
@@ -94,6 +96,10 @@ class Register:
         if age <= REFRESH_S or (age <= OLDEST_S and workspace in self._reading):
             return known
         return None
+
+    def known(self, workspace: str) -> Standing | None:
+        """What was read last, however long ago that is."""
+        return self._known.get(workspace)
 
     async def refresh(self, workspace: str) -> Standing:
         """Read anew.

@@ -1,7 +1,7 @@
 """Channels: where people are told things, as the owner of the install wrote them into the settings.
 
 Nothing else can be reached by a notification: an effect names a channel, and the address stands here. Passwords,
-signing keys and secret addresses are references (``env:NAME`` or ``file:PATH``), never values.
+signing keys and secret addresses are references (``env:NAME``, ``file:PATH`` or ``secret://NAME``), never values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from remit.kernel.errors import InvalidInput
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
+_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|secret://[A-Za-z0-9_][A-Za-z0-9_./#-]*)")
 _MAILBOX = re.compile(r"[^\s<>@,;:\"]+@[^\s<>@,;:\"]+")
 
 
@@ -88,7 +88,7 @@ class Channel:
             (web and not self.url, "it needs a url"),
             (
                 self.kind is ChannelKind.SLACK and bool(self.url) and not referred,
-                "its url is a secret: write url = 'env:NAME' or 'file:PATH'",
+                "its url is a secret: write url = 'env:NAME', 'file:PATH' or 'secret://NAME'",
             ),
             (
                 web and bool(self.url) and not referred and not _is_address(self.url),
@@ -98,7 +98,7 @@ class Channel:
             *(
                 (
                     bool(value) and not _REFERENCE.fullmatch(value),
-                    f"{key} must be a reference: 'env:NAME' or 'file:PATH'",
+                    f"{key} must be a reference: 'env:NAME', 'file:PATH' or 'secret://NAME'",
                 )
                 for key, value in (("secret", self.secret), ("password", self.password))
             ),

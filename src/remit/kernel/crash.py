@@ -51,6 +51,13 @@ POINTS: frozenset[str] = frozenset(
         "guard.budget",
         # the guard, rates
         "guard.limit",
+        # secrets
+        "secret.policy",
+        "secret.retire",
+        "secret.seen",
+        "secret.set",
+        "secret.told",
+        "secret.use",
         # missions
         "mission.create",
         "mission.claim",
@@ -98,6 +105,7 @@ POINTS: frozenset[str] = frozenset(
         "command.start",
         "command.end",
         "heads.append",
+        "secrets.file",
         "mission.folder",
         "step.folder",
         "step.discard",

@@ -224,13 +224,16 @@ class StepSpec:
 class Plan:
     """A pack's plan: the steps in plan order (any order that respects ``needs`` after ``missions.plan.order``).
 
-    ``notes`` say what the input asks for that the plan leaves out, for the person who reads it.
+    ``notes`` say what the input asks for that the plan leaves out, for the person who reads it. ``secrets`` are the
+    names that the input declares, against which the steps' references are held while it is planned; ``None``: this
+    pack's inputs declare none. They are no part of the stored plan.
     """
 
     pack: str
     steps: tuple[StepSpec, ...]
     summary: str = ""
     notes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] | None = field(default=None, compare=False)
 
     @property
     def estimate(self) -> Money:

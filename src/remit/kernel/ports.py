@@ -111,6 +111,76 @@ class Previewer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class SecretValue:
+    """A secret as a backend gave it. ``repr`` shows no value."""
+
+    name: str
+    version: str
+    backend: str
+    text: str = field(repr=False)
+
+
+class SecretBackend(Protocol):
+    """Where secrets are kept. Calls block (bounded by the backend's own timeouts); any thread may make them.
+
+    Nothing it raises, logs or shows holds a value.
+    """
+
+    @property
+    def name(self) -> str:
+        """``env``, ``file``, ``aws`` or ``vault``."""
+        ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether ``set`` and ``delete`` work."""
+        ...
+
+    def get(self, name: str, *, version: str = "") -> SecretValue:
+        """The newest value, or that of a version.
+
+        Raises:
+            NotFound: It has no such secret or version (``secrets.unknown``).
+            Failed: It refuses (``secrets.backend_refused``), or what it holds is no text (``secrets.binary``).
+            Unavailable: It doesn't answer; nothing is known then.
+        """
+        ...
+
+    def set(self, name: str, text: str) -> str:
+        """Keep a value as the newest version; its version.
+
+        Raises:
+            Conflict: It is read only (``secrets.read_only``), or the secret is being deleted.
+            Failed, Unavailable: As ``get``.
+        """
+        ...
+
+    def delete(self, name: str) -> None:
+        """Forget the secret with all its versions.
+
+        Raises:
+            NotFound, Conflict, Failed, Unavailable: As ``get`` and ``set``.
+        """
+        ...
+
+    def names(self) -> list[str]:
+        """Every secret it has, sorted.
+
+        Raises:
+            Failed, Unavailable: As ``get``.
+        """
+        ...
+
+    def versions(self, name: str) -> list[str]:
+        """The versions that ``get`` can give, newest first.
+
+        Raises:
+            NotFound, Failed, Unavailable: As ``get``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class RunTicket:
     """What the engine hands to the driver: which run, for the how-manieth time, by which executor."""
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from dataclasses import replace
 
 from remit.kernel.errors import InvalidInput
+from remit.kernel.mission import Plan
+from remit.kernel.references import references_in
 from remit.missions.conditions import misplaced
 from remit.missions.critics import misnamed
 from remit.missions.pack import Pack
@@ -34,7 +38,8 @@ def planned(pack: Pack, data: bytes, name: str) -> OrderedPlan:
 
     Raises:
         InvalidInput: The input is wrong, or a step of its plan can't run: an unfit name, an unknown function, a
-            condition out of place, a cycle, a reference to no step. ``problems`` lists all that were found.
+            condition out of place, a cycle, a reference to no step, or to a secret that the input doesn't declare.
+            ``problems`` lists all that were found.
     """
     plan = pack.plan(data, name=name)
     problems: list[str] = []
@@ -51,6 +56,34 @@ def planned(pack: Pack, data: bytes, name: str) -> OrderedPlan:
             problems.append(f"step {spec.name!r}: {error.message}")
         problems += misplaced(spec)
     problems += misnamed(plan.steps)
+    referred, unfit = _references(plan)
+    problems += unfit
     if problems:
         raise InvalidInput(f"The plan can't run: {problems[0]}.", code="plan.invalid", problems=tuple(problems))
-    return order(plan)
+    unused = [secret for secret in plan.secrets or () if secret not in referred]
+    notes = tuple(f"the secret {secret!r} is declared, and no step refers to it" for secret in unused)
+    return order(replace(plan, notes=(*plan.notes, *notes)) if notes else plan)
+
+
+def _references(plan: Plan) -> tuple[set[str], list[str]]:
+    """The secrets that the steps refer to, and what is wrong with that: malformed, or not declared by the input."""
+    declared = plan.secrets
+    referred: set[str] = set()
+    problems: list[str] = []
+    for spec in plan.steps:
+        try:
+            names = [reference.name for reference in references_in(dict(spec.params))]
+        except InvalidInput as error:
+            problems.append(f"step {spec.name!r}: {error.message}")
+            continue
+        referred.update(names)
+        if declared is None:
+            continue
+        for name in dict.fromkeys(names):
+            if name not in declared:
+                near = difflib.get_close_matches(name, declared, 1)
+                guess = f"did you mean {near[0]!r}?" if near else f"it declares {', '.join(declared) or 'none'}"
+                problems.append(
+                    f"step {spec.name!r} refers to the secret {name!r}, which the input does not declare: {guess}"
+                )
+    return referred, problems

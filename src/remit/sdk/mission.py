@@ -58,9 +58,12 @@ class Mission:
         name: As in ``remit run NAME``.
         version: Raise it whenever the same input may give another plan or result.
         summary: One sentence for the person who reads the plan.
+        secrets: The names of the secrets that its steps may refer to (``secret://NAME`` in ``params``): a plan with
+            another is refused. Any, when left out.
     """
 
-    def __init__(self, name: str, *, version: str, summary: str = "") -> None:
+    def __init__(self, name: str, *, version: str, summary: str = "", secrets: Iterable[str] | None = None) -> None:
+        self.secrets = None if secrets is None else tuple(secrets)
         self.name = name
         self.version = version
         self.summary = summary
@@ -170,7 +173,9 @@ class Mission:
         """
         if self._planner is None:
             raise InvalidInput(f"Mission {self.name!r} has no planner: declare one with @{self.name}.planner.")
-        return DeclaredPack(self.name, self.version, self.summary, dict(self._steps), self._planner, self._remover)
+        return DeclaredPack(
+            self.name, self.version, self.summary, dict(self._steps), self._planner, self._remover, self.secrets
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ class DeclaredPack:
     steps: Mapping[str, Declared]
     planner: Planner
     remover: Remover | None
+    secrets: tuple[str, ...] | None = None
 
     def plan(self, data: bytes, *, name: str) -> Plan:
         """The steps for an input.
@@ -190,7 +196,7 @@ class DeclaredPack:
         Raises:
             InvalidInput: The planner refuses it.
         """
-        return Plan(self.name, tuple(self.planner(data, name)), summary=self.summary)
+        return Plan(self.name, tuple(self.planner(data, name)), summary=self.summary, secrets=self.secrets)
 
     def step(self, uses: str) -> StepFunction:
         """The function declared under a name.

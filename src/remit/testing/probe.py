@@ -4,6 +4,7 @@ Run it as ``remit run remit.testing.probe:PACK FILE``; the crash drills do. The 
 ``{"witness": "http://127.0.0.1:PORT", "features": ["red", "blue"], "pause_s": 0}``; without a witness nobody is told.
 ``"fail": true`` adds a step that always fails, ``"flaky": 2`` one whose first two attempts fail and are tried again,
 ``"sleep_s": 30`` one whose command takes that long, ``"knock": 6`` one that asks ``away`` that often in vain,
+``"secret": "secret://NAME"`` one whose command is given that secret and prints it,
 ``"ship_usd": 12`` one whose notification is estimated at that much (above 10 a person must approve it).
 The witness ``"environment"`` is the one that ``REMIT_PROBE_WITNESS`` names when a step runs.
 Bodies append their name to the file that ``REMIT_PROBE_LOG`` names, so that a drill sees from outside which ran.
@@ -25,6 +26,16 @@ from remit.kernel.money import usd
 from remit.missions.pack import Result, StepContext, StepFunction
 
 VERSION = "1"
+
+#: What a careless program does with a secret: as it is, quoted, in base64 (beside other text), hexadecimal, a URL.
+PRINTING = """
+import base64, json, os, sys, urllib.parse
+given = os.environ["GIVEN"]
+print("it is", given, repr(given), json.dumps({"key": given}))
+print(base64.b64encode(given.encode()).decode(), base64.b64encode(b"user:" + given.encode()).decode())
+print(given.encode().hex(), "https://host/?key=" + urllib.parse.quote(given, safe=""))
+sys.stderr.write(f"Traceback: ValueError: {given}")
+"""
 
 JOIN = "from pathlib import Path; Path('all').write_text(' '.join(map(str, sorted(Path().glob('*.txt')))))"
 
@@ -48,6 +59,7 @@ def _read(data: bytes, name: str) -> dict[str, Any]:
         "away": "",
         "fail": "",
         "ship_usd": 0,
+        "secret": "",
         **cast("dict[str, Any]", value),
     }
 
@@ -120,6 +132,14 @@ async def sleep(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     return {"slept": params["seconds"]}
 
 
+async def reveal(ctx: StepContext, params: Mapping[str, Json]) -> Result:
+    """Run a command that is given a secret and prints it in several forms: what comes back is masked."""
+    _note(ctx)
+    outcome = await ctx.do(Command(("python", "-c", PRINTING), env={"GIVEN": str(params["secret"])}))
+    ctx.log(outcome.text)
+    return {"given": outcome.ok, "printed": outcome.text}
+
+
 async def ship(ctx: StepContext, params: Mapping[str, Json]) -> Result:
     """Tell the witness at a price."""
     _note(ctx)
@@ -171,6 +191,9 @@ class Probe:
                     post=(ResultHas("recovered", value=True),),
                 )
             )
+        if given["secret"]:
+            params, post = {"secret": given["secret"]}, (ResultHas("given", value=True),)
+            steps.append(StepSpec("reveal", "reveal", params=params, version=VERSION, post=post))
         if given["ship_usd"]:
             at = given.get("ship_at") or given["witness"]
             params = {"witness": at, "usd": given["ship_usd"], "text": given.get("ship_text", "probe")}
@@ -194,6 +217,7 @@ class Probe:
             "knock": knock,
             "fail": fail,
             "ship": ship,
+            "reveal": reveal,
         }
         if uses not in functions:
             message = f"the probe has no step function {uses!r}"

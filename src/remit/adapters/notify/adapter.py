@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -29,6 +30,7 @@ class NotifyAdapter:
         home: Where the console's file is.
         clock: What signatures are dated by.
         register: Told each secret that is read, so that it is masked from then on.
+        resolve: Gives an action the value of a ``secret://NAME`` in a channel, and has it masked; blocks.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class NotifyAdapter:
         home: Path,
         clock: Clock,
         register: Callable[[str], None],
+        resolve: Callable[[Action, str], str] | None = None,
     ) -> None:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._allow = tuple(allow)
         self._home = home
         self._clock = clock
         self._register = register
+        self._resolve = resolve
         self._learn()
 
     def _learn(self) -> None:
@@ -77,7 +81,7 @@ class NotifyAdapter:
         try:
             async with limit:
                 # In a thread: the clients are blocking, with time-outs of their own.
-                return await asyncio.to_thread(self._tell, channel, effect.target, told)
+                return await asyncio.to_thread(self._tell, action, channel, told)
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -90,26 +94,28 @@ class NotifyAdapter:
             for entry in self._allow
         )
 
-    def _tell(self, channel: Channel | None, target: str, told: Message) -> Outcome:
+    def _tell(self, action: Action, channel: Channel | None, told: Message) -> Outcome:
         if channel is None:
-            return webhook.post(target, told, shown=target)
+            return webhook.post(action.target, told, shown=action.target)
         match channel.kind:
             case ChannelKind.CONSOLE:
                 return console.write(self._home, told, at=self._clock.now())
             case ChannelKind.WEBHOOK:
-                key = references.read(channel.secret, register=self._register).encode()
+                key = self._read(action, channel.secret).encode()
                 at_s = int(self._clock.now().timestamp())
-                return webhook.post(self._address(channel), told, shown=channel.name, key=key, at_s=at_s)
+                return webhook.post(self._address(action, channel), told, shown=channel.name, key=key, at_s=at_s)
             case ChannelKind.SLACK:
-                return slack.post(self._address(channel), told, shown=channel.name)
+                return slack.post(self._address(action, channel), told, shown=channel.name)
             case ChannelKind.EMAIL:
-                password = references.read(channel.password, register=self._register) if channel.password else ""
+                password = self._read(action, channel.password) if channel.password else ""
                 return mail.send(channel, told, password=password, at=self._clock.now())
             case _:
                 assert_never(channel.kind)
 
-    def _address(self, channel: Channel) -> str:
+    def _address(self, action: Action, channel: Channel) -> str:
         """The channel's address; one that is a secret never stands in a message."""
-        if channel.url.startswith(("env:", "file:")):
-            return references.read(channel.url, register=self._register)
-        return channel.url
+        return self._read(action, channel.url) if references.is_reference(channel.url) else channel.url
+
+    def _read(self, action: Action, reference: str) -> str:
+        resolve = None if self._resolve is None else partial(self._resolve, action)
+        return references.read(reference, register=self._register, resolve=resolve)

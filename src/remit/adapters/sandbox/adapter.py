@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,7 @@ from remit.kernel.action import Action
 from remit.kernel.effects import Command
 from remit.kernel.errors import InternalError, InvalidInput
 from remit.kernel.mission import Outcome
-
-_REFERENCE = "secret://"
+from remit.kernel.references import parse
 
 
 class CommandAdapter:
@@ -25,7 +25,8 @@ class CommandAdapter:
         python: The pinned interpreter that ``python`` stands for; its environment is readable, its programs are found.
         record: Called with the action, process group and start time before the command's first instruction; must have
             them on disk when it returns, so that a resume can end what is left (`kill_leftover`).
-        resolve: Turns a ``secret://NAME`` reference in a variable into its value, at the last moment.
+        resolve: Turns a ``secret://NAME`` reference in a variable of the action into its value, at the last moment; may
+            block, and is called in a thread.
         minimum_tier: What policy demands; nothing weaker is ever used.
         watch: Given an action, what to call with its output as it comes.
         probe: What the machine offers; found out at the first command when left out.
@@ -36,7 +37,7 @@ class CommandAdapter:
         *,
         python: Path,
         record: Callable[[Action, int, str], Awaitable[None] | None],
-        resolve: Callable[[str], str] | None = None,
+        resolve: Callable[[Action, str], str] | None = None,
         minimum_tier: Tier = Tier.PROCESS,
         watch: Callable[[Action], OnOutput] | None = None,
         probe: Probe | None = None,
@@ -60,7 +61,7 @@ class CommandAdapter:
         if not isinstance(action.effect, Command):
             message = f"The sandbox runs commands, not effects of kind {action.kind!r}."
             raise InternalError(message)
-        spec = self._spec(action, action.effect)
+        spec = await self._spec(action, action.effect)
         remove_tree(spec.private)
         try:
             result = await run_command(
@@ -73,7 +74,7 @@ class CommandAdapter:
             remove_tree(spec.private)
         return outcome(result, expected_exit=action.effect.expected_exit)
 
-    def _spec(self, action: Action, command: Command) -> CommandSpec:
+    async def _spec(self, action: Action, command: Command) -> CommandSpec:
         if not action.directory:
             message = f"The command {command.target!r} has no step directory to run in."
             raise InvalidInput(message, code="sandbox.command")
@@ -82,7 +83,7 @@ class CommandAdapter:
             argv=command.argv,
             cwd=cwd,
             private=cwd.parent / f".{cwd.name}.private",
-            env={name: self._value(name, value) for name, value in command.env.items()},
+            env={name: await self._value(action, name, value) for name, value in command.env.items()},
             limits=command.limits,
             network=command.network,
             read_only=self._readable,
@@ -94,17 +95,13 @@ class CommandAdapter:
             return replace(spec, argv=(str(self._python.absolute()), *command.argv[1:]))
         return spec
 
-    def _value(self, name: str, value: str) -> str:
-        if not value.startswith(_REFERENCE):
+    async def _value(self, action: Action, name: str, value: str) -> str:
+        if parse(value) is None:
             return value
         if self._resolve is None:
             message = f"The variable {name} refers to {value}, and no secret source is set up."
-            raise InvalidInput(
-                message,
-                code="sandbox.secret",
-                hint="no backend resolves secrets yet: run the step without this variable",
-            )
-        return self._resolve(value)
+            raise InvalidInput(message, code="sandbox.secret", hint="remit secrets list")
+        return await asyncio.to_thread(self._resolve, action, value)
 
 
 def outcome(result: CommandResult, *, expected_exit: int = 0) -> Outcome:

@@ -12,6 +12,7 @@ from remit.guard import approval_tables as _approvals
 from remit.guard import personal_tables as _personal
 from remit.guard import rate_tables as _rates
 from remit.guard import rule_tables as _rules
+from remit.guard import secrets_tables as _secrets
 from remit.guard import tables as _guard
 from remit.kernel.tables import METADATA
 from remit.missions import deployment_tables as _deployments
@@ -22,7 +23,7 @@ from remit.missions import tables as _missions
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
     *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
-    *(_personal,),
+    *(_personal, _secrets),
     *(_missions, _estimates, _deployments, _queue),
 )
 

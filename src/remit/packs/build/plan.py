@@ -76,6 +76,12 @@ def _notes(intake: Intake, app: Application) -> list[str]:
         notes.append("encryption at rest is the duty of the disk or the database, the application does not encrypt")
     if app.billing and app.billing.provider != BillingProvider.MANUAL:
         notes.append(f"tiers are enforced, but no payment is taken: {app.billing.provider} must be wired by hand")
+    referred = {setting.secret for entry in app.integrations for setting in entry.settings}
+    notes += [
+        f"secret {secret.name} is declared and no integration refers to it: the application reads {secret.environment}"
+        for secret in app.secrets
+        if secret.name not in referred
+    ]
     if app.integrations:
         names = ", ".join(entry.name for entry in app.integrations)
         notes.append(f"integrations are configured and not called by generated code: {names}")
