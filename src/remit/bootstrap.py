@@ -38,6 +38,7 @@ from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
+from remit.adapters.scan import sources, written
 from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
@@ -81,6 +82,8 @@ from remit.missions.service import Missions
 from remit.missions.waking import wake
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
+
+scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore

@@ -17,6 +17,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
+        "remit.adapters.scan": "Reads what a person wants scanned, through git; writes a baseline or hook when asked.",
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",
         "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",

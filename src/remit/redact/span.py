@@ -14,11 +14,15 @@ MASK = re.compile(r"\[REDACTED:[a-z][a-z0-9-]*:[0-9a-f]{4}\]")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string."""
+    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string.
+
+    ``tier``: 1 for what is certain (registered values, tokens of a known form), 2 for what is likely.
+    """
 
     kind: str
     start: int
     end: int
+    tier: int = 1
 
 
 def mask_token(kind: str, suffix: str) -> str:
