@@ -11,6 +11,7 @@ from types import MappingProxyType
 INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
+        "remit.adapters.classifier": "Asks a classifier that the owner named about what came in; secrets are masked.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
         "remit.adapters.export": "Signed exports of the audit log, into a folder that a person named.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",

@@ -45,7 +45,7 @@ class _Report:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--jsonl", is_flag=True, help='Read {"text": ...} lines from stdin (PATH is -), answer each with one.')
 @click.option("--sarif", "as_sarif", is_flag=True, help="SARIF 2.1.0 on stdout.")
 @click.option("--tier", type=click.IntRange(1, 2), default=None, help="1: what is certain; 2: what is likely too.")

@@ -47,9 +47,12 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
+from remit.guard.classifier import Classifier
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
+from remit.guard.labels import Labels
 from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.provenance import Taint
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
@@ -106,6 +109,7 @@ class Guard:
         approvals: When a person must be asked; APR-1's list when left out.
         pricing: What happens to an action whose price nobody can tell.
         owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
+        classifier: Who is asked about what missions read, beside Remit's own signs of injection.
     """
 
     def __init__(
@@ -122,6 +126,7 @@ class Guard:
         approvals: ApprovalTerms | None = None,
         pricing: Pricing | None = None,
         owner: str = "",
+        classifier: Classifier | None = None,
     ) -> None:
         check_adapters(adapters, environment=environment)
         self.journal = journal
@@ -145,6 +150,7 @@ class Guard:
         self.retries = RetryBudget(clock.monotonic)
         self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
+        self.labels = Labels(journal, redactor, clock, classifier=classifier)
         self.approvals = approvals or ApprovalTerms()
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
@@ -225,6 +231,7 @@ class Guard:
             scene.answer = answer
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
+            scene.taint = await self._taint(action)
             scene.unknown_price = self.pricing.unknown
             scene.approvals = self.approvals
             try:
@@ -254,6 +261,13 @@ class Guard:
         try:
             return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
+
+    async def _taint(self, action: Action) -> Taint | None:
+        """What the action's mission has read; ``None`` refuses then."""
+        try:
+            return await self.labels.taint(action)
+        except Exception:  # noqa: BLE001 - no answer is no innocence: the check of the rules refuses
             return None
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:

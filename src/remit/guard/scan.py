@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+from remit.guard import canary
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
@@ -21,6 +22,9 @@ ALLOWED = allowed(NAME)
 
 def check(action: Action, scene: Scene) -> Check:
     """Scan everything that leaves: the canonical payload, and the bytes that it only names by hash."""
+    if canary.leaks(action, scene.redactor):
+        detail = f"The {action.kind} carries the mission's canary: its system prompt is being carried out."
+        return denied(NAME, "canary", detail)
     kinds = secrets_in(action, scene.redactor)
     if not kinds:
         return ALLOWED

@@ -15,6 +15,7 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.provenance import CLEAN, Taint
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
@@ -86,6 +87,7 @@ class Scene:
     at: datetime = EPOCH
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
+    taint: Taint | None = CLEAN  # what its mission has read; ``None``: that can't be read
     facts: str = ""
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])

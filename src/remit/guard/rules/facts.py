@@ -19,6 +19,13 @@ IN_ROW = frozenset(
 CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 LONGEST_TARGET = 400  # characters; of a longer target the row has the beginning only
 _MICROS = 1_000_000
+#: Of actions that are older than these variables.
+_NOTHING_READ: Mapping[str, Value] = {
+    "injection.score": 0.0,
+    "injection.place": "",
+    "provenance.outside": False,
+    "provenance.source": "",
+}
 
 
 def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
@@ -58,7 +65,7 @@ def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]] | None:
     if not isinstance(told, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON
         return None
     cut = set(cast("list[str]", told.pop(CUT, [])))
-    facts = {name: cast("Value", value) for name, value in told.items()}
+    facts = {**_NOTHING_READ, **{name: cast("Value", value) for name, value in told.items()}}
     for name in IN_ROW - {"estimate_usd"}:
         facts[name] = row[name]
     facts["estimate_usd"] = row["estimate_micros"] / _MICROS

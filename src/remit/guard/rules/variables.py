@@ -11,6 +11,7 @@ from typing import cast
 from remit.accounts.agents import Agent
 from remit.guard.cel import Type, Value, usable
 from remit.guard.evidence import Evidence, subject_of
+from remit.guard.provenance import CLEAN, Taint
 from remit.guard.rules.addresses import Lists, address_of, listed
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
@@ -53,6 +54,7 @@ class Setting:
     environment: str = ""
     lists: Lists = field(default_factory=dict[str, frozenset[str]])
     evidence: Mapping[str, Evidence] | None = None
+    taint: Taint = CLEAN
 
 
 type Reader = Callable[[Action, Setting], Value | None]
@@ -98,6 +100,27 @@ def _common() -> tuple[Variable, ...]:
         Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
         Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
         Variable("environment", text, "the setting `environment` of this install", lambda _, s: s.environment),
+        Variable(
+            "injection.score",
+            Type.DOUBLE,
+            "the strongest signs of injection in what the mission has read, 0 to 1",
+            lambda _, s: s.taint.score,
+        ),
+        Variable(
+            "injection.place",
+            text,
+            "where that came in, and what was found; empty: nothing",
+            lambda _, s: s.taint.place,
+        ),
+        Variable(
+            "provenance.outside",
+            Type.BOOL,
+            "whether the action repeats a text from outside",
+            lambda _, s: s.taint.outside,
+        ),
+        Variable(
+            "provenance.source", text, "which: `fetched`, `tool` or `file`; empty: none", lambda _, s: s.taint.source
+        ),
     )
 
 
