@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.classifier.http import HttpClassifier
 from remit.adapters.deploy.adapter import DeployAdapter
 from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
@@ -487,6 +488,7 @@ def _wire(
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
         owner=engine.executor,
+        classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])

@@ -88,6 +88,7 @@ class Settings:
         breaker_cooldown_s: For how many seconds it is open the first time.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
+        classifier_url: Somebody else's classifier of what missions read; none when empty.
         witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
         witness_key: The witness's public key (``name+id+base64``).
         timestamp_url: An RFC 3161 time stamp authority; none when empty.
@@ -124,6 +125,7 @@ class Settings:
     log_level: str = "WARNING"
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
+    classifier_url: str = ""
     witness_url: str = ""
     witness_key: str = ""
     timestamp_url: str = ""
@@ -327,6 +329,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
     "store_url": _address,
+    "classifier_url": str,
     "witness_url": str,
     "witness_key": str,
     "timestamp_url": str,

@@ -3,6 +3,8 @@ at while the patterns were made, the other only measured. The benign ones are le
 own documentation and the standard library, which the test reads.
 """
 
+# ruff: noqa: E501 - texts as they came
+
 from __future__ import annotations
 
 import base64
@@ -135,7 +137,7 @@ BENIGN: tuple[str, ...] = (
     "[reset your password](https://example.com/reset?token=)",
     "def override(self, previous):\n    '''Override all previous settings.'''\n    return self.system.prompt or previous",
     "User: anna\nHost: db1\nSystem: production\nRole: reader",
-    "```json\n{\"role\": \"system\", \"content\": \"You are a helpful assistant.\"}\n```",
+    '```json\n{"role": "system", "content": "You are a helpful assistant."}\n```',
     "The court held that prior orders are superseded by the judgment of 3 May.",
     "Ignoring whitespace, the two files are identical.",
     "Bitte beachten Sie die vorherigen Hinweise und ignorieren Sie die Mahnung, falls Sie schon gezahlt haben.",

@@ -215,6 +215,17 @@ async def secret(world: World) -> Action:
     return act(Command(("deploy", "--token", SECRET)))
 
 
+async def canary_carried_out(world: World) -> Action:
+    return act(Tool("echo", {"text": world.guard.canary("m1")}))
+
+
+async def provenance_unreadable(world: World) -> Action:
+    known = await world.guard.register.refresh(WORKSPACE)  # who may act is known for long: only what was read is asked
+    world.guard.register._known[WORKSPACE] = replace(known, read_at=world.clock.monotonic() + 60)
+    world.journal.failing.add("read")
+    return act()
+
+
 RULE = """
 use: []
 rules:
@@ -372,6 +383,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,
     "rules.evidence": evidence_unreadable,
+    "rules.provenance": provenance_unreadable,
+    "scan.canary": canary_carried_out,
     "rules.unreadable": rules_unreadable,
     "approval.denied": approval_denied,
     "approval.expired": approval_expired,

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import cast
 
+from remit.guard.provenance import asked, leaves
 from remit.kernel.action import Action
-from remit.kernel.canonical import canonical
-from remit.kernel.effects import Command, Model, WriteFiles
+from remit.kernel.canonical import Json, canonical
+from remit.kernel.effects import Model, WriteFiles
 from remit.redact.redactor import Redactor
 from remit.redact.registered import forms
 
 _MARK = "cn"
 _SYSTEM = frozenset(("system", "developer"))
+_PROMPTS = frozenset(("system", "instructions"))
 _BETWEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff._*|/\\\"',-]+")
 _MOST_SQUEEZED = 256 * 1024  # characters that are looked at a second time
 
@@ -57,20 +61,21 @@ def leaks(action: Action, redactor: Redactor) -> bool:
 
 
 def _carried(action: Action) -> list[str]:
+    """What leaves, as it is sent and as it reads: escapes of JSON would part a word that is spelt over lines."""
     effect = action.effect
     if isinstance(effect, Model):
-        request = dict(effect.request)
-        request.pop("system", None)
-        request.pop("instructions", None)
-        messages = request.get("messages")
-        if isinstance(messages, list):
-            request["messages"] = [
-                each for each in messages if not (isinstance(each, dict) and each.get("role") in _SYSTEM)
-            ]
-        return [canonical(request).decode("utf-8", "replace")]
-    texts = [action.payload.decode("utf-8", "replace")]
+        request = _without_system(effect.request)
+        return [canonical(request).decode("utf-8", "replace"), "\n".join(leaves(request))]
+    texts = [action.payload.decode("utf-8", "replace"), asked(action)]
     if isinstance(effect, WriteFiles):
         texts += [data.decode("latin-1") for data in effect.files.values()]
-    elif isinstance(effect, Command) and effect.stdin:
-        texts.append(effect.stdin.decode("latin-1"))
     return texts
+
+
+def _without_system(request: Mapping[str, Json]) -> dict[str, Json]:
+    left = {name: each for name, each in request.items() if name not in _PROMPTS}
+    messages = left.get("messages")
+    if isinstance(messages, list | tuple):
+        told = cast("Sequence[Json]", messages)
+        left["messages"] = [each for each in told if not (isinstance(each, dict) and each.get("role") in _SYSTEM)]
+    return left

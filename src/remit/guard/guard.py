@@ -34,6 +34,7 @@ from remit.guard import (
     available,
     budget,
     cache,
+    canary,
     fallback,
     glass,
     identify,
@@ -158,6 +159,10 @@ class Guard:
     async def restore(self, workspace: str) -> None:
         """Take over the circuits that other processes of this installation opened, before the first action asks."""
         await self.register.refresh(workspace)
+
+    def canary(self, mission: str) -> str:
+        """The word that a mission's system prompts hold and nothing may carry out (``guard.canary``)."""
+        return canary.canary(self.redactor, mission)
 
     async def run(
         self,

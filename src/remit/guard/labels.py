@@ -103,8 +103,8 @@ class Labels:
         else:
             made = prints(words, key_of(self._redactor))
         origin = next((label for label in known.labels.values() if label.source.outside and label.prints & made), None)
-        place = f"{worst.place} ({worst.told}; action {worst.action})" if worst.score else ""
-        return Taint(worst.score, place, origin is not None, origin.source.value if origin else "")
+        place, signs = (f"action {worst.action}, {worst.place}", worst.told) if worst.score else ("", "")
+        return Taint(worst.score, place, signs, origin is not None, origin.source.value if origin else "")
 
     async def label(self, action: Action, ending: Ending) -> tuple[Ending, Within | None]:
         """Look at what an action brought; the ending as the mission gets it, and what to write with its outcome."""

@@ -55,13 +55,14 @@ SOURCES: Mapping[str, Source] = {"fetch": Source.FETCHED, "tool": Source.TOOL, "
 class Taint:
     """What rules read of an action: signs of injection in what its mission has read, and whether it repeats such text.
 
-    ``score`` is the highest of any text that came in, between 0 and 1, and ``place`` where that text came from; ""
-    when nothing was found. ``outside`` says whether the action's own words stand in a text from outside, ``source``
+    ``score`` is the highest of any text that came in, between 0 and 1, ``place`` where that text came from and ``signs``
+    what was found in it; "" when nothing was. ``outside`` says whether the action's own words stand in a text from outside, ``source``
     which kind of text.
     """
 
     score: float = 0.0
     place: str = ""
+    signs: str = ""
     outside: bool = False
     source: str = ""
 
@@ -153,7 +154,7 @@ def _words(effect: Effect) -> Iterator[str]:
             yield from (*effect.argv, effect.stdin.decode("utf-8", "replace"))
         case WriteFiles():
             for path, data in effect.files.items():
-                yield from (path, data[:MOST_CHARACTERS].decode("utf-8", "replace"))
+                yield from (path, data.decode("utf-8", "replace"))
         case Notify():
             yield from (effect.target, effect.subject, effect.body)
         case Model():
