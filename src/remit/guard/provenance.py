@@ -55,9 +55,9 @@ SOURCES: Mapping[str, Source] = {"fetch": Source.FETCHED, "tool": Source.TOOL, "
 class Taint:
     """What rules read of an action: signs of injection in what its mission has read, and whether it repeats such text.
 
-    ``score`` is the highest of any text that came in, between 0 and 1, ``place`` where that text came from and ``signs``
-    what was found in it; "" when nothing was. ``outside`` says whether the action's own words stand in a text from outside, ``source``
-    which kind of text.
+    ``score`` is the highest of any text that came in, between 0 and 1, ``place`` where that came from, ``signs`` what
+    was found in it; "" when nothing was. ``outside`` says whether the action's own words stand in a text from outside,
+    ``source`` which kind of text.
     """
 
     score: float = 0.0

@@ -209,6 +209,7 @@ def _taint(told: Mapping[str, Json]) -> Taint:
     return Taint(
         score=float(cast("float", told.get("score", 0.0))),
         place=str(told.get("place", "")),
+        signs=str(told.get("signs", "")),
         outside=told.get("outside") is True,
         source=str(told.get("source", "")),
     )

@@ -23,6 +23,7 @@ _MICROS = 1_000_000
 _NOTHING_READ: Mapping[str, Value] = {
     "injection.score": 0.0,
     "injection.place": "",
+    "injection.signs": "",
     "provenance.outside": False,
     "provenance.source": "",
 }

@@ -109,9 +109,10 @@ def _common() -> tuple[Variable, ...]:
         Variable(
             "injection.place",
             text,
-            "where that came in, and what was found; empty: nothing",
+            "the action that brought it, and from where; empty: nothing",
             lambda _, s: s.taint.place,
         ),
+        Variable("injection.signs", text, "what was found there, in a few words", lambda _, s: s.taint.signs),
         Variable(
             "provenance.outside",
             Type.BOOL,
