@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
@@ -17,14 +16,16 @@ from typing import cast
 from remit.guard.provenance import asked, leaves
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
-from remit.kernel.effects import Model, WriteFiles
+from remit.kernel.effects import Command, Model, WriteFiles
 from remit.redact.redactor import Redactor
 from remit.redact.registered import forms
 
 _MARK = "cn"
 _SYSTEM = frozenset(("system", "developer"))
 _PROMPTS = frozenset(("system", "instructions"))
-_BETWEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff._*|/\\\"',-]+")
+_BETWEEN = dict.fromkeys(
+    map(ord, " \t\r\n\v\f._*|/\\\"',-\u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\u2064\ufeff")
+)
 _MOST_SQUEEZED = 256 * 1024  # characters that are looked at a second time
 
 
@@ -47,29 +48,35 @@ def _forms(redactor: Redactor, mission: str) -> tuple[str, ...]:
 
 def stands_in(text: str, redactor: Redactor, mission: str) -> bool:
     """Whether the mission's word stands in ``text`` in any form."""
-    if any(form in text for form in _forms(redactor, mission)):
-        return True
-    squeezed = _BETWEEN.sub("", text[:_MOST_SQUEEZED])
-    return len(squeezed) != len(text) and canary(redactor, mission) in squeezed.lower()
+    return _plainly(text, redactor, mission) or _spelt(text, redactor, mission)
 
 
 def leaks(action: Action, redactor: Redactor) -> bool:
     """Whether an action carries its mission's word out; in a model's own system prompt it is at home."""
-    if not action.mission:
+    mission = action.mission
+    if not mission:
         return False
-    return any(stands_in(text, redactor, action.mission) for text in _carried(action))
-
-
-def _carried(action: Action) -> list[str]:
-    """What leaves, as it is sent and as it reads: escapes of JSON would part a word that is spelt over lines."""
     effect = action.effect
     if isinstance(effect, Model):
         request = _without_system(effect.request)
-        return [canonical(request).decode("utf-8", "replace"), "\n".join(leaves(request))]
-    texts = [action.payload.decode("utf-8", "replace"), asked(action)]
+        sent, words = canonical(request).decode("utf-8", "replace"), "\n".join(leaves(request))
+    else:
+        sent, words = action.payload.decode("utf-8", "replace"), asked(action)
+    if _plainly(sent, redactor, mission) or _spelt(words, redactor, mission):
+        return True
     if isinstance(effect, WriteFiles):
-        texts += [data.decode("latin-1") for data in effect.files.values()]
-    return texts
+        return any(_plainly(data.decode("latin-1"), redactor, mission) for data in effect.files.values())
+    return isinstance(effect, Command) and _plainly(effect.stdin.decode("latin-1"), redactor, mission)
+
+
+def _plainly(text: str, redactor: Redactor, mission: str) -> bool:
+    return any(form in text for form in _forms(redactor, mission))
+
+
+def _spelt(text: str, redactor: Redactor, mission: str) -> bool:
+    """Letter by letter, or over lines: escapes of JSON would part it, so this is asked of the words themselves."""
+    squeezed = text[:_MOST_SQUEEZED].translate(_BETWEEN)
+    return len(squeezed) != len(text) and canary(redactor, mission) in squeezed.lower()
 
 
 def _without_system(request: Mapping[str, Json]) -> dict[str, Json]:

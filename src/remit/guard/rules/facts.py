@@ -19,7 +19,8 @@ IN_ROW = frozenset(
 CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 LONGEST_TARGET = 400  # characters; of a longer target the row has the beginning only
 _MICROS = 1_000_000
-#: Of actions that are older than these variables.
+_OTHER = object()
+#: What stands for nothing: of a mission that has read nothing from outside, and of actions older than these variables.
 _NOTHING_READ: Mapping[str, Value] = {
     "injection.score": 0.0,
     "injection.place": "",
@@ -35,7 +36,9 @@ def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
     When they are too many the longest texts give way, and their names stand under ``~cut``.
     """
     cut = ["target"] if len(str(facts.get("target", ""))) > LONGEST_TARGET else []
-    facts = {name: value for name, value in facts.items() if name not in IN_ROW}
+    facts = {
+        name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING_READ.get(name, _OTHER) != value
+    }
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}
