@@ -245,6 +245,7 @@ async def test_after_an_injection_a_person_decides_what_the_mission_does(reading
     assert len(reading.adapter.calls) == calls
     request = reading.store.view(lambda tx: read_request(tx, WORKSPACE, pending.value.approval_id))
     told = str(request)
+    assert request.risk == "high"
     assert "fetched https://example.com/page" in told
     assert origin.id in told
     assert "session=1" not in told

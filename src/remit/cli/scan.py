@@ -130,13 +130,14 @@ def _install(place: Path, *, as_json: bool) -> int:
 # -------------------------------------------------------------------------------------------------------------- files
 
 
-def _scanner(*, large: bool) -> Scanner:
+def _scanner(*, tier: int) -> Scanner:
+    """A redactor of this scan alone, its rules compiled: there is much to read."""
     from remit.redact.redactor import Redactor
 
     redactor = Redactor(secrets.token_bytes(16))
-    warm = cast("Callable[[], None] | None", getattr(redactor, "warm", None))
-    if large and warm is not None:
-        warm()
+    warm = cast("Callable[..., object] | None", getattr(redactor, "warm", None))
+    if warm is not None:
+        warm(tier=tier)
     return redactor
 
 
@@ -157,7 +158,7 @@ def _baseline(read: Path | None, write: Path | None) -> Baseline:
 def _scan(sources: Iterator[Source], known: Baseline, *, tier: int, accept: bool) -> _Report:
     from remit.redact.leaks import leaks, readable
 
-    scanner = _scanner(large=True)
+    scanner = _scanner(tier=tier)
     report = _Report()
     for source in sources:
         text = None if source.skipped else readable(source.data)
@@ -217,7 +218,7 @@ def _complain(report: _Report) -> None:
 
 def _lines(stream: BinaryIO, *, tier: int) -> int:
     """Answer each line as it comes; a line that is none is told and counts as failed at the end."""
-    scanner = _scanner(large=True)
+    scanner = _scanner(tier=tier)
     bad = 0
     for line in stream:
         try:
