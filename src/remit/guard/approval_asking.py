@@ -21,7 +21,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.errors import ApprovalPending, Denied, RemitError
 from remit.kernel.plain import plain
 from remit.kernel.ports import Adapter, Journal, Preview, Previewer, ReadTx, Tx
-from remit.redact.injection import SUSPICIOUS
+from remit.redact.injection_signs import SUSPICIOUS
 from remit.redact.redactor import Redactor
 
 PREVIEW_S = 10.0

@@ -28,7 +28,7 @@ from remit.kernel.clock import Clock, micros_of
 from remit.kernel.errors import Denied
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
-from remit.redact.injection import SUSPICIOUS, Sign, Signal, score, signals, told
+from remit.redact.injection_signs import SUSPICIOUS, Sign, Signal, score, told
 from remit.redact.redactor import Redactor
 
 FRESH_S = 1.0
@@ -133,6 +133,8 @@ class Labels:
         return _given(action, ending, opinion), keep
 
     async def _look(self, action: Action, source: Source, text: str) -> tuple[tuple[Signal, ...], frozenset[bytes]]:
+        from remit.redact.injection import signals  # noqa: PLC0415 - dozens of patterns, which few commands need
+
         def look() -> tuple[tuple[Signal, ...], frozenset[bytes]]:
             found = signals(text)
             if stands_in(text, self._redactor, action.mission):

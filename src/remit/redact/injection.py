@@ -7,18 +7,17 @@ data out (``injection_links``), and what is left when look-alike letters are rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from remit.kernel.finding import Finding, Severity
 from remit.redact.injection_encoded import decoded
 from remit.redact.injection_hidden import folded, hidden, invisible, look_alikes, smuggled
 from remit.redact.injection_links import links
 from remit.redact.injection_phrases import Hit, phrases, roles
+from remit.redact.injection_signs import SUSPICIOUS, Sign, Signal, score, told
 
-#: A text with this score or more is suspicious; the shipped rules ask a person from here on.
-SUSPICIOUS = 0.6
+__all__ = ["MOST_CHARACTERS", "SUSPICIOUS", "Sign", "Signal", "score", "signals", "suspicious", "told"]
+
 #: Characters that are looked at; a longer text counts as suspicious for what wasn't.
 MOST_CHARACTERS = 1 << 20
 DEEPEST = 2
@@ -28,40 +27,6 @@ _BLOCK, _COMMON = 64 * 1024, 4 * 1024
 _UNREAD = 0.6
 _WORTH = 0.3  # what is inside an encoding or a comment counts from here on
 _INSIDE = 0.85  # an instruction that somebody took the trouble to hide
-
-
-class Sign(StrEnum):
-    """What kind of sign it is."""
-
-    INSTRUCTION = "instruction"  # it gives a model orders
-    ROLE = "role"  # it pretends to be a turn, or the end of what it is quoted in
-    INVISIBLE = "invisible"  # characters that nobody sees
-    LOOK_ALIKE = "look-alike"  # letters of another script
-    ENCODED = "encoded"  # an instruction in base64, hexadecimal ...
-    HIDDEN = "hidden"  # an instruction in a comment or an invisible element
-    LINK = "link"  # an address with room for data
-    CANARY = "canary"  # a word that only a leaked prompt holds
-    CLASSIFIER = "classifier"  # somebody else's model says so
-    UNREAD = "unread"  # too long to be looked at whole
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One sign at ``[start, end)`` (characters). ``score`` is between 0 and 1; ``what`` names it, never quotes it."""
-
-    sign: Sign
-    what: str
-    score: float
-    start: int
-    end: int
-
-    def as_finding(self, source: str) -> Finding:
-        """As critics tell findings; ``source`` says where the text came from."""
-        weight = Severity.WARNING if self.score < SUSPICIOUS else Severity.ERROR
-        message = (
-            f"Text from outside has {self.sign.value} signs of an injection: {self.what} (score {self.score:.2f})."
-        )
-        return Finding(f"injection.{self.sign.value}", weight, message, f"{source}, character {self.start}")
 
 
 def signals(text: str) -> tuple[Signal, ...]:
@@ -77,17 +42,6 @@ def signals(text: str) -> tuple[Signal, ...]:
         block = text[start : min(start + _BLOCK, MOST_CHARACTERS)]
         found += [replace(each, start=each.start + start, end=each.end + start) for each in _looked(block, DEEPEST)]
     return tuple(sorted(dict.fromkeys(found), key=lambda each: (-each.score, each.start))[:_MOST_SIGNALS])
-
-
-def score(found: Iterable[Signal]) -> float:
-    """What the signs come to together: one minus the odds that all mislead, each ``what`` counted once."""
-    best: dict[str, float] = {}
-    for each in found:
-        best[each.what] = max(best.get(each.what, 0.0), each.score)
-    innocent = 1.0
-    for each in best.values():
-        innocent *= 1.0 - each
-    return round(1.0 - innocent, 4)
 
 
 def suspicious(text: str) -> bool:
@@ -152,8 +106,3 @@ def _squeezed(part: str) -> str:
     if " " in lowered.strip() or not any(verb in lowered for verb in _VERBS):
         return ""
     return "ignore what was said (English)" if any(noun in lowered for noun in _NOUNS) else ""
-
-
-def told(found: Sequence[Signal], *, most: int = 3) -> str:
-    """The strongest signs in a few words, for a decision."""
-    return "; ".join(dict.fromkeys(f"{each.sign.value}: {each.what}" for each in found[:most]))
