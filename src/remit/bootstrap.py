@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.classifier.http import HttpClassifier
 from remit.adapters.deploy.adapter import DeployAdapter
 from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
@@ -39,6 +40,7 @@ from remit.adapters.notify import NotifyAdapter
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
+from remit.adapters.scan import sources, written
 from remit.adapters.secrets.wiring import find_leaks, known_from, known_values, learn_values, make_order, make_secrets
 from remit.adapters.secrets.wiring import where_kept as _where_kept
 from remit.adapters.store.genesis import begin_log
@@ -90,6 +92,8 @@ from remit.missions.waking import wake
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
+
+scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
 
 if TYPE_CHECKING:
     from remit.adapters.store.postgres import PostgresStore
@@ -559,6 +563,7 @@ def _wire(
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
         personal=personal_terms(settings),
         owner=engine.executor,
+        classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )
     guard.secrets = vault
     vault.known = known_from(

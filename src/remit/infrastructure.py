@@ -11,6 +11,7 @@ from types import MappingProxyType
 INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
+        "remit.adapters.classifier": "Asks a classifier that the owner named about what came in; secrets are masked.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
         "remit.adapters.export": "Signed exports of the audit log, into a folder that a person named.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
@@ -19,6 +20,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
         "remit.adapters.secrets": "Where the owner keeps secrets: asked before an action starts, as they set it up.",
+        "remit.adapters.scan": "Reads what a person wants scanned, through git; writes a baseline or hook when asked.",
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",
         "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",

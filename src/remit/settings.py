@@ -107,6 +107,7 @@ class Settings:
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
+        classifier_url: Somebody else's classifier of what missions read; none when empty.
         witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
         witness_key: The witness's public key (``name+id+base64``).
         timestamp_url: An RFC 3161 time stamp authority; none when empty.
@@ -151,6 +152,7 @@ class Settings:
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
+    classifier_url: str = ""
     witness_url: str = ""
     witness_key: str = ""
     timestamp_url: str = ""
@@ -377,6 +379,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
+    "classifier_url": str,
     "witness_url": str,
     "witness_key": str,
     "timestamp_url": str,

@@ -37,8 +37,8 @@ from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, Failed, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
-from remit.redact.redactor import Redactor
 from remit.kernel.references import Reference
+from remit.redact.redactor import Redactor
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
 
@@ -233,6 +233,17 @@ class Broken(Redactor):
 async def unscanned(world: World) -> Action:
     world.guard.redactor = Broken(b"0" * 16)
     return act(Command(("ls",)))
+
+
+async def canary_carried_out(world: World) -> Action:
+    return act(Tool("echo", {"text": world.guard.canary("m1")}))
+
+
+async def provenance_unreadable(world: World) -> Action:
+    known = await world.guard.register.refresh(WORKSPACE)  # who may act is known for long: only what was read is asked
+    world.guard.register._known[WORKSPACE] = replace(known, read_at=world.clock.monotonic() + 60)
+    world.journal.failing.add("read")
+    return act()
 
 
 RULE = """
@@ -455,6 +466,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,
     "rules.evidence": evidence_unreadable,
+    "rules.provenance": provenance_unreadable,
+    "scan.canary": canary_carried_out,
     "rules.unreadable": rules_unreadable,
     "approval.denied": approval_denied,
     "approval.expired": approval_expired,

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "users": ("users", "The people of the workspace and their roles."),
     "workspaces": ("users", "Make a workspace."),
     "plan": ("users", "How much of everything the workspace may use."),
+    "scan": ("scan", "Find secrets in files, in what is staged, or in lines of JSON."),
     "audit": ("audit", "Show, verify and prove the audit log."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from remit.guard import approval
@@ -21,6 +21,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.errors import ApprovalPending, Denied, RemitError
 from remit.kernel.plain import plain
 from remit.kernel.ports import Adapter, Journal, Preview, Previewer, ReadTx, Tx
+from remit.redact.injection_signs import SUSPICIOUS
 from remit.redact.redactor import Redactor
 
 PREVIEW_S = 10.0
@@ -72,6 +73,7 @@ async def refuse(host: Host, action: Action, scene: Scene, *, said: tuple[Check,
     Nothing was taken for the action: no budget, no rate, no lease of a circuit.
     """
     draft = await _draft(host, action, said, needed)
+    draft = replace(draft, misled=scene.taint is None or scene.taint.score >= SUSPICIOUS)
     now_us = micros_of(host.clock.now())
     target = host.redactor.mask(action.target)[:LONGEST_TARGET]
 

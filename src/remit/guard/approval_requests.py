@@ -87,6 +87,7 @@ class Draft:
     target: str
     payload: str
     preview: Mapping[str, Json]
+    misled: bool = False  # what its mission has read looks like orders to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +315,7 @@ def _make(
         subject_hash=action.subject_hash,
         policy_rev=policy_rev,
         estimate_micros=action.estimate.micros,
-        risk=risk(action, over=terms.over, evidence=evidence).value,
+        risk=risk(action, over=terms.over, evidence=evidence, misled=draft.misled).value,
         shown=orjson.dumps(shown).decode(),
         requested_us=now_us,
         expires_us=now_us + terms.expires_s * 1_000_000,

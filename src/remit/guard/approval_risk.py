@@ -22,14 +22,16 @@ class Risk(StrEnum):
     HIGH = "high"
 
 
-def risk(action: Action, *, over: Money | None, evidence: Sequence[Mapping[str, Json]]) -> Risk:
+def risk(action: Action, *, over: Money | None, evidence: Sequence[Mapping[str, Json]], misled: bool = False) -> Risk:
     """From what it is, what it costs and what critics said.
 
-    High: it can't be undone, a critic's verdict is failed, or it costs more than ten times what needs an approval.
+    High: it can't be undone, a critic's verdict is failed, what its mission has read looks like orders to it
+    (``misled``), or it costs more than ten times what needs an approval.
     Medium: undoing it is an effect of its own, or it costs more than what needs an approval. Else low.
     """
     if (
         action.effect.trait.reversal is Reversal.IRREVERSIBLE
+        or misled
         or any(not said.get("holds") for said in evidence)
         or (over is not None and action.estimate.micros > 10 * over.micros)
     ):

@@ -35,6 +35,7 @@ from remit.guard import (
     available,
     budget,
     cache,
+    canary,
     fallback,
     glass,
     identify,
@@ -50,12 +51,15 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
 from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
+from remit.guard.classifier import Classifier
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
+from remit.guard.labels import Labels
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held, Vaults
+from remit.guard.provenance import Taint
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
@@ -118,6 +122,7 @@ class Guard:
         pricing: What happens to an action whose price nobody can tell.
         personal: Where personal data goes as tokens; nowhere when left out.
         owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
+        classifier: Who is asked about what missions read, beside Remit's own signs of injection.
     """
 
     def __init__(
@@ -135,6 +140,7 @@ class Guard:
         pricing: Pricing | None = None,
         personal: PersonalTerms | None = None,
         owner: str = "",
+        classifier: Classifier | None = None,
     ) -> None:
         check_adapters(adapters, environment=environment)
         self.journal = journal
@@ -160,6 +166,7 @@ class Guard:
         self.retries = RetryBudget(clock.monotonic)
         self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
+        self.labels = Labels(journal, redactor, clock, classifier=classifier)
         self.approvals = approvals or ApprovalTerms()
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self.secrets: secrets_check.Source | None = None  # resolves references
@@ -168,6 +175,10 @@ class Guard:
     async def restore(self, workspace: str) -> None:
         """Take over the circuits that other processes of this installation opened, before the first action asks."""
         await self.register.refresh(workspace)
+
+    def canary(self, mission: str) -> str:
+        """The word that a mission's system prompts hold and nothing may carry out (``guard.canary``)."""
+        return canary.canary(self.redactor, mission)
 
     async def run(
         self,
@@ -252,6 +263,7 @@ class Guard:
                 at=self.clock.now(),
                 environment=self.environment,
                 evidence=await self._evidence(action, standing),
+                taint=await self._taint(action),
                 approvals=self.approvals,
                 personal=self.personal,
             )
@@ -294,6 +306,13 @@ class Guard:
         try:
             return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
+            return None
+
+    async def _taint(self, action: Action) -> Taint | None:
+        """What the action's mission has read; ``None`` refuses then."""
+        try:
+            return await self.labels.taint(action)
+        except Exception:  # noqa: BLE001 - no answer is no innocence: the check of the rules refuses
             return None
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:

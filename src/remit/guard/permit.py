@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from remit.guard.breaker import Report
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
+from remit.guard.labels import Labels
 from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
@@ -64,14 +65,15 @@ class Host(Protocol):
     retries: RetryBudget
     register: Register
     watch: Watch
+    labels: Labels
 
 
 class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
     __slots__ = (
-        *("_answer", "_answered", "_began", "_guard", "_intent", "_key", "_lease", "_limit", "_policy_rev", "_profile"),
-        *("_task", "_tried", "_why", "_vault", "_within", "action", "loop", "performed", "used"),
+        *("_answer", "_answered", "_began", "_guard", "_intent", "_key", "_label", "_lease", "_limit", "_policy_rev"),
+        *("_profile", "_task", "_tried", "_vault", "_why", "_within", "action", "loop", "performed", "used"),
     )
 
     def __init__(
@@ -102,6 +104,7 @@ class Permit:
         self._answer = scene.answer  # kept from an earlier call: given again instead of an attempt
         self._answered: float | None = None
         self._limit: asyncio.Timeout | None = None
+        self._label: Within | None = None  # what came in, written with the outcome
 
     async def perform(
         self, *, timeout_s: float | None = None, pending: Pending | None = None, profile: Profile | None = None
@@ -134,7 +137,7 @@ class Permit:
         if self._answer is None:
             ending = await self._attempts(timeout_s)
         else:
-            ending = Ending(State.OK, CACHED, outcome=self._answer, tries=0)
+            ending = await self._kept(self._answer)
         if self._began:
             self._note(ending.reason)
         try:
@@ -195,7 +198,7 @@ class Permit:
                 else:
                     self._give(Report.SUCCESS)
                     self._guard.retries.worked(self._key)
-                    return self._ended(done, tries)
+                    return await self._labelled(self._ended(done, tries))
         except BaseException as error:  # noqa: BLE001 - whatever ends the attempts, one outcome is written
             return self._broken(error, tries)
         finally:
@@ -350,6 +353,17 @@ class Permit:
             return Ending(State.UNUSED, KILLED, error=told, tries=0)
         return Ending(State.BLOCKED, KILLED, error=told, tries=tries, cost=self.action.estimate)
 
+    async def _labelled(self, ending: Ending) -> Ending:
+        """What the mission gets to read, once it is known where it came from and what it looks like."""
+        shown, self._label = await self._guard.labels.label(self.action, ending)
+        return shown
+
+    async def _kept(self, answer: Outcome) -> Ending:
+        try:
+            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0))
+        except BaseException as error:  # noqa: BLE001 - one outcome is written whatever happens
+            return self._broken(error, 0)
+
     def _masked(self, done: Outcome) -> Outcome:
         redactor = self._guard.redactor
         text = redactor.mask(done.text) if done.text else ""
@@ -379,6 +393,8 @@ class Permit:
             attempts=tuple(self._tried),
         )
         op = write if within is None else both(within, write)
+        if self._label is not None:
+            op = both(op, self._label)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
             return

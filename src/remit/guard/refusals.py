@@ -42,10 +42,12 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "secrets.unknown": "remit secrets set NAME, then remit resume {mission}",
         "secrets.unmaskable": "remit secrets rotate NAME --generate, or set a longer value",
         "secrets.unreadable": "remit secrets list, and mend what the backend refuses",
+        "scan.canary": "remit why {action}, then remit cancel {mission}: something carries its system prompt out",
         # rules, by their effect on an action
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",
         "rules.error": "remit policy explain {action} tells which value was missing",
         "rules.evidence": "remit doctor, then run it again",
+        "rules.provenance": "remit doctor, then run it again",
         "rules.unreadable": "remit policy save FILE --reason TEXT puts readable rules in force",
         # approval
         "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from remit.accounts.break_glass import Lifts
 from remit.guard.cel import Value
 from remit.guard.glass import grant_for, spent
+from remit.guard.provenance import CLEAN
 from remit.guard.rules.book import Book, Broken
 from remit.guard.rules.document import Otherwise
 from remit.guard.rules.facts import kept
@@ -28,6 +29,8 @@ def check(action: Action, scene: Scene) -> Check:
         return denied(NAME, "unreadable", "The rules in force can't be read, or are not what was saved.")
     if rules.book.needs_evidence(action.kind) and scene.evidence is None:
         return denied(NAME, "evidence", f"The evidence that rules for {action.kind} need can't be read.")
+    if scene.taint is None:
+        return denied(NAME, "provenance", "What this mission has read from outside can't be looked up.")
     facts = facts_of(scene.performed, scene, rules.book)
     scene.facts = kept(facts, scene.redactor)
     broken = rules.book.judge(action.kind, facts, mask=scene.redactor.mask)
@@ -47,7 +50,9 @@ def _unless_lifted(broken: tuple[Broken, ...], action: Action, scene: Scene) -> 
 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
     """Every variable of the action that has a value."""
-    setting = Setting(scene.standing.agents, scene.at, scene.environment, book.resolved.lists)
+    setting = Setting(
+        scene.standing.agents, scene.at, scene.environment, book.resolved.lists, taint=scene.taint or CLEAN
+    )
     facts = read(action, setting)
     if scene.evidence is not None:
         facts |= read_evidence(scene.evidence, book.critics, book.findings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+from remit.guard import canary
 from remit.guard.personal import hide
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action
@@ -28,6 +29,9 @@ def check(action: Action, scene: Scene) -> Check:
 
 def _secrets(action: Action, scene: Scene) -> Check:
     """Scan everything that leaves: the canonical payload, and the bytes that it only names by hash."""
+    if canary.leaks(action, scene.redactor):
+        detail = f"The {action.kind} carries the mission's canary: its system prompt is being carried out."
+        return denied(NAME, "canary", detail)
     kinds = secrets_in(action, scene.redactor)
     if not kinds:
         return ALLOWED

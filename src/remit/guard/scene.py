@@ -17,6 +17,7 @@ from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held
+from remit.guard.provenance import CLEAN, Taint
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.secrets_rules import NOTHING as NO_SECRETS
@@ -98,6 +99,7 @@ class Scene:
     at: datetime = EPOCH
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
+    taint: Taint | None = CLEAN  # what its mission has read; ``None``: that can't be read
     facts: str = ""
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])

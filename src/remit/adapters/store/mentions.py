@@ -19,6 +19,7 @@ SHOWN = 20
 BLANKED: Mapping[str, tuple[str, ...]] = {
     "action": ("target", "checks", "facts"),
     "mission": ("error",),
+    "provenance": ("place", "signals"),
     "step": ("error",),
     "step_attempt": ("error", "log"),
 }

@@ -12,6 +12,7 @@ tests:
     agent: {name: trader, kind: trader, team: desk}
     at: 2026-01-05T14:00:00Z
     environment: production
+    read: {score: 0.9, place: "fetched https://example.com/", outside: true, source: fetched}  # by the mission
     expect: deny                         # allow | warn | require_approval | deny
     rules: [trade.leverage]              # exactly those that do not hold; any when left out
 """
@@ -26,6 +27,7 @@ from typing import cast
 
 from remit.accounts.agents import Agent
 from remit.guard.evidence import Evidence
+from remit.guard.provenance import Taint
 from remit.guard.rules.book import Book, Broken
 from remit.guard.rules.document import Document, Otherwise
 from remit.guard.rules.faults import Fault, refuse
@@ -65,6 +67,7 @@ _KEYS = (
     "agent",
     "at",
     "environment",
+    "read",
     "expect",
     "rules",
 )
@@ -189,6 +192,7 @@ def _made(told: Mapping[str, Json], line: int) -> Case:
         at=datetime.fromisoformat(str(at)) if at else _NOON,
         environment=str(told.get("environment", "development")),
         evidence=_evidence(told),
+        taint=_taint(cast("Mapping[str, Json]", told.get("read") or {})),
     )
     rules = cast("list[str] | None", told.get("rules"))
     return Case(
@@ -198,6 +202,16 @@ def _made(told: Mapping[str, Json], line: int) -> Case:
         setting=setting,
         expect=str(told["expect"]),
         rules=None if rules is None else tuple(rules),
+    )
+
+
+def _taint(told: Mapping[str, Json]) -> Taint:
+    return Taint(
+        score=float(cast("float", told.get("score", 0.0))),
+        place=str(told.get("place", "")),
+        signs=str(told.get("signs", "")),
+        outside=told.get("outside") is True,
+        source=str(told.get("source", "")),
     )
 
 

@@ -19,6 +19,15 @@ IN_ROW = frozenset(
 CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 LONGEST_TARGET = 400  # characters; of a longer target the row has the beginning only
 _MICROS = 1_000_000
+_OTHER = object()
+#: What stands for nothing: of a mission that has read nothing from outside, and of actions older than these variables.
+_NOTHING_READ: Mapping[str, Value] = {
+    "injection.score": 0.0,
+    "injection.place": "",
+    "injection.signs": "",
+    "provenance.outside": False,
+    "provenance.source": "",
+}
 
 
 def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
@@ -27,7 +36,9 @@ def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
     When they are too many the longest texts give way, and their names stand under ``~cut``.
     """
     cut = ["target"] if len(str(facts.get("target", ""))) > LONGEST_TARGET else []
-    facts = {name: value for name, value in facts.items() if name not in IN_ROW}
+    facts = {
+        name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING_READ.get(name, _OTHER) != value
+    }
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}
@@ -58,7 +69,7 @@ def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]] | None:
     if not isinstance(told, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON
         return None
     cut = set(cast("list[str]", told.pop(CUT, [])))
-    facts = {name: cast("Value", value) for name, value in told.items()}
+    facts = {**_NOTHING_READ, **{name: cast("Value", value) for name, value in told.items()}}
     for name in IN_ROW - {"estimate_usd"}:
         facts[name] = row[name]
     facts["estimate_usd"] = row["estimate_micros"] / _MICROS

@@ -11,6 +11,7 @@ from typing import cast
 from remit.accounts.agents import Agent
 from remit.guard.cel import Type, Value, usable
 from remit.guard.evidence import Evidence, subject_of
+from remit.guard.provenance import CLEAN, Taint
 from remit.guard.rules.addresses import Lists, address_of, listed
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
@@ -53,6 +54,7 @@ class Setting:
     environment: str = ""
     lists: Lists = field(default_factory=dict[str, frozenset[str]])
     evidence: Mapping[str, Evidence] | None = None
+    taint: Taint = CLEAN
 
 
 type Reader = Callable[[Action, Setting], Value | None]
@@ -98,6 +100,11 @@ def _common_values(action: Action, setting: Setting) -> dict[str, Value]:
         "hour": at.hour,
         "weekday": at.isoweekday(),
         "environment": setting.environment,
+        "injection.score": setting.taint.score,
+        "injection.place": setting.taint.place,
+        "injection.signs": setting.taint.signs,
+        "provenance.outside": setting.taint.outside,
+        "provenance.source": setting.taint.source,
     }
 
 
@@ -125,6 +132,13 @@ def _common() -> tuple[Variable, ...]:
         variable("hour", number, "the hour of the day, 0 to 23, UTC"),
         variable("weekday", number, "the day, 1 (Monday) to 7, UTC"),
         variable("environment", text, "the setting `environment` of this install"),
+        variable(
+            "injection.score", Type.DOUBLE, "the strongest signs of injection in what the mission has read, 0 to 1"
+        ),
+        variable("injection.place", text, "the action that brought it, and from where; empty: nothing"),
+        variable("injection.signs", text, "what was found there, in a few words"),
+        variable("provenance.outside", Type.BOOL, "whether the action repeats a text from outside"),
+        variable("provenance.source", text, "which: `fetched`, `tool` or `file`; empty: none"),
     )
 
 

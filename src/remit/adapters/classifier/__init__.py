@@ -1,0 +1,1 @@
+"""Outside classifiers of text, asked over HTTP."""
