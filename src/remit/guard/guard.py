@@ -49,6 +49,9 @@ from remit.guard.budget_prices import Pricing
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
+from remit.guard.fetching import SHIPPED_TERMS, shown_url
+from remit.guard.fetching_hops import known_robots
+from remit.guard.fetching_robots import Robots
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
@@ -59,11 +62,12 @@ from remit.guard.watch import Watch
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability, Effect
+from remit.kernel.effects import Durability, Effect, Fetch
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
+from remit.kernel.urls import known_url
 from remit.redact.redactor import Redactor
 
 type Checker = Callable[[Action, Scene], Check]
@@ -146,6 +150,7 @@ class Guard:
         self.register = Register(journal, clock, told=self._learn)
         self.watch = Watch(self.register)
         self.approvals = approvals or ApprovalTerms()
+        self.fetching = SHIPPED_TERMS  # how this install fetches
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self._kinds = frozenset(adapters)
 
@@ -226,7 +231,8 @@ class Guard:
             scene.at, scene.environment = self.clock.now(), self.environment
             scene.evidence = await self._evidence(action, scene.standing)
             scene.unknown_price = self.pricing.unknown
-            scene.approvals = self.approvals
+            scene.approvals, scene.fetching = self.approvals, self.fetching
+            scene.robots = await self._robots(action)
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -255,6 +261,15 @@ class Guard:
             return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
             return None
+
+    async def _robots(self, action: Action) -> str:
+        """What is known of robots.txt for a fetch, for rules; unknown, or unreadable: its adapter asks, and they again."""
+        url = known_url(action.effect.url) if isinstance(action.effect, Fetch) else None
+        if url is None:
+            return Robots.UNKNOWN.value
+        with suppress(Exception):
+            return (await known_robots(self, action, url)).value
+        return Robots.UNKNOWN.value
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
@@ -429,7 +444,8 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        return self.redactor.mask(action.target[:LONGEST_TARGET])
+        target = action.target[:LONGEST_TARGET]
+        return shown_url(target, self.redactor.mask) if action.kind == "fetch" else self.redactor.mask(target)
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:

@@ -47,7 +47,7 @@ def _unless_lifted(broken: tuple[Broken, ...], action: Action, scene: Scene) -> 
 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
     """Every variable of the action that has a value."""
-    setting = Setting(scene.standing.agents, scene.at, scene.environment, book.resolved.lists)
+    setting = Setting(scene.standing.agents, scene.at, scene.environment, book.resolved.lists, robots=scene.robots)
     facts = read(action, setting)
     if scene.evidence is not None:
         facts |= read_evidence(scene.evidence, book.critics, book.findings)

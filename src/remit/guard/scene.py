@@ -15,6 +15,7 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.fetching import SHIPPED_TERMS, FetchTerms
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
@@ -90,6 +91,8 @@ class Scene:
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
+    fetching: FetchTerms = SHIPPED_TERMS
+    robots: str = "unknown"  # what robots.txt says of a fetch
 
     @property
     def policy_rev(self) -> str:

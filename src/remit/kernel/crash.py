@@ -51,6 +51,9 @@ POINTS: frozenset[str] = frozenset(
         "guard.budget",
         # the guard, rates
         "guard.limit",
+        # the guard, fetches
+        "fetch.hop",
+        "fetch.request",
         # missions
         "mission.create",
         "mission.claim",
