@@ -102,10 +102,12 @@ def url_problem(url: Url, terms: FetchTerms) -> str:
     if url.port not in terms.ports:
         known = ", ".join(map(str, sorted(terms.ports)))
         return f"The port {url.port} is not allowed (the setting fetch_ports allows {known})."
+    return address_problem(url.host, url.host, terms) if url.literal else _name_problem(url, terms)
+
+
+def _name_problem(url: Url, terms: FetchTerms) -> str:
     if url.host in _METADATA:
         return f"The host {url.host} is a cloud's metadata service, which is never fetched from."
-    if url.literal:
-        return address_problem(url.host, url.host, terms)
     local = url.host == "localhost" or url.host.endswith(".localhost")
     if local and _opens_loopback(terms):
         return ""

@@ -83,17 +83,19 @@ class Exchange:
     robots_origin: str = ""
 
 
-async def recheck(host: Host, action: Action, url: Url, *, robots: Robots, whole: bool = True) -> None:
+async def recheck(
+    host: Host, action: Action, url: Url, *, robots: Robots, whole: bool = True, counted: bool = True
+) -> None:
     """Judge a further address of the fetch ``action``, and take its rates.
 
     Args:
         host: The guard.
         action: The fetch that was admitted.
-        url: The address. The one that was admitted is not counted twice: its rules are asked again, with what robots.txt
-            says now.
+        url: The address. For the one that was admitted only the rules are asked again, with what robots.txt says now.
         robots: What robots.txt says of it.
         whole: Reach, rules and approvals too; without, only the kill switch and the rates (the robots.txt of an origin
             whose pages were judged already).
+        counted: Whether it draws on the rates.
 
     Raises:
         Denied: It may not be fetched (``RateLimited``: not now); ``decision_id`` is the refused hop.
@@ -109,12 +111,14 @@ async def recheck(host: Host, action: Action, url: Url, *, robots: Robots, whole
     for check in _CHECKS if whole else _CHECKS[:1]:
         verdict = check(child, scene)
         if verdict.verdict is Verdict.NEEDS_APPROVAL and not again:
-            told = f"{child.effect.target[:200]} is only fetched with an approval, which is asked for {_where(verdict)}."
+            told = (
+                f"{child.effect.target[:200]} is only fetched with an approval, which is asked for {_where(verdict)}."
+            )
             verdict = denied(NAME, "approval", told)
         said.append(verdict)
         if verdict.verdict is Verdict.DENY:
             await _refuse(host, child, scene, said)
-    if not again:
+    if counted and not again:
         await _take(host, child, scene, said)
 
 

@@ -33,7 +33,9 @@ _PUT = _INSERT.on_conflict_do_update(
     index_elements=[FETCH_ROBOTS.c.workspace, FETCH_ROBOTS.c.origin],
     set_={name: _INSERT.excluded[name] for name in ("state", "status", "body", "read_us", "until_us")},
 )
-_SWEEP = delete(FETCH_ROBOTS).where(FETCH_ROBOTS.c.workspace == bindparam("of"), FETCH_ROBOTS.c.until_us <= bindparam("now"))
+_SWEEP = delete(FETCH_ROBOTS).where(
+    FETCH_ROBOTS.c.workspace == bindparam("of"), FETCH_ROBOTS.c.until_us <= bindparam("now")
+)
 
 
 class State(StrEnum):

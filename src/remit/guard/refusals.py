@@ -25,7 +25,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "authorise.no_adapter": "remit doctor",
         "authorise.tool": "remit agents",
         "authorise.model": "remit agents update NAME --model PROVIDER/MODEL",
-        "authorise.address": "ask for another address, or open it in the settings: remit config show",
+        "authorise.address": "ask for another address; remit fetch --help names the settings that open more",
         "authorise.domain": "remit agents update NAME --domain HOST",
         "authorise.role": "remit users, then ask an owner for the write permission",
         "authorise.policy": "remit teams policy, then change the policy or remit breakglass request",

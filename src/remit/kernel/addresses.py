@@ -1,8 +1,8 @@
 """Which IP addresses may be reached: public unicast, and private networks that the operator opened by name.
 
-Everything in IANA's special-purpose registries is refused (``special_purpose.csv``), and what they leave out: multicast,
-IPv4 inside IPv6 in every known form, unallocated space, and the metadata and platform addresses of clouds, some of which
-lie in public space. ``ipaddress.is_global`` is asked as well and never alone: its tables follow the Python version.
+Everything in IANA's special-purpose registries is refused (``special_purpose.csv``), and what they leave out:
+multicast, IPv4 inside IPv6 in every known form, unallocated space, and the metadata and platform addresses of clouds,
+some of which lie in public space. ``ipaddress.is_global`` is asked as well and never alone: its tables follow the Python version.
 """
 
 from __future__ import annotations

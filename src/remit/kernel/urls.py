@@ -95,7 +95,9 @@ def read_url(text: str) -> Url:
     unfit = _UNFIT.search(text)
     if unfit is not None:
         shown = f"U+{ord(unfit.group()):04X}"
-        raise UnreadableUrl(f"it holds a space, control character or backslash ({shown}), which programs read differently")
+        raise UnreadableUrl(
+            f"it holds a space, control character or backslash ({shown}), which programs read differently"
+        )
     parts = _URL.fullmatch(text)
     if parts is None:
         raise UnreadableUrl("it is no absolute address such as https://example.org/page")
@@ -209,7 +211,9 @@ def _ascii(text: str) -> str:
         except UnicodeError as error:
             raise UnreadableUrl(f"{text[:60]!r} is no host name: {str(error)[:100]}") from None
         if new != old or not new.startswith("xn--"):
-            raise UnreadableUrl(f"the label {label[:60]!r} is read differently by IDNA 2003 and 2008; write it as xn--…")
+            raise UnreadableUrl(
+                f"the label {label[:60]!r} is read differently by IDNA 2003 and 2008; write it as xn--…"
+            )
         labels.append(new)
     return ".".join(labels)
 
