@@ -50,7 +50,8 @@ def test_every_shipped_rule_is_broken_by_a_shipped_test() -> None:
 
 def test_the_shipped_numbers_are_those_of_the_ledger() -> None:
     resolved = shipped().book.resolved
-    assert dict(resolved.limits) == {"approval_usd": 10.0, "position": 0.1, "leverage": 2.0, "daily_loss": 0.05}
+    ledger = {"approval_usd": 10.0, "position": 0.1, "leverage": 2.0, "daily_loss": 0.05, "fetch_depth": 3.0}
+    assert dict(resolved.limits) == ledger
     assert resolved.lists["fetch.allow"] == {"wikipedia.org", "github.com"}
     assert resolved.lists["fetch.deny"] == {"facebook.com", "twitter.com"}
 

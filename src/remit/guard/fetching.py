@@ -135,21 +135,26 @@ def _opens_loopback(terms: FetchTerms) -> bool:
 def _headers_problem(headers: Mapping[str, str], url: Url) -> str:
     if len(headers) > MOST_HEADERS:
         return f"It has {len(headers)} headers; at most {MOST_HEADERS} are sent."
-    seen: set[str] = set()
-    for name, value in headers.items():
-        lowered = name.lower()
-        if not _TOKEN.fullmatch(name) or lowered in seen:
-            return f"{name[:60]!r} is no name of a header, or stands there twice."
-        seen.add(lowered)
-        if lowered in _RESERVED or lowered.startswith(_RESERVED_BEGINNINGS):
-            return f"The header {name[:60]} can't be set: the fetcher sets it itself, or nobody may."
-        if len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value):
-            return f"The value of the header {name[:60]} is no line of printable ASCII."
-        refers = REFERENCE.search(value) is not None
-        if lowered in CREDENTIALS and not refers:
-            return f"The header {name[:60]} holds a credential: refer to it as secret://NAME."
-        if refers and url.scheme != "https":
-            return f"The header {name[:60]} holds a secret, which goes over https only."
+    names = [name.lower() for name in headers]
+    if len(set(names)) != len(names):
+        return "A header stands there twice, in different letters."
+    told = (_header_problem(name, value, url) for name, value in headers.items())
+    return next((problem for problem in told if problem), "")
+
+
+def _header_problem(name: str, value: str, url: Url) -> str:
+    lowered = name.lower()
+    if not _TOKEN.fullmatch(name):
+        return f"{name[:60]!r} is no name of a header."
+    if lowered in _RESERVED or lowered.startswith(_RESERVED_BEGINNINGS):
+        return f"The header {name[:60]} can't be set: the fetcher sets it itself, or nobody may."
+    if len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value):
+        return f"The value of the header {name[:60]} is no line of printable ASCII."
+    refers = REFERENCE.search(value) is not None
+    if lowered in CREDENTIALS and not refers:
+        return f"The header {name[:60]} holds a credential: refer to it as secret://NAME."
+    if refers and url.scheme != "https":
+        return f"The header {name[:60]} holds a secret, which goes over https only."
     return ""
 
 

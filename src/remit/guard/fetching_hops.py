@@ -118,7 +118,7 @@ async def recheck(
         said.append(verdict)
         if verdict.verdict is Verdict.DENY:
             await _refuse(host, child, scene, said)
-    if counted and not again:
+    if counted:
         await _take(host, child, scene, said)
 
 

@@ -263,7 +263,7 @@ class Guard:
             return None
 
     async def _robots(self, action: Action) -> str:
-        """What is known of robots.txt for a fetch, for rules; where nothing is, its adapter asks, and then they again."""
+        """What is known of robots.txt for a fetch, for rules; where nothing is, its adapter reads it, and asks them."""
         url = known_url(action.effect.url) if isinstance(action.effect, Fetch) else None
         if url is None:
             return Robots.UNKNOWN.value

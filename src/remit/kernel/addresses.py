@@ -2,7 +2,8 @@
 
 Everything in IANA's special-purpose registries is refused (``special_purpose.csv``), and what they leave out:
 multicast, IPv4 inside IPv6 in every known form, unallocated space, and the metadata and platform addresses of clouds,
-some of which lie in public space. ``ipaddress.is_global`` is asked as well and never alone: its tables follow the Python version.
+some of which lie in public space. ``ipaddress.is_global`` is asked as well and never alone: its tables follow the
+Python version.
 """
 
 from __future__ import annotations

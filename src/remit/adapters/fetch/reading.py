@@ -89,15 +89,18 @@ class Reading:
             RemitError: It can't be had just now, for a reason that would keep the page from being read as well.
         """
         start = at = replace(url, path=PATH, query="")
-        seen = Exchange(str(start), "GET", "robots", 0)
+        seen: Exchange | None = None
         found = RobotsFile(State.NONE, 0)  # what more than five redirects mean to Google: not found
         for hop in range(MOST_REDIRECTS + 1):
             try:
                 await recheck(self._host, self._action, at, robots=Robots.ALLOWED, whole=at.origin != start.origin)
-                answer, seen = await self._ask(at, {}, hop=hop, purpose="robots")
+                answer, asked = await self._ask(at, {}, hop=hop, purpose="robots")
+                if seen is not None:
+                    record(self._host, self._action, seen)
+                seen = asked
                 target = redirect_of(at, answer.status, answer.all("location"), terms=self._terms)
             except (Denied, Failed) as error:
-                if hop == 0 and not seen.status or isinstance(error, RateLimited):
+                if seen is None or isinstance(error, RateLimited):
                     raise  # the origin itself, not where its robots.txt leads
                 found = RobotsFile(State.UNREACHABLE, 0)
                 break
@@ -105,8 +108,7 @@ class Reading:
                 found = of_status(answer.status, answer.body)
                 break
             at = target
-            if hop < MOST_REDIRECTS:
-                record(self._host, self._action, seen)
+        assert seen is not None  # noqa: S101 - it was asked once at least
         record(self._host, self._action, replace(seen, robots=found, robots_origin=start.origin))
         return found
 
