@@ -4,6 +4,7 @@
 PYTHON := .venv/bin/python
 BENCH ?=
 ONLY ?=
+PATIENCE ?=
 PYTEST ?=
 WORKERS ?= 2
 
@@ -42,7 +43,7 @@ bench-peers: setup ## make the peers' environments, so that `make bench` compare
 
 prove: setup ## the figures in full, written to proof/*.json with commit and machine (ONLY=steps,audit)
 	@sh benchmarks/peers/setup || printf 'without its peers a figure counts as missed\n' >&2
-	@ONLY="$(ONLY)" $(PYTHON) benchmarks/prove.py
+	@ONLY="$(ONLY)" PATIENCE="$(PATIENCE)" $(PYTHON) benchmarks/prove.py
 
 docs: setup ## run every command that README and docs show
 	@$(PYTHON) -m pytest tests/docs $(PYTEST)

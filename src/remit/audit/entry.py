@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any
@@ -64,9 +64,11 @@ class Entry:
     step: str = ""
     approval_id: str = ""
     policy_rev: str = ""
+    _fields: dict[str, str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        fields = self.fields()
+        fields = self._told()
+        object.__setattr__(self, "_fields", fields)
         # All at once, for nearly every entry is fit; which field is wrong matters only when one is. "|" is fit itself.
         fit = max(map(len, fields.values())) <= MAX_TEXT and not _UNFIT.search("|".join(fields.values()))
         for name, text in () if fit else fields.items():
@@ -80,7 +82,10 @@ class Entry:
             raise InvalidInput(message, code="audit.field")
 
     def fields(self) -> dict[str, str]:
-        """The header's caller-given part: always the same keys."""
+        """The header's caller-given part: always the same keys. Not to be changed."""
+        return self._fields
+
+    def _told(self) -> dict[str, str]:
         return {
             "action": self.action,
             "actor": str(self.actor),

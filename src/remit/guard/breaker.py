@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 SLICES = 6  # of the sliding window; the oldest drops out whole
 
@@ -67,8 +68,7 @@ class Numbers:
     error_rate: float = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """Leave to call once, in one generation of a circuit; reports from an earlier generation are ignored."""
 
     generation: int

@@ -198,13 +198,11 @@ def offset_of(text: str, line: int, column: int) -> int:
 
 def usable(value: object) -> bool:
     """Whether a rule may see a value: a finite number, an integer of 64 bits, a text that is not too long."""
-    if isinstance(value, bool):
-        return True
     if isinstance(value, str):
         return len(value) <= LONGEST_TEXT
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and -_INT_MAX <= value <= _INT_MAX
+    if isinstance(value, int):  # a bool is one
+        return -_INT_MAX <= value <= _INT_MAX
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _told(said: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from remit.guard.breaker import Circuit, Numbers, Phase, Report, Ticket, report
@@ -33,8 +34,7 @@ type Write = Callable[[Callable[[Tx], Moved]], Future[Moved]]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Leave for one call, to be given back. Without a ticket it is a trial, whose lease is a row."""
 
     key: Key

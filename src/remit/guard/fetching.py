@@ -46,7 +46,8 @@ _METADATA = frozenset(
     }
 )
 
-REFERENCE = re.compile(r"secret://[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
+#: A whole value, or what comes after one word (``Bearer secret://NAME``).
+REFERENCE = re.compile(r"(?:[A-Za-z][A-Za-z0-9_-]{0,31} )?secret://[A-Za-z0-9_][A-Za-z0-9_.#/-]{0,199}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
 _SECRET_NAME = re.compile(
@@ -150,7 +151,9 @@ def _header_problem(name: str, value: str, url: Url) -> str:
         return f"The header {name[:60]} can't be set: the fetcher sets it itself, or nobody may."
     if len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value):
         return f"The value of the header {name[:60]} is no line of printable ASCII."
-    refers = REFERENCE.search(value) is not None
+    refers = REFERENCE.fullmatch(value) is not None
+    if "secret://" in value and not refers:
+        return f"The header {name[:60]} refers to a secret in the middle: write secret://NAME, or Bearer secret://NAME."
     if lowered in CREDENTIALS and not refers:
         return f"The header {name[:60]} holds a credential: refer to it as secret://NAME."
     if refers and url.scheme != "https":
@@ -163,7 +166,7 @@ def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in headers.items()
-        if name.lower() in {"accept", "accept-language"} and REFERENCE.search(value) is None
+        if name.lower() in {"accept", "accept-language"} and not REFERENCE.fullmatch(value)
     }
 
 

@@ -226,13 +226,22 @@ class Guard:
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
         with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
             action = self.pricing.priced(action)
-            scene = Scene(await self._standing(action), self.redactor, self.circuits, self._kinds, action)
-            scene.answer = answer
-            scene.at, scene.environment = self.clock.now(), self.environment
-            scene.evidence = await self._evidence(action, scene.standing)
-            scene.unknown_price = self.pricing.unknown
-            scene.approvals, scene.fetching = self.approvals, self.fetching
-            scene.robots = await self._robots(action)
+            standing = await self._standing(action)
+            scene = Scene(
+                standing,
+                self.redactor,
+                self.circuits,
+                self._kinds,
+                action,
+                answer=answer,
+                unknown_price=self.pricing.unknown,
+                at=self.clock.now(),
+                environment=self.environment,
+                evidence=await self._evidence(action, standing),
+                approvals=self.approvals,
+                fetching=self.fetching,
+                robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
+            )
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)

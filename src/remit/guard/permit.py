@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
@@ -92,7 +92,7 @@ class Permit:
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
-        self._key: Key | None = key_of(action)
+        self._key: Key | None = key_of(action) if scene.lease is None else scene.lease.key
         self._profile: Profile | None = None
         self._tried: list[Attempt] = []
         self._began = 0  # microseconds; 0 while no attempt runs
@@ -129,7 +129,7 @@ class Permit:
             self._note(ending.reason)
         try:
             with span("guard.settle", kind=self.action.kind, action=self.action.id, state=ending.state.value):
-                await self._close(replace(ending, attempts=tuple(self._tried)), pending)
+                await self._close(ending, pending)
         except Exception as lost:
             if ending.error is not None and not isinstance(ending.error, Exception):
                 raise ending.error from lost  # a cancellation stays one
@@ -355,7 +355,14 @@ class Permit:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
         guard, within, intent = self._guard, self._within, self._intent
         now_us = micros_of(guard.clock.now())
-        write = outcome(self.action, ending, policy_rev=self._policy_rev, now_us=now_us, lenient=intent is not None)
+        write = outcome(
+            self.action,
+            ending,
+            policy_rev=self._policy_rev,
+            now_us=now_us,
+            lenient=intent is not None,
+            attempts=tuple(self._tried),
+        )
         op = write if within is None else both(within, write)
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)

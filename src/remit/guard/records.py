@@ -129,7 +129,6 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
-    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,15 @@ def intent(
     return op
 
 
-def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, lenient: bool) -> Within:
+def outcome(
+    action: Action,
+    ending: Ending,
+    *,
+    policy_rev: str,
+    now_us: int,
+    lenient: bool,
+    attempts: tuple[Attempt, ...] = (),
+) -> Within:
     """The operation that closes the action, settles its budget and writes the audit entry.
 
     ``lenient``: the intent may never have been committed; then there is nothing to close.
@@ -211,22 +218,8 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
     """
     result = Result.BLOCKED if ending.reason == KILLED else _RESULTS[ending.state]
     entry = _entry(action, "guard.outcome", result, policy_rev=policy_rev, reason=ending.reason)
-    payload: dict[str, Json] = {
-        "kind": action.kind,
-        "state": ending.state.value,
-        "tries": ending.tries,
-        "cost_micros": ending.cost.micros,
-    }
     usage = NOTHING if ending.outcome is None else ending.outcome.usage
-    if usage is not NOTHING:
-        payload["usage"] = usage.as_json()
-    if ending.outcome is not None:
-        payload["value_sha256"] = digest(ending.outcome.value)
-        payload["text"] = ending.outcome.text[:LONGEST_TEXT]
-    elif ending.error is not None:
-        # A caller's own cancellation was masked by nobody: its kind says enough.
-        known = isinstance(ending.error, RemitError)
-        payload["error"] = (str(ending.error) if known else type(ending.error).__name__)[:LONGEST_TEXT]
+    payload = _ended(action, ending)
     values = {
         "which": action.id,
         "now_in": ending.state.value,
@@ -255,7 +248,10 @@ def outcome(action: Action, ending: Ending, *, policy_rev: str, now_us: int, len
                 opened_us=closed["opened_us"],
                 now_us=now_us,
             )
-        _keep_attempts(tx, action, ending)
+        if attempts:
+            tx.execute(_ATTEMPTED, _attempts(action, attempts, ending.cost))
+        if ending.state is State.UNUSED:
+            approval_requests.give_back(tx, action)  # an action that never started gives its approval back
         tx.append(entry, payload, subject=action.about)
 
     return op
@@ -417,18 +413,9 @@ def _row(
     }
 
 
-def _keep_attempts(tx: Tx, action: Action, ending: Ending) -> None:
-    """A row for each attempt; an action that never started gives its approval back."""
-    attempts = _attempts(action, ending)
-    if attempts:
-        tx.execute(_ATTEMPTED, attempts)
-    if ending.state is State.UNUSED:
-        approval_requests.give_back(tx, action)
-
-
-def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
+def _attempts(action: Action, attempts: tuple[Attempt, ...], cost: Money) -> list[dict[str, object]]:
     """Each attempt's row; the last one bears the cost."""
-    last = len(ending.attempts)
+    last = len(attempts)
     return [
         {
             "action": action.id,
@@ -438,9 +425,9 @@ def _attempts(action: Action, ending: Ending) -> list[dict[str, object]]:
             "ended_us": attempt.ended_us,
             "code": attempt.code,
             "wait_ms": attempt.wait_ms,
-            "cost_micros": ending.cost.micros if number == last else 0,
+            "cost_micros": cost.micros if number == last else 0,
         }
-        for number, attempt in enumerate(ending.attempts, 1)
+        for number, attempt in enumerate(attempts, 1)
     ]
 
 
@@ -473,6 +460,26 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
         "estimate_micros": action.estimate.micros,
         "checks": checks,
     }
+
+
+def _ended(action: Action, ending: Ending) -> dict[str, Json]:
+    """What the log keeps of an outcome."""
+    payload: dict[str, Json] = {
+        "kind": action.kind,
+        "state": ending.state.value,
+        "tries": ending.tries,
+        "cost_micros": ending.cost.micros,
+    }
+    if ending.outcome is not None:
+        if ending.outcome.usage is not NOTHING:
+            payload["usage"] = ending.outcome.usage.as_json()
+        payload["value_sha256"] = digest(ending.outcome.value)
+        payload["text"] = ending.outcome.text[:LONGEST_TEXT]
+    elif ending.error is not None:
+        # A caller's own cancellation was masked by nobody: its kind says enough.
+        known = isinstance(ending.error, RemitError)
+        payload["error"] = (str(ending.error) if known else type(ending.error).__name__)[:LONGEST_TEXT]
+    return payload
 
 
 def _settled_entry(row: Row, principal: Principal, origin: Principal, state: State, reason: str) -> Entry:

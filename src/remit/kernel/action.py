@@ -27,7 +27,7 @@ class Principal:
 
     def __str__(self) -> str:
         """``agent:coder``."""
-        return f"{self.kind}:{self.id}"
+        return self.kind + ":" + self.id
 
 
 @dataclass(frozen=True, slots=True)

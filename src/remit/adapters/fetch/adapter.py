@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from remit.guard.fetching import FetchTerms
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from remit.adapters.fetch.backend import Dial
     from remit.adapters.fetch.resolving import Resolve
 
-#: The value behind ``secret://NAME``, for this action, audited and registered by whoever keeps it.
-type Secret = Callable[[Action, str], Awaitable[str]]
+#: A header's value with what its reference stands for, for this action: called in its permit, in a thread of its own.
+type Secret = Callable[[Action, str], str]
 #: What a page's text becomes before anybody reads it (personal data masked), and what is told of where it came from.
 type Clean = Callable[[str], str]
 type Label = Callable[[str, str], Mapping[str, Json]]
 
 
-async def _no_secrets(_action: Action, name: str) -> str:
-    message = f"The reference secret://{name} leads nowhere: this install keeps no secrets."
+def _no_secrets(_action: Action, text: str) -> str:
+    message = f"The reference {text} leads nowhere: this install keeps no secrets."
     raise Failed(message, code="fetch.secret", hint="fetch without that header")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
@@ -148,13 +149,10 @@ class Reading:
         return answer, replace(seen, status=answer.status, size=len(answer.body))
 
     async def _resolved(self, value: str) -> str:
-        """A header's value with its references resolved: now, and nowhere kept."""
-        parts: list[str] = []
-        done = 0
-        for found in REFERENCE.finditer(value):
-            parts += (value[done : found.start()], await self._adapter.secret(self._action, found.group()[9:]))
-            done = found.end()
-        text = "".join((*parts, value[done:]))
+        """A header's value with its reference resolved: now, and nowhere kept."""
+        if not REFERENCE.fullmatch(value):
+            return value
+        text = await asyncio.to_thread(self._adapter.secret, self._action, value)
         if not (text.isascii() and text.isprintable()):
             message = "The secret of a header is no line of printable ASCII."
             raise Failed(message, code="fetch.secret", hint="set it again: remit secrets --help")

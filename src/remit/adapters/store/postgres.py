@@ -48,12 +48,15 @@ CONNECT_SECONDS = 10
 POOL_SECONDS = 10.0
 PATIENCE_SECONDS = 2.0  # a write waits so long for a lost connection before it fails
 LIFETIME_SECONDS = 1800.0
+IDLE_SECONDS = 5  # a process that stands still within a transaction loses it, and its locks, after so long
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def connect(url: str) -> Connection:
-    """A connection on which a commit is on disk when it returns, whatever the server's default.
+    """A connection to write on: a commit is on disk when it returns, whatever the server's default.
+
+    The server ends it when its process stands still within a transaction: others wait for its locks.
 
     Raises:
         Unavailable: The server does not answer.
@@ -61,6 +64,7 @@ def connect(url: str) -> Connection:
     try:
         connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_SECONDS)
         prepare(connection)
+        connection.execute(f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}".encode())
     except psycopg.Error as error:
         raise from_postgres(error) from error
     return connection

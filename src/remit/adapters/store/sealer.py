@@ -109,12 +109,9 @@ class Sealer:
                 connection = self._connection = self._connection or self._connect()
                 if not waited_for and not self._ask(connection, _WORK):
                     return True
-                if not self._ask(connection, f"SELECT pg_try_advisory_lock({ADVISORY_LOCK})"):
-                    return False
-                try:
-                    self._seal(connection)
-                finally:
-                    connection.execute(f"SELECT pg_advisory_unlock({ADVISORY_LOCK})".encode())
+                self._seal(connection)
+            except _TakenError:
+                return False
             except psycopg.Error as error:
                 self._drop()
                 raise from_postgres(error) from error
@@ -140,9 +137,11 @@ class Sealer:
     def _in_transaction[T](
         self, connection: psycopg.Connection[tuple[Any, ...]], work: Callable[[WriteTransaction], T]
     ) -> T:
+        """One transaction of the one sealer: the lock ends with it, also when this process stands still in it."""
         connection.execute("BEGIN")
         tx = WriteTransaction(connection.cursor(), self._statements, from_postgres, now_us=_no_time, salt=_no_salt)
         try:
+            self._lock(connection)
             result = work(tx)
             connection.execute("COMMIT")
         except BaseException:
@@ -153,11 +152,19 @@ class Sealer:
         self._log.committed()
         return result
 
+    def _lock(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        if not self._ask(connection, f"SELECT pg_try_advisory_xact_lock({ADVISORY_LOCK})"):
+            raise _TakenError
+
     def _drop(self) -> None:
         if self._connection is not None:
             with suppress(psycopg.Error):
                 self._connection.close()
         self._connection = None
+
+
+class _TakenError(Exception):
+    """Another worker is sealing."""
 
 
 def _no_time() -> int:

@@ -63,11 +63,12 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
-    """The rules of one kind of action."""
+    """The rules of one kind of action, the names that they read, and those of these that are limits."""
 
     language: Language
     rules: tuple[Compiled, ...]
-    names: frozenset[str]
+    names: tuple[str, ...]
+    limits: dict[str, Value]
     needs_evidence: bool
 
 
@@ -107,9 +108,10 @@ class Book:
         return rules is not None and rules.needs_evidence
 
     def values(self, kind: str, facts: Mapping[str, Value]) -> dict[str, Value]:
-        """The facts that rules of the kind read, with the limits."""
-        values = {name: facts[name] for name in self.kinds[kind].names if name in facts}
-        return values | self._limits
+        """The facts and the limits that rules of the kind read."""
+        rules = self.kinds[kind]
+        values = {name: facts[name] for name in rules.names if name in facts}
+        return values | rules.limits if rules.limits else values
 
     def judge(self, kind: str, facts: Mapping[str, Value], *, mask: Callable[[str], str]) -> tuple[Broken, ...]:
         """Every rule of the kind that does not hold, in the order of the file. Whatever can't be asked denies."""
@@ -147,8 +149,9 @@ class Book:
                 names |= part.names if part else frozenset()
             if parts["assert"] is not None:
                 compiled.append(Compiled(rule, parts["assert"], parts["when"]))
-        read = frozenset(names)
-        return KindRules(language, tuple(compiled), read, any(map(is_evidence, read)))
+        read = tuple(sorted(names))
+        limits = {name: self._limits[name] for name in read if name in self._limits}
+        return KindRules(language, tuple(compiled), read, limits, any(map(is_evidence, read)))
 
     def _check_message(self, rule: Rule, language: Language, wrong: list[Wrong]) -> None:
         for part, text in (("message", rule.message), ("fix", rule.fix)):

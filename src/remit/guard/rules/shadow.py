@@ -147,7 +147,7 @@ def _judged(tx: ReadTx, book: Book, row: Row, workspace: str) -> tuple[str, tupl
     facts, cut = kept
     kind = row["kind"]
     names = book.kinds[kind].names
-    if cut & names:
+    if not cut.isdisjoint(names):
         return None
     if book.needs_evidence(kind):
         facts |= _evidence(tx, book, row, workspace, facts)

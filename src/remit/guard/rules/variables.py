@@ -79,38 +79,57 @@ def _agent(action: Action, setting: Setting) -> Agent | None:
     return None
 
 
+def _common_values(action: Action, setting: Setting) -> dict[str, Value]:
+    """What every kind of action has, in one go: this is read of each action that is admitted."""
+    agent = _agent(action, setting)
+    at = setting.at if setting.at.tzinfo is UTC else setting.at.astimezone(UTC)
+    return {
+        "kind": action.kind,
+        "target": action.target,
+        "principal": str(action.principal),
+        "on_behalf_of": str(action.on_behalf_of),
+        "agent.name": "" if agent is None else agent.name,
+        "agent.kind": "" if agent is None else agent.kind,
+        "agent.team": "" if agent is None else agent.team,
+        "estimate_usd": action.estimate.micros / _MICROS,
+        "workspace": action.workspace,
+        "mission": action.mission,
+        "step": action.step,
+        "subject": subject_of(action.effect),
+        "attempt": action.attempt,
+        "preset.name": action.preset,
+        "preset.approval": action.preset_approval,
+        "hour": at.hour,
+        "weekday": at.isoweekday(),
+        "environment": setting.environment,
+    }
+
+
 def _common() -> tuple[Variable, ...]:
+    def variable(name: str, kind: Type, meaning: str) -> Variable:
+        return Variable(name, kind, meaning, lambda action, setting: _common_values(action, setting)[name])
+
     text, number = Type.STRING, Type.INT
     return (
-        Variable("kind", text, "the kind of action: files, command, fetch, ...", lambda a, _: a.kind),
-        Variable("target", text, "what the action is aimed at", lambda a, _: a.target),
-        Variable("principal", text, "who acts, as `agent:coder` or `user:ada`", lambda a, _: str(a.principal)),
-        Variable("on_behalf_of", text, "for whom, in the same form", lambda a, _: str(a.on_behalf_of)),
-        Variable("agent.name", text, "the acting agent; empty when a person acts", _of_agent(lambda g: g.name)),
-        Variable("agent.kind", text, "its kind, such as `coder`", _of_agent(lambda g: g.kind)),
-        Variable("agent.team", text, "its team", _of_agent(lambda g: g.team)),
-        Variable("estimate_usd", Type.DOUBLE, "what it may cost, in dollars", lambda a, _: a.estimate.micros / _MICROS),
-        Variable("workspace", text, "the workspace", lambda a, _: a.workspace),
-        Variable("mission", text, "the mission's id; empty outside missions", lambda a, _: a.mission),
-        Variable("step", text, "the step's name; empty outside missions", lambda a, _: a.step),
-        Variable(
-            "subject", text, "the hash of what is released, published or ordered", lambda a, _: subject_of(a.effect)
-        ),
-        Variable("attempt", number, "the how-manieth attempt of the step", lambda a, _: a.attempt),
-        Variable("preset.name", text, "the mission's preset; empty without one", lambda a, _: a.preset),
-        Variable("preset.approval", text, "what of the preset a person must approve", lambda a, _: a.preset_approval),
-        Variable("hour", number, "the hour of the day, 0 to 23, UTC", lambda _, s: s.at.astimezone(UTC).hour),
-        Variable("weekday", number, "the day, 1 (Monday) to 7, UTC", lambda _, s: s.at.astimezone(UTC).isoweekday()),
-        Variable("environment", text, "the setting `environment` of this install", lambda _, s: s.environment),
+        variable("kind", text, "the kind of action: files, command, fetch, ..."),
+        variable("target", text, "what the action is aimed at"),
+        variable("principal", text, "who acts, as `agent:coder` or `user:ada`"),
+        variable("on_behalf_of", text, "for whom, in the same form"),
+        variable("agent.name", text, "the acting agent; empty when a person acts"),
+        variable("agent.kind", text, "its kind, such as `coder`"),
+        variable("agent.team", text, "its team"),
+        variable("estimate_usd", Type.DOUBLE, "what it may cost, in dollars"),
+        variable("workspace", text, "the workspace"),
+        variable("mission", text, "the mission's id; empty outside missions"),
+        variable("step", text, "the step's name; empty outside missions"),
+        variable("subject", text, "the hash of what is released, published or ordered"),
+        variable("attempt", number, "the how-manieth attempt of the step"),
+        variable("preset.name", text, "the mission's preset; empty without one"),
+        variable("preset.approval", text, "what of the preset a person must approve"),
+        variable("hour", number, "the hour of the day, 0 to 23, UTC"),
+        variable("weekday", number, "the day, 1 (Monday) to 7, UTC"),
+        variable("environment", text, "the setting `environment` of this install"),
     )
-
-
-def _of_agent(part: Callable[[Agent], str]) -> Reader:
-    def read(action: Action, setting: Setting) -> str:
-        agent = _agent(action, setting)
-        return "" if agent is None else part(agent)
-
-    return read
 
 
 def _files() -> tuple[Variable, ...]:
@@ -381,7 +400,7 @@ OF_KIND: Mapping[str, tuple[Variable, ...]] = MappingProxyType(
     }
 )
 _READERS: Mapping[str, tuple[tuple[str, Reader], ...]] = MappingProxyType(
-    {kind: tuple((each.name, each.read) for each in (*COMMON, *own)) for kind, own in OF_KIND.items()}
+    {kind: tuple((each.name, each.read) for each in own) for kind, own in OF_KIND.items()}
 )
 
 
@@ -408,7 +427,7 @@ def is_evidence(name: str) -> bool:
 
 def read(action: Action, setting: Setting) -> dict[str, Value]:
     """Every variable of an action that has a value, but those of evidence."""
-    found: dict[str, Value] = {}
+    found = {name: value for name, value in _common_values(action, setting).items() if usable(value)}
     for name, reader in _READERS[action.kind]:
         value = reader(action, setting)
         if value is not None and usable(value):
