@@ -31,6 +31,9 @@ from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.export.orders import check_export, erase_person, export_log
+from remit.adapters.fetch import FetchAdapter
+from remit.adapters.fetch.output import write_page
+from remit.adapters.fetch.wiring import put_behind
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
@@ -456,10 +459,12 @@ def _wire(
     )
     commands = _Commands(store, clock, settings)
     deploys = _Deploys(store, clock, settings, commands)
+    fetcher = FetchAdapter()
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
         "deploy": deploys,
+        "fetch": fetcher,
         "notify": NotifyAdapter(
             settings.notify,
             allow=words(settings.notify_allow),
@@ -485,6 +490,7 @@ def _wire(
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
         owner=engine.executor,
     )
+    put_behind(fetcher, guard, settings)
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
     guard.announce = notices.announce
@@ -737,6 +743,15 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def write_fetched(path: Path, text: str) -> None:
+    """Write what was fetched into the file that a person named.
+
+    Raises:
+        Unavailable: It can't be written.
+    """
+    write_page(path, text)
 
 
 def sandbox_tier() -> tuple[int, str]:

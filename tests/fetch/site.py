@@ -78,7 +78,7 @@ class Web:
         if address in self.refusing:
             raise ConnectionRefusedError(111, "Connection refused")
         made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        made.setblocking(False)
+        made.setblocking(False)  # noqa: FBT003
         await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", self.port))
         return made
 

@@ -193,7 +193,7 @@ async def test_robots_txt_is_kept_to_and_asked_for_once(world: World) -> None:
     world.web.answers["example.org/robots.txt"] = page(RULES_OF_SITE)
     assert (await world.fetch("http://example.org/private")).value["robots"] == "allowed"
     for number in range(3):
-        with pytest.raises(Denied, match="robots.txt of example.org") as caught:
+        with pytest.raises(Denied, match=r"robots\.txt of example\.org") as caught:
             await world.fetch(f"http://example.org/ours/{number}")
         assert caught.value.code == "guard.denied"
     assert [asked.target for asked in world.web.asked] == ["/robots.txt", "/private"]
@@ -204,7 +204,7 @@ async def test_robots_txt_is_kept_to_and_asked_for_once(world: World) -> None:
 async def test_the_first_page_of_an_origin_is_held_to_robots_txt_as_well(world: World) -> None:
     world.web.answers["example.org/robots.txt"] = page(RULES_OF_SITE)
     action = world.action("http://example.org/ours")
-    with pytest.raises(Denied, match="robots.txt of example.org") as caught:
+    with pytest.raises(Denied, match=r"robots\.txt of example\.org") as caught:
         await world.guard.run(action)
     assert world.web.pages() == []
     story = await why(world.store, str(caught.value.decision_id), workspace=WORKSPACE)
@@ -229,7 +229,7 @@ async def test_the_first_page_of_an_origin_is_held_to_robots_txt_as_well(world: 
         (page(b"#" * (500 << 10) + b"\nUser-agent: *\nDisallow: /\n"), True),
     ],
 )
-async def test_what_an_answer_for_robots_txt_means(world: World, answer: bytes, allowed: bool) -> None:
+async def test_what_an_answer_for_robots_txt_means(world: World, answer: bytes, *, allowed: bool) -> None:
     world.web.answers["example.org/robots.txt"] = answer
     for place in ("example.org/other.txt", "example.com/robots-elsewhere.txt"):
         world.web.answers[place] = page("User-agent: *\nDisallow: /\n")
@@ -442,7 +442,7 @@ async def test_a_kill_switch_stops_a_fetch_that_hangs(world: World) -> None:
 
     world.web.answers["example.org/"] = stall
     task = asyncio.create_task(world.fetch("http://example.org/"))
-    while not world.web.pages():
+    while not world.web.pages():  # noqa: ASYNC110 - the server is not ours to wait for
         await asyncio.sleep(0.01)
     target = Target(KillScope.INSTALL)
     await kill(world.store, target, workspace=WORKSPACE, reason="drill", by=OWNER, clock=SystemClock())

@@ -17,7 +17,6 @@ from remit.adapters.store.sqlite import SqliteStore
 from remit.audit import query
 from remit.guard import tables
 from remit.guard.approval_terms import ApprovalTerms
-from remit.guard.fetching import FetchTerms
 from remit.guard.guard import Guard
 from remit.guard.permit import Terms
 from remit.guard.retry import Patience

@@ -167,6 +167,7 @@ def record(drill: Drill) -> Recorded:
         _deployments(drill, took)
         _approvals(drill, took)
         _queue(drill, took)
+        _fetches(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
@@ -212,6 +213,15 @@ def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
     time.sleep(18)  # as long as that
     took("expired", drill.remit("approvals", record=True))
     took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
+
+
+def _fetches(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask a port of this machine where nobody listens: judged, counted, recorded, given up."""
+    rules = drill.folder / "fetch.yaml"
+    rules.write_text("lists: {fetch.allow: [+127.0.0.1]}\n")
+    took("rules of fetches", drill.remit("policy", "save", rules, "--reason", "drill", record=True))
+    opened = {"REMIT_FETCH_PRIVATE": "127.0.0.0/8", "REMIT_FETCH_PORTS": "9"}
+    took("fetch", drill.remit("fetch", "http://127.0.0.1:9/", record=True, **opened), code=5)
 
 
 #: Ten missions for any worker, and one more than the free plan lets wait.

@@ -100,10 +100,11 @@ def effect_problem(effect: Fetch, terms: FetchTerms) -> str:
 
 def url_problem(url: Url, terms: FetchTerms) -> str:
     """Why this address is never asked, whoever asks, as a sentence; empty when it may be."""
-    if url.port not in terms.ports:
+    problem = address_problem(url.host, url.host, terms) if url.literal else _name_problem(url, terms)
+    if not problem and url.port not in terms.ports:
         known = ", ".join(map(str, sorted(terms.ports)))
-        return f"The port {url.port} is not allowed (the setting fetch_ports allows {known})."
-    return address_problem(url.host, url.host, terms) if url.literal else _name_problem(url, terms)
+        problem = f"The port {url.port} is not allowed (the setting fetch_ports allows {known})."
+    return problem
 
 
 def _name_problem(url: Url, terms: FetchTerms) -> str:
@@ -151,10 +152,14 @@ def _header_problem(name: str, value: str, url: Url) -> str:
         return f"The header {name[:60]} can't be set: the fetcher sets it itself, or nobody may."
     if len(value) > LONGEST_HEADER or not _VALUE.fullmatch(value):
         return f"The value of the header {name[:60]} is no line of printable ASCII."
+    return _credential_problem(name, value, url)
+
+
+def _credential_problem(name: str, value: str, url: Url) -> str:
     refers = REFERENCE.fullmatch(value) is not None
     if "secret://" in value and not refers:
         return f"The header {name[:60]} refers to a secret in the middle: write secret://NAME, or Bearer secret://NAME."
-    if lowered in CREDENTIALS and not refers:
+    if name.lower() in CREDENTIALS and not refers:
         return f"The header {name[:60]} holds a credential: refer to it as secret://NAME."
     if refers and url.scheme != "https":
         return f"The header {name[:60]} holds a secret, which goes over https only."
