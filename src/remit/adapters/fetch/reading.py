@@ -155,7 +155,7 @@ class Reading:
         text = await asyncio.to_thread(self._adapter.secret, self._action, value)
         if not (text.isascii() and text.isprintable()):
             message = "The secret of a header is no line of printable ASCII."
-            raise Failed(message, code="fetch.secret", hint="set it again: remit secrets --help")
+            raise Failed(message, code="fetch.secret", hint="keep it as one line, and fetch again")
         return text
 
     # ------------------------------------------------------------------------------------------------------- answer
