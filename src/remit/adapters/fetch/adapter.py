@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from remit.adapters.fetch.hooks import Clean, Label, Secret
 from remit.guard.fetching import FetchTerms
 from remit.guard.fetching_hops import Host
 from remit.kernel.action import Action
-from remit.kernel.canonical import Json
 from remit.kernel.effects import Fetch
 from remit.kernel.errors import Failed, InternalError, Timeout
 from remit.kernel.mission import Outcome
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 
     from remit.adapters.fetch.backend import Dial
     from remit.adapters.fetch.resolving import Resolve
-
-#: A header's value with what its reference stands for, for this action: called in its permit, in a thread of its own.
-type Secret = Callable[[Action, str], str]
-#: What a page's text becomes before anybody reads it (personal data masked), and what is told of where it came from.
-type Clean = Callable[[str], str]
-type Label = Callable[[str, str], Mapping[str, Json]]
 
 
 def _no_secrets(_action: Action, text: str) -> str:

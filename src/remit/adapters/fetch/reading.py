@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from remit.adapters.fetch.backend import PinnedBackend
 from remit.adapters.fetch.client import Answer, Network, exchange
 from remit.adapters.fetch.decoding import content_type, is_text, text_of
+from remit.adapters.fetch.hooks import Hooks
 from remit.adapters.fetch.redirects import HINT, MOST, redirect_of
 from remit.guard.fetching import REFERENCE, effect_problem, kept_headers, shown_url
 from remit.guard.fetching_hops import Exchange, Host, known_robots, recheck, record
@@ -22,9 +22,6 @@ from remit.kernel.errors import Denied, Failed, RateLimited, RemitError, Unavail
 from remit.kernel.mission import Outcome
 from remit.kernel.urls import Url, read_url
 
-if TYPE_CHECKING:
-    from remit.adapters.fetch.adapter import FetchAdapter
-
 _LATER = frozenset({429, 502, 503, 504})
 _OK = range(200, 300)
 _TOLD = ("content-language", "date", "etag", "last-modified", "link")
@@ -35,8 +32,8 @@ _LONGEST_WAIT_S = 86_400
 class Reading:
     """The state of one fetch. ``run`` is called once, under the caller's bound of time."""
 
-    def __init__(self, adapter: FetchAdapter, action: Action, effect: Fetch, *, host: Host, network: Network) -> None:
-        self._adapter = adapter
+    def __init__(self, hooks: Hooks, action: Action, effect: Fetch, *, host: Host, network: Network) -> None:
+        self._hooks = hooks
         self._action = action
         self._effect = effect
         self._host = host
@@ -152,7 +149,7 @@ class Reading:
         """A header's value with its reference resolved: now, and nowhere kept."""
         if not REFERENCE.fullmatch(value):
             return value
-        text = await asyncio.to_thread(self._adapter.secret, self._action, value)
+        text = await asyncio.to_thread(self._hooks.secret, self._action, value)
         if not (text.isascii() and text.isprintable()):
             message = "The secret of a header is no line of printable ASCII."
             raise Failed(message, code="fetch.secret", hint="keep it as one line, and fetch again")
@@ -172,12 +169,12 @@ class Reading:
         elif answer.body and ok:
             message = f"The page is {kind or 'no text'}; only text is read, since nothing else can be looked through."
             raise Failed(message, code="fetch.content_type", hint="fetch a page of text")
-        if text and self._adapter.clean is not None:
-            text = self._adapter.clean(text)
+        if text and self._hooks.clean is not None:
+            text = self._hooks.clean(text)
         told: dict[str, Json] = {name: answer.header(name)[:_LONGEST_TOLD] for name in _TOLD if answer.header(name)}
         provenance: Mapping[str, Json] = {"source": "web", "url": str(url), "trusted": False}
-        if self._adapter.label is not None:
-            provenance = self._adapter.label(text, str(url))
+        if self._hooks.label is not None:
+            provenance = self._hooks.label(text, str(url))
         value: dict[str, Json] = {
             "url": str(url),
             "asked": shown_url(self._effect.url, self._host.redactor.mask),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remit.adapters.fetch.adapter import FetchAdapter
+from remit.adapters.fetch.hooks import Clean, Secret
 from remit.guard.fetching import FetchTerms
 from remit.guard.guard import Guard
 from remit.settings import Settings, words
@@ -25,7 +26,24 @@ def fetch_terms(settings: Settings) -> FetchTerms:
     )
 
 
-def put_behind(fetcher: FetchAdapter, guard: Guard, settings: Settings) -> None:
-    """Give the fetcher the guard that it asks about every hop, and the guard the terms that it judges by."""
+def put_behind(
+    fetcher: FetchAdapter,
+    guard: Guard,
+    settings: Settings,
+    *,
+    secret: Secret | None = None,
+    clean: Clean | None = None,
+) -> None:
+    """Give the fetcher the guard that it asks about every hop, and the guard the terms that it judges by.
+
+    Args:
+        fetcher: The fetcher.
+        guard: The guard, made with it.
+        settings: What may be fetched, and how.
+        secret: Resolves references in headers.
+        clean: Masks personal data in what comes back.
+    """
+    fetcher.secret = secret or fetcher.secret
+    fetcher.clean = clean
     guard.fetching = fetch_terms(settings)
     fetcher.host = guard
