@@ -82,7 +82,16 @@ def test_it_waits_says_so_everywhere_and_goes_on_after_the_approval(drill: Drill
     assert drill.remit("approvals").json()["approvals"] == []
     (kept,) = drill.remit("approvals", "--all").json()["approvals"]
     assert (kept["state"], kept["votes"][0]["by"], kept["votes"][0]["reason"]) == ("used", "owner", "go")
+    # The whole story of the effect: who asked, under which rules, who approved, and that the log proves it.
     assert drill.remit("audit", "verify").code == 0
+    (story,) = drill.remit("why", kept["used_by"]).json()["actions"]
+    assert [(each["actor"], each["action"]) for each in story["decisions"]] == [
+        ("system:approvals", "approval.requested"),
+        ("user:owner", "approval.approved"),
+    ]
+    assert {each["standing"] for each in (*story["decisions"], *story["entries"])} == {"proved"}
+    assert (story["on_behalf_of"], story["policy_rev"]) == ("user:owner", kept["policy_rev"])
+    assert [each["action"] for each in story["entries"]] == ["guard.intent", "guard.outcome"]
 
 
 def test_a_denial_fails_the_step_and_says_who_and_why(drill: Drill) -> None:
