@@ -96,7 +96,7 @@ class Web:
                 await writer.drain()
             else:
                 await reply(asked, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):  # the test is over
             pass
         finally:
             writer.transport.abort()

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from remit.adapters.fetch.resolving import Resolve
 
 
+#: When to come back after the whole time was used: later than any patience within a permit waits, so that the bound
+#: holds for the action and not for each of its attempts.
+LATER_S = 600.0
+
+
 def _no_secrets(_action: Action, text: str) -> str:
     message = f"The reference {text} leads nowhere: this install keeps no secrets."
     raise Failed(message, code="fetch.secret", hint="fetch without that header")
@@ -81,7 +86,7 @@ class FetchAdapter:
             if not limit.expired():
                 raise
             message = f"The fetch took longer than {terms.timeout_s:g} s in all and was given up."
-            raise Timeout(message, code="fetch.timeout", hint="fetch it again later") from error
+            raise Timeout(message, code="fetch.timeout", hint="fetch it again later", retry_after=LATER_S) from error
 
     def _trusting(self, terms: FetchTerms) -> ssl.SSLContext:
         from remit.adapters.fetch.client import trusting
