@@ -4,16 +4,20 @@ import asyncio
 import gzip
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from remit.accounts.agents import Agent, register_agent
 from remit.accounts.kills import KillScope, Target, kill
+from remit.guard.approval_decisions import decide
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.permit import Terms
 from remit.guard.retry import Patience
 from remit.guard.rules.revisions import save
 from remit.guard.why import why
+from remit.kernel.action import ActorKind, Principal
 from remit.kernel.addresses import read_networks
 from remit.kernel.clock import SystemClock
 from remit.kernel.errors import ApprovalPending, Denied, Failed, RateLimited, RemitError, Timeout, Unavailable
@@ -124,6 +128,50 @@ async def test_a_sensitive_hop_asks_nobody_half_way(world: World) -> None:
     assert "remit fetch http://gov.example.com/" in story.actions[0].next
     with pytest.raises(ApprovalPending):
         await world.fetch("http://gov.example.com/")
+
+
+async def test_an_agent_goes_no_further_than_its_reach(world: World) -> None:
+    scout = Agent(WORKSPACE, "scout", OWNER.id, effects=frozenset({"fetch"}), domains=frozenset({"example.org"}))
+    await register_agent(world.store, scout, by=OWNER, clock=SystemClock())
+    world.web.answers["example.org/"] = moved("http://example.com/")
+    asked = world.action("http://example.org/")
+    with pytest.raises(Denied) as caught:
+        await world.guard.run(replace(asked, principal=Principal(ActorKind.AGENT, "scout")))
+    assert caught.value.code == "guard.domain"
+    assert world.web.pages() == ["example.org/"]
+    assert (await world.fetch("http://example.org/")).value["url"] == "http://example.com/"
+
+
+async def test_an_approval_that_robots_txt_makes_necessary_is_asked_for(world: World) -> None:
+    own = (
+        'use: []\nrules:\n  - {id: own.robots, on: fetch, assert: \'fetch.robots in ["allowed", "unknown"]\', '
+        "else: require_approval, message: robots.txt says no}\n"
+        '  - {id: own.com, on: fetch, assert: fetch.host != "example.com", else: require_approval, message: com}\n'
+    )
+    await save(world.store, own, workspace=WORKSPACE, name="r.yaml", reason="mine", by=OWNER, clock=SystemClock())
+    await world.guard.register.refresh(WORKSPACE)
+    for host in ("example.org", "example.com"):
+        world.web.answers[f"{host}/robots.txt"] = page(f"User-agent: *\nDisallow: /{'no' if 'com' in host else ''}\n")
+    with pytest.raises(Denied) as caught:
+        await world.fetch("http://example.org/")  # admitted before robots.txt was known
+    assert caught.value.code == "guard.approval"
+    with pytest.raises(ApprovalPending):
+        await world.fetch("http://example.org/")
+    assert world.web.pages() == []
+    with pytest.raises(ApprovalPending) as pending:
+        await world.fetch("http://example.com/")
+    await decide(
+        world.store,
+        pending.value.approval_id,
+        workspace=WORKSPACE,
+        by=OWNER,
+        approve=True,
+        subject_hash=world.action("http://example.com/").subject_hash,
+        reason="read it",
+        clock=SystemClock(),
+        redactor=world.guard.redactor,
+    )
+    assert (await world.fetch("http://example.com/")).ok, "approved once, and robots.txt says nothing against it"
 
 
 async def test_credentials_stay_with_their_origin_and_go_over_tls_only(tmp_path: Path) -> None:

@@ -8,18 +8,18 @@ it. Nobody is asked for an approval half-way: the person who wants that address 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NoReturn, Protocol
 
 from remit.audit.entry import Entry, Result
-from remit.guard import approval, authorise, identify, rate, rules_check
+from remit.guard import approval, authorise, glass, identify, rate, rules_check
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.circuits import Circuits
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.fetching import FetchTerms, shown_url
 from remit.guard.fetching_robots import Robots, RobotsFile, keep_robots, read_robots
-from remit.guard.rate_limits import Charge, Limits, charges_of
+from remit.guard.rate_limits import Charge, charges_of
 from remit.guard.records import LONGEST_TARGET, Within, refusal, verdicts
 from remit.guard.scene import Scene, Standing, denied
 from remit.guard.standing import Register
@@ -35,8 +35,10 @@ from remit.kernel.ports import Journal, Tx
 from remit.kernel.urls import Url, known_url
 from remit.redact.redactor import Redactor
 
+type Checker = Callable[[Action, Scene], Check]
+
 NAME = "hop"
-_CHECKS = (identify.check, authorise.check, rules_check.check, approval.check)
+_CHECKS: tuple[Checker, ...] = (identify.check, authorise.check, rules_check.check, approval.check)
 
 
 class Host(Protocol):
@@ -110,7 +112,7 @@ async def recheck(
     said: list[Check] = []
     for check in _CHECKS if whole else _CHECKS[:1]:
         verdict = check(child, scene)
-        if verdict.verdict is Verdict.NEEDS_APPROVAL and not again:
+        if verdict.verdict is Verdict.NEEDS_APPROVAL and not (again and _admitted(check, child, scene) == verdict):
             told = (
                 f"{child.effect.target[:200]} is only fetched with an approval, which is asked for {_where(verdict)}."
             )
@@ -118,8 +120,7 @@ async def recheck(
         said.append(verdict)
         if verdict.verdict is Verdict.DENY:
             await _refuse(host, child, scene, said)
-    if counted:
-        await _take(host, child, scene, said)
+    await _take(host, child, scene, said, counted=counted)
 
 
 async def known_robots(host: Host, action: Action, url: Url) -> Robots:
@@ -165,6 +166,11 @@ def record(host: Host, action: Action, seen: Exchange) -> None:
     host.journal.submit("fetch.request", op)
 
 
+def _admitted(check: Checker, child: Action, scene: Scene) -> Check:
+    """What the check said when nothing was known of robots.txt: if it asked for the same, somebody has approved it."""
+    return check(child, replace(scene, robots=Robots.UNKNOWN.value, grants=[]))
+
+
 def _where(verdict: Check) -> str:
     return f"by fetching it directly ({verdict.detail.rstrip('.')})"
 
@@ -194,23 +200,30 @@ async def _evidence(host: Host, child: Action, known: Standing) -> Mapping[str, 
         return None
 
 
-async def _take(host: Host, child: Action, scene: Scene, said: list[Check]) -> None:
+async def _take(host: Host, child: Action, scene: Scene, said: list[Check], *, counted: bool) -> None:
     limits = scene.standing.limits
-    charges = () if limits is None else charges_of(child, limits, scene.standing.agents)
-    if limits is None or not charges:
+    charges = () if limits is None or not counted else charges_of(child, limits, scene.standing.agents)
+    if not charges and not scene.grants:
         return
     try:
-        await host.journal.commit("fetch.hop", _taking(host, child, charges, limits))
+        await host.journal.commit("fetch.hop", _taking(host, child, scene, charges))
+    except glass.GlassOverError as over:
+        await _refuse(host, child, scene, [*said, denied(glass.NAME, "over", str(over))])
     except RateLimited as late:
         await _refuse(host, child, scene, [*said, denied(rate.NAME, "exceeded", late.message)], cause=late)
 
 
-def _taking(host: Host, child: Action, charges: tuple[Charge, ...], limits: Limits) -> Within:
-    now_us = micros_of(host.clock.now())
+def _taking(host: Host, child: Action, scene: Scene, charges: tuple[Charge, ...]) -> Within:
+    """What a hop uses: what break-glass lifted for it, and its rates."""
+    now_us, limits = micros_of(host.clock.now()), scene.standing.limits
+    lifted = glass.using(child, scene.grants, now_us)
 
     def op(tx: Tx) -> None:
-        rate.take(tx, child, charges, limits=limits, now_us=now_us)
-        rate.keep(tx, child.workspace, child.id)
+        if scene.grants:
+            lifted(tx)
+        if limits is not None and charges:
+            rate.take(tx, child, charges, limits=limits, now_us=now_us)
+            rate.keep(tx, child.workspace, child.id)
 
     return op
 

@@ -60,7 +60,7 @@ class Reading:
                 raise
             record(self._host, self._action, seen)
             if target is None:
-                return self._outcome(url, answer, passed=passed, robots=robots)
+                return await self._outcome(url, answer, passed=passed, robots=robots)
             if target.origin != url.origin:
                 headers = kept_headers(headers)
             passed.append(str(url))
@@ -157,7 +157,7 @@ class Reading:
 
     # ------------------------------------------------------------------------------------------------------- answer
 
-    def _outcome(self, url: Url, answer: Answer, *, passed: list[str], robots: Robots) -> Outcome:
+    async def _outcome(self, url: Url, answer: Answer, *, passed: list[str], robots: Robots) -> Outcome:
         if answer.status in _LATER:
             message = f"{url.host} answered {answer.status}: it asks to come back later."
             raise Unavailable(message, code="fetch.later", retry_after=_seconds(answer.header("retry-after")))
@@ -170,7 +170,7 @@ class Reading:
             message = f"The page is {kind or 'no text'}; only text is read, since nothing else can be looked through."
             raise Failed(message, code="fetch.content_type", hint="fetch a page of text")
         if text and self._hooks.clean is not None:
-            text = self._hooks.clean(text)
+            text = await asyncio.to_thread(self._hooks.clean, text)  # megabytes may take a while
         told: dict[str, Json] = {name: answer.header(name)[:_LONGEST_TOLD] for name in _TOLD if answer.header(name)}
         provenance: Mapping[str, Json] = {"source": "web", "url": str(url), "trusted": False}
         if self._hooks.label is not None:
