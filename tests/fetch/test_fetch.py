@@ -206,6 +206,8 @@ async def test_credentials_stay_with_their_origin_and_go_over_tls_only(tmp_path:
             refused: dict[str, dict[str, str]] = {
                 "http://example.org/": sent,
                 "https://example.org/": {"Cookie": "a=b"},
+                "https://example.org/t": {"PRIVATE-TOKEN": "abc"},
+                "https://example.org/b": {"X-Note": "see secret://team/api there"},
                 "https://example.org/x": {"Host": "example.com"},
                 "https://example.org/y": {"X-Forwarded-For": "127.0.0.1"},
                 "https://example.org/z": {"X": "a\r\nHost: b"},

@@ -24,8 +24,8 @@ AGENT = "Remit"
 MOST_HEADERS = 32
 LONGEST_HEADER = 8192  # characters of a value, before references are resolved
 
-#: Headers that carry credentials: never literally, only by reference; dropped when a redirect leaves the origin.
-CREDENTIALS = frozenset({"authorization", "cookie", "x-api-key", "api-key", "x-auth-token", "x-access-token"})
+#: Names of headers that carry credentials: never literally, only by reference.
+_CREDENTIAL = re.compile(r"(?i)auth|cookie|token|secret|passw|credential|api-?key|session|jwt|signature")
 #: Headers that the fetcher sets itself, that frame a message, or that speak for somebody else.
 _RESERVED = frozenset(
     {
@@ -159,7 +159,7 @@ def _credential_problem(name: str, value: str, url: Url) -> str:
     refers = REFERENCE.fullmatch(value) is not None
     if "secret://" in value and not refers:
         return f"The header {name[:60]} refers to a secret in the middle: write secret://NAME, or Bearer secret://NAME."
-    if name.lower() in CREDENTIALS and not refers:
+    if _CREDENTIAL.search(name) and not refers:
         return f"The header {name[:60]} holds a credential: refer to it as secret://NAME."
     if refers and url.scheme != "https":
         return f"The header {name[:60]} holds a secret, which goes over https only."
