@@ -20,6 +20,8 @@ HOSTILE = "tests/guard/test_rules_language.py"
 REFUSALS = "tests/guard/test_refusals.py"
 SSRF = "tests/fetch/test_ssrf.py"
 RETENTION = "tests/audit/test_retention.py"
+REGISTERED = "tests/redact/test_registered.py"
+STREAMS = "tests/redact/test_stream.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -109,3 +111,13 @@ def ssrf() -> dict[str, object]:
     assert isinstance(read, dict)
     figures = {**told, "legitimate_read": read["passed"], "legitimate_refused": read["failed"]}
     return report("ssrf", figures, {})
+
+
+def registered() -> dict[str, object]:
+    """10,000 values over all encodings and places; whole words, rotation, a thousand values, threads."""
+    return run("registered", REGISTERED)
+
+
+def streams() -> dict[str, object]:
+    """10,000 texts cut anywhere, every encoding and token cut at every place: as the whole text each time."""
+    return run("streams", STREAMS, timeout_s=3 * 3600)

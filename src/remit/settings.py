@@ -22,6 +22,7 @@ from remit.kernel.usage import UnknownPrice
 
 PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
+PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
 MOST_USER_AGENT = 200  # characters
 
@@ -46,6 +47,13 @@ class Environment(StrEnum):
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def default_home() -> Path:
@@ -93,7 +101,13 @@ class Settings:
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
+        personal_data: Where personal data is masked, separated by commas: ``models`` (tokens in prompts, brought back
+            in the answer), ``logs`` (logs, errors, traces, reports). What is fetched is masked always.
+        personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
+        personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
+        phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+        log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
         witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
         witness_key: The witness's public key (``name+id+base64``).
@@ -134,7 +148,12 @@ class Settings:
     breaker_failures: int = 5
     breaker_error_rate: float = 0.5
     breaker_cooldown_s: float = 120.0
+    personal_data: str = ""
+    personal_tools: str = ""
+    personal_analyzer: str = ""
+    phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
     log_level: str = "WARNING"
+    log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
     witness_url: str = ""
@@ -331,6 +350,20 @@ def _quorum(text: str) -> str:
     return text
 
 
+def _personal(text: str) -> str:
+    for word in words(text.lower()):
+        if word not in PERSONAL_DATA:
+            _refuse(f"{' and '.join(sorted(PERSONAL_DATA))}, separated by commas; {word!r} is neither")
+    return text.lower()
+
+
+def _regions(text: str) -> str:
+    for word in words(text):
+        if len(word) != 2 or not word.isalpha():  # noqa: PLR2004 - ISO 3166-1 alpha-2
+            _refuse(f"countries such as US, separated by commas; {word!r} is none")
+    return text.upper()
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -358,6 +391,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
+    "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
     "witness_url": str,
     "witness_key": str,
@@ -379,4 +413,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "fetch_timeout_s": lambda text: _within(float(text), 0.1, 300),
     "fetch_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
     "fetch_ca": str,
+    "personal_data": _personal,
+    "personal_tools": str,
+    "personal_analyzer": str,
+    "phone_regions": _regions,
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+PERSON = "ada.lovelace@post.lovelace-family.co.uk"
 SECRET = "ghp_" + "x9K2" * 9
 
 
@@ -21,7 +22,7 @@ class Site(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         bodies = {
             "/robots.txt": (200, "User-agent: remit\nDisallow: /closed\n"),
-            "/page": (200, f"first line\nkey {SECRET} \x1b[31mred"),
+            "/page": (200, f"first line\nkey {SECRET} \x1b[31mred {PERSON}"),
             "/gone": (404, "not here"),
         }
         if self.path == "/away":
@@ -75,13 +76,15 @@ def remit(site: int, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
     return run
 
 
-def test_a_page_is_printed_without_secrets_and_escapes(
+def test_a_page_is_printed_without_secrets_personal_data_and_escapes(
     remit: Callable[..., subprocess.CompletedProcess[str]], site: int
 ) -> None:
     done = remit("fetch", f"http://127.0.0.1:{site}/page")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("first line\nkey [REDACTED:")
     assert SECRET not in done.stdout + done.stderr
+    assert PERSON not in done.stdout + done.stderr
+    assert done.stdout.count("[REDACTED:") == 2
     assert "\x1b" not in done.stdout
     assert "200 http://127.0.0.1" in done.stderr
 

@@ -26,6 +26,7 @@ from remit.guard.approval_rows import read_request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers
 from remit.guard.cedar import save_cedar
+from remit.guard.personal_terms import PersonalTerms
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.revisions import save
 from remit.guard.why import why
@@ -33,6 +34,7 @@ from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, RemitError, Unavailable
 from remit.kernel.money import Money
+from remit.redact.redactor import Redactor
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
 
@@ -220,6 +222,20 @@ async def secret(world: World) -> Action:
     return act(Command(("deploy", "--token", SECRET)))
 
 
+class Broken(Redactor):
+    """A scanner that fails."""
+
+    def scan(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(SECRET)
+
+    mask = scan
+
+
+async def unscanned(world: World) -> Action:
+    world.guard.redactor = Broken(b"0" * 16)
+    return act(Command(("ls",)))
+
+
 RULE = """
 use: []
 rules:
@@ -355,6 +371,11 @@ async def approval_unreadable(world: World) -> Action:
 
 
 #: ``check.reason`` → how to come to it.
+async def vault_unreadable(world: World) -> Action:
+    world.guard.personal = PersonalTerms(models=True)  # and the store has no key to keep anything under
+    return act(Model("openai", "m", {"messages": []}))
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "identify.inactive": paused,
     "identify.killed": killed,
@@ -375,6 +396,8 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.policy_error": forbidden_in_error,
     "break_glass.over": glass_over,
     "scan.secret": secret,
+    "scan.vault": vault_unreadable,
+    "scan.unscanned": unscanned,
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,
     "rules.evidence": evidence_unreadable,

@@ -53,12 +53,16 @@ from remit.guard.fetching import SHIPPED_TERMS, shown_url
 from remit.guard.fetching_hops import known_robots
 from remit.guard.fetching_robots import Robots
 from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.personal import found_elsewhere
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Held, Vaults
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
+from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
@@ -68,14 +72,16 @@ from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
 from remit.kernel.urls import known_url
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
+from remit.redact.sinks import UNSCANNED
 
 type Checker = Callable[[Action, Scene], Check]
 
 CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
-    scan.check,
+    scan.closed,
     rules_check.check,
     approval.check,
     available.check,
@@ -109,6 +115,7 @@ class Guard:
         numbers: Bounds of the breakers.
         approvals: When a person must be asked; APR-1's list when left out.
         pricing: What happens to an action whose price nobody can tell.
+        personal: Where personal data goes as tokens; nowhere when left out.
         owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
@@ -125,6 +132,7 @@ class Guard:
         numbers: Numbers | None = None,
         approvals: ApprovalTerms | None = None,
         pricing: Pricing | None = None,
+        personal: PersonalTerms | None = None,
         owner: str = "",
     ) -> None:
         check_adapters(adapters, environment=environment)
@@ -137,6 +145,8 @@ class Guard:
         self.terms = terms or Terms()
         self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
         self.pricing = pricing or Pricing()
+        self.personal = personal or PersonalTerms()
+        self.vaults = Vaults(journal)
         self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
@@ -186,7 +196,7 @@ class Guard:
             answer = await cache.recall(self.answers, asked) if kept else None
             permit = await self._open(asked, within, answer=answer)
             done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
-            if kept and answer is None:
+            if kept and answer is None and not permit.personal:
                 await cache.keep(self.answers, asked, done, keep_s=keep_s)
             return done
 
@@ -224,7 +234,10 @@ class Guard:
                 continue  # somebody else used the approval at the same time: everything is asked again
 
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
-        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+        with (
+            correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
+            span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
+        ):
             action = self.pricing.priced(action)
             standing = await self._standing(action)
             scene = Scene(
@@ -241,7 +254,10 @@ class Guard:
                 approvals=self.approvals,
                 fetching=self.fetching,
                 robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
+                personal=self.personal,
             )
+            if self.personal.concern(action):
+                scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -259,6 +275,16 @@ class Guard:
             return await self.register.refresh(action.workspace)
         except Exception as error:  # noqa: BLE001 - no answer is no leave
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
+            await self._refuse(action, (verdict,), cause=error)
+
+    async def _vault(self, action: Action) -> tuple[Held, Mapping[str, Sequence[Personal]]]:
+        try:
+            held = await self.vaults.open(action.workspace, action.mission)
+            return held, await found_elsewhere(action, self.redactor, self.personal)
+        except Exception as error:  # noqa: BLE001 - what can't be masked, or not be brought back, must not leave
+            verdict = denied(
+                scan.NAME, "vault", "Personal data in it can't be told, or the vault of its tokens not read."
+            )
             await self._refuse(action, (verdict,), cause=error)
 
     async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
@@ -345,7 +371,7 @@ class Guard:
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        taken = action.estimate or scene.charges or scene.grants or scene.approval
+        taken = action.estimate or scene.charges or scene.grants or scene.approval or scene.kept
         if durable is Durability.NONE and not taken and trial is None:
             return self.journal.submit("guard.intent", op)
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
@@ -361,6 +387,8 @@ class Guard:
             raise
         if trial is not None:
             self.circuits.leased(trial)
+        if scene.vault is not None:
+            self.vaults.saved(scene.vault, scene.kept)
         return None
 
     def _turned_away(self, error: BaseException, said: Verdicts, scene: Scene) -> tuple[Check, ...] | None:
@@ -387,6 +415,8 @@ class Guard:
             write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
         if scene.lease is not None and scene.lease.trial:
             write = both(self.circuits.leasing(scene.lease), write)
+        if scene.vault is not None and (fresh := scene.vault.unsaved(scene.kept)):
+            write = both(self.vaults.keeping(scene.vault, fresh, about=action.about), write)
         return write if within is None else both(within, write)
 
     def _withdraw(self, action: Action, policy_rev: str) -> None:
@@ -435,7 +465,7 @@ class Guard:
         hint = f"remit why {action.id}"
         code = f"guard.{last.reason}"
         match last.name, last.reason:
-            case (identify.NAME | approval.NAME, "unreadable"):
+            case (identify.NAME | approval.NAME, "unreadable") | (scan.NAME, "vault"):
                 return Unavailable(last.detail, code=code, hint="remit doctor")
             case (available.NAME, _):
                 key = key_of(action)
@@ -453,8 +483,12 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        target = action.target[:LONGEST_TARGET]
-        return shown_url(target, self.redactor.mask) if action.kind == "fetch" else self.redactor.mask(target)
+        try:
+            if action.kind == Fetch.trait.kind:
+                return shown_url(action.target, self.redactor.mask)[:LONGEST_TARGET]
+            return self.redactor.mask(action.target)[:LONGEST_TARGET]
+        except Exception:  # noqa: BLE001 - what can't be scanned is written nowhere
+            return UNSCANNED
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:

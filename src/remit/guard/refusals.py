@@ -35,6 +35,8 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # further addresses of a fetch
         "hop.approval": "remit fetch {target} asks for the approval",
         # scan
+        "scan.vault": "remit doctor, then run it again",
+        "scan.unscanned": "remit doctor, then run it again",
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action
         "rules.denied": "remit policy explain {action} tells condition by condition what did not hold",

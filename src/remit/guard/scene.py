@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +16,8 @@ from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
 from remit.guard.fetching import SHIPPED_TERMS, FetchTerms
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Held
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
@@ -24,7 +26,9 @@ from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.usage import UnknownPrice
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
+from remit.redact.vault import Kept
 
 #: What a decision says when the rules could not be read.
 UNREADABLE = "unreadable"
@@ -70,7 +74,8 @@ class Scene:
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
     ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
-    person asked; ``approval`` is the request that the intent uses up.
+    person asked; ``approval`` is the request that the intent uses up. ``vault`` is where the policy says that personal
+    data goes as tokens, ``kept`` what those of this action stand for.
     """
 
     standing: Standing
@@ -93,6 +98,10 @@ class Scene:
     approval: str = ""
     fetching: FetchTerms = SHIPPED_TERMS
     robots: str = "unknown"  # what robots.txt says of a fetch
+    personal: PersonalTerms = field(default_factory=PersonalTerms)
+    vault: Held | None = None
+    found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text
+    kept: list[Kept] = field(default_factory=list[Kept])
 
     @property
     def policy_rev(self) -> str:
