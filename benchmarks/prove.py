@@ -2,7 +2,7 @@
 
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
-                                    # guard rate_race approval_race breaker rules refusals retention crashes
+                                    # guard rate_race approval_race breaker rules refusals ssrf retention crashes
                                     # personal registered streams redaction_stream
 
 PATIENCE=0 does not wait, for what counts and does not time.
@@ -226,6 +226,15 @@ PARTS: dict[str, Part] = {
         ),
     ),
     "refusals": Part(_suite("refusals"), (Goal("refusals_missed", ("figures", "failed"), 0),)),
+    "ssrf": Part(
+        _suite("ssrf"),
+        (
+            Goal("ssrf_attempts_refused", ("figures", "passed"), 150, least=True),
+            Goal("ssrf_forbidden_reached", ("figures", "failed"), 0),
+            Goal("ssrf_legitimate_read", ("figures", "legitimate_read"), 50, least=True),
+            Goal("ssrf_legitimate_refused", ("figures", "legitimate_refused"), 0),
+        ),
+    ),
     "retention": Part(_suite("retention"), (Goal("retention_missed", ("figures", "failed"), 0),)),
     "budget": Part(
         _bench("budget"),

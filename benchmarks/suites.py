@@ -18,6 +18,7 @@ APPROVALS = "tests/guard/test_approval_processes.py"
 BREAKER = "tests/guard/test_breaker.py"
 HOSTILE = "tests/guard/test_rules_language.py"
 REFUSALS = "tests/guard/test_refusals.py"
+SSRF = "tests/fetch/test_ssrf.py"
 RETENTION = "tests/audit/test_retention.py"
 REGISTERED = "tests/redact/test_registered.py"
 STREAMS = "tests/redact/test_stream.py"
@@ -99,6 +100,17 @@ def refusals() -> dict[str, object]:
 def retention() -> dict[str, object]:
     """1,000,000 entries, nine tenths of their payloads pruned, every remaining proof; erasure in every file."""
     return run("retention", RETENTION)
+
+
+def ssrf() -> dict[str, object]:
+    """Every way round the fetcher: connections recorded, none to a forbidden address; legitimate hosts, all read."""
+    bypasses = run("ssrf", SSRF, choose="not legitimate")
+    hosts = run("ssrf", SSRF, choose="legitimate")
+    told, read = bypasses["figures"], hosts["figures"]
+    assert isinstance(told, dict)
+    assert isinstance(read, dict)
+    figures = {**told, "legitimate_read": read["passed"], "legitimate_refused": read["failed"]}
+    return report("ssrf", figures, {})
 
 
 def registered() -> dict[str, object]:

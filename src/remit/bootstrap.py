@@ -33,6 +33,9 @@ from remit.adapters.deploy.place import hold
 from remit.adapters.deploy.smoke import Smoker
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
 from remit.adapters.export.orders import check_export, erase_person, export_log
+from remit.adapters.fetch import FetchAdapter
+from remit.adapters.fetch.output import write_page
+from remit.adapters.fetch.wiring import put_behind
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
@@ -533,10 +536,12 @@ def _wire(
     learn_values(vault, settings, store, key=key, clock=clock)
     commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
+    fetcher = FetchAdapter()
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
         "deploy": deploys,
+        "fetch": fetcher,
         "notify": NotifyAdapter(
             settings.notify,
             allow=words(settings.notify_allow),
@@ -569,6 +574,7 @@ def _wire(
     vault.known = known_from(
         lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
     )
+    put_behind(fetcher, guard, settings, clean=partial(redactor.mask, personal=True))
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
     guard.announce = notices.announce
@@ -824,6 +830,15 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def write_fetched(path: Path, text: str) -> None:
+    """Write what was fetched into the file that a person named.
+
+    Raises:
+        Unavailable: It can't be written.
+    """
+    write_page(path, text)
 
 
 def sandbox_tier() -> tuple[int, str]:

@@ -15,6 +15,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
         "remit.adapters.export": "Signed exports of the audit log, into a folder that a person named.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
+        "remit.adapters.fetch.output": "What a person fetched, into the file that they named.",
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",

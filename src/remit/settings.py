@@ -25,6 +25,7 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
+MOST_USER_AGENT = 200  # characters
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
 OTHER_VARIABLES = frozenset(
@@ -96,6 +97,12 @@ class Settings:
         secrets_cache_s: For how many seconds a value is kept in memory; 0: every use asks the backend.
         secrets_retention_days: For how many days a retired value stays masked and is looked for in artefacts.
         spans: Where spans go: a file for JSON lines, or an OTLP collector's ``http(s)://`` address.
+        fetch_ports: Ports that may be fetched from, separated by commas.
+        fetch_private: Private networks that may be fetched from, separated by commas; none when empty.
+        fetch_user_agent: How fetches name themselves; robots.txt is asked for its first word.
+        fetch_timeout_s: Seconds that all of a fetch may take.
+        fetch_bytes: Bytes that a fetched page may have, decompressed.
+        fetch_ca: A file of authorities (PEM) whose certificates are trusted beside the system's; none when empty.
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
@@ -141,6 +148,12 @@ class Settings:
     secrets_cache_s: float = 300.0
     secrets_retention_days: int = 365
     spans: str = ""
+    fetch_ports: str = "80, 443"
+    fetch_private: str = ""
+    fetch_user_agent: str = "Remit"
+    fetch_timeout_s: float = 10.0
+    fetch_bytes: int = 5_242_880
+    fetch_ca: str = ""
     breaker_failures: int = 5
     breaker_error_rate: float = 0.5
     breaker_cooldown_s: float = 120.0
@@ -307,6 +320,25 @@ def _addresses(text: str) -> str:
     return text
 
 
+def _ports(text: str) -> str:
+    found = [int(_within(int(word), 1, 65_535)) for word in words(text)]
+    return text if found else _refuse("ports such as 80, 443")
+
+
+def _private(text: str) -> str:
+    if text:
+        from remit.kernel.addresses import read_networks  # noqa: PLC0415 - for installs that open one
+
+        read_networks(text)
+    return text
+
+
+def _user_agent(text: str) -> str:
+    product = text.partition("/")[0].partition(" ")[0]
+    fit = product.replace("-", "").replace("_", "").isalpha() and text.isascii() and text.isprintable()
+    return text if fit and len(text) <= MOST_USER_AGENT else _refuse("a name of letters, then a version or a remark")
+
+
 def _domains(text: str) -> str:
     for word in words(text):
         if "/" in word or ":" in word or "*" in word or " " in word:
@@ -394,6 +426,12 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "approval_quorum": _quorum,
     "approval_separation": _separation,
     "notify_allow": _addresses,
+    "fetch_ports": _ports,
+    "fetch_private": _private,
+    "fetch_user_agent": _user_agent,
+    "fetch_timeout_s": lambda text: _within(float(text), 0.1, 300),
+    "fetch_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
+    "fetch_ca": str,
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

@@ -132,4 +132,5 @@ def test_every_promised_figure_has_a_goal() -> None:
         "tamper_missed",
         "intakes_refused",
         "crashes_missed",
+        "ssrf_forbidden_reached",
     } <= goals

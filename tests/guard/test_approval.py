@@ -125,9 +125,9 @@ def test_every_kind_of_apr_1(effect: Effect, estimate: str, reason: str) -> None
         ("https://irs.gov", "gov"),
         ("https://IRS.GOV./x", "gov"),
         ("https://irs.gov:8443/x", "gov"),
-        ("https://user@irs.gov/", "gov"),
-        ("https://irs\u3002gov/", "gov"),
-        ("https://\uff49\uff52\uff53.\uff47\uff4f\uff56/", "gov"),
+        ("https://user@irs.gov/", "unreadable"),
+        ("https://irs\u3002gov/", "unreadable"),
+        ("https://\uff49\uff52\uff53.\uff47\uff4f\uff56/", "unreadable"),
         ("https://gov.example.org/", ""),
         ("https://mygov/", ""),
         ("https://example.org/irs.gov", ""),
@@ -137,7 +137,7 @@ def test_every_kind_of_apr_1(effect: Effect, estimate: str, reason: str) -> None
         ("https://[::1", "unreadable"),
         ("no address", "unreadable"),
         ("https:///path", "unreadable"),
-        ("https://" + "a." * 200 + "gov/", "gov"),
+        ("https://" + "a." * 200 + "gov/", "unreadable"),
     ],
 )
 def test_a_sensitive_domain_is_found_however_it_is_written(url: str, found: str) -> None:

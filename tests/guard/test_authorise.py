@@ -126,10 +126,10 @@ async def test_an_agent_reaches_the_models_and_hosts_it_was_registered_with(worl
     [
         ("https://Example.com/x", "example.com"),
         ("http://example.com.:8080", "example.com"),
-        ("http://user:" + "pw@example.com", "example.com"),
+        ("http://user:" + "pw@example.com", None),
         ("http://[::1]/", "[::1]"),
         ("http://127.0.0.1/", "127.0.0.1"),
-        ("http://ex\u00e4mple.com/", None),
+        ("http://ex\u00e4mple.com/", "xn--exmple-cua.com"),
         ("http://exa mple.com/", None),
         ("http://example.com\\.evil.org/", None),
         ("http://example.com\t/", None),

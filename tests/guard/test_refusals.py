@@ -149,6 +149,11 @@ async def unreadable(world: World) -> Action:
     return Action(id=act().id, effect=Tool("echo"), principal=OWNER, on_behalf_of=OWNER, workspace="never-read")
 
 
+async def forbidden_address(world: World) -> Action:
+    del world
+    return act(Fetch("http://169.254.169.254/latest/meta-data/"))
+
+
 async def beyond_effects(world: World) -> Action:
     await _register(world, effects=frozenset({"files"}))
     return act(principal=CODER)
@@ -449,6 +454,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.no_adapter": no_adapter,
     "authorise.tool": beyond_tools,
     "authorise.model": beyond_models,
+    "authorise.address": forbidden_address,
     "authorise.domain": beyond_domains,
     "authorise.role": without_a_role,
     "authorise.policy": forbidden,
@@ -485,6 +491,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 #: Refusals that another test file provokes, because they need more than a guard and its store.
 ELSEWHERE: Mapping[str, str] = {
     "effect_key.audit_alarm": "tests/audit/test_schedule.py",
+    "hop.approval": "tests/fetch/test_fetch.py",
 }
 
 

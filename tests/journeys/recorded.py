@@ -186,6 +186,7 @@ def record(drill: Drill) -> Recorded:
         _approvals(drill, took)
         _queue(drill, took)
         _secrets(drill, took)
+        _fetches(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
     return found
@@ -233,7 +234,7 @@ def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
     took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 
 
-def _secrets(drill: Drill, took: Callable[..., Ran]) -> None:
+def _secrets((drill: Drill, took: Callable[..., Ran]) -> None:
     """Use a secret in a command, be told of its first use through a channel whose key is one too."""
     took("secret", drill.remit("secrets", "set", "given", "--generate", record=True))
     took("channel's secret", drill.remit("secrets", "set", "hook", "--generate", record=True))
@@ -241,6 +242,15 @@ def _secrets(drill: Drill, took: Callable[..., Ran]) -> None:
     hook = {"name": "hook", "kind": "webhook", "url": f"{drill.witness}/hook", "secret": "secret://hook"}
     words = ("run", PACK, drill.intake(secret="secret://given", features=[]))
     took("secret used", drill.remit(*words, record=True, REMIT_NOTIFY=json.dumps([hook])))
+
+
+def _fetches(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Ask a port of this machine where nobody listens: judged, counted, recorded, given up."""
+    rules = drill.folder / "fetch.yaml"
+    rules.write_text("lists: {fetch.allow: [+127.0.0.1]}\n")
+    took("rules of fetches", drill.remit("policy", "save", rules, "--reason", "drill", record=True))
+    opened = {"REMIT_FETCH_PRIVATE": "127.0.0.0/8", "REMIT_FETCH_PORTS": "9"}
+    took("fetch", drill.remit("fetch", "http://127.0.0.1:9/", record=True, **opened), code=5)
 
 
 #: Ten missions for any worker, and one more than the free plan lets wait.

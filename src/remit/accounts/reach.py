@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+
+from remit.kernel.urls import known_url
 
 ANY = "*"
 
@@ -11,8 +12,6 @@ _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/+-]{0,126}/?\*?")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _ADDRESS = re.compile(r"\[[0-9a-f:.]+\]")
-#: What WHATWG and RFC 3986 read differently: a URL with one of these could be judged by another host than is asked.
-_AMBIGUOUS = re.compile(r"[\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
 def model_problem(pattern: str) -> str:
@@ -49,23 +48,15 @@ def reaches_host(suffixes: frozenset[str], host: str | None) -> bool:
 
 def suffixes_of(host: str) -> list[str]:
     """A host and every domain above it: ``a.b.c``, ``b.c``, ``c``. An address stands alone."""
-    if host.startswith("[") or host.replace(".", "").isdecimal():
+    if ":" in host or host.replace(".", "").isdecimal():
         return [host]
     labels = host.split(".")
     return [".".join(labels[start:]) for start in range(len(labels))]
 
 
 def host_of(url: str) -> str | None:
-    """The host that a URL asks, in lower case and without a final dot; ``None`` when that can't be told for certain."""
-    if _AMBIGUOUS.search(url):
+    """The host that a URL asks, as DNS has it; ``None`` when that can't be told for certain (``kernel.urls``)."""
+    found = known_url(url)
+    if found is None:
         return None
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        return None
-    if not host or not host.isascii():
-        return None
-    if ":" in host:
-        return f"[{host.lower()}]"
-    host = host.lower().removesuffix(".")
-    return host if _DOMAIN.fullmatch(host) else None
+    return f"[{found.host}]" if ":" in found.host else found.host

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.effects import Deploy, Fetch, Order, Publish
 from remit.kernel.money import Money, usd
+from remit.kernel.urls import known_url
 
 DAY_S = 86_400
 PAPER = "paper"
@@ -88,12 +88,8 @@ def _takes_back(action: Action, effect: Deploy) -> bool:
 
 def sensitive(url: str, domains: frozenset[str]) -> str:
     """The listed domain that ``url`` lies in, or ``unreadable`` when its host can't be told; else empty."""
-    try:
-        host = (urlsplit(url).hostname or "").rstrip(".")
-        name = host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
-    except (ValueError, UnicodeError):
+    found = known_url(url)
+    if found is None:
         return "unreadable"
-    if not name or any(char in name for char in " \\%") or "\\" in url:
-        return "unreadable"  # hosts on which two readers of addresses disagree
-    labels = name.split(".")
+    labels = found.host.split(".")
     return next((part for at in range(len(labels)) if (part := ".".join(labels[at:])) in domains), "")

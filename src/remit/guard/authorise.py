@@ -10,6 +10,7 @@ from remit.accounts.agents import ANY_TOOL, Agent
 from remit.accounts.break_glass import Grant, Lifts
 from remit.accounts.reach import host_of, reaches_host, reaches_model
 from remit.accounts.roles import ACT
+from remit.guard.fetching import effect_problem
 from remit.guard.glass import grant_for, spent
 from remit.guard.scene import Person, Scene, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
@@ -24,6 +25,8 @@ def check(action: Action, scene: Scene) -> Check:
     """Each party may, by role or registration, and no policy of theirs forbids it."""
     if action.kind not in scene.kinds:
         return denied(NAME, "no_adapter", f"Nothing in this installation performs effects of kind {action.kind!r}.")
+    if isinstance(action.effect, Fetch) and (problem := effect_problem(action.effect, scene.fetching)):
+        return denied(NAME, "address", problem)
     return (
         _beyond(action.principal, action, scene)
         or (None if action.on_behalf_of == action.principal else _beyond(action.on_behalf_of, action, scene))

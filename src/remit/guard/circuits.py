@@ -22,6 +22,7 @@ from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.effects import Model
 from remit.kernel.ports import Tx
+from remit.kernel.urls import known_url
 
 #: Kinds whose effects leave the host; files and commands stay in the step's directory.
 OUTSIDE = frozenset({"fetch", "model", "tool", "deploy", "order", "publish", "notify"})
@@ -68,8 +69,9 @@ def key_of(action: Action) -> Key | None:
         return None
     operation = action.target
     if "://" in operation:
+        url = known_url(operation)
         parts = urlsplit(operation)
-        operation = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        operation = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url is None else url.origin
     if isinstance(action.effect, Model) and action.effect.operation:
         operation = f"{operation}#{action.effect.operation}"
     return Key(action.workspace, action.kind, operation[:200])

@@ -55,6 +55,9 @@ from remit.guard.classifier import Classifier
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
 from remit.guard.labels import Labels
+from remit.guard.fetching import SHIPPED_TERMS, shown_url
+from remit.guard.fetching_hops import known_robots
+from remit.guard.fetching_robots import Robots
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
@@ -70,11 +73,12 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability, Effect
+from remit.kernel.effects import Durability, Effect, Fetch
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
+from remit.kernel.urls import known_url
 from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
 from remit.redact.sinks import UNSCANNED
@@ -168,6 +172,7 @@ class Guard:
         self.watch = Watch(self.register)
         self.labels = Labels(journal, redactor, clock, classifier=classifier)
         self.approvals = approvals or ApprovalTerms()
+        self.fetching = SHIPPED_TERMS  # how this install fetches
         self.announce: Callable[[Request], None] | None = None  # tells people of a new request
         self.secrets: secrets_check.Source | None = None  # resolves references
         self._kinds = frozenset(adapters)
@@ -265,6 +270,8 @@ class Guard:
                 evidence=await self._evidence(action, standing),
                 taint=await self._taint(action),
                 approvals=self.approvals,
+                fetching=self.fetching,
+                robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
                 personal=self.personal,
             )
             if self.personal.concern(action):
@@ -308,12 +315,21 @@ class Guard:
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
             return None
 
-    async def _taint(self, action: Action) -> Taint | None:
+    async def _taint((self, action: Action) -> Taint | None:
         """What the action's mission has read; ``None`` refuses then."""
         try:
             return await self.labels.taint(action)
         except Exception:  # noqa: BLE001 - no answer is no innocence: the check of the rules refuses
             return None
+
+    async def _robots(self, action: Action) -> str:
+        """What is known of robots.txt for a fetch, for rules; where nothing is, its adapter reads it, and asks them."""
+        url = known_url(action.effect.url) if isinstance(action.effect, Fetch) else None
+        if url is None:
+            return Robots.UNKNOWN.value
+        with suppress(Exception):
+            return (await known_robots(self, action, url)).value
+        return Robots.UNKNOWN.value
 
     async def _check(self, action: Action, scene: Scene, phase: Span) -> Verdicts:
         said: list[Check] = []
@@ -500,6 +516,8 @@ class Guard:
 
     def _target(self, action: Action) -> str:
         try:
+            if action.kind == Fetch.trait.kind:
+                return shown_url(action.target, self.redactor.mask)[:LONGEST_TARGET]
             return self.redactor.mask(action.target)[:LONGEST_TARGET]
         except Exception:  # noqa: BLE001 - what can't be scanned is written nowhere
             return UNSCANNED

@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import cast
-from urllib.parse import urlsplit
 
 import orjson
 from sqlalchemy import bindparam, delete, select
@@ -32,6 +31,7 @@ from remit.kernel.clock import Clock, micros_of
 from remit.kernel.effects import Fetch, Model, Tool
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ports import Journal, ReadTx, Tx
+from remit.kernel.urls import known_url
 
 #: Kinds of effects that may have a rate: what leaves the host.
 METERED = frozenset({"model", "fetch", "tool", "deploy", "order", "publish", "notify"})
@@ -378,11 +378,9 @@ def _target(action: Action) -> str:
 
 
 def domain_of(url: str) -> str:
-    """The host that a URL names, in lower case, without a port and a final dot."""
-    try:
-        return (urlsplit(url).hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """The host that a URL asks, as DNS has it; empty when that can't be told (such a fetch is refused)."""
+    found = known_url(url)
+    return "" if found is None else found.host
 
 
 def _sharer(per: Per, action: Action, agent: Agent | None) -> tuple[str, str] | None:

@@ -25,12 +25,15 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "authorise.no_adapter": "remit doctor",
         "authorise.tool": "remit agents",
         "authorise.model": "remit agents update NAME --model PROVIDER/MODEL",
+        "authorise.address": "ask for another address; remit fetch --help names the settings that open more",
         "authorise.domain": "remit agents update NAME --domain HOST",
         "authorise.role": "remit users, then ask an owner for the write permission",
         "authorise.policy": "remit teams policy, then change the policy or remit breakglass request",
         "authorise.policy_error": "remit teams policy, then mend the policy that errors",
         # break-glass
         "break_glass.over": "remit breakglass request",
+        # further addresses of a fetch
+        "hop.approval": "remit fetch {target} asks for the approval",
         # scan
         "scan.vault": "remit doctor, then run it again",
         "scan.unscanned": "remit doctor, then run it again",

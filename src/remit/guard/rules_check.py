@@ -51,7 +51,12 @@ def _unless_lifted(broken: tuple[Broken, ...], action: Action, scene: Scene) -> 
 def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
     """Every variable of the action that has a value."""
     setting = Setting(
-        scene.standing.agents, scene.at, scene.environment, book.resolved.lists, taint=scene.taint or CLEAN
+        scene.standing.agents,
+        scene.at,
+        scene.environment,
+        book.resolved.lists,
+        taint=scene.taint or CLEAN,
+        robots=scene.robots,
     )
     facts = read(action, setting)
     if scene.evidence is not None:

@@ -15,6 +15,7 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.fetching import SHIPPED_TERMS, FetchTerms
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held
 from remit.guard.provenance import CLEAN, Taint
@@ -104,6 +105,8 @@ class Scene:
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
+    fetching: FetchTerms = SHIPPED_TERMS
+    robots: str = "unknown"  # what robots.txt says of a fetch
     personal: PersonalTerms = field(default_factory=PersonalTerms)
     vault: Held | None = None
     found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text

@@ -250,7 +250,8 @@ def _tried(story: ActionStory) -> list[str]:
         if one["code"]
     ]
     if story.row["parent"]:
-        lines.insert(0, f"  instead of action {story.row['parent']}")
+        further = story.row["kind"] == "fetch" and story.row["state"] == State.REFUSED.value
+        lines.insert(0, f"  {'on the way of' if further else 'instead of'} action {story.row['parent']}")
     return lines + [
         f"  then tried {one['kind']} {one['target']}: {one['state']} (action {one['id']})" for one in story.stood_in
     ]

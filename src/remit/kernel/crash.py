@@ -58,6 +58,9 @@ POINTS: frozenset[str] = frozenset(
         "secret.set",
         "secret.told",
         "secret.use",
+        # the guard, fetches
+        "fetch.hop",
+        "fetch.request",
         # missions
         "mission.create",
         "mission.claim",

@@ -138,10 +138,17 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Read a URL."""
+    """Read a web address, through ``adapters/fetch``: redirects, robots.txt and limits included.
+
+    ``headers`` go along to the origin of ``url`` alone; a value may hold references ``secret://NAME``, and those that
+    are credentials must. ``depth`` says how many links lie between this address and one that was given: 0 for that one,
+    n + 1 for a link found on a page of depth n.
+    """
 
     url: str
     method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    depth: int = 0
     trait: ClassVar[Trait] = Trait(
         "fetch",
         executed=False,
@@ -157,8 +164,11 @@ class Fetch:
         return self.url
 
     def payload(self) -> dict[str, Json]:
-        """URL and method."""
-        return {"url": self.url, "method": self.method}
+        """URL and method; headers and depth when there are any."""
+        told: dict[str, Json] = {"url": self.url, "method": self.method}
+        if self.headers:
+            told["headers"] = dict(self.headers)
+        return told | {"depth": self.depth} if self.depth else told
 
 
 @dataclass(frozen=True, slots=True)

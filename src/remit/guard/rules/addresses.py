@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from remit.accounts.reach import suffixes_of
+from remit.kernel.urls import UnreadableUrl, known_url, read_host
 
 type Lists = Mapping[str, frozenset[str]]
 
-#: The lists that a rule file may fill, the one that decides first in front.
+#: The lists that say whether a host may be read, the one that decides first in front.
 LISTS = ("fetch.deny", "fetch.sensitive", "fetch.allow")
-
-_PORTS = {"http": 80, "https": 443}
-_NAME = re.compile(r"(?=.{1,253}$)(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*")
-_V6 = re.compile(r"[0-9a-f:.]{2,45}")
-_UNFIT = re.compile(r"[\x00-\x20\x7f\\\s]")
-_LONGEST = 8192
+#: Domains whose terms of service forbid that programs read them.
+TERMS = "fetch.terms"
+#: Every list that a rule file may fill.
+NAMED = (*LISTS, TERMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,48 +28,25 @@ class Address:
     path: str
 
 
-@functools.lru_cache(256)
 def address_of(url: str) -> Address | None:
-    """The parts of an address; ``None`` for one that programs could read in different ways.
-
-    Refused are spaces, control characters and backslashes (browsers and libraries disagree on them) and hosts that are
-    neither a name of DNS nor an IP address. A name in another script is read as DNS has it (IDNA).
-    """
-    if len(url) > _LONGEST or _UNFIT.search(url):
-        return None
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    name = None if host is None else host_name(host)
-    scheme = parts.scheme.lower()
-    if not name or (port is None and scheme not in _PORTS):
-        return None
-    return Address(scheme, name, _PORTS[scheme] if port is None else port, parts.path or "/")
+    """The parts of an address as the fetcher reads it (``kernel.urls``); ``None`` for one that it refuses to read."""
+    found = known_url(url)
+    return None if found is None else Address(found.scheme, found.host, found.port, found.path)
 
 
 def host_name(text: str) -> str | None:
     """A host as DNS has it: lower case, no dot at the end, other scripts encoded; ``None`` when it can't be one."""
-    text = text.lower().removesuffix(".")
-    if not text.isascii():
-        try:
-            text = text.encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            return None
-    return text if _NAME.fullmatch(text) or (":" in text and _V6.fullmatch(text)) else None
+    try:
+        return read_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)[0]
+    except UnreadableUrl:
+        return None
 
 
 def listed(host: str, lists: Lists) -> str:
     """``deny``, ``sensitive`` or ``allow``: the first list that names the host or a domain above it; else ``none``."""
-    walk = list(_upwards(host))
-    for name in LISTS:
-        domains = lists.get(name)
-        if domains and any(domain in domains for domain in walk):
-            return name.removeprefix("fetch.")
-    return "none"
+    return next((name.removeprefix("fetch.") for name in LISTS if within(host, lists.get(name))), "none")
 
 
-def _upwards(host: str) -> list[str]:
-    labels = host.split(".")
-    return [".".join(labels[place:]) for place in range(len(labels))]
+def within(host: str, domains: frozenset[str] | None) -> bool:
+    """Whether a list names the host or a domain above it."""
+    return bool(domains) and any(domain in domains for domain in suffixes_of(host))

@@ -193,6 +193,7 @@ def _made(told: Mapping[str, Json], line: int) -> Case:
         environment=str(told.get("environment", "development")),
         evidence=_evidence(told),
         taint=_taint(cast("Mapping[str, Json]", told.get("read") or {})),
+        robots=str(cast("Mapping[str, Json]", told.get("payload") or {}).get("robots", "unknown")),
     )
     rules = cast("list[str] | None", told.get("rules"))
     return Case(
@@ -251,7 +252,9 @@ _EFFECTS: Mapping[str, Callable[[str, Mapping[str, Json]], Effect]] = {
     "command": lambda _, p: Command(
         tuple(_texts(p["argv"])), _named(p.get("env")), network=Network(str(p.get("network", "none")))
     ),
-    "fetch": lambda _, p: Fetch(str(p["url"]), str(p.get("method", "GET"))),
+    "fetch": lambda _, p: Fetch(
+        str(p["url"]), str(p.get("method", "GET")), _named(p.get("headers")), int(str(p.get("depth", 0)))
+    ),
     "model": lambda _, p: Model(
         str(p["provider"]), str(p["model"]), cast("Mapping[str, Json]", p.get("request") or {})
     ),

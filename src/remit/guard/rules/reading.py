@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from remit.guard.rules.addresses import LISTS, host_name
+from remit.guard.rules.addresses import NAMED, host_name
 from remit.guard.rules.document import Document, Marked, Otherwise, Rule
 from remit.guard.rules.faults import Fault, refuse
 from remit.guard.rules.marked import Listing, Malformed, Mapped, Node, Scalar, read_marked
@@ -188,8 +188,8 @@ class _Reading:
 
     def _lists(self, node: Node | None) -> Iterator[tuple[str, tuple[str, ...]]]:
         for key, value in self._mapping(node, "lists"):
-            if key.text not in LISTS:
-                self.fault(key, f"{key.text[:40]!r} is no list", f"the lists are {', '.join(LISTS)}")
+            if key.text not in NAMED:
+                self.fault(key, f"{key.text[:40]!r} is no list", f"the lists are {', '.join(NAMED)}")
             yield key.text, tuple(self._domains(value))
 
     def _domains(self, node: Node) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from remit.guard.cel import SLOWEST_S
-from remit.guard.rules.addresses import LISTS
+from remit.guard.rules.addresses import NAMED
 from remit.guard.rules.book import Book, Uncompiled
 from remit.guard.rules.document import Document, Marked, Resolved
 from remit.guard.rules.faults import Fault, refuse
@@ -97,7 +97,7 @@ def _resolve(document: Document, faults: list[Fault]) -> Resolved:
     return Resolved(
         tuple(rules),
         limits,
-        {name: lists.get(name, frozenset()) for name in LISTS},
+        {name: lists.get(name, frozenset()) for name in NAMED},
         tuple(sorted(critics)),
         tuple(sorted(findings)),
     )

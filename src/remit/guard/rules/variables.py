@@ -12,7 +12,7 @@ from remit.accounts.agents import Agent
 from remit.guard.cel import Type, Value, usable
 from remit.guard.evidence import Evidence, subject_of
 from remit.guard.provenance import CLEAN, Taint
-from remit.guard.rules.addresses import Lists, address_of, listed
+from remit.guard.rules.addresses import TERMS, Lists, address_of, listed, within
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import EPOCH
@@ -47,7 +47,10 @@ _MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What rules read beside the action itself. ``evidence`` is ``None`` when it was not asked for."""
+    """What rules read beside the action itself. ``evidence`` is ``None`` when it was not asked for.
+
+    ``robots``: what the robots.txt of a fetch's origin says of its address (``fetching_robots.Robots``).
+    """
 
     agents: Mapping[str, Agent] = field(default_factory=dict[str, Agent])
     at: datetime = EPOCH
@@ -55,6 +58,7 @@ class Setting:
     lists: Lists = field(default_factory=dict[str, frozenset[str]])
     evidence: Mapping[str, Evidence] | None = None
     taint: Taint = CLEAN
+    robots: str = "unknown"
 
 
 type Reader = Callable[[Action, Setting], Value | None]
@@ -197,6 +201,12 @@ def _fetch() -> tuple[Variable, ...]:
         address = address_of(cast("Fetch", action.effect).url)
         return None if address is None else listed(address.host, setting.lists)
 
+    def terms(action: Action, setting: Setting) -> str | None:
+        address = address_of(cast("Fetch", action.effect).url)
+        if address is None:
+            return None
+        return "forbidden" if within(address.host, setting.lists.get(TERMS)) else "none"
+
     def of_address(part: str) -> Reader:
         return each(lambda e: getattr(address_of(e.url), part, None))
 
@@ -212,6 +222,20 @@ def _fetch() -> tuple[Variable, ...]:
             Type.STRING,
             "where the host or a domain above it is listed: `deny`, else `sensitive`, else `allow`, else `none`",
             in_list,
+        ),
+        Variable("fetch.depth", Type.INT, "links between the page and one that was given", each(lambda e: e.depth)),
+        Variable("fetch.headers", Type.INT, "headers that it sends of its own", each(lambda e: len(e.headers))),
+        Variable(
+            "fetch.robots",
+            Type.STRING,
+            "what robots.txt says: `allowed`, `disallowed`, `unreachable` or, until it was read, `unknown`",
+            lambda _, s: s.robots,
+        ),
+        Variable(
+            "fetch.terms",
+            Type.STRING,
+            "`forbidden` when the host or a domain above it is in the list `fetch.terms`, else `none`",
+            terms,
         ),
     )
 
