@@ -234,7 +234,7 @@ def _approvals(drill: Drill, took: Callable[..., Ran]) -> None:
     took("delegate", drill.remit("delegate", "nobody", "--days", "1", record=True), code=2)
 
 
-def _secrets((drill: Drill, took: Callable[..., Ran]) -> None:
+def _secrets(drill: Drill, took: Callable[..., Ran]) -> None:
     """Use a secret in a command, be told of its first use through a channel whose key is one too."""
     took("secret", drill.remit("secrets", "set", "given", "--generate", record=True))
     took("channel's secret", drill.remit("secrets", "set", "hook", "--generate", record=True))

@@ -315,7 +315,7 @@ class Guard:
         except Exception:  # noqa: BLE001 - no answer is no evidence: the check of the rules refuses
             return None
 
-    async def _taint((self, action: Action) -> Taint | None:
+    async def _taint(self, action: Action) -> Taint | None:
         """What the action's mission has read; ``None`` refuses then."""
         try:
             return await self.labels.taint(action)
