@@ -241,6 +241,8 @@ def _in_data(text: str, start: int, end: int) -> bool:
     begin = text.rfind("\n", max(0, start - 200), start) + 1
     if start - begin > 20 or not _ALONE.match(text, begin):  # noqa: PLR2004
         return text[end : end + 1] in ("/", "@") or text[max(0, start - 1) : start] in ("@", "#")
+    if "-----BEGIN" in text[max(0, begin - 60) : begin]:
+        return True  # what is private of such blocks has a rule of its own
     after = text.find("\n", end, end + 40)
     previous = text.rfind("\n", max(0, begin - 200), max(0, begin - 1)) + 1
     return (after >= 0 and _ALONE.match(text, after + 1) is not None) or (
