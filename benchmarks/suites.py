@@ -25,7 +25,17 @@ def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> d
     """How many tests of ``path`` passed, failed and were skipped, with the names of those that failed."""
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "report.xml"
-        argv = [sys.executable, "-m", "pytest", "-q", path, f"--junitxml={answer}", "-p", "no:cacheprovider"]
+        argv = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            path,
+            f"--junitxml={answer}",
+            "-p",
+            "no:cacheprovider",
+            "--timeout=1800",
+        ]
         done = subprocess.run(
             [*argv, *(["-k", choose] if choose else [])],
             cwd=ROOT,
