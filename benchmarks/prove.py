@@ -3,7 +3,7 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals retention crashes
-                                    # redaction redaction_quality
+                                    # personal registered streams redaction_stream redaction redaction_quality
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -123,6 +123,41 @@ PARTS: dict[str, Part] = {
         (
             Goal("startup_help_over_click", ("ratios", "help/click"), 3, unit="x"),
             Goal("startup_forbidden_imports", ("figures", "forbidden_imports"), 0),
+        ),
+    ),
+    "personal": Part(
+        _bench("redaction_personal"),
+        (
+            Goal("personal_recall_tuned", ("figures", "tuned_recall_core"), 0.95, least=True),
+            Goal("personal_recall_held", ("figures", "held_recall_core"), 0.95, least=True),
+            Goal("personal_cards_of_digit_runs", ("figures", "card_runs_flagged"), 0),
+            Goal("personal_cards_look_alikes", ("figures", "held_flagged_card"), 0),
+            Goal("personal_iban_look_alikes", ("figures", "held_flagged_iban"), 0.03),
+            Goal("personal_clean_over_presidio", ("ratios", "clean/presidio"), 10, least=True, unit="x"),
+            Goal("personal_dense_over_presidio", ("ratios", "dense/presidio"), 10, least=True, unit="x"),
+        ),
+    ),
+    "registered": Part(
+        _suite("registered"),
+        (
+            Goal("registered_tests", ("figures", "passed"), 60, least=True),
+            Goal("registered_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "streams": Part(
+        _suite("streams"),
+        (
+            Goal("streams_tests", ("figures", "passed"), 110, least=True),
+            Goal("streams_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "redaction_stream": Part(
+        _bench("redaction_stream"),
+        (
+            Goal("stream_streamed", ("figures", "streamed_mb"), 1000, least=True, unit=" MB"),
+            Goal("stream_rss_growth", ("figures", "rss_growth_mb"), 8, unit=" MB"),
+            Goal("stream_tokens_missed", ("figures", "tokens_missed"), 0),
+            Goal("stream_lag_mean", ("figures", "lag_mean_chars"), 6),
         ),
     ),
     "plan": Part(

@@ -15,6 +15,8 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Held
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
@@ -24,6 +26,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.usage import UnknownPrice
 from remit.redact.redactor import Redactor
+from remit.redact.vault import Kept
 
 #: What a decision says when the rules could not be read.
 UNREADABLE = "unreadable"
@@ -69,7 +72,8 @@ class Scene:
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
     ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
-    person asked; ``approval`` is the request that the intent uses up.
+    person asked; ``approval`` is the request that the intent uses up. ``vault`` is where the policy says that personal
+    data goes as tokens, ``kept`` what those of this action stand for.
     """
 
     standing: Standing
@@ -90,6 +94,9 @@ class Scene:
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
+    personal: PersonalTerms = field(default_factory=PersonalTerms)
+    vault: Held | None = None
+    kept: list[Kept] = field(default_factory=list[Kept])
 
     @property
     def policy_rev(self) -> str:

@@ -16,6 +16,7 @@ from typing import cast
 
 from remit.kernel.errors import InvalidInput
 from remit.redact.pattern import parse
+from remit.redact.personal.national import kinds as personal_kinds
 from remit.redact.rules import Allow, Rule, judge, shape
 from remit.redact.span import REGISTERED
 
@@ -74,7 +75,7 @@ def _chosen(tier: int, personal: bool) -> tuple[Rule, ...]:  # noqa: FBT001 - fo
 @cache
 def kinds() -> tuple[str, ...]:
     """Every kind that a span may have, registered values included."""
-    return tuple(dict.fromkeys([REGISTERED, *(rule.kind for rule in shipped())]))
+    return tuple(dict.fromkeys([REGISTERED, *(rule.kind for rule in shipped()), *personal_kinds()]))
 
 
 def lint(rules: Iterable[Rule]) -> None:

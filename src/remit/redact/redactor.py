@@ -38,10 +38,21 @@ class Redactor:
         key: Keys the suffix of masks (HMAC-SHA256), so that nobody can tell a value by counting. One per workspace; 16
             random bytes or more.
         clock: Tells when a value that is no longer used is forgotten; the machine's by default.
+        regions: Countries whose national phone numbers are known (``personal.find``); a long list by default.
+        personal: Whether personal data is masked wherever ``tier=2`` is asked for: logs, errors, traces, reports.
     """
 
-    def __init__(self, key: bytes, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        key: bytes,
+        *,
+        clock: Clock | None = None,
+        regions: tuple[str, ...] | None = None,
+        personal: bool = False,
+    ) -> None:
         self._key = key
+        self._regions = regions
+        self._always = personal
         self.registered = Registered(clock)
 
     def register(self, value: str, *, kind: str = REGISTERED) -> Registration:
@@ -71,7 +82,9 @@ class Redactor:
 
     def warm(self, *, tier: int = 1, personal: bool = False) -> str:
         """Make the quickest engine ready now instead of after some megabytes; its name. It takes about a second."""
-        return _engine(tier, personal).warm()
+        if personal:
+            self._personal("warm: +1 415 555 0132")
+        return _engine(tier).warm()
 
     def scan(self, data: str | bytes, *, tier: int = 1, personal: bool = False, despaced: bool = False) -> list[Span]:
         """Every secret, in order, without overlap; offsets are characters of a text, bytes of a byte string.
@@ -105,13 +118,13 @@ class Redactor:
             done = span.end
         return "".join((*parts, text[done:]))
 
-    def mask_tree(self, value: object, *, names: bool = True, tier: int = 1) -> object:
+    def mask_tree(self, value: object, *, names: bool = True, tier: int = 1, personal: bool = False) -> object:
         """Nested JSON (and tuples, sets, bytes) with every text in it masked, keys too.
 
         With ``names``, the value under a key that names a secret (``password``, ``authorization``) is masked whatever
-        it is. A value without a secret in it comes back as the same object.
+        it is. A value without a secret in it comes back as the same object. With ``personal`` also personal data.
         """
-        return mask_tree(value, self, names=names, tier=tier)
+        return mask_tree(value, _Personal(self) if personal else self, names=names, tier=tier)
 
     def findings(self, files: Mapping[str, bytes]) -> list[Finding]:
         """One critical finding for each secret in ``files`` (path to content), with path and line, never the value."""
@@ -160,7 +173,9 @@ class Redactor:
                 (Span(hit.kind, hit.start, hit.end, known=True), hit.value)
                 for hit in self.registered.find(text, despaced=despaced)
             ]
-        chosen = _engine(tier, personal)
+        if self.asked(tier=tier, personal=personal):
+            found += self._personal(data)
+        chosen = _engine(tier)
         hits = chosen.find(raw)
         if not hits:
             return found
@@ -175,12 +190,41 @@ class Redactor:
             spans = characters(raw, spans)
         return found + list(zip(spans, values, strict=True))
 
+    def asked(self, *, tier: int, personal: bool) -> bool:
+        """Whether personal data is looked for when this is asked."""
+        return personal or (self._always and tier > 1)
+
+    def _personal(self, data: str | bytes) -> list[tuple[Span, str]]:
+        from remit.redact.personal.find import find  # noqa: PLC0415 - no command needs it before there is a text
+        from remit.redact.personal.phones import REGIONS  # noqa: PLC0415 - as above
+
+        text = data if isinstance(data, str) else data.decode("latin-1")
+        regions = REGIONS if self._regions is None else self._regions
+        return [
+            (Span(each.kind, each.start, each.end), text[each.start : each.end]) for each in find(text, regions=regions)
+        ]
+
+
+class _Personal:
+    """A redactor that looks for personal data too, for ``mask_tree``."""
+
+    __slots__ = ("_redactor",)
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+
+    def mask(self, text: str, *, tier: int = 1) -> str:
+        return self._redactor.mask(text, tier=tier, personal=True)
+
+    def suffix(self, value: str) -> str:
+        return self._redactor.suffix(value)
+
 
 @cache
-def _engine(tier: int, personal: bool) -> Engine:  # noqa: FBT001 - for the cache's sake
+def _engine(tier: int) -> Engine:
     from remit.redact.engine import engine  # noqa: PLC0415 - reading the rules costs what many a command never needs
 
-    return engine(tier, personal=personal)
+    return engine(tier, personal=False)  # personal data is found by code: the rules are the same with and without
 
 
 def _beside_masks(raw: bytes, spans: list[Span]) -> Iterator[tuple[Span, str]]:
