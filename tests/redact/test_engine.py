@@ -174,7 +174,7 @@ def test_hostile_repeats_cost_no_more_than_so_much_clean_text(quick: HyperscanEn
     rng = random.Random(11)
     usual = max(seconds(LINEAR.find, clean()[at : at + size]) for at in (0, 500_000, 1_000_000))
     slow: list[tuple[str, bytes, int]] = []
-    for rule in RULES if PROVE else rng.sample(RULES, 40):
+    for rule in RULES if PROVE else rng.sample(RULES, 25):
         for text in hostile(rule, rng, size):
             quick.find(text[:500])
             LINEAR.find(text[:500])  # compiled, its automata begun
