@@ -250,6 +250,23 @@ PARTS: dict[str, Part] = {
             Goal("redaction_hostile_64k", ("figures", "hostile_64k_ms"), 50, unit=" ms"),
         ),
     ),
+    "redaction_quality": Part(
+        _bench("redaction_quality"),
+        (
+            *(
+                Goal(f"redaction_{name}_{half}", ("figures", f"half {half}: {figure}"), limit, least=least)
+                for half in ("A", "B")
+                for name, figure, limit, least in (
+                    ("recall_services", "service tokens, recall of tier 1 + assignment", 0.85, True),
+                    ("recall_mixed", "mixed code and configuration, recall of all tiers", 0.60, True),
+                    ("benign_tier_1", "benign flagged by tier 1", 0.10, False),
+                    ("benign_all", "benign flagged by all tiers", 0.25, False),
+                )
+            ),
+            Goal("redaction_noise_tier_1", ("figures", "clean code, findings/MB of tier 1"), 5, unit="/MB"),
+            Goal("redaction_noise_tier_2", ("figures", "clean code, findings/MB of tier 2"), 60, unit="/MB"),
+        ),
+    ),
     "budget_race": Part(
         _race,
         (

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from remit.adapters.personal.presidio import Presidio
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
@@ -24,6 +25,7 @@ from remit.kernel.effects import Model, Tool
 from remit.kernel.errors import IntegrityError, Unavailable
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
+from remit.testing.presidio import analyzer
 
 from .fakes import OWNER, WORKSPACE, World, act, make_world
 
@@ -121,7 +123,7 @@ async def test_what_is_kept_is_encrypted_and_bound_to_its_row(tmp_path: Path) ->
         await store.commit("guard.settle", lambda tx: tx.execute(mixed))
         with pytest.raises(IntegrityError, match="row"):
             store.view(lambda tx: read(tx, WORKSPACE, "m2"))
-        with pytest.raises(Unavailable, match="tokens"):
+        with pytest.raises(Unavailable, match="vault"):
             await world.guard.run(act(ASKED, mission="m2"))
 
 
@@ -202,3 +204,21 @@ async def test_without_its_intent_nothing_leaves(tmp_path: Path) -> None:
         done = await world.guard.run(act(ASKED))
         assert MAIL in done.text
         assert len(world.rows(PERSONAL_VAULT)) == 3
+
+
+async def test_another_finder_reads_prompts_without_secrets_and_what_it_finds_goes_as_tokens(tmp_path: Path) -> None:
+    secret = "ghp_" + "x9K2" * 9
+    text = f"Ada Lovelace of Marylebone, {MAIL}, uses {secret}"
+    with store_in(tmp_path) as store, analyzer({"Ada Lovelace": "PERSON", "Marylebone": "LOCATION"}) as server:
+        world = await world_on(store, PersonalTerms(models=True, also=Presidio(server.address).find))
+        done = await world.guard.run(act(Model("openai", "m", {"said": text})))
+        assert not any(secret in str(asked) for asked in server.asked)
+        assert "<PERSON_1_" in sent(world)
+        assert "<LOCATION_1_" in sent(world)
+        assert "Ada" not in sent(world)
+        assert MAIL not in sent(world)
+        assert "Ada Lovelace of Marylebone" in done.text
+        server.answer = (500, b"{}")
+        with pytest.raises(Unavailable, match="Personal data"):
+            await world.guard.run(act(ASKED))
+        assert len(world.adapter.calls) == 1

@@ -50,6 +50,7 @@ from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held, Vaults
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
@@ -58,6 +59,7 @@ from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
+from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
@@ -66,14 +68,16 @@ from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, R
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
+from remit.redact.sinks import UNSCANNED
 
 type Checker = Callable[[Action, Scene], Check]
 
 CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
-    scan.check,
+    scan.closed,
     rules_check.check,
     approval.check,
     available.check,
@@ -225,7 +229,10 @@ class Guard:
                 continue  # somebody else used the approval at the same time: everything is asked again
 
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
-        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+        with (
+            correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
+            span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
+        ):
             action = self.pricing.priced(action)
             standing = await self._standing(action)
             scene = Scene(
@@ -241,8 +248,9 @@ class Guard:
                 evidence=await self._evidence(action, standing),
                 approvals=self.approvals,
                 personal=self.personal,
-                vault=await self._vault(action) if self.personal.concern(action) else None,
             )
+            if self.personal.concern(action):
+                scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -262,11 +270,14 @@ class Guard:
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)
 
-    async def _vault(self, action: Action) -> Held:
+    async def _vault(self, action: Action) -> tuple[Held, Mapping[str, Sequence[Personal]]]:
         try:
-            return await self.vaults.open(action.workspace, action.mission)
-        except Exception as error:  # noqa: BLE001 - without the vault nothing could be brought back
-            verdict = denied(scan.NAME, "vault", "What the mission's tokens for personal data stand for can't be read.")
+            held = await self.vaults.open(action.workspace, action.mission)
+            return held, await found_elsewhere(action, self.redactor, self.personal)
+        except Exception as error:  # noqa: BLE001 - what can't be masked, or not be brought back, must not leave
+            verdict = denied(
+                scan.NAME, "vault", "Personal data in it can't be told, or the vault of its tokens not read."
+            )
             await self._refuse(action, (verdict,), cause=error)
 
     async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
@@ -456,7 +467,10 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        return self.redactor.mask(action.target[:LONGEST_TARGET])
+        try:
+            return self.redactor.mask(action.target)[:LONGEST_TARGET]
+        except Exception:  # noqa: BLE001 - what can't be scanned is written nowhere
+            return UNSCANNED
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:

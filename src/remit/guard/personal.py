@@ -7,17 +7,22 @@ for somebody else. A tool that may have the values is named by the setting ``per
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held
 from remit.guard.scene import Scene
+from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Model, Tool
 from remit.kernel.mission import Outcome
+from remit.redact.personal.kinds import Personal
+from remit.redact.redactor import Redactor
 from remit.redact.vault import Vault, mapped
 
 #: Under these names providers put what a model wants a tool called with.
@@ -36,7 +41,9 @@ def hide(scene: Scene, said: Check) -> Check:
     if not isinstance(effect, Model):
         return said
     with held.lock:
-        request, scene.kept = held.vault.mask_tree(dict(effect.request), regions=scene.personal.regions)
+        request, scene.kept = held.vault.mask_tree(
+            dict(effect.request), regions=scene.personal.regions, also=scene.found
+        )
     if not scene.kept:
         return said
     scene.performed = replace(scene.performed, effect=replace(effect, request=cast("Mapping[str, Json]", request)))
@@ -44,6 +51,21 @@ def hide(scene: Scene, said: Check) -> Check:
     told = ", ".join(f"{count} {label}" for label, count in sorted(counted.items()))
     before = f"{said.detail} " if said.detail else ""
     return Check(said.name, Verdict.ALLOW, "masked", f"{before}Personal data went to the model as tokens: {told}.")
+
+
+async def found_elsewhere(action: Action, redactor: Redactor, terms: PersonalTerms) -> dict[str, Sequence[Personal]]:
+    """What the policy's other finder finds in each text of a request, once its secrets are masked."""
+    effect, also = action.effect, terms.also
+    if also is None or not isinstance(effect, Model):
+        return {}
+    texts: dict[str, None] = {}
+
+    def note(text: str) -> str:
+        texts[text] = None
+        return text
+
+    mapped(redactor.mask_tree(dict(effect.request), names=False), note)
+    return await asyncio.to_thread(lambda: {text: also(text) for text in texts})
 
 
 def _reveal(scene: Scene, held: Held, effect: Tool, said: Check) -> Check:

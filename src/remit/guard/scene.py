@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,6 +25,7 @@ from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.usage import UnknownPrice
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
 from remit.redact.vault import Kept
 
@@ -96,6 +97,7 @@ class Scene:
     approval: str = ""
     personal: PersonalTerms = field(default_factory=PersonalTerms)
     vault: Held | None = None
+    found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text
     kept: list[Kept] = field(default_factory=list[Kept])
 
     @property

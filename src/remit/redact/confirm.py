@@ -70,22 +70,22 @@ _BREAK = re.compile(rb"[\s\"'`<>&;,]")
 class Rejected:
     """How many matches of one rule were judged and turned down in the run of bytes that was last looked at."""
 
-    __slots__ = ("count", "end")
+    __slots__ = ("count", "last")
 
     def __init__(self) -> None:
         self.count = 0
-        self.end = 0
+        self.last = 0
 
     def of(self, raw: bytes, start: int) -> int:
         """How many in the run in which ``start`` lies."""
-        if self.count and _BREAK.search(raw, self.end, start):
+        if self.count and _BREAK.search(raw, self.last, start):
             self.count = 0
         return self.count
 
-    def another(self, end: int) -> None:
-        """One more, whose secret would have ended at ``end``."""
+    def another(self, start: int) -> None:
+        """One more, whose match begins at ``start``: a break inside it ends the run too."""
         self.count += 1
-        self.end = end
+        self.last = start
 
 
 class Ready:
@@ -129,7 +129,7 @@ class Ready:
             return (start, stop), stop
         place = self._judge(subject.text, start, end)
         if place is None:
-            rejected.another(end)
+            rejected.another(whole[0])
             return None, onward
         return place, max(place[1], onward)
 

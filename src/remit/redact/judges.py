@@ -53,6 +53,8 @@ _UNBROKEN = 20
 def random_key(text: str, start: int, end: int) -> Place | None:
     """Whether what follows ``sk-`` looks drawn at random; CSS classes and package names don't."""
     token = text[start:end]
+    if token.startswith(("sk-ssh-", "sk-ecdsa-")):
+        return None  # names of OpenSSH's key types
     digits = sum(each.isdigit() for each in token)
     likely_key = digits >= _SOME_DIGITS or (digits > 0 and token != token.lower())
     return (start, end) if likely_key else None
@@ -177,8 +179,9 @@ _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
     r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|"
     r"cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
-    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|"
-    r"thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
+    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|"
+    r"avatar|thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|"
+    r"key_?id|expected|output)"
     r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
@@ -332,7 +335,8 @@ def userinfo_any(text: str, start: int, end: int) -> Place | None:
     found = userinfo(text, start, end)
     if found is None or _STORES.search(scheme):
         return found
-    return None if _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
+    sample = text[start:end] == "scott:tiger"  # of Oracle's and SQLAlchemy's documentation
+    return None if sample or _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
 
 
 def private_key(text: str, start: int, end: int) -> Place | None:

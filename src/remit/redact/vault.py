@@ -13,12 +13,13 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 from remit.redact.personal.find import find
-from remit.redact.personal.kinds import Kind, Personal
+from remit.redact.personal.kinds import Kind, Personal, strongest
 from remit.redact.personal.phones import REGIONS
 
 NONCE_SIZE = 16
@@ -26,7 +27,12 @@ TAG_LENGTH = 6
 MOST_DIGITS = 6
 
 #: What stands in a token for each kind; every national number is an ``ID``.
-LABELS: dict[str, str] = {kind: kind.value.upper() for kind in Kind}
+LABELS: Mapping[str, str] = {
+    **{kind.value: kind.value.upper() for kind in Kind},
+    "person": "PERSON",  # these three only outside finders find
+    "location": "LOCATION",
+    "nrp": "GROUP",
+}
 NATIONAL = "ID"
 
 _LABEL = "|".join(sorted({*LABELS.values(), NATIONAL}, key=len, reverse=True))
@@ -38,7 +44,7 @@ _TOKEN = re.compile(
     rf"(?:{_OPEN}|(?<![A-Za-z0-9_]))(?P<label>(?i:{_LABEL})){_JOIN}(?P<number>[1-9][0-9]{{0,{MOST_DIGITS - 1}}})"
     rf"{_JOIN}(?P<tag>[A-Za-z2-7]{{{TAG_LENGTH}}})(?![A-Za-z0-9_])(?:{_CLOSE})?"
 )
-_LONGEST = 6 + 5 + 3 + MOST_DIGITS + 3 + TAG_LENGTH + 6  # characters of a token with everything escaped
+_LONGEST = 6 + 8 + 3 + MOST_DIGITS + 3 + TAG_LENGTH + 6  # characters of a token with everything escaped
 _BEFORE = 1  # characters that decide whether a token may begin
 
 type Key = tuple[str, int, str]
@@ -86,12 +92,15 @@ class Vault:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def mask(self, text: str, *, regions: tuple[str, ...] = REGIONS) -> tuple[str, list[Kept]]:
+    def mask(
+        self, text: str, *, regions: tuple[str, ...] = REGIONS, also: Sequence[Personal] = ()
+    ) -> tuple[str, list[Kept]]:
         """``text`` with personal data as tokens, and what those stand for, each once; the same object without any.
 
-        Tokens of this vault in ``text`` stay as they are.
+        Tokens of this vault in ``text`` stay as they are. ``also`` is what was found in it elsewhere.
         """
-        found = [each for each in find(text, regions=regions) if not self._inside_token(text, each)]
+        found = find(text, regions=regions)
+        found = [each for each in strongest([*found, *also]) if not self._inside_token(text, each)]
         if not found:
             return text, []
         used: dict[Key, Kept] = {}
@@ -104,12 +113,18 @@ class Vault:
             done = each.end
         return "".join((*parts, text[done:])), list(used.values())
 
-    def mask_tree(self, value: object, *, regions: tuple[str, ...] = REGIONS) -> tuple[object, list[Kept]]:
-        """Nested JSON with every text in it masked, keys excepted; numbers stay numbers."""
+    def mask_tree(
+        self,
+        value: object,
+        *,
+        regions: tuple[str, ...] = REGIONS,
+        also: Mapping[str, Sequence[Personal]] = MappingProxyType({}),
+    ) -> tuple[object, list[Kept]]:
+        """Nested JSON with every text in it masked, keys excepted; numbers stay numbers. ``also``: by text."""
         used: dict[Key, Kept] = {}
 
         def mask(text: str) -> str:
-            masked, kept = self.mask(text, regions=regions)
+            masked, kept = self.mask(text, regions=regions, also=also.get(text, ()))
             used.update((each.key, each) for each in kept)
             return masked
 
@@ -174,7 +189,7 @@ class Vault:
 class Restorer:
     """Restores a stream: what it gives, put together, is what ``restore`` gives for the whole, wherever it was cut.
 
-    At most 35 characters are held back, and only while they may be the beginning of a token.
+    At most 38 characters are held back, and only while they may be the beginning of a token.
     """
 
     def __init__(self, restored: Callable[[re.Match[str]], str]) -> None:

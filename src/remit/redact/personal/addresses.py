@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 
@@ -91,14 +90,8 @@ _NAMED = re.compile(
 )
 _OCTET = 255
 _HEX = frozenset("0123456789abcdefABCDEF")
-_PRIVATE = (
-    ipaddress.ip_network("2000::/3"),  # IANA IPv6 address space: global unicast
-    ipaddress.ip_network("fc00::/7"),
-    ipaddress.ip_network("fe80::/10"),
-    ipaddress.ip_network("ff00::/8"),
-    ipaddress.ip_network("64:ff9b::/96"),
-    ipaddress.ip_network("::ffff:0:0/96"),
-)
+#: Ranges in use, from IANA's registry of the IPv6 address space.
+_RANGES = ("2000::/3", "fc00::/7", "fe80::/10", "ff00::/8", "64:ff9b::/96", "::ffff:0:0/96")
 #: Anchored on two colons with at most one group between them; the group before is looked for behind.
 IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]*(?:\.[0-9]{1,3}){0,3}")
 
@@ -152,10 +145,16 @@ def _ipv6(text: str, start: int, end: int) -> Iterator[Personal]:
     end = start + len(spelled)
     if text[end : end + 1].isalnum() or text[end : end + 1] == "_":
         return
+    if _in_use(spelled):
+        zone = re.match(r"%[A-Za-z][\w.-]{0,15}", text[end : end + 17])
+        yield Personal(Kind.IP, start, end + (zone.end() if zone else 0), STRENGTH[Kind.IP])
+
+
+def _in_use(spelled: str) -> bool:
+    import ipaddress  # noqa: PLC0415 - only when something has the colons of an IPv6 address
+
     try:
         found = ipaddress.IPv6Address(spelled)
     except ValueError:
-        return
-    if any(found in network for network in _PRIVATE):
-        zone = re.match(r"%[A-Za-z][\w.-]{0,15}", text[end : end + 17])
-        yield Personal(Kind.IP, start, end + (zone.end() if zone else 0), STRENGTH[Kind.IP])
+        return False
+    return any(found in ipaddress.IPv6Network(each) for each in _RANGES)

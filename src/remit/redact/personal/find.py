@@ -9,13 +9,12 @@ from remit.redact.personal.clusters import Cluster, Run, clusters, runs
 from remit.redact.personal.context import near
 from remit.redact.personal.kinds import STRENGTH, Kind, Personal, strongest
 from remit.redact.personal.national import numbers, spaced, tokens
-from remit.redact.personal.payment import LONGEST_CARD, card, ibans
+from remit.redact.personal.payment import LONGEST_CARD, SHORTEST_CARD, card, ibans
 from remit.redact.personal.phones import REGIONS, phone
 
 _SSN_WORDS = ("ssn", "social security", "social", "soc sec", "ss#", "ssns", "tax id", "taxpayer", "tin")
 _SSN_DIGITS = 9
 _NINO_DIGITS = 6
-_FEWEST = 7  # digits in a national number without letters
 
 
 def find(text: str, *, regions: tuple[str, ...] = REGIONS) -> list[Personal]:
@@ -37,15 +36,14 @@ def find(text: str, *, regions: tuple[str, ...] = REGIONS) -> list[Personal]:
 
 def _in_cluster(cluster: Cluster, regions: tuple[str, ...]) -> Iterator[Personal]:
     for run in runs(cluster, least=_NINO_DIGITS, most=LONGEST_CARD):
-        if len(run.digits) == _NINO_DIGITS:
+        count = len(run.digits)
+        if count == _NINO_DIGITS:
             yield from spaced(run)
             continue
-        if found := card(run):
+        found = card(run) if count >= SHORTEST_CARD else _ssn(run) if count == _SSN_DIGITS else None
+        if found is not None:
             yield found
-        if len(run.digits) == _SSN_DIGITS and (found := _ssn(run)):
-            yield found
-        if len(run.digits) >= _FEWEST:
-            yield from numbers(run)
+        yield from numbers(run)
     yield from phone(cluster, regions)
 
 

@@ -114,8 +114,10 @@ def _form(pattern: str) -> re.Pattern[str]:
 def numbers(run: Run) -> Iterator[Personal]:
     """What a run of digit groups is, by the table."""
     candidates = table().get(len(run.digits))
-    if candidates and run.alone:
-        yield from _told(run.cluster.text, run.start, run.end, candidates, chained=run.chained)
+    if candidates:
+        fitting = _fitting(run.spelled, run.digits, candidates)
+        if fitting and run.alone:
+            yield from _told(run.cluster.text, run.start, run.end, fitting, chained=run.chained)
 
 
 def tokens(text: str) -> Iterator[Personal]:
@@ -137,8 +139,9 @@ def tokens(text: str) -> Iterator[Personal]:
             continue
         letters = len(_LETTER.findall(spelled))
         candidates = by_length.get(letters + len(_DIGIT.findall(spelled))) if letters else None
-        if candidates:
-            yield from _told(text, start, end, candidates)
+        fitting = _fitted(spelled, candidates) if candidates else []
+        if fitting:
+            yield from _told(text, start, end, fitting)
 
 
 def spaced(run: Run) -> Iterator[Personal]:
@@ -150,26 +153,34 @@ def spaced(run: Run) -> Iterator[Personal]:
             continue
         match = _NINO.match(text, start)
         if match is not None:
-            yield from _told(text, start, match.end(), table().get(9, ()))
+            fitting = _fitted(match[0], table().get(9, ()))
+            if fitting:
+                yield from _told(text, start, match.end(), fitting)
 
 
-def _told(text: str, start: int, end: int, candidates: tuple[Row, ...], *, chained: bool = False) -> Iterator[Personal]:
-    spelled = text[start:end]
+def _fitted(spelled: str, candidates: tuple[Row, ...]) -> list[Row]:
     folded = spelled.upper()
-    compact = "".join(each for each in folded if each.isalnum() or each == "&")
-    fitting = [
+    return _fitting(folded, "".join(each for each in folded if each.isalnum() or each == "&"), candidates)
+
+
+def _fitting(folded: str, compact: str, candidates: tuple[Row, ...]) -> list[Row]:
+    """The rows whose form and check digits hold."""
+    return [
         row
         for row in candidates
         if _form(row.form).fullmatch(folded) is not None and (not row.check or CHECKS[row.check](compact))
     ]
-    if not fitting:
-        return
-    formatted = len(compact) != len(spelled)
-    stands = spelled == folded and not chained and not otherwise(text, start, surely=True)
-    named = (row for row in fitting if near(text, start, end, row.context))
-    formed = (
-        row for row in fitting if stands and (row.alone is Alone.ALWAYS or (row.alone is Alone.FORMATTED and formatted))
-    )
-    row = next(named, None) or next(formed, None) or (fitting[0] if near(text, start, end, _ANY) else None)
+
+
+def _told(text: str, start: int, end: int, fitting: list[Row], *, chained: bool = False) -> Iterator[Personal]:
+    """The row that a word near speaks for; else one that stands alone; else any, where a word speaks for any."""
+    spelled = text[start:end]
+    formatted = not spelled.isalnum()
+    row = next((row for row in fitting if near(text, start, end, row.context)), None)
+    if row is None and not chained and spelled == spelled.upper() and not otherwise(text, start, surely=True):
+        stands = (Alone.ALWAYS, Alone.FORMATTED) if formatted else (Alone.ALWAYS,)
+        row = next((row for row in fitting if row.alone in stands), None)
+    if row is None and near(text, start, end, _ANY):
+        row = fitting[0]
     if row is not None:
         yield Personal(row.kind, start, end, FORMED - (0 if row.check else 5))

@@ -70,10 +70,10 @@ def card(run: Run) -> Personal | None:
     (``order``, ``tracking``) is none.
     """
     number = run.digits
-    if not SHORTEST_CARD <= len(number) <= LONGEST_CARD or number[0] not in "23456" or len(set(number)) == 1:
+    if number[0] not in "23456" or not luhn(number) or not SHORTEST_CARD <= len(number) <= LONGEST_CARD:
         return None
     joint = run.joint
-    if joint not in {"", " ", "-", "\u00a0"} or not run.alone or _hangs(run) or _longer(run) or not luhn(number):
+    if joint not in {"", " ", "-", "\u00a0"} or not run.alone or _hangs(run) or _longer(run) or len(set(number)) == 1:
         return None
     text = run.cluster.text
     grouped = bool(joint)

@@ -121,10 +121,9 @@ def _international(cluster: Cluster, plus: int) -> Personal | None:
         for index, (_, run_end) in enumerate(cluster.spans)
         if FEWEST <= sum(map(len, cluster.groups[: index + 1])) <= MOST + 1
     ]
-    for strict in (True, False):
+    for known in (_in_plan, _valid, _possible):  # the cheapest first
         for end in reversed(ends):
-            spelled = text[plus:end]
-            if _may_be(spelled, "", strict=strict) and not text[end : end + 1].isalnum():
+            if known(text[plus:end]) and not text[end : end + 1].isalnum():
                 return _told(cluster, plus, end)
     return None
 
@@ -160,7 +159,7 @@ def _is_national(run: Run, regions: tuple[str, ...]) -> bool:
     spelled = f"({run.spelled}" if opened else run.spelled
     american = not _NORTH_AMERICA.isdisjoint(regions)
     if run.digits.startswith("00") and len(run.digits) > _TRUNK:
-        speaks_for_itself = _may_be("+" + run.digits[2:], "", strict=True)
+        speaks_for_itself = _valid("+" + run.digits[2:])
     else:
         speaks_for_itself = (american and _NANP.fullmatch(spelled) is not None) or (
             _spelled_so(spelled, run.groups) and _grouped(spelled, run.groups, regions)
@@ -196,11 +195,12 @@ def _spelled_so(spelled: str, groups: tuple[str, ...]) -> bool:
 
 
 def _any_region(spelled: str, regions: tuple[str, ...]) -> bool:
-    """Whether it is a valid number of a region; of a possible length, where a trunk prefix or a bracket leads it."""
+    """Whether a region has numbers like it; or of its length, where a trunk prefix or a bracket leads it."""
+    number = _OTHER.sub("", spelled)
+    if any(_plan(region)[0].fullmatch(number) for region in regions):
+        return True
     led = spelled[0] in "0("
-    return any(
-        _may_be(spelled, region, strict=True) or (led and _may_be(spelled, region, strict=False)) for region in regions
-    )
+    return led and any(len(number) - behind in _plan(region)[1] for region in regions for behind in range(4))
 
 
 def _grouped(spelled: str, groups: tuple[str, ...], regions: tuple[str, ...]) -> bool:
@@ -238,36 +238,44 @@ def _plan(region: str) -> tuple[re.Pattern[str], frozenset[int]]:
     return form, lengths
 
 
-def _fits(spelled: str, region: str, *, strict: bool) -> bool:
-    """A look at the plan before the number is parsed, which costs a hundred times as much."""
+def _in_plan(spelled: str) -> bool:
+    """Whether ``+49 (0)89 1234567`` is a number as the plan of its country has them, by its form alone."""
+    import phonenumbers  # noqa: PLC0415 - only when something looks like a phone number
+
     number = _OTHER.sub("", spelled)
-    form, lengths = _plan(region)
-    if strict:
-        return form.fullmatch(number) is not None
-    return any(len(number) - behind in lengths for behind in range(4))  # a trunk prefix has up to three digits
+    for width in (1, 2, 3):
+        region = phonenumbers.region_code_for_country_code(int(number[:width]))
+        if region not in {"ZZ", "001"}:
+            return number[0] != "0" and _plan(region)[0].fullmatch(number) is not None
+    return False
 
 
-def _may_be(spelled: str, region: str, *, strict: bool) -> bool:
-    """Whether ``phonenumbers`` takes it for a valid number (``strict``), or one of a possible length."""
-    return (not region or _fits(spelled, region, strict=strict)) and _parsed(spelled, region, strict=strict)
+def _valid(spelled: str) -> bool:
+    """Whether ``phonenumbers`` takes an international number for a valid one."""
+    return _parsed(spelled, strict=True)
+
+
+def _possible(spelled: str) -> bool:
+    """Whether ``phonenumbers`` takes it for one of a possible length."""
+    return _parsed(spelled, strict=False)
 
 
 @lru_cache(maxsize=4096)
-def _parsed(spelled: str, region: str, *, strict: bool) -> bool:
+def _parsed(spelled: str, *, strict: bool) -> bool:
     import phonenumbers  # noqa: PLC0415 - only when something looks like a phone number
 
     try:
-        number = phonenumbers.parse(spelled, region or None)
+        number = phonenumbers.parse(spelled, None)
     except phonenumbers.NumberParseException:
         return False
-    if strict:
-        return phonenumbers.is_valid_number(number)
-    return phonenumbers.is_possible_number(number)
+    return phonenumbers.is_valid_number(number) if strict else phonenumbers.is_possible_number(number)
 
 
 def _usual(spelled: str, region: str) -> tuple[str, ...]:
     """The groups in which the region writes this number; empty when it isn't one of its numbers."""
-    return _formatted(spelled, region) if _fits(spelled, region, strict=True) else ()
+    if _plan(region)[0].fullmatch(_OTHER.sub("", spelled)) is None:
+        return ()  # parsing it costs a hundred times as much
+    return _formatted(spelled, region)
 
 
 @lru_cache(maxsize=4096)
