@@ -114,13 +114,8 @@ class Ready:
                 start, end = place
                 break
         onward = end if end > whole[0] else whole[0] + 1
-        if not self._near(subject.lowered, whole):
+        if not self._wanted(subject, whole, (start, end)):
             return None, onward
-        if self._entropy and entropy(subject.raw[start:end]) <= self._entropy:
-            return None, onward
-        for each in self._allow:
-            if _excused(each, subject, whole, (start, end)):
-                return None, onward
         if self._judge is None:
             return (start, end), onward
         if rejected.of(subject.raw, whole[0]) >= NESTED:
@@ -132,6 +127,14 @@ class Ready:
             rejected.another(whole[0])
             return None, onward
         return place, max(place[1], onward)
+
+    def _wanted(self, subject: Subject, whole: Place, secret: Place) -> bool:
+        """Whether keyword, entropy and allowlists let a match pass."""
+        if not self._near(subject.lowered, whole):
+            return False
+        if self._entropy and entropy(subject.raw[secret[0] : secret[1]]) <= self._entropy:
+            return False
+        return not any(_excused(each, subject, whole, secret) for each in self._allow)
 
     def everywhere(self, subject: Subject) -> Iterator[Place]:
         """The spans of the rule: the leftmost match from where the last one's secret ended, again and again."""

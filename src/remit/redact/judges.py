@@ -177,9 +177,9 @@ _BITS = 3.7
 _TOKEN = re.compile(r"[A-Za-z0-9+/=_~.-]{0,160}", re.ASCII)
 _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
-    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|"
-    r"cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
-    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|"
+    r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|"
+    r"base64,?|cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
+    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|resolved|ref|sum|snapshot|encoded|"
     r"avatar|thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|"
     r"key_?id|expected|output)"
     r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
@@ -241,6 +241,8 @@ def _in_data(text: str, start: int, end: int) -> bool:
     begin = text.rfind("\n", max(0, start - 200), start) + 1
     if start - begin > 20 or not _ALONE.match(text, begin):  # noqa: PLR2004
         return text[end : end + 1] in ("/", "@") or text[max(0, start - 1) : start] in ("@", "#")
+    if "-----BEGIN" in text[max(0, begin - 60) : begin]:
+        return True  # what is private of such blocks has a rule of its own
     after = text.find("\n", end, end + 40)
     previous = text.rfind("\n", max(0, begin - 200), max(0, begin - 1)) + 1
     return (after >= 0 and _ALONE.match(text, after + 1) is not None) or (
