@@ -29,7 +29,9 @@ MOST_DIGITS = 6
 #: What stands in a token for each kind; every national number is an ``ID``.
 LABELS: Mapping[str, str] = {
     **{kind.value: kind.value.upper() for kind in Kind},
-    **{"person": "PERSON", "location": "LOCATION", "nrp": "GROUP"},  # what only outside finders find
+    "person": "PERSON",  # from here on what only outside finders find
+    "location": "LOCATION",
+    "nrp": "GROUP",
 }
 NATIONAL = "ID"
 
