@@ -14,11 +14,14 @@ import pytest
 from remit.adapters.personal.presidio import Presidio
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
+from remit.adapters.store.postgres import PostgresStore
 from remit.adapters.store.sqlite import SqliteStore
+from remit.audit.holds import Hold, Scope, place_hold
 from remit.audit.keyring import KEY_SIZE, Keyring
+from remit.audit.tables import DEK
 from remit.guard.personal_tables import PERSONAL_VAULT
 from remit.guard.personal_terms import PersonalTerms
-from remit.guard.personal_vault import forget, read, subject_of
+from remit.guard.personal_vault import forget, read, shred, subject_of
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Model, Tool
@@ -27,7 +30,10 @@ from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
 from remit.testing.presidio import analyzer
 
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
 from .fakes import OWNER, WORKSPACE, World, act, make_world
+
+__all__ = ["postgres_server", "postgres_url"]
 
 MAIL, PHONE = "ada@example.org", "+49 89 1234567"
 ASKED = Model("openai", "m", {"messages": [{"role": "user", "content": f"Write to {MAIL} or call {PHONE}."}]})
@@ -222,3 +228,43 @@ async def test_another_finder_reads_prompts_without_secrets_and_what_it_finds_go
         with pytest.raises(Unavailable, match="Personal data"):
             await world.guard.run(act(ASKED))
         assert len(world.adapter.calls) == 1
+
+
+async def test_two_workers_on_postgres_share_a_vault_and_its_erasure(postgres_url: str, tmp_path: Path) -> None:
+    signer = create_key(tmp_path / "audit.key")
+    first, second = (
+        PostgresStore(postgres_url, [signer], heads=tmp_path / "heads.log", keys=Keyring(KEK, shared=True))
+        for _ in "ab"
+    )
+    with closing(first), closing(second):
+        first.migrate()
+        one, two = await world_on(first), await world_on(second)
+        await one.guard.run(act(ASKED))
+        tokens = sent(one)
+        done = await two.guard.run(act(Model("openai", "m", {"said": tokens})))
+        assert MAIL in done.text
+        await two.guard.run(act(ASKED))
+        assert sent(two) == tokens
+        first.erase(subject_of("m1"), workspace=WORKSPACE, by=OWNER, reason="asked", allow=lambda _tx: None)
+        done = await two.guard.run(act(Model("openai", "m", {"said": tokens})))
+        assert MAIL not in done.text
+
+
+async def test_cleaning_up_after_a_mission_shreds_its_vault_unless_a_hold_covers_it(tmp_path: Path) -> None:
+    with store_in(tmp_path) as store:
+        world = await world_on(store)
+        for mission in ("m1", "m2"):
+            await world.guard.run(act(ASKED, mission=mission))
+        held = Hold(WORKSPACE, "case-17", Scope(mission="m2"))
+        await store.commit(
+            "audit.hold", lambda tx: place_hold(tx, held, by=OWNER, reason="court", allow=lambda _tx: None)
+        )
+        assert await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m1", by=OWNER))
+        assert not await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m2", by=OWNER))
+        assert {row["mission"] for row in world.rows(PERSONAL_VAULT)} == {"m2"}
+        keys = {row["subject"] for row in world.rows(DEK) if row["subject"].startswith("mission:")}
+        assert keys == {subject_of("m2")}
+        assert len(world.audit("audit.erase")) == 1
+        assert not await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m3", by=OWNER))
+        assert len(world.audit("audit.erase")) == 1, "nothing to tell of a mission without a vault"
+        assert store.verify().ok
