@@ -19,15 +19,18 @@ from remit.adapters.store.sqlite import SqliteStore
 from remit.audit.holds import Hold, Scope, place_hold
 from remit.audit.keyring import KEY_SIZE, Keyring
 from remit.audit.tables import DEK
+from remit.bootstrap import personal_terms
 from remit.guard.personal_tables import PERSONAL_VAULT
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import forget, read, shred, subject_of
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Model, Tool
-from remit.kernel.errors import IntegrityError, Unavailable
+from remit.kernel.errors import IntegrityError, InvalidInput, Unavailable
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
+from remit.redact.personal.phones import REGIONS
+from remit.settings import Settings, load
 from remit.testing.presidio import analyzer
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
@@ -268,3 +271,21 @@ async def test_cleaning_up_after_a_mission_shreds_its_vault_unless_a_hold_covers
         assert not await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m3", by=OWNER))
         assert len(world.audit("audit.erase")) == 1, "nothing to tell of a mission without a vault"
         assert store.verify().ok
+
+
+def test_the_settings_say_where(tmp_path: Path) -> None:
+    def settings(**flags: str) -> Settings:
+        return load(flags={"home": str(tmp_path), **flags}, environ={}, folder=tmp_path, user_file=tmp_path / "none")[0]
+
+    assert personal_terms(settings()).models is False
+    terms = personal_terms(
+        settings(
+            personal_data="Models, logs", personal_tools="mail", phone_regions="de,at", personal_analyzer="http://h:1"
+        )
+    )
+    assert (terms.models, terms.tools, terms.regions) == (True, {"mail"}, ("DE", "AT"))
+    assert terms.also is not None
+    assert tuple(settings().phone_regions.split(",")) == REGIONS
+    for wrong in ({"personal_data": "everything"}, {"phone_regions": "Germany"}):
+        with pytest.raises(InvalidInput):
+            settings(**wrong)
