@@ -3,6 +3,7 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals retention crashes
+                                    # personal registered streams redaction_stream redaction redaction_quality
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -136,6 +137,29 @@ PARTS: dict[str, Part] = {
             Goal("personal_dense_over_presidio", ("ratios", "dense/presidio"), 10, least=True, unit="x"),
         ),
     ),
+    "registered": Part(
+        _suite("registered"),
+        (
+            Goal("registered_tests", ("figures", "passed"), 60, least=True),
+            Goal("registered_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "streams": Part(
+        _suite("streams"),
+        (
+            Goal("streams_tests", ("figures", "passed"), 110, least=True),
+            Goal("streams_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "redaction_stream": Part(
+        _bench("redaction_stream"),
+        (
+            Goal("stream_streamed", ("figures", "streamed_mb"), 1000, least=True, unit=" MB"),
+            Goal("stream_rss_growth", ("figures", "rss_growth_mb"), 8, unit=" MB"),
+            Goal("stream_tokens_missed", ("figures", "tokens_missed"), 0),
+            Goal("stream_lag_mean", ("figures", "lag_mean_chars"), 6),
+        ),
+    ),
     "plan": Part(
         _bench("plan"),
         (
@@ -224,6 +248,23 @@ PARTS: dict[str, Part] = {
             Goal("redaction_p99_4k", ("figures", "p99_4k_ms"), 1, unit=" ms"),
             Goal("redaction_500_bytes", ("figures", "scan_500_bytes_us"), 10, unit=" us"),
             Goal("redaction_hostile_64k", ("figures", "hostile_64k_ms"), 50, unit=" ms"),
+        ),
+    ),
+    "redaction_quality": Part(
+        _bench("redaction_quality"),
+        (
+            *(
+                Goal(f"redaction_{name}_{half}", ("figures", f"half {half}: {figure}"), limit, least=least)
+                for half in ("A", "B")
+                for name, figure, limit, least in (
+                    ("recall_services", "service tokens, recall of tier 1 + assignment", 0.85, True),
+                    ("recall_mixed", "mixed code and configuration, recall of all tiers", 0.60, True),
+                    ("benign_tier_1", "benign flagged by tier 1", 0.10, False),
+                    ("benign_all", "benign flagged by all tiers", 0.25, False),
+                )
+            ),
+            Goal("redaction_noise_tier_1", ("figures", "clean code, findings/MB of tier 1"), 5, unit="/MB"),
+            Goal("redaction_noise_tier_2", ("figures", "clean code, findings/MB of tier 2"), 60, unit="/MB"),
         ),
     ),
     "budget_race": Part(

@@ -8,6 +8,7 @@ decides is not ours; these figures say how the rules do on forms that they know 
 from __future__ import annotations
 
 import sysconfig
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.redact import corpus_benign, corpus_held, corpus_written
 from tests.redact.corpus import Case
 
 from benchmarks import harness
+from remit.redact import pack
 from remit.redact.redactor import Redactor
 from remit.redact.span import Span
 
@@ -114,8 +116,37 @@ def figures(small: bool = False) -> dict[str, object]:  # noqa: FBT001, FBT002 -
     return harness.report("redaction_quality", told, {})
 
 
+def kinds_page() -> str:
+    """docs/redact-kinds.md: every kind that a span may have, by tier, with how many rules find it."""
+    rows: dict[int, dict[str, int]] = {1: {}, 2: {}}
+    shipped = [rule for rule in pack.shipped() if not rule.personal]
+    for rule in shipped:
+        rows[rule.tier][rule.kind] = rows[rule.tier].get(rule.kind, 0) + 1
+    lines = [
+        "# Kinds of secrets",
+        "",
+        f"What [the scanner](redact.md) looks for beside registered values: {len(shipped)} rules. Written by",
+        "`python -m benchmarks.redaction_quality --kinds`; a number says how many rules find a kind.",
+        "",
+    ]
+    for tier, title, told in (
+        (1, "Certain (tier 1)", "Masked wherever text is read; refused in what is executed."),
+        (2, "Likely (tier 2)", "Masked in logs, errors, traces and reports; shown, not refused, elsewhere."),
+    ):
+        names = [f"`{kind}`" + (f" ({count})" if count > 1 else "") for kind, count in sorted(rows[tier].items())]
+        lines += [f"## {title}", "", f"{told} {len(names)} kinds.", "", *_wrapped(names), ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _wrapped(names: list[str]) -> list[str]:
+    return textwrap.wrap(", ".join(names) + ".", 118, break_long_words=False, break_on_hyphens=False)
+
+
 if __name__ == "__main__":
     import json
     import sys
 
+    if "--kinds" in sys.argv:
+        sys.stdout.write(kinds_page())
+        raise SystemExit
     print(json.dumps(figures(small="--small" in sys.argv), indent=1))

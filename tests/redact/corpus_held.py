@@ -182,7 +182,7 @@ STRUCTURED = (
     ("chat", "{w:5}{d:3}!", "pw: @@\n"),
     ("digest-auth", "{h:32}", 'Authorization: Digest username="a", realm="r", response="@@"\n'),
     ("hmac-header", "{h:64}", "X-Hub-Signature-256: sha256=@@\n"),
-    ("sentry-dsn-old", "{h:32}", "SENTRY_DSN=https://{h:32}:@@@sentry.io/42\n".replace("{h:32}:", "0123:")),
+    ("sentry-dsn-old", "{h:32}", "SENTRY_DSN=https://0123:@@~~@sentry.io/42\n".replace("~~", "")),
     ("saml", "{w:32}", '"client_assertion": "@@"\n'),
     ("stripe-cli", "rk_te~~st_{w:40}", "stripe listen --api-key @@\n"),
     (

@@ -103,6 +103,41 @@ def test_pieces_of_any_size_give_the_same(text: str, size: int) -> None:
     assert streamed(cut(text, list(range(size, len(text), size)))) == REDACTOR.mask(text)
 
 
+PERSONAL = [
+    *(
+        "call +49 (0)89 1234567 now",
+        "(415) 555-0132",
+        "tel 4155550132",
+        "+1 415 555 0132 ext. 77",
+        "2024-05-06 12:34:56",
+    ),
+    *("mail jane.doe@example.org, please", '"john doe"@example.com', "user%40example.com", "用户@例子.公司"),
+    *("4111 1111 1111 1111", "card 4111111111111111 exp 12/27", "order 4111111111111111", "1,234,567.89"),
+    *("DE89 3704 0044 0532 0130 00", "GB29 NWBK 6016 1331 9268 19", "SSN 123-45-6789", "219099999 is my ssn"),
+    *("192.168.1.77", "fe80::1ff:fe23:4567:890a", "version 1.2.3.4", "AB 12 34 56 C", "git@github.com:foo/bar.git"),
+    *("0190f5fe-7c00-7a00-8000-0123456789ab", "12345678Z dni", "In 2024 there were 12 of 300"),
+]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    parts=st.lists(st.sampled_from([*PERSONAL, *PERSONAL, PROSE[:50], " ", ", ", "\n", VALUES[0]]), max_size=9),
+    places=st.lists(st.integers(1, 300), max_size=12),
+    apart=st.sampled_from(["", " "]),
+)
+def test_personal_data_is_masked_in_a_stream_as_in_the_whole(parts: list[str], places: list[int], apart: str) -> None:
+    text = apart.join(parts)
+    assert streamed(cut(text, places), personal=True) == REDACTOR.mask(text, personal=True)
+
+
+@pytest.mark.parametrize("text", PERSONAL)
+def test_personal_data_is_masked_at_every_split(text: str) -> None:
+    text = f"It says: {text} and so on, as it does."
+    whole = REDACTOR.mask(text, personal=True)
+    for place in range(len(text)):
+        assert streamed([text[:place], text[place:]], personal=True) == whole
+
+
 def everywhere(text: str, *, despaced: bool = False, step: int = 1) -> None:
     """Cut the text at every place, and into single characters."""
     whole = REDACTOR.mask(text, despaced=despaced)
@@ -208,8 +243,8 @@ def test_on_prose_a_reader_is_a_word_behind() -> None:
     for each in text:
         shown += len(stream.feed(each))
         behind.append(len(behind) + 1 - shown)
-    assert max(behind) <= 48
-    assert sum(behind) / len(behind) <= 8
+    assert max(behind) <= 40
+    assert sum(behind) / len(behind) <= 5
     assert stream.held == behind[-1]
 
 
@@ -369,9 +404,9 @@ def test_hostile_streams_cost_no_more_than_their_length() -> None:
     ]
     for text in hostile:
         stream = StreamRedactor(REDACTOR)
-        began = time.perf_counter()
+        began = time.process_time()
         for at in range(0, len(text), 64):
             stream.feed(text[at : at + 64])
         stream.finish()
-        took = time.perf_counter() - began
+        took = time.process_time() - began
         assert took < 12, f"{text[:12]}: {took:.1f} s"

@@ -70,22 +70,22 @@ _BREAK = re.compile(rb"[\s\"'`<>&;,]")
 class Rejected:
     """How many matches of one rule were judged and turned down in the run of bytes that was last looked at."""
 
-    __slots__ = ("count", "end")
+    __slots__ = ("count", "last")
 
     def __init__(self) -> None:
         self.count = 0
-        self.end = 0
+        self.last = 0
 
     def of(self, raw: bytes, start: int) -> int:
         """How many in the run in which ``start`` lies."""
-        if self.count and _BREAK.search(raw, self.end, start):
+        if self.count and _BREAK.search(raw, self.last, start):
             self.count = 0
         return self.count
 
-    def another(self, end: int) -> None:
-        """One more, whose secret would have ended at ``end``."""
+    def another(self, start: int) -> None:
+        """One more, whose match begins at ``start``: a break inside it ends the run too."""
         self.count += 1
-        self.end = end
+        self.last = start
 
 
 class Ready:
@@ -114,13 +114,8 @@ class Ready:
                 start, end = place
                 break
         onward = end if end > whole[0] else whole[0] + 1
-        if not self._near(subject.lowered, whole):
+        if not self._wanted(subject, whole, (start, end)):
             return None, onward
-        if self._entropy and entropy(subject.raw[start:end]) <= self._entropy:
-            return None, onward
-        for each in self._allow:
-            if _excused(each, subject, whole, (start, end)):
-                return None, onward
         if self._judge is None:
             return (start, end), onward
         if rejected.of(subject.raw, whole[0]) >= NESTED:
@@ -129,9 +124,17 @@ class Ready:
             return (start, stop), stop
         place = self._judge(subject.text, start, end)
         if place is None:
-            rejected.another(end)
+            rejected.another(whole[0])
             return None, onward
         return place, max(place[1], onward)
+
+    def _wanted(self, subject: Subject, whole: Place, secret: Place) -> bool:
+        """Whether keyword, entropy and allowlists let a match pass."""
+        if not self._near(subject.lowered, whole):
+            return False
+        if self._entropy and entropy(subject.raw[secret[0] : secret[1]]) <= self._entropy:
+            return False
+        return not any(_excused(each, subject, whole, secret) for each in self._allow)
 
     def everywhere(self, subject: Subject) -> Iterator[Place]:
         """The spans of the rule: the leftmost match from where the last one's secret ended, again and again."""

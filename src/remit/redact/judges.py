@@ -53,6 +53,8 @@ _UNBROKEN = 20
 def random_key(text: str, start: int, end: int) -> Place | None:
     """Whether what follows ``sk-`` looks drawn at random; CSS classes and package names don't."""
     token = text[start:end]
+    if token.startswith(("sk-ssh-", "sk-ecdsa-")):
+        return None  # names of OpenSSH's key types
     digits = sum(each.isdigit() for each in token)
     likely_key = digits >= _SOME_DIGITS or (digits > 0 and token != token.lower())
     return (start, end) if likely_key else None
@@ -177,8 +179,9 @@ _TOLD = re.compile(
     r"(?i)(?:sha[-_]?\d*|md5|crc|hash|digest|checksum|integrity|etag|h1|fingerprint|thumbprint|nonce|trace\w*|span\w*|"
     r"request|correlation|x-amz-id-2|uuid|guid|commit|revision|rev|sitekey|(?:public|pub)(?:[ _-]?key)?|cert\w*|base64,?|"
     r"cid|clid|version|build|cursor|page|name|class\w*|id|ids|src|href|url|uri|path|file\w*|image|img|font|icon|data|"
-    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|avatar|"
-    r"thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|key_?id|expected|output)"
+    r"payload|signature|body|content|blob|state|modulus|x5c|x5t(?:#s256)?|kid|digest|resolved|ref|sum|snapshot|encoded|"
+    r"avatar|thumbnail|sourcemap\w*|mapping\w*|ssh-(?:rsa|ed25519|dss)|ecdsa-[\w-]+|tracking|ray|via|cache|"
+    r"key_?id|expected|output)"
     r"[\"'\])]{0,3}\s{0,4}[:=(,>-]{0,2}[ \t]{0,4}(?:\w\()?[\"'`]?$"
 )
 _SEGMENT = re.compile(r"[A-Za-z0-9]+")
@@ -238,6 +241,8 @@ def _in_data(text: str, start: int, end: int) -> bool:
     begin = text.rfind("\n", max(0, start - 200), start) + 1
     if start - begin > 20 or not _ALONE.match(text, begin):  # noqa: PLR2004
         return text[end : end + 1] in ("/", "@") or text[max(0, start - 1) : start] in ("@", "#")
+    if "-----BEGIN" in text[max(0, begin - 60) : begin]:
+        return True  # what is private of such blocks has a rule of its own
     after = text.find("\n", end, end + 40)
     previous = text.rfind("\n", max(0, begin - 200), max(0, begin - 1)) + 1
     return (after >= 0 and _ALONE.match(text, after + 1) is not None) or (
@@ -332,7 +337,8 @@ def userinfo_any(text: str, start: int, end: int) -> Place | None:
     found = userinfo(text, start, end)
     if found is None or _STORES.search(scheme):
         return found
-    return None if _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
+    sample = text[start:end] == "scott:tiger"  # of Oracle's and SQLAlchemy's documentation
+    return None if sample or _WORD_FOR_IT.fullmatch(text, text.index(":", start, end) + 1, end) else found
 
 
 def private_key(text: str, start: int, end: int) -> Place | None:

@@ -103,6 +103,10 @@ def runs(value: str) -> bool:
 
 
 _RANDOM_MIXED = 4.45
+_RANDOM_HEX = 3.9
+_HEX_DIGITS = frozenset("0123456789abcdef")
+_HEX_SHARE = 0.85
+_LEAST_HEX = 20
 _RANDOM_LETTERS = 5.2
 _SHORTEST_LETTERS = 14
 
@@ -126,7 +130,8 @@ def drawn(value: str, *, least: int = 12) -> bool:
         mixed = bare != bare.lower() and bare != bare.upper()
         enough = _RANDOM_LETTERS - (0.2 if mixed else 0.0)
         return len(bare) >= _SHORTEST_LETTERS and _LETTER.search(bare) is not None and surprise(bare) >= enough
-    return _LETTER.search(bare) is not None and surprise(bare) >= _RANDOM_MIXED
+    mostly_hex = len(bare) >= _LEAST_HEX and sum(each in _HEX_DIGITS for each in bare) >= _HEX_SHARE * len(bare)
+    return _LETTER.search(bare) is not None and surprise(bare) >= (_RANDOM_HEX if mostly_hex else _RANDOM_MIXED)
 
 
 _NAMED = re.compile(r"(?:api|secret|access|private|auth)[_-]?(?:key|token)(?![a-z0-9])|<[^<>]{2,}>")

@@ -371,6 +371,34 @@ def _cut_repeat(node: Repeat) -> tuple[Node, bool]:
     return (Repeat(inner, node.least, node.least) if whole else inner), False
 
 
+_LOOSE = 10
+
+
+def loosened(node: Node) -> Node:
+    """A wider pattern, cheaper for a prefilter: long repeats of a byte have no upper end, but for what ends a match.
+
+    Whatever ``node`` matches, this matches too, with the same ends and perhaps others.
+    """
+    return _loosened(node, last=True)
+
+
+def _loosened(node: Node, *, last: bool) -> Node:
+    match node:
+        case Byte() | Edge():
+            return node
+        case Group():
+            return _loosened(node.inside, last=last)
+        case Sequence():
+            final = len(node.parts) - 1
+            return Sequence(tuple(_loosened(part, last=last and at == final) for at, part in enumerate(node.parts)))
+        case Choice():
+            return Choice(tuple(_loosened(branch, last=last) for branch in node.branches))
+        case Repeat():
+            what = _loosened(node.what, last=last and node.most == 1)
+            long = isinstance(what, Byte) and node.most is not None and node.most - node.least >= _LOOSE
+            return Repeat(what, node.least, None if long and not last else node.most, node.lazy)
+
+
 def written(node: Node, *, end: str) -> str:
     """``node`` as a pattern of ASCII characters; ``end`` is how the engine calls the end of the text."""
     match node:

@@ -173,7 +173,7 @@ class Redactor:
                 (Span(hit.kind, hit.start, hit.end, known=True), hit.value)
                 for hit in self.registered.find(text, despaced=despaced)
             ]
-        if personal or (self._always and tier > 1):
+        if self.asked(tier=tier, personal=personal):
             found += self._personal(data)
         chosen = _engine(tier)
         hits = chosen.find(raw)
@@ -189,6 +189,10 @@ class Redactor:
         if not plain:
             spans = characters(raw, spans)
         return found + list(zip(spans, values, strict=True))
+
+    def asked(self, *, tier: int, personal: bool) -> bool:
+        """Whether personal data is looked for when this is asked."""
+        return personal or (self._always and tier > 1)
 
     def _personal(self, data: str | bytes) -> list[tuple[Span, str]]:
         from remit.redact.personal.find import find  # noqa: PLC0415 - no command needs it before there is a text

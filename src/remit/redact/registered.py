@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
@@ -329,7 +330,8 @@ class Registered:
         told = self.register(new, kind=kind or (entry.kind if entry else REGISTERED))
         if old != new:
             if entry is None:
-                self.register(old, kind=told.kind)
+                with suppress(InvalidInput):  # what can't be registered was never masked
+                    self.register(old, kind=told.kind)
             self.unregister(old, until=self._clock.now() + retain)
         return told
 

@@ -80,7 +80,9 @@ _ALL: Mapping[str, Settled] = MappingProxyType(
         **dict.fromkeys(
             ("", "random_key", "bearer", "credentials", "userinfo", "userinfo_any", "private_key"), _at_once
         ),
-        **dict.fromkeys(("drawn", "real", "not_example", "wif", "user_option", "stated", "spoken", "chosen"), _at_once),
+        **dict.fromkeys(
+            ("drawn", "real", "not_example", "wif", "user_option", "stated", "spoken", "chosen", "near"), _at_once
+        ),
         **dict.fromkeys(("authorization", "option"), _behind(_GAP)),
         **dict.fromkeys(("prefixed", "crypt"), _behind(_NO_TOKEN)),
         "blob": _behind(_NO_TOKEN, most=1 << 20),

@@ -19,6 +19,8 @@ from remit.redact.redactor import Redactor
 from remit.redact.span import MASK
 from remit.redact.stream import StreamRedactor
 
+_HEAD = "[REDACTED:"
+_BEGUN = re.compile(r"\[REDACTED:[a-z0-9-]{0,64}(?::[0-9a-f]{0,4})?")
 _QUOTES = re.compile(r'\\.|"', re.DOTALL)
 
 
@@ -70,7 +72,7 @@ class DeltaRedactor:
         if channel not in self._open:
             return ""
         stream, json = self._open.pop(channel)
-        return _shown(stream.finish(), json)
+        return _shown(stream.finish(), json, final=True)
 
     def finish_all(self) -> list[tuple[Channel, str]]:
         """The rest of every channel that has one, in the order in which they began."""
@@ -84,21 +86,26 @@ class DeltaRedactor:
         return known
 
 
-def _shown(text: str, json: _Json | None) -> str:
-    return text if json is None else json.quoted(text)
+def _shown(text: str, json: _Json | None, *, final: bool = False) -> str:
+    return text if json is None else json.quoted(text, final=final)
 
 
 class _Json:
     """Where in JSON the text that was sent ends: within a string or outside."""
 
-    __slots__ = ("_escaped", "_inside")
+    __slots__ = ("_escaped", "_inside", "_mask")
 
     def __init__(self) -> None:
         self._inside = False
         self._escaped = False
+        self._mask = ""  # the beginning of what may be a mask
 
-    def quoted(self, text: str) -> str:
+    def quoted(self, text: str, *, final: bool) -> str:
         """``text`` with quotes around each mask that stands outside a string."""
+        text, self._mask = self._mask + text, ""
+        begun = text.rfind("[")
+        if begun >= 0 and not final and (_HEAD.startswith(text[begun:]) or _BEGUN.fullmatch(text, begun)):
+            text, self._mask = text[:begun], text[begun:]
         parts: list[str] = []
         done = 0
         for mask in MASK.finditer(text):

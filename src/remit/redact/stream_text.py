@@ -16,6 +16,7 @@ from remit.redact import pem
 from remit.redact.redactor import PASSES, SUFFIX, Redactor
 from remit.redact.span import Span, mask_token, stronger
 from remit.redact.undecided import UNKNOWN, undecided
+from remit.redact.undecided_personal import undecided_personal
 
 #: Characters held back for a token that doesn't end, before it is masked unseen: no token is as long.
 MOST_HELD = 64 * 1024
@@ -67,7 +68,8 @@ class Pass:
     def __init__(self, redactor: Redactor, look: Look, *, behind: str = "") -> None:
         self._redactor = redactor
         self._look = look
-        self._ends = undecided(look.tier, look.personal)
+        self._ends = undecided(look.tier)
+        self._personal = redactor.asked(tier=look.tier, personal=look.personal)
         self._keep = self._ends.behind
         self._behind = behind
         self._pending = ""
@@ -144,6 +146,8 @@ class Pass:
         safe = self._redactor.registered.current().undecided(text, begin, despaced=self._look.despaced)
         if self._flood is None:
             rules = self._ends.begin(text, begin, judged=judged)
+            if self._personal:
+                rules = min(rules, undecided_personal(text, begin))
             safe = safe if flush and _WORDS.fullmatch(text, rules) else min(safe, rules)
         opened = begin if key is None else min(key.end - self._base, len(text))
         return min(safe, pem.undecided(text, opened))

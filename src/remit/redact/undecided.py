@@ -25,7 +25,7 @@ from remit.redact.rules import REACH, Rule, shape
 from remit.redact.settled import looks_ahead, settled
 
 NARROW = 256
-_SURE = 8  # bytes held back before it is worth asking whether the match's beginning stands there as well
+_EDGE = 6  # places before a secret that say only that a word begins there
 _MOST_STATES = 20_000
 
 
@@ -133,8 +133,9 @@ def _places(pattern: str, group: int, *, from_match: bool) -> tuple[_Place, ...]
     builder = _Builder()
     whole = builder.part(parse(pattern))
     secret = _secret_first(builder, whole, group)
-    begins = whole.first if from_match else secret
     inside = _reached(builder, secret)
+    before = _reached(builder, whole.first) - inside
+    begins = whole.first if from_match and len(before) > _EDGE else secret
     kept = _reached(builder, begins)
     number = {place: at for at, place in enumerate(sorted(kept))}
     return tuple(
@@ -280,7 +281,7 @@ class Undecided:
         for secrets, matches, most in self._groups:
             reach = low if most is None else max(low, size - most)
             found = secrets.begin(data, reach)
-            if found < first and size - found > _SURE:
+            if found < first:  # the secret's beginning stands there: does the match's as well?
                 found = max(found, matches.begin(data, 0 if most is None else max(0, size - most)))
             first = min(first, found)
         return first
@@ -320,6 +321,6 @@ def _unjudged(rule: Rule) -> Rule:
 
 
 @cache
-def undecided(tier: int, personal: bool) -> Undecided:  # noqa: FBT001 - called by position, for the cache's sake
-    """The one of this process for these rules."""
-    return Undecided(chosen(tier, personal))
+def undecided(tier: int) -> Undecided:
+    """The one of this process for the rules of a tier."""
+    return Undecided(chosen(tier, personal=False))
