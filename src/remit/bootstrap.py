@@ -19,6 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mappi
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +43,7 @@ from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
 from remit.adapters.store.rotation import Rotated, rotate_key
+from remit.adapters.store.shown import Masking
 from remit.adapters.witness.cosigning import Cosigned, witness_head
 from remit.adapters.witness.timestamps import Stamped, stamp_head
 from remit.audit.cosignature import parse_witness
@@ -64,7 +66,7 @@ from remit.guard.personal_terms import PersonalTerms
 from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.guard.why_log import Prove, Standing
-from remit.kernel import crash, tracing
+from remit.kernel import correlation, crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.effects import Deploy
@@ -80,6 +82,7 @@ from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
+from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
 
@@ -105,6 +108,8 @@ DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
 PRIVATE = 0o700
+#: What is written to the store is masked with all that this process knows.
+MASKING = Masking(sinks.mask, partial(sinks.mask_tree, names=False))
 SYSTEM = Principal(ActorKind.SYSTEM, "worker")
 LOOK_SECONDS = 60.0  # between looks at whether a verification is due
 HOST = platform.node() or "localhost"
@@ -288,12 +293,24 @@ def make_store(settings: Settings) -> Store:
         from remit.adapters.store.postgres import PostgresStore
 
         return PostgresStore(
-            settings.store_url, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+            settings.store_url,
+            signers,
+            heads=heads,
+            keys=keys,
+            key_file=key_file,
+            origin=process_origin,
+            masking=MASKING,
         )
     from remit.adapters.store.sqlite import SqliteStore
 
     return SqliteStore(
-        settings.home / DATABASE, signers, heads=heads, keys=keys, key_file=key_file, origin=process_origin
+        settings.home / DATABASE,
+        signers,
+        heads=heads,
+        keys=keys,
+        key_file=key_file,
+        origin=process_origin,
+        masking=MASKING,
     )
 
 
@@ -321,6 +338,13 @@ def metrics_samples(store: Store, settings: Settings) -> list[dict[str, object]]
     from remit.adapters.telemetry.metrics import samples
 
     return samples(store, settings.workspace)
+
+
+def json_log_formatter() -> logging.Formatter:
+    """Log lines as JSON, see docs/logs.md."""
+    from remit.adapters.telemetry.logging import json_formatter
+
+    return json_formatter()
 
 
 @contextmanager
@@ -384,7 +408,9 @@ class Runtime:
         """Start the engine; a worker also takes queued missions and those of dead workers."""
         await self.guard.restore(self.settings.workspace)
         await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
-        await self.engine.start(self.missions.drive, worker=worker)
+        # A worker's runs are requests of their own; a command's belong to it.
+        drive = correlation.request(self.missions.drive) if worker else self.missions.drive
+        await self.engine.start(drive, worker=worker)
         if worker:
             await self.worker.start()
 
@@ -441,7 +467,7 @@ async def open_runtime(
         store.migrate()
         runtime = _wire(settings, store, packs=Packs(pack), more=adapters or {}, rehearsal=rehearsal)
         runtime.locks.hold(runtime.engine.executor)  # what it opens is not taken for abandoned
-        with traced(settings):
+        with sinks.joined(runtime.redactor), traced(settings):
             try:
                 yield runtime
             finally:

@@ -48,6 +48,13 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def default_home() -> Path:
     """The platform's data folder for Remit."""
     import platformdirs  # noqa: PLC0415 - only when no home was given
@@ -93,6 +100,7 @@ class Settings:
         personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
+        log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
         witness_url: A C2SP witness that cosigns the audit log's heads; none when empty.
         witness_key: The witness's public key (``name+id+base64``).
@@ -132,6 +140,7 @@ class Settings:
     personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
     log_level: str = "WARNING"
+    log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
     audit_verify_every_s: int = 86_400
     witness_url: str = ""
@@ -350,6 +359,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_error_rate": lambda text: _within(float(text), 0.01, 2),
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "log_level": _level,
+    "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
     "witness_url": str,
     "witness_key": str,

@@ -34,6 +34,7 @@ from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, RemitError, Unavailable
 from remit.kernel.money import Money
+from remit.redact.redactor import Redactor
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
 
@@ -216,6 +217,20 @@ async def secret(world: World) -> Action:
     return act(Command(("deploy", "--token", SECRET)))
 
 
+class Broken(Redactor):
+    """A scanner that fails."""
+
+    def scan(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(SECRET)
+
+    mask = scan
+
+
+async def unscanned(world: World) -> Action:
+    world.guard.redactor = Broken(b"0" * 16)
+    return act(Command(("ls",)))
+
+
 RULE = """
 use: []
 rules:
@@ -376,6 +391,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "break_glass.over": glass_over,
     "scan.secret": secret,
     "scan.vault": vault_unreadable,
+    "scan.unscanned": unscanned,
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,
     "rules.evidence": evidence_unreadable,

@@ -120,7 +120,7 @@ async def test_a_channel_is_signed_and_a_retry_has_the_same_id(tmp_path: Path, m
         telling = adapter(tmp_path, ops, seen=seen)
         for _ in range(2):
             await telling.perform(told("ops", "approval/1/ops"))
-    assert seen == [KEY, KEY], "masked from the moment it is read"
+    assert set(seen) == {KEY}, "masked from the start"
     assert [path for path, _, _ in receiver.got] == ["/hook?a=1"] * 2
     for _, headers, body in receiver.got:
         assert headers["Remit-Delivery"] == headers["Idempotency-Key"] == "approval/1/ops"

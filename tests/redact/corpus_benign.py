@@ -51,7 +51,7 @@ WRITTEN = (
     ("trace", "X-Request-Id: @@", "{w:24}"),
     ("trace", "x-amz-id-2: @@", b64(56)),
     ("trace", "CF-Ray: @@-FRA", "{h:16}"),
-    ("lock", 'resolved "https://registry.yarnpkg.com/a/-/a-1.0.0.tgz#@@"', "{h:40}"),
+    ("lock", 'resolved "https://packages.example/a/-/a-1.0.0.tgz#@@"', "{h:40}"),
     ("lock", "      sha512: @@", b64(64)),
     ("css", '<div class="@@ flex">', lambda rng: f"css-{draw('{n:7}', rng)} sc-{draw('{l:6}', rng)}"),
     ("css", ".@@{color:#fff}", lambda rng: "Button_root__" + draw("{w:5}", rng)),

@@ -7,9 +7,11 @@ import logging
 import os
 from collections.abc import Callable
 
-from remit.cli.redaction import REDACTOR, learn
+from remit.cli.redaction import REDACTOR, learn, learn_channels
 from remit.kernel.action import ActorKind, Principal
-from remit.settings import Settings, load
+from remit.kernel.errors import InvalidInput
+from remit.redact import logs
+from remit.settings import LogFormat, Settings, load
 
 KEY_FILE = "audit.key"
 
@@ -22,12 +24,30 @@ def settings_of(home: str | None, **flags: object) -> Settings:
     """
     settings, _origin = load(flags={"home": home, **flags})
     logging.getLogger().setLevel(settings.log_level)
+    _refuse_secrets(settings)
+    if settings.log_format is LogFormat.JSON:
+        from remit.bootstrap import json_log_formatter
+
+        logs.use(json_log_formatter())
     learn(settings.home / KEY_FILE)
+    learn_channels(settings.notify)
     if "REMIT_CRASH_AT" in os.environ or "REMIT_CRASH_LOG" in os.environ:
         # By name: the drills stand above this room, and nobody but a drill loads them.
         drills = importlib.import_module("remit.testing.crashpoints")
         drills.install(os.environ, production=settings.production)
     return settings
+
+
+def _refuse_secrets(settings: Settings) -> None:
+    """Names are written into every row, so none may be a secret.
+
+    Raises:
+        InvalidInput: One is.
+    """
+    for name in ("workspace", "owner", "user"):
+        if not REDACTOR.clean(str(getattr(settings, name))):
+            message = f"The setting {name!r} holds a secret, and it would stand in every row."
+            raise InvalidInput(message, code="settings.secret", hint=f"choose another {name}, and rotate the secret")
 
 
 def acting(settings: Settings) -> Principal:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import click
 
 from remit import __version__
-from remit.cli.output import emit, report_error
+from remit.cli.output import emit, refer, report_error
+from remit.cli.redaction import learn_words
+from remit.kernel import correlation
 from remit.kernel.errors import UserError
+from remit.redact import hooks
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -55,6 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 INTERRUPTED = 130
+HELP = frozenset({"-h", "--help", "--version"})
 
 
 class LazyGroup(click.Group):
@@ -106,24 +111,41 @@ def root() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
-    as_json, debug = "--json" in argv, "--debug" in argv
+    correlation.begin()
     try:
-        code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
+        return _run(argv)
+    finally:
+        correlation.end()
+
+
+def _run(argv: Sequence[str]) -> int:
+    as_json, debug = "--json" in argv, "--debug" in argv
+    learn_words(argv)
+    try:
+        with hooks.own_words() if _asks_for_help(argv) else nullcontext():
+            code: object = root.main(args=list(argv), prog_name="remit", standalone_mode=False)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.stderr.write("interrupted\n")
         if as_json:
             hint = "remit missions shows what stopped; remit resume ID goes on"
-            emit({"error": {"code": "interrupted", "message": "The command was interrupted.", "hint": hint}})
+            told = {"code": "interrupted", "message": "The command was interrupted.", "hint": hint}
+            emit({"error": {**told, "request_id": correlation.current().request_id}})
         code = INTERRUPTED
     except click.ClickException as error:
         if not as_json:
             error.show()
+            refer()
         code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
         code = report_error(error, as_json=as_json, debug=debug)
     return code if isinstance(code, int) else 0
+
+
+def _asks_for_help(argv: Sequence[str]) -> bool:
+    """Whether nothing but help is printed: the flag is the last word, and no option before it could take it."""
+    return bool(argv) and argv[-1] in HELP and not any(word.startswith("-") for word in argv[:-1])
 
 
 def _as_usage_error(error: click.ClickException) -> UserError:

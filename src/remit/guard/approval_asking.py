@@ -73,7 +73,7 @@ async def refuse(host: Host, action: Action, scene: Scene, *, said: tuple[Check,
     """
     draft = await _draft(host, action, said, needed)
     now_us = micros_of(host.clock.now())
-    target = host.redactor.mask(action.target[:LONGEST_TARGET])
+    target = host.redactor.mask(action.target)[:LONGEST_TARGET]
 
     def op(tx: Tx) -> tuple[Answer, Check, str]:
         critics = standing(tx, action.workspace, action.mission, subject_of(action.effect))
@@ -134,8 +134,8 @@ async def _draft(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
     return Draft(
         why=mask(needed.detail),
         checks=[check.as_json() for check in said],
-        target=mask(action.target[:LONGEST_TARGET]),
-        payload=_cut(mask(action.payload[: 4 * LONGEST_SHOWN].decode("utf-8", "replace"))),
+        target=mask(action.target)[:LONGEST_TARGET],
+        payload=_cut(mask(action.payload.decode("utf-8", "replace"))),
         preview=await _preview(host, action),
     )
 

@@ -42,13 +42,20 @@ def _beyond(who: Principal, action: Action, scene: Scene) -> Check | None:
         return denied(NAME, "effect", f"The agent {who.id!r} may not ask for effects of kind {action.kind!r}.")
     effect = action.effect
     if isinstance(effect, Tool) and effect.name not in agent.tools and ANY_TOOL not in agent.tools:
-        return denied(NAME, "tool", f"The agent {who.id!r} may not call the tool {effect.name[:60]!r}.")
+        return denied(
+            NAME, "tool", f"The agent {who.id!r} may not call the tool {scene.redactor.mask(effect.name)[:60]!r}."
+        )
     if isinstance(effect, Model) and not reaches_model(agent.models, effect.target):
-        return denied(NAME, "model", f"The agent {who.id!r} may not ask the model {effect.target[:80]!r}.")
+        model = scene.redactor.mask(effect.target)[:80]
+        return denied(NAME, "model", f"The agent {who.id!r} may not ask the model {model!r}.")
     if isinstance(effect, Fetch):
         host = host_of(effect.url)
         if not reaches_host(agent.domains, host):
-            where = f"from {host[:80]!r}" if host else "from a URL whose host can't be told for certain"
+            where = (
+                f"from {scene.redactor.mask(host)[:80]!r}"
+                if host
+                else "from a URL whose host can't be told for certain"
+            )
             return denied(NAME, "domain", f"The agent {who.id!r} may not fetch {where}.")
     return None
 

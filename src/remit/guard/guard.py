@@ -59,6 +59,7 @@ from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
+from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
@@ -69,13 +70,14 @@ from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
 from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
+from remit.redact.sinks import UNSCANNED
 
 type Checker = Callable[[Action, Scene], Check]
 
 CHECKS: tuple[Checker, ...] = (
     identify.check,
     authorise.check,
-    scan.check,
+    scan.closed,
     rules_check.check,
     approval.check,
     available.check,
@@ -227,7 +229,10 @@ class Guard:
                 continue  # somebody else used the approval at the same time: everything is asked again
 
     async def _admitted(self, action: Action, within: Within | None, answer: Outcome | None) -> Permit:
-        with span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase:
+        with (
+            correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
+            span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
+        ):
             action = self.pricing.priced(action)
             standing = await self._standing(action)
             scene = Scene(
@@ -462,7 +467,10 @@ class Guard:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
     def _target(self, action: Action) -> str:
-        return self.redactor.mask(action.target[:LONGEST_TARGET])
+        try:
+            return self.redactor.mask(action.target)[:LONGEST_TARGET]
+        except Exception:  # noqa: BLE001 - what can't be scanned is written nowhere
+            return UNSCANNED
 
     @staticmethod
     def _until_breaker(said: Verdicts, verdict: Check) -> tuple[Check, ...]:

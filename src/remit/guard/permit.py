@@ -20,6 +20,7 @@ from remit.guard.standing import Register
 from remit.guard.trials import Key
 from remit.guard.watch import Watch
 from remit.guard.written import Written
+from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
@@ -125,6 +126,11 @@ class Permit:
             raise InternalError(message, code="guard.permit_used")
         self.used = True
         self._profile = profile
+        action = self.action
+        with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
+            return await self._perform(timeout_s, pending)
+
+    async def _perform(self, timeout_s: float | None, pending: Pending | None) -> Outcome:
         if self._answer is None:
             ending = await self._attempts(timeout_s)
         else:

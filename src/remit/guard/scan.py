@@ -64,3 +64,12 @@ def masked(effect: Effect, redactor: Redactor) -> Effect | None:
             return replace(effect, subject=redactor.mask(effect.subject), body=redactor.mask(effect.body))
         case _:
             return None
+
+
+def closed(action: Action, scene: Scene) -> Check:
+    """``check``; what can't be scanned is refused, whatever went wrong."""
+    try:
+        return check(action, scene)
+    except Exception as error:  # noqa: BLE001 - no answer is no leave
+        detail = f"The {action.kind} could not be scanned for secrets ({type(error).__name__}), so it is refused."
+        return denied(NAME, "unscanned", detail)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from remit.guard.approval_requests import answered
+from remit.kernel import correlation
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, RemitError, Unavailable
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import RunTicket, Tx
@@ -47,6 +48,11 @@ async def drive(deps: Deps, ticket: RunTicket) -> None:
         Unavailable: The store or another part of the surroundings was away; a later run goes on.
     """
     workspace, mission, number = run_parts(ticket.run_id)
+    with correlation.bound(workspace=workspace, mission=mission):
+        await _drive(deps, ticket, workspace, mission, number)
+
+
+async def _drive(deps: Deps, ticket: RunTicket, workspace: str, mission: str, number: int) -> None:
     row = await deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
     if row.run != number or MissionStatus(row.status).over:
         return

@@ -15,6 +15,7 @@ from functools import partial
 from remit.guard import approval_asking
 from remit.guard.approval_requests import refusal_text, refused_step, tell_step
 from remit.guard.approval_rows import Request
+from remit.kernel import correlation
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
     ApprovalPending,
@@ -115,6 +116,11 @@ async def attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
         Fenced: The mission has another owner; nothing was written.
         Cancelled, asyncio.CancelledError: The runner (or a person) ended the attempt; the caller records it.
     """
+    with correlation.bound(step=spec.name):
+        return await _attempt(holding, pack, spec)
+
+
+async def _attempt(holding: Holding, pack: Pack, spec: StepSpec) -> Ending:
     row = holding.rows[spec.name]
     key = holding.skip_key(spec)
     if row.standing == Standing.OFFERED and row.skip_key == key:

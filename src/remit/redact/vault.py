@@ -29,7 +29,7 @@ MOST_DIGITS = 6
 #: What stands in a token for each kind; every national number is an ``ID``.
 LABELS: Mapping[str, str] = {
     **{kind.value: kind.value.upper() for kind in Kind},
-    "person": "PERSON",  # from here on what only outside finders find
+    "person": "PERSON",  # these three only outside finders find
     "location": "LOCATION",
     "nrp": "GROUP",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -13,7 +14,7 @@ from remit.kernel.action import Action
 from remit.kernel.channels import Channel, ChannelKind
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Notify
-from remit.kernel.errors import Denied, InternalError, Timeout
+from remit.kernel.errors import Denied, Failed, InternalError, Timeout
 from remit.kernel.mission import Outcome
 
 WHOLE_S = 30.0  # a server that answers a byte at a time does not hold a worker
@@ -44,6 +45,15 @@ class NotifyAdapter:
         self._home = home
         self._clock = clock
         self._register = register
+        self._learn()
+
+    def _learn(self) -> None:
+        """Mask what channels refer to from the start, and not only once a message was sent through them."""
+        for channel in self._channels.values():
+            for reference in (channel.secret, channel.password, channel.url):
+                if reference.startswith(("env:", "file:")):
+                    with suppress(Failed):  # told to whoever sends through it
+                        references.read(reference, register=self._register)
 
     async def perform(self, action: Action) -> Outcome:
         """Tell it once.

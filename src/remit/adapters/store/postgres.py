@@ -29,6 +29,7 @@ from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_postgres
 from remit.adapters.store.pending import PendingMac, pending_rows
 from remit.adapters.store.sealer import Sealer
+from remit.adapters.store.shown import Masking
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
@@ -130,6 +131,7 @@ class PostgresStore(Store):
             Without them payloads are stored as they are.
         key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
         origin: Tells from where orders of this process come, for the payloads of what a person did.
+        masking: Masks text that people read and entries of the log as they are written, see ``shown``.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class PostgresStore(Store):
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,
         origin: Callable[[], Mapping[str, str]] | None = None,
+        masking: Masking | None = None,
     ) -> None:
         self._url = url
         self._statements = Statements(PGDialect_psycopg())
@@ -160,6 +163,7 @@ class PostgresStore(Store):
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
             origin=origin,
+            masking=masking,
         )
         backend = _Backend(
             partial(connector.connect, patience_s=PATIENCE_SECONDS),

@@ -19,6 +19,7 @@ from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
+from remit.adapters.store.shown import Masking
 from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.statistics import Statistics, count_rows
@@ -83,6 +84,7 @@ class SqliteStore(Store):
         keys: Encrypt the log's payloads; without them payloads are stored as they are.
         key_file: Where ``signers`` were read from; a change of key is seen there before the next checkpoint.
         origin: Tells from where orders of this process come, for the payloads of what a person did.
+        masking: Masks text that people read and entries of the log as they are written, see ``shown``.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class SqliteStore(Store):
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,
         origin: Callable[[], Mapping[str, str]] | None = None,
+        masking: Masking | None = None,
     ) -> None:
         self.path = path
         self._statements = Statements(dialect())
@@ -110,6 +113,7 @@ class SqliteStore(Store):
             salt=lambda: salt(SALT_SIZE),
             keys=keys,
             origin=origin,
+            masking=masking,
         )
         backend = _Backend(path, log, make, monotonic=clock.monotonic, free_floor=free_floor)
         super().__init__(log, Writer(backend), readers=READERS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from remit.adapters.store.shown import shown_parameters
 from remit.kernel.errors import InternalError
 
 MAX_SHAPES = 512
@@ -38,6 +39,7 @@ class Prepared:
     binders: tuple[tuple[str, Process], ...]
     columns: tuple[str, ...]
     readers: tuple[Process | None, ...] | None
+    texts: tuple[str, ...] = ()  # parameters that become text which people read, see ``shown``
 
     def values(self, params: Values | None) -> dict[str, Any]:
         """The driver's parameters."""
@@ -81,7 +83,7 @@ class Statements:
         compiled, defaults = self._compile(stmt, shape)
         if compiled.post_compile_params or compiled.literal_execute_params:
             return self._expanded(compiled, {**defaults, **(first or {})})
-        prepared = self._prepared(compiled, defaults)
+        prepared = replace(self._prepared(compiled, defaults), texts=shown_parameters(stmt, shape))
         self._by_object.setdefault(stmt, {})[shape] = prepared
         return prepared
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
+from remit.adapters.store.shown import Masking, masked_draft, masked_parameters
 from remit.adapters.store.statements import Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
 from remit.kernel.action import ActorKind
+from remit.kernel.correlation import current
 from remit.kernel.ports import Params, Row
 
 
@@ -92,9 +95,11 @@ class WriteTransaction(ReadTransaction):
         salt: Callable[[], bytes],
         keys: Keyring | None = None,
         origin: Callable[[], Mapping[str, str]] | None = None,
+        masking: Masking | None = None,
     ) -> None:
         super().__init__(cursor, statements, translate, keys=keys)
         self._origin = origin
+        self._masking = masking
         self._now_us = now_us
         self._salt = salt
         self.drafts: list[Draft] = []
@@ -102,6 +107,8 @@ class WriteTransaction(ReadTransaction):
     def execute(self, stmt: Executable, params: Params = None) -> int:
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
         prepared = self._statements.prepare(stmt, params)
+        if prepared.texts and self._masking is not None:
+            params = masked_parameters(params, prepared.texts, self._masking)
         try:
             if params is None or isinstance(params, Mapping):
                 self.cursor.execute(prepared.sql, prepared.values(params))
@@ -128,7 +135,18 @@ class WriteTransaction(ReadTransaction):
         """
         if self._origin is not None and entry.actor.kind is ActorKind.USER and "origin" not in (payload or {}):
             payload = {**(payload or {}), "origin": dict(self._origin())}
-        self.drafts.append(draft(entry, payload, ts_us=self._now_us(), salt=self._salt(), subject=subject))
+        request_id = current().request_id
+        if request_id and payload is not None and "request_id" not in payload:
+            payload = {**payload, "request_id": request_id}
+        make = partial(draft, ts_us=self._now_us(), salt=self._salt(), subject=subject)
+        item = make(entry, payload)
+        self.drafts.append(item if self._masking is None else masked_draft(item, entry, payload, self._masking, make))
+
+    def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
+        """As of a read; a statement that writes (RETURNING) is masked like any other."""
+        if self._masking is not None and (texts := self._statements.prepare(stmt, params).texts):
+            params = masked_parameters(params, texts, self._masking)
+        return super().tuples(stmt, params)
 
 
 def _one(params: Params) -> Mapping[str, Any] | None:

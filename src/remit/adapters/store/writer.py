@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -99,6 +100,7 @@ class Item:
     op: Operation
     durable: Durability
     waiter: Waiter
+    context: Context = field(default_factory=copy_context)  # of whoever queued it: ids of what it belongs to
     value: Any = None
     error: BaseException | None = None
 
@@ -324,7 +326,7 @@ class Writer:
             self.backend.savepoint()
         tx.drafts = []
         try:
-            item.value = item.op(tx)
+            item.value = item.context.run(item.op, tx)
         except BaseException as error:
             if self.backend.again(error):
                 raise

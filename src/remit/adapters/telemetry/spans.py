@@ -7,14 +7,17 @@ only ids, codes and numbers are attributes: no prompt, no payload.
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from remit import __version__
+from remit.kernel import correlation
 from remit.kernel.errors import InvalidInput
+from remit.kernel.ids import new_id
 from remit.kernel.tracing import Attributes, Span
 
 if TYPE_CHECKING:
@@ -31,6 +34,26 @@ OPERATIONS: Mapping[str, str] = MappingProxyType(
 )
 #: Kinds of effects → the conventions' operation of ``guard.attempt``.
 KINDS: Mapping[str, str] = MappingProxyType({"model": "chat", "tool": "execute_tool"})
+
+
+#: What a span's own context says already.
+_CONTEXT = frozenset({"trace_id", "span_id"})
+
+
+class _OurIds:
+    """Trace ids are the request's id, so that whoever has one of a request's log lines has its trace."""
+
+    def generate_span_id(self) -> int:
+        """64 random bits, not all zero."""
+        return secrets.randbits(64) or 1
+
+    def generate_trace_id(self) -> int:
+        """The request's 128 bits; a fresh id's where nothing was asked for."""
+        return int(correlation.current().trace_id or new_id().replace("-", ""), 16)
+
+    def is_trace_id_random(self) -> bool:
+        """The lower 56 bits of a UUIDv7 are."""
+        return True
 
 
 class _Noted:
@@ -51,7 +74,9 @@ class Spans:
     def __init__(self, provider: TracerProvider, exporter: SpanExporter, close: Callable[[], None]) -> None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+        from remit.adapters.telemetry.masked import MaskedExporter
+
+        provider.add_span_processor(BatchSpanProcessor(MaskedExporter(exporter)))
         self._provider = provider
         self._close = close
         self._tracer = provider.get_tracer("remit", __version__, schema_url=SCHEMA)
@@ -62,7 +87,8 @@ class Spans:
 
     @contextmanager
     def _span(self, name: str, attributes: Attributes) -> Generator[Span]:
-        told: dict[str, Any] = {f"remit.{key}": value for key, value in attributes.items() if value != ""}
+        known = {name: value for name, value in correlation.current().known().items() if name not in _CONTEXT}
+        told: dict[str, Any] = {f"remit.{key}": value for key, value in {**known, **attributes}.items() if value != ""}
         by_kind = KINDS.get(str(attributes.get("kind"))) if name == "guard.attempt" else None
         operation = OPERATIONS.get(name, by_kind)
         if operation is not None:
@@ -72,7 +98,8 @@ class Spans:
             f"remit.{name}", attributes=told, record_exception=False, set_status_on_exception=False
         ) as raw:
             try:
-                yield _Noted(raw)
+                with correlation.bound(span_id=f"{raw.get_span_context().span_id:016x}"):
+                    yield _Noted(raw)
             except BaseException as error:
                 _failed(raw, type(error).__name__)
                 raise
@@ -104,7 +131,7 @@ def make_spans(where: str) -> Spans:
         raise InvalidInput(message, code="telemetry.missing", hint="pip install 'remit[telemetry]'") from error
     # Named here, so that no detector looks at the machine or asks a cloud's metadata service.
     resource = Resource({"service.name": "remit", "service.version": __version__, "process.pid": os.getpid()})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False, id_generator=cast("Any", _OurIds()))
     exporter, close = _exporter(where)
     return Spans(provider, exporter, close)
 

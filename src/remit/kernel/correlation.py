@@ -1,0 +1,90 @@
+"""What this code is running for: ids that stand in every log line, error, audit entry and span of one request.
+
+A *request* is one command, or one run of a mission that a worker took. Its id is set where it begins; mission, step and
+action are added on the way down, each where its work starts, and everything in between (other rooms, libraries, tasks)
+carries them without knowing. The ids belong to the context (``contextvars``): tasks inherit them, and the store's
+writer runs each operation in the context that queued it. A thread that inherits no context has the process's request.
+
+The trace id is the request's id in hexadecimal (16 bytes, as W3C Trace Context has it), so a line finds its trace; the
+span id is there while spans are on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+
+from remit.kernel.ids import is_id, new_id
+
+#: The fields, as log lines and answers name them.
+FIELDS = ("request_id", "workspace", "mission", "step", "action", "trace_id", "span_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Ids as far as they are known; empty where not."""
+
+    request_id: str = ""
+    workspace: str = ""
+    mission: str = ""
+    step: str = ""
+    action: str = ""
+    span_id: str = ""
+
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits; empty without a request."""
+        return self.request_id.replace("-", "") if is_id(self.request_id) else ""
+
+    def known(self) -> dict[str, str]:
+        """Those that are known, by the names of ``FIELDS``, in that order."""
+        return {name: value for name in FIELDS if (value := getattr(self, name))}
+
+
+_NOTHING = Ids()
+_process = _NOTHING
+_CURRENT: ContextVar[Ids | None] = ContextVar("remit_correlation", default=None)
+
+
+def current() -> Ids:
+    """What this code runs for; the process's own request where nothing was bound."""
+    found = _CURRENT.get()
+    return _process if found is None else found
+
+
+def begin(request_id: str = "") -> str:
+    """Begin this process's request (a command), for every thread of it; its id."""
+    global _process  # noqa: PLW0603 - one command is one process, and its threads inherit no context
+    _process = Ids(request_id or new_id())
+    _CURRENT.set(_process)
+    return _process.request_id
+
+
+def end() -> None:
+    """The process's request is over; for those that stay when a command has ended (tests)."""
+    global _process  # noqa: PLW0603 - see ``begin``
+    _process = _NOTHING
+    _CURRENT.set(None)
+
+
+@contextmanager
+def bound(**ids: str) -> Generator[Ids]:
+    """Add ids (fields of ``Ids``) to those that are known, while this lasts; an empty one changes nothing."""
+    now = replace(current(), **{name: value for name, value in ids.items() if value})
+    token = _CURRENT.set(now)
+    try:
+        yield now
+    finally:
+        _CURRENT.reset(token)
+
+
+def request[**P, R](function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Each call of ``function`` is a request of its own."""
+
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with bound(request_id=new_id()):
+            return await function(*args, **kwargs)
+
+    return call
