@@ -14,20 +14,29 @@ import pytest
 from remit.adapters.personal.presidio import Presidio
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
+from remit.adapters.store.postgres import PostgresStore
 from remit.adapters.store.sqlite import SqliteStore
+from remit.audit.holds import Hold, Scope, place_hold
 from remit.audit.keyring import KEY_SIZE, Keyring
+from remit.audit.tables import DEK
+from remit.bootstrap import personal_terms
 from remit.guard.personal_tables import PERSONAL_VAULT
 from remit.guard.personal_terms import PersonalTerms
-from remit.guard.personal_vault import forget, read, subject_of
+from remit.guard.personal_vault import forget, read, shred, subject_of
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Model, Tool
-from remit.kernel.errors import IntegrityError, Unavailable
+from remit.kernel.errors import IntegrityError, InvalidInput, Unavailable
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
+from remit.redact.personal.phones import REGIONS
+from remit.settings import Settings, load
 from remit.testing.presidio import analyzer
 
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
 from .fakes import OWNER, WORKSPACE, World, act, make_world
+
+__all__ = ["postgres_server", "postgres_url"]
 
 MAIL, PHONE = "ada@example.org", "+49 89 1234567"
 ASKED = Model("openai", "m", {"messages": [{"role": "user", "content": f"Write to {MAIL} or call {PHONE}."}]})
@@ -222,3 +231,61 @@ async def test_another_finder_reads_prompts_without_secrets_and_what_it_finds_go
         with pytest.raises(Unavailable, match="Personal data"):
             await world.guard.run(act(ASKED))
         assert len(world.adapter.calls) == 1
+
+
+async def test_two_workers_on_postgres_share_a_vault_and_its_erasure(postgres_url: str, tmp_path: Path) -> None:
+    signer = create_key(tmp_path / "audit.key")
+    first, second = (
+        PostgresStore(postgres_url, [signer], heads=tmp_path / "heads.log", keys=Keyring(KEK, shared=True))
+        for _ in "ab"
+    )
+    with closing(first), closing(second):
+        first.migrate()
+        one, two = await world_on(first), await world_on(second)
+        await one.guard.run(act(ASKED))
+        tokens = sent(one)
+        done = await two.guard.run(act(Model("openai", "m", {"said": tokens})))
+        assert MAIL in done.text
+        await two.guard.run(act(ASKED))
+        assert sent(two) == tokens
+        first.erase(subject_of("m1"), workspace=WORKSPACE, by=OWNER, reason="asked", allow=lambda _tx: None)
+        done = await two.guard.run(act(Model("openai", "m", {"said": tokens})))
+        assert MAIL not in done.text
+
+
+async def test_cleaning_up_after_a_mission_shreds_its_vault_unless_a_hold_covers_it(tmp_path: Path) -> None:
+    with store_in(tmp_path) as store:
+        world = await world_on(store)
+        for mission in ("m1", "m2"):
+            await world.guard.run(act(ASKED, mission=mission))
+        held = Hold(WORKSPACE, "case-17", Scope(mission="m2"))
+        await store.commit(
+            "audit.hold", lambda tx: place_hold(tx, held, by=OWNER, reason="court", allow=lambda _tx: None)
+        )
+        assert await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m1", by=OWNER))
+        assert not await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m2", by=OWNER))
+        assert {row["mission"] for row in world.rows(PERSONAL_VAULT)} == {"m2"}
+        keys = {row["subject"] for row in world.rows(DEK) if row["subject"].startswith("mission:")}
+        assert keys == {subject_of("m2")}
+        assert len(world.audit("audit.erase")) == 1
+        assert not await store.commit("guard.settle", lambda tx: shred(tx, WORKSPACE, "m3", by=OWNER))
+        assert len(world.audit("audit.erase")) == 1, "nothing to tell of a mission without a vault"
+        assert store.verify().ok
+
+
+def test_the_settings_say_where(tmp_path: Path) -> None:
+    def settings(**flags: str) -> Settings:
+        return load(flags={"home": str(tmp_path), **flags}, environ={}, folder=tmp_path, user_file=tmp_path / "none")[0]
+
+    assert personal_terms(settings()).models is False
+    terms = personal_terms(
+        settings(
+            personal_data="Models, logs", personal_tools="mail", phone_regions="de,at", personal_analyzer="http://h:1"
+        )
+    )
+    assert (terms.models, terms.tools, terms.regions) == (True, {"mail"}, ("DE", "AT"))
+    assert terms.also is not None
+    assert tuple(settings().phone_regions.split(",")) == REGIONS
+    for wrong in ({"personal_data": "everything"}, {"phone_regions": "Germany"}):
+        with pytest.raises(InvalidInput):
+            settings(**wrong)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.personal_set import benign, positives
 from remit.kernel.errors import IntegrityError
+from remit.redact import sinks
 from remit.redact.personal import CORE, Kind, find
 from remit.redact.personal.context import REACH
 from remit.redact.personal.digits import luhn, mod97
@@ -440,3 +441,10 @@ def test_logs_are_masked_where_the_setting_says_so() -> None:
     assert "ada@" not in masked.mask(text, tier=2)
     assert "7946" in masked.mask(text, tier=2), "not a number of the regions that were named"
     assert KEYED.mask(text, tier=2) == text
+
+
+def test_every_sink_of_logs_asks_a_home_that_wants_it() -> None:
+    text = "login of ada@example.org"
+    with sinks.joined(Redactor(b"tests only: 16 bytes or more", personal=True)):
+        assert "ada@" not in sinks.mask_likely(text)
+        assert sinks.mask(text) == text, "what is certain only: prompts, artefacts, the database"

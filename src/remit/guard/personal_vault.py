@@ -18,10 +18,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from remit.audit.datakey import NONCE_SIZE as IV_SIZE
 from remit.audit.datakey import DataKey
+from remit.audit.erase import erase_keys
+from remit.audit.holds import holds
 from remit.audit.keyring import Keyring, SealTx
 from remit.audit.report import LogReader
 from remit.audit.tables import DEK
 from remit.guard.personal_tables import PERSONAL_VAULT
+from remit.kernel.action import Principal
 from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import Journal, ReadTx, Tx
 from remit.redact.vault import NONCE_SIZE, Kept, Key, Vault
@@ -44,6 +47,7 @@ _ROWS = (
     .order_by(PERSONAL_VAULT.c.label, PERSONAL_VAULT.c.number, PERSONAL_VAULT.c.tag)
 )
 _ADD = insert(PERSONAL_VAULT).on_conflict_do_nothing()
+_ANY = select(PERSONAL_VAULT.c.tag).where(*_OF).limit(1)
 _FORGET = delete(PERSONAL_VAULT).where(*_OF)
 
 
@@ -171,6 +175,24 @@ def write(tx: Tx, held: Held, kept: Sequence[Kept], *, about: str, rand: Callabl
 def forget(tx: Tx, workspace: str, mission: str) -> bool:
     """Delete a mission's vault, so that its tokens stand for nothing from here on; whether there was one."""
     return tx.execute(_FORGET, {"of": workspace, "in_mission": mission}) > 0
+
+
+def shred(tx: Tx, workspace: str, mission: str, *, by: Principal) -> bool:
+    """A mission is over: delete its vault and destroy its key; a person's own key stays. Whether there was anything.
+
+    A hold that may cover the mission keeps the vault: ``remit audit erase mission:ID`` removes it afterwards.
+    """
+
+    def allowed(_tx: ReadTx) -> None:
+        """Whoever cleans up may."""
+
+    if tx.row(_ANY, {"of": workspace, "in_mission": mission}) is None:
+        return False
+    if any(hold.scope.mission in {"", mission} for hold in holds(tx, workspace)):
+        return False
+    forget(tx, workspace, mission)
+    erase_keys(tx, subject_of(mission), workspace=workspace, by=by, reason="the mission is over", allow=allowed)
+    return True
 
 
 def subject_of(mission: str) -> str:

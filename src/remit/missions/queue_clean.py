@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select
 
 from remit.audit.entry import Result
-from remit.audit.erase import erase_keys
-from remit.guard.personal_vault import forget, subject_of
+from remit.guard.personal_vault import shred
 from remit.guard.rate_store import SqlRates
 from remit.kernel.action import Principal
 from remit.kernel.mission import MissionStatus
@@ -92,20 +91,10 @@ async def clean(holding: Holding, *, by: Principal) -> bool:
         set_mission(tx, mission, workspace_commit=START)
         queue.forget(tx, mission.workspace, mission.id)
         SqlRates(tx, mission.workspace).drop(mission.id)
-        if forget(tx, mission.workspace, mission.id):
-            _shred(tx, mission.workspace, mission.id, by=by)
+        shred(tx, mission.workspace, mission.id, by=by)
         tx.append(entry, {"head": mission.head_commit})
 
     await holding.write("queue.clean", change)
     holding.mission = replace(mission, workspace_commit=START)
     await repository.reset_workspace(START)
     return True
-
-
-def _shred(tx: Tx, workspace: str, mission: str, *, by: Principal) -> None:
-    """Destroy the key of a mission's vault; a hold keeps it. A person's own key stays until they are erased."""
-
-    def allowed(_tx: ReadTx) -> None:
-        """Whoever cleans up may."""
-
-    erase_keys(tx, subject_of(mission), workspace=workspace, by=by, reason="the mission is over", allow=allowed)
