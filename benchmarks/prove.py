@@ -3,6 +3,7 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals retention crashes
+                                    # personal registered streams redaction_stream
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -124,6 +125,41 @@ PARTS: dict[str, Part] = {
             Goal("startup_forbidden_imports", ("figures", "forbidden_imports"), 0),
         ),
     ),
+    "personal": Part(
+        _bench("redaction_personal"),
+        (
+            Goal("personal_recall_tuned", ("figures", "tuned_recall_core"), 0.95, least=True),
+            Goal("personal_recall_held", ("figures", "held_recall_core"), 0.95, least=True),
+            Goal("personal_cards_of_digit_runs", ("figures", "card_runs_flagged"), 0),
+            Goal("personal_cards_look_alikes", ("figures", "held_flagged_card"), 0),
+            Goal("personal_iban_look_alikes", ("figures", "held_flagged_iban"), 0.03),
+            Goal("personal_clean_over_presidio", ("ratios", "clean/presidio"), 10, least=True, unit="x"),
+            Goal("personal_dense_over_presidio", ("ratios", "dense/presidio"), 10, least=True, unit="x"),
+        ),
+    ),
+    "registered": Part(
+        _suite("registered"),
+        (
+            Goal("registered_tests", ("figures", "passed"), 60, least=True),
+            Goal("registered_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "streams": Part(
+        _suite("streams"),
+        (
+            Goal("streams_tests", ("figures", "passed"), 110, least=True),
+            Goal("streams_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "redaction_stream": Part(
+        _bench("redaction_stream"),
+        (
+            Goal("stream_streamed", ("figures", "streamed_mb"), 1000, least=True, unit=" MB"),
+            Goal("stream_rss_growth", ("figures", "rss_growth_mb"), 8, unit=" MB"),
+            Goal("stream_tokens_missed", ("figures", "tokens_missed"), 0),
+            Goal("stream_lag_mean", ("figures", "lag_mean_chars"), 6),
+        ),
+    ),
     "plan": Part(
         _bench("plan"),
         (
@@ -197,6 +233,38 @@ PARTS: dict[str, Part] = {
         (
             Goal("budget_slices_could_gain_sqlite", ("ratios", "sqlite_2_none/shared"), 2, unit="x"),
             Goal("budget_slices_could_gain_postgres", ("ratios", "postgres_4_none/shared"), 3, unit="x"),
+        ),
+    ),
+    "redaction": Part(
+        _bench("redaction"),
+        (
+            Goal(
+                "redaction_clean", ("ratios", "clean_hyperscan/detect_secrets"), 200, least=True, unit="x", stretch=500
+            ),
+            Goal(
+                "redaction_dense", ("ratios", "dense_hyperscan/detect_secrets"), 80, least=True, unit="x", stretch=150
+            ),
+            Goal("redaction_fallback", ("ratios", "clean_fallback/detect_secrets"), 40, least=True, unit="x"),
+            Goal("redaction_p99_4k", ("figures", "p99_4k_ms"), 1, unit=" ms"),
+            Goal("redaction_500_bytes", ("figures", "scan_500_bytes_us"), 10, unit=" us"),
+            Goal("redaction_hostile_64k", ("figures", "hostile_64k_ms"), 50, unit=" ms"),
+        ),
+    ),
+    "redaction_quality": Part(
+        _bench("redaction_quality"),
+        (
+            *(
+                Goal(f"redaction_{name}_{half}", ("figures", f"half {half}: {figure}"), limit, least=least)
+                for half in ("A", "B")
+                for name, figure, limit, least in (
+                    ("recall_services", "service tokens, recall of tier 1 + assignment", 0.85, True),
+                    ("recall_mixed", "mixed code and configuration, recall of all tiers", 0.60, True),
+                    ("benign_tier_1", "benign flagged by tier 1", 0.10, False),
+                    ("benign_all", "benign flagged by all tiers", 0.25, False),
+                )
+            ),
+            Goal("redaction_noise_tier_1", ("figures", "clean code, findings/MB of tier 1"), 5, unit="/MB"),
+            Goal("redaction_noise_tier_2", ("figures", "clean code, findings/MB of tier 2"), 60, unit="/MB"),
         ),
     ),
     "budget_race": Part(

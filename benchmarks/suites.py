@@ -19,6 +19,8 @@ BREAKER = "tests/guard/test_breaker.py"
 HOSTILE = "tests/guard/test_rules_language.py"
 REFUSALS = "tests/guard/test_refusals.py"
 RETENTION = "tests/audit/test_retention.py"
+REGISTERED = "tests/redact/test_registered.py"
+STREAMS = "tests/redact/test_stream.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -97,3 +99,13 @@ def refusals() -> dict[str, object]:
 def retention() -> dict[str, object]:
     """1,000,000 entries, nine tenths of their payloads pruned, every remaining proof; erasure in every file."""
     return run("retention", RETENTION)
+
+
+def registered() -> dict[str, object]:
+    """10,000 values over all encodings and places; whole words, rotation, a thousand values, threads."""
+    return run("registered", REGISTERED)
+
+
+def streams() -> dict[str, object]:
+    """10,000 texts cut anywhere, every encoding and token cut at every place: as the whole text each time."""
+    return run("streams", STREAMS, timeout_s=3 * 3600)

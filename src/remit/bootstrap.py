@@ -62,6 +62,7 @@ from remit.guard.faults import Faults, Scenario, arm
 from remit.guard.guard import Guard
 from remit.guard.outside import performed
 from remit.guard.permit import Terms
+from remit.guard.personal_terms import PersonalTerms
 from remit.guard.records import Past, settle_abandoned
 from remit.guard.rules.revisions import install_shipped
 from remit.guard.why_log import Prove, Standing
@@ -237,6 +238,24 @@ async def verify_on_schedule(store: Store, clock: Clock, *, every_s: int) -> Non
 def mask_key(settings: Settings) -> bytes:
     """The key of this install's masks."""
     return (settings.home / MASK_KEY).read_bytes()
+
+
+def make_redactor(settings: Settings) -> Redactor:
+    """This install's redactor, with what the settings say about personal data."""
+    regions = words(settings.phone_regions)
+    return Redactor(mask_key(settings), regions=regions, personal="logs" in words(settings.personal_data))
+
+
+def personal_terms(settings: Settings) -> PersonalTerms:
+    """What the settings say about personal data on its way to models and tools."""
+    asked = words(settings.personal_data)
+    tools = frozenset(words(settings.personal_tools))
+    also = None
+    if settings.personal_analyzer:
+        from remit.adapters.personal.presidio import Presidio
+
+        also = Presidio(settings.personal_analyzer).find
+    return PersonalTerms("models" in asked, tools, words(settings.phone_regions), also)
 
 
 def payload_key(settings: Settings) -> bytes:
@@ -470,7 +489,7 @@ def _wire(
     rehearsal: Rehearsal | None = None,
 ) -> Runtime:
     clock = SystemClock()
-    redactor = Redactor(mask_key(settings))
+    redactor = make_redactor(settings)
     for signer in store.signers:
         redactor.register(signer.skey)
     locks = ExecutorLocks(settings.home / LOCKS)
@@ -509,6 +528,7 @@ def _wire(
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
+        personal=personal_terms(settings),
         owner=engine.executor,
     )
     ledger = _Ledger(store, clock)

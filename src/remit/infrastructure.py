@@ -15,6 +15,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.export": "Signed exports of the audit log, into a folder that a person named.",
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
+        "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",

@@ -22,6 +22,7 @@ from remit.kernel.usage import UnknownPrice
 
 PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
+PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
@@ -93,6 +94,11 @@ class Settings:
         breaker_failures: So many failures in a row open a service's circuit.
         breaker_error_rate: So does this part of the last minute's calls (20 at least); above 1 never.
         breaker_cooldown_s: For how many seconds it is open the first time.
+        personal_data: Where personal data is masked, separated by commas: ``models`` (tokens in prompts, brought back
+            in the answer), ``logs`` (logs, errors, traces, reports). What is fetched is masked always.
+        personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
+        personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
+        phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -129,6 +135,10 @@ class Settings:
     breaker_failures: int = 5
     breaker_error_rate: float = 0.5
     breaker_cooldown_s: float = 120.0
+    personal_data: str = ""
+    personal_tools: str = ""
+    personal_analyzer: str = ""
+    phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -308,6 +318,20 @@ def _quorum(text: str) -> str:
     return text
 
 
+def _personal(text: str) -> str:
+    for word in words(text.lower()):
+        if word not in PERSONAL_DATA:
+            _refuse(f"{' and '.join(sorted(PERSONAL_DATA))}, separated by commas; {word!r} is neither")
+    return text.lower()
+
+
+def _regions(text: str) -> str:
+    for word in words(text):
+        if len(word) != 2 or not word.isalpha():  # noqa: PLR2004 - ISO 3166-1 alpha-2
+            _refuse(f"countries such as US, separated by commas; {word!r} is none")
+    return text.upper()
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -351,4 +375,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "approval_quorum": _quorum,
     "approval_separation": _separation,
     "notify_allow": _addresses,
+    "personal_data": _personal,
+    "personal_tools": str,
+    "personal_analyzer": str,
+    "phone_regions": _regions,
 }

@@ -26,6 +26,7 @@ from remit.guard.approval_rows import read_request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers
 from remit.guard.cedar import save_cedar
+from remit.guard.personal_terms import PersonalTerms
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.revisions import save
 from remit.guard.why import why
@@ -365,6 +366,11 @@ async def approval_unreadable(world: World) -> Action:
 
 
 #: ``check.reason`` → how to come to it.
+async def vault_unreadable(world: World) -> Action:
+    world.guard.personal = PersonalTerms(models=True)  # and the store has no key to keep anything under
+    return act(Model("openai", "m", {"messages": []}))
+
+
 SCENARIOS: Mapping[str, Scenario] = {
     "identify.inactive": paused,
     "identify.killed": killed,
@@ -384,6 +390,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.policy_error": forbidden_in_error,
     "break_glass.over": glass_over,
     "scan.secret": secret,
+    "scan.vault": vault_unreadable,
     "scan.unscanned": unscanned,
     "rules.denied": against_a_rule,
     "rules.error": rule_without_a_value,

@@ -108,22 +108,37 @@ class Keyring:
         return text
 
     def _key_of(self, tx: SealTx, at: tuple[str, str, str]) -> DataKey:
+        key, made = self._find_or_make(tx, at)
+        if made:
+            self._fresh.append(at)
+        self._current[at] = key
+        return key
+
+    def lend(self, tx: SealTx, workspace: str, subject: str) -> DataKey:
+        """A subject's data key, for what other rooms keep about them; made in this transaction when it is missing.
+
+        It isn't remembered here: the operation that asks may be undone by itself. Erasing the subject destroys it.
+
+        Raises:
+            IntegrityError: As for ``seal``.
+        """
+        return self._find_or_make(tx, (workspace, subject, ""))[0]
+
+    def _find_or_make(self, tx: SealTx, at: tuple[str, str, str]) -> tuple[DataKey, bool]:
         where = {"of": at[0], "about": at[1], "at": at[2]}
         known = _HELD if self._shared else _KNOWN
         rows = tx.tuples(known, where)
-        if not rows:
+        made = not rows
+        if made:
             self._check_same_kek(tx)
             key_id, raw = self._rand(ID_SIZE).hex(), self._rand(KEY_SIZE)
             nonce = self._rand(NONCE_SIZE)
             wrapped = nonce + self._kek.encrypt(nonce, raw, _bound(key_id, *at))
             row = {"id": key_id, "workspace": at[0], "subject": at[1], "period": at[2]}
             tx.execute(_ADD, {**row, "kek": self.kek_id, "wrapped": wrapped})
-            self._fresh.append(at)
             rows = tx.tuples(known, where)  # another worker's, when it came first
         key_id, kek, wrapped = rows[0]
-        key = DataKey(key_id, AESGCM(self._unwrap(key_id, at, kek, wrapped)))
-        self._current[at] = key
-        return key
+        return DataKey(key_id, AESGCM(self._unwrap(key_id, at, kek, wrapped))), made
 
     def _check_same_kek(self, tx: SealTx) -> None:
         """Refuse to wrap a key under one that the other workers, or this install's earlier self, do not have."""

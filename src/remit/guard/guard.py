@@ -50,6 +50,9 @@ from remit.guard.circuits import Circuits, key_of
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
 from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.personal import found_elsewhere
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Held, Vaults
 from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
@@ -65,6 +68,7 @@ from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, R
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
 from remit.redact.sinks import UNSCANNED
 
@@ -107,6 +111,7 @@ class Guard:
         numbers: Bounds of the breakers.
         approvals: When a person must be asked; APR-1's list when left out.
         pricing: What happens to an action whose price nobody can tell.
+        personal: Where personal data goes as tokens; nowhere when left out.
         owner: This process, as liveness knows it: what it leaves open is settled by others once it is gone.
     """
 
@@ -123,6 +128,7 @@ class Guard:
         numbers: Numbers | None = None,
         approvals: ApprovalTerms | None = None,
         pricing: Pricing | None = None,
+        personal: PersonalTerms | None = None,
         owner: str = "",
     ) -> None:
         check_adapters(adapters, environment=environment)
@@ -135,6 +141,8 @@ class Guard:
         self.terms = terms or Terms()
         self.answers: cache.Answers = cache.MemoryAnswers(clock.monotonic)
         self.pricing = pricing or Pricing()
+        self.personal = personal or PersonalTerms()
+        self.vaults = Vaults(journal)
         self.owner = owner
         self.listeners: list[Callable[[Change], None]] = []
         self.circuits = Circuits(
@@ -183,7 +191,7 @@ class Guard:
             answer = await cache.recall(self.answers, asked) if kept else None
             permit = await self._open(asked, within, answer=answer)
             done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
-            if kept and answer is None:
+            if kept and answer is None and not permit.personal:
                 await cache.keep(self.answers, asked, done, keep_s=keep_s)
             return done
 
@@ -239,7 +247,10 @@ class Guard:
                 environment=self.environment,
                 evidence=await self._evidence(action, standing),
                 approvals=self.approvals,
+                personal=self.personal,
             )
+            if self.personal.concern(action):
+                scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
                 committed = await self._intend(action, said, within, scene)
@@ -257,6 +268,16 @@ class Guard:
             return await self.register.refresh(action.workspace)
         except Exception as error:  # noqa: BLE001 - no answer is no leave
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
+            await self._refuse(action, (verdict,), cause=error)
+
+    async def _vault(self, action: Action) -> tuple[Held, Mapping[str, Sequence[Personal]]]:
+        try:
+            held = await self.vaults.open(action.workspace, action.mission)
+            return held, await found_elsewhere(action, self.redactor, self.personal)
+        except Exception as error:  # noqa: BLE001 - what can't be masked, or not be brought back, must not leave
+            verdict = denied(
+                scan.NAME, "vault", "Personal data in it can't be told, or the vault of its tokens not read."
+            )
             await self._refuse(action, (verdict,), cause=error)
 
     async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
@@ -334,7 +355,7 @@ class Guard:
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
         durable = action.effect.trait.durability
-        taken = action.estimate or scene.charges or scene.grants or scene.approval
+        taken = action.estimate or scene.charges or scene.grants or scene.approval or scene.kept
         if durable is Durability.NONE and not taken and trial is None:
             return self.journal.submit("guard.intent", op)
         # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
@@ -350,6 +371,8 @@ class Guard:
             raise
         if trial is not None:
             self.circuits.leased(trial)
+        if scene.vault is not None:
+            self.vaults.saved(scene.vault, scene.kept)
         return None
 
     def _turned_away(self, error: BaseException, said: Verdicts, scene: Scene) -> tuple[Check, ...] | None:
@@ -376,6 +399,8 @@ class Guard:
             write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
         if scene.lease is not None and scene.lease.trial:
             write = both(self.circuits.leasing(scene.lease), write)
+        if scene.vault is not None and (fresh := scene.vault.unsaved(scene.kept)):
+            write = both(self.vaults.keeping(scene.vault, fresh, about=action.about), write)
         return write if within is None else both(within, write)
 
     def _withdraw(self, action: Action, policy_rev: str) -> None:
@@ -424,7 +449,7 @@ class Guard:
         hint = f"remit why {action.id}"
         code = f"guard.{last.reason}"
         match last.name, last.reason:
-            case (identify.NAME | approval.NAME, "unreadable"):
+            case (identify.NAME | approval.NAME, "unreadable") | (scan.NAME, "vault"):
                 return Unavailable(last.detail, code=code, hint="remit doctor")
             case (available.NAME, _):
                 key = key_of(action)

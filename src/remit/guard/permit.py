@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from remit.guard.breaker import Report
 from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
+from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
 from remit.guard.scene import Scene
@@ -70,7 +71,7 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_guard", "_intent", "_key", "_lease", "_limit", "_policy_rev", "_profile"),
-        *("_task", "_tried", "_why", "_within", "action", "loop", "performed", "used"),
+        *("_task", "_tried", "_why", "_vault", "_within", "action", "loop", "performed", "used"),
     )
 
     def __init__(
@@ -88,6 +89,7 @@ class Permit:
         self.used = False
         self._guard = guard
         self._lease = scene.lease
+        self._vault = scene.vault
         self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
@@ -105,6 +107,8 @@ class Permit:
         self, *, timeout_s: float | None = None, pending: Pending | None = None, profile: Profile | None = None
     ) -> Outcome:
         """Do it: attempts, then settle and write the outcome, then answer, with secrets masked.
+
+        Where personal data went as tokens, the answer has what they stand for; the outcome as it is written has not.
 
         Args:
             timeout_s: Seconds that one attempt may take.
@@ -143,7 +147,12 @@ class Permit:
         if ending.error is not None:
             raise ending.error
         assert ending.outcome is not None  # noqa: S101 - an ending has one or the other
-        return ending.outcome
+        return ending.outcome if self._vault is None else restored(ending.outcome, self._vault)
+
+    @property
+    def personal(self) -> bool:
+        """Whether personal data went as tokens, so that the answer is good for this mission only."""
+        return self._vault is not None
 
     async def drop(self) -> None:
         """Close a permit that was never used."""

@@ -32,6 +32,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # break-glass
         "break_glass.over": "remit breakglass request",
         # scan
+        "scan.vault": "remit doctor, then run it again",
         "scan.unscanned": "remit doctor, then run it again",
         "scan.secret": "refer to the secret as secret://NAME, rotate the value, and run again",
         # rules, by their effect on an action

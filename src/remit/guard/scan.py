@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import cast
 
+from remit.guard.personal import hide
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
@@ -20,6 +21,12 @@ ALLOWED = allowed(NAME)
 
 
 def check(action: Action, scene: Scene) -> Check:
+    """Secrets first, one way; then, where the policy says so, personal data as tokens (``personal``)."""
+    verdict = _secrets(action, scene)
+    return verdict if scene.vault is None or verdict.verdict is Verdict.DENY else hide(scene, verdict)
+
+
+def _secrets(action: Action, scene: Scene) -> Check:
     """Scan everything that leaves: the canonical payload, and the bytes that it only names by hash."""
     kinds = secrets_in(action, scene.redactor)
     if not kinds:

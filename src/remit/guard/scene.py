@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
 from remit.guard.circuits import Circuits, Lease
 from remit.guard.evidence import Evidence
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Held
 from remit.guard.rate_limits import Charge, Limits
 from remit.guard.rules.revisions import InForce
 from remit.guard.trials import Key
@@ -23,7 +25,9 @@ from remit.kernel.clock import EPOCH
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.usage import UnknownPrice
+from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
+from remit.redact.vault import Kept
 
 #: What a decision says when the rules could not be read.
 UNREADABLE = "unreadable"
@@ -69,7 +73,8 @@ class Scene:
 
     ``evidence`` is ``None`` unless the rules of the kind read it; ``facts`` is what rules read, to be kept as JSON.
     ``charges`` is what its rates take, in the intent's transaction. ``wanted`` are the verdicts of checks that want a
-    person asked; ``approval`` is the request that the intent uses up.
+    person asked; ``approval`` is the request that the intent uses up. ``vault`` is where the policy says that personal
+    data goes as tokens, ``kept`` what those of this action stand for.
     """
 
     standing: Standing
@@ -90,6 +95,10 @@ class Scene:
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
+    personal: PersonalTerms = field(default_factory=PersonalTerms)
+    vault: Held | None = None
+    found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text
+    kept: list[Kept] = field(default_factory=list[Kept])
 
     @property
     def policy_rev(self) -> str:

@@ -1,6 +1,7 @@
 """Cleaning up after finished work: what only takes space goes, what proves or brings back something stays.
 
-Gone: the workspace's files, step folders, the mission's buckets of rates, its row in the queue, the engine's records.
+Gone: the workspace's files, step folders, the mission's buckets of rates, its row in the queue, the engine's records,
+the vault of its personal data with its key.
 Kept: the mission's row, its repository with every checkpoint (``remit resume``, ``rollback`` and ``branch`` still work:
 they put the files back), and the audit log.
 """
@@ -12,6 +13,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select
 
 from remit.audit.entry import Result
+from remit.audit.erase import erase_keys
+from remit.guard.personal_vault import forget, subject_of
 from remit.guard.rate_store import SqlRates
 from remit.kernel.action import Principal
 from remit.kernel.mission import MissionStatus
@@ -89,9 +92,20 @@ async def clean(holding: Holding, *, by: Principal) -> bool:
         set_mission(tx, mission, workspace_commit=START)
         queue.forget(tx, mission.workspace, mission.id)
         SqlRates(tx, mission.workspace).drop(mission.id)
+        if forget(tx, mission.workspace, mission.id):
+            _shred(tx, mission.workspace, mission.id, by=by)
         tx.append(entry, {"head": mission.head_commit})
 
     await holding.write("queue.clean", change)
     holding.mission = replace(mission, workspace_commit=START)
     await repository.reset_workspace(START)
     return True
+
+
+def _shred(tx: Tx, workspace: str, mission: str, *, by: Principal) -> None:
+    """Destroy the key of a mission's vault; a hold keeps it. A person's own key stays until they are erased."""
+
+    def allowed(_tx: ReadTx) -> None:
+        """Whoever cleans up may."""
+
+    erase_keys(tx, subject_of(mission), workspace=workspace, by=by, reason="the mission is over", allow=allowed)

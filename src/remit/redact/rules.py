@@ -1,177 +1,120 @@
-"""The token kinds that are secrets by their form (SEC-1), as data.
+"""Rules: what one kind of secret looks like, and the last word on what a pattern matched. They are data, see ``pack``.
 
-A rule runs only on a text that holds one of its keywords. Its pattern is compiled when first needed, so that importing
-this module costs nothing. Every pattern is linear in the length of the text: tests hold it to a time budget on hostile
-repeats. A bare run of hexadecimal digits is not a rule: hashes and UUIDs are no secrets.
+A rule's pattern runs only where one of its keywords stands, and a match counts only when a keyword stands inside it or
+at most ``REACH`` bytes before it: what is found doesn't depend on how a text was cut into pieces.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
-type Found = Iterator[tuple[int, int]]
+from remit.kernel.errors import InvalidInput
+from remit.redact.pattern import head, parse, width, written
 
-# A mask, or a hole to be filled, is no password.
-_TEMPLATE = (
-    r"(?!\[REDACTED:|(?:\$?\{[^{}\s]{1,80}\}|\$\([^()]{1,80}\)|\$[A-Z_][A-Z0-9_]{0,80}"
-    r"|%\(\w{1,80}\)s|%s|\*{2,80}|<[^<>\s]{1,80}>)@)"
-)
-_USERINFO = (
-    rf"[^\s:/@\[\]\"'<>`]{{0,200}}+:{_TEMPLATE}[^\s/@\"'<>`]{{1,300}}+(?:@[^\s/@?#\"'<>`]{{1,300}}+(?=@)){{0,4}}"
-)
+REACH = 256  # bytes before a match in which its keyword, and around it in which the line of an allowlist, is looked for
+SMALLEST_HEAD = 5  # bytes: a shorter head stands everywhere, and every place it stands costs
+
+type Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """What excuses a match: patterns found in its ``target`` (``secret``, ``match``, ``line``), words in the secret.
+
+    With ``every`` (the pack's ``condition = "AND"``) both have to be there.
+    """
+
+    target: str = "secret"
+    patterns: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    every: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of token.
+    """One way in which one kind of secret is written.
 
-    ``keywords``: at least one must occur; in any case when ``folded``. ``pattern``: its group ``s``, when it has one,
-    is what gets masked. ``judge``: a last word on the matched secret.
+    Attributes:
+        id: Unique among all rules.
+        kind: What its spans are called; several rules may share one.
+        pattern: In RE2 syntax, without look-around; matched against bytes.
+        keywords: In lower case; one of them must stand in the match or shortly before it, in any case. None: no
+            keyword is asked for.
+        tier: 1 for what is certain, 2 for what is likely.
+        entropy: The secret must have more bits a character than this (Shannon); 0: any will do.
+        group: Which group of the pattern is the secret; 0: the first that isn't empty, else the whole match.
+        judge: Function of ``judges`` with the last word: it narrows the span, moves its end, or says no.
+        head: For an unlimited pattern: what every match begins with. Empty: derived from the pattern.
+        allow: What excuses a match.
+        personal: Personal data rather than a secret: looked for only when asked.
     """
 
+    id: str
     kind: str
-    keywords: tuple[str, ...]
     pattern: str
-    folded: bool = False
-    judge: Callable[[str], bool] | None = None
-    finder: Callable[[str], Found] | None = None
+    keywords: tuple[str, ...] = ()
+    tier: int = 1
+    entropy: float = 0.0
+    group: int = 0
+    judge: str = ""
+    head: str = ""
+    allow: tuple[Allow, ...] = ()
+    personal: bool = False
 
-    def find(self, text: str) -> Found:
-        """Where this kind of token lies in ``text``."""
-        if self.finder is not None:
-            yield from self.finder(text)
-            return
-        compiled = _compiled(self.pattern)
-        group = "s" if "s" in compiled.groupindex else 0
-        for match in compiled.finditer(text):
-            if self.judge is None or self.judge(match[group]):
-                yield match.span(group)
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a pattern demands, in bytes; ``most`` is ``None`` for an unlimited one, which then has a head.
+
+    ``head`` is in RE2 syntax, every match begins with a match of it, and no match of it is longer than ``head_most``.
+    """
+
+    least: int
+    most: int | None
+    head: str = ""
+    head_most: int = 0
+
+
+def shape(rule: Rule) -> Shape:
+    """Widths and head of a rule.
+
+    Raises:
+        InvalidInput: The pattern is none (``redact.pattern``), or unlimited without a head of ``SMALLEST_HEAD`` bytes
+            (``redact.unlimited``): nothing would bound what it costs.
+    """
+    return _shape(rule.id, rule.pattern, rule.head)
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.ASCII)
+def _shape(name: str, pattern: str, given: str) -> Shape:
+    tree = parse(pattern)
+    least, most = width(tree)
+    if least == 0:
+        raise InvalidInput(f"the rule {name!r} matches an empty text", code="redact.pattern")
+    if most is not None:
+        return Shape(least, most)
+    start = parse(given) if given else head(tree)
+    shortest, longest = width(start)
+    if longest is None or shortest < SMALLEST_HEAD:
+        message = f"the rule {name!r} is unlimited, and what it begins with is shorter than {SMALLEST_HEAD} bytes"
+        hint = "bound its repeats, or give it a head: what every match begins with, without an unlimited repeat"
+        raise InvalidInput(message, code="redact.unlimited", hint=hint)
+    return Shape(least, most, written(start, end=r"\z"), longest)
 
 
-_SOME_DIGITS = 3
-_UNBROKEN = 20
+@cache
+def judge(name: str) -> Callable[[str, int, int], Place | None]:
+    """The function of ``judges`` that a rule names.
 
-
-def _random_key(token: str) -> bool:
-    """Whether what follows ``sk-`` looks drawn at random; CSS classes and package names don't."""
-    digits = sum(each.isdigit() for each in token)
-    return digits >= _SOME_DIGITS or (digits > 0 and token != token.lower())
-
-
-def _bearer(token: str) -> bool:
-    """A digit, or a long word without a break: ``Bearer not-a-real-token`` is prose."""
-    return any(each.isdigit() for each in token) or re.search(rf"[A-Za-z]{{{_UNBROKEN}}}", token) is not None
-
-
-def _credentials(token: str) -> bool:
-    """Whether ``token`` is the base64 of ``user:password`` (RFC 7617)."""
-    bare = token.rstrip("=").translate(str.maketrans("-_", "+/"))
-    try:
-        plain = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return b":" in plain and all(byte >= 0x20 and byte != 0x7F for byte in plain)  # noqa: PLR2004 - ASCII controls
-
-
-_JWT_TAIL = r"eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+"
-_JWT_RUN = r"[A-Za-z0-9_-]*+"
-
-
-def _jwts(text: str) -> Found:
-    """Tokens of three base64url parts (RFC 7519). A run that fails is skipped whole: each character is read once."""
-    at = text.find("eyJ")
-    while at >= 0:
-        match = _compiled(_JWT_TAIL).match(text, at)
-        if match is not None:
-            yield match.span()
-        else:
-            match = _compiled(_JWT_RUN).match(text, at)
-        at = text.find("eyJ", match.end() if match is not None else at + 3)
-
-
-_KEY_NAME = r"(?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
-_KEY_OPEN = rf"-----BEGIN {_KEY_NAME}"
-_KEY_CLOSE = rf"-----END {_KEY_NAME}"
-# What may stand between the BEGIN line and the key: line ends (also escaped, \\n), quotes, indentation.
-_KEY_BODY = r"(?:\\++[nrt]?+|[^A-Za-z0-9<\\]){0,80}+(?:[A-Za-z0-9+/]{16}|Proc-Type|DEK-Info|Version|Comment)"
-_KEY_WHOLE = rf"[A-Za-z0-9+/=\s\\:,.]{{1,20000}}+{_KEY_CLOSE}"
-
-
-def _private_keys(text: str) -> Found:
-    """PEM private keys (RFC 7468): to their END line; an unclosed one to the end of the text.
-
-    A BEGIN line with neither key material nor an END line after it is a mention, not a key.
+    Raises:
+        InvalidInput: There is none (``redact.judge``).
     """
-    at = 0
-    while (opened := _compiled(_KEY_OPEN).search(text, at)) is not None:
-        at = opened.end()
-        if not (_compiled(_KEY_BODY).match(text, at) or _compiled(_KEY_WHOLE).match(text, at)):
-            continue
-        closed = _compiled(_KEY_CLOSE).search(text, at)
-        at = len(text) if closed is None else closed.end()
-        yield opened.start(), at
+    from remit.redact import judges  # noqa: PLC0415 - its patterns are compiled when it is imported
 
-
-RULES: tuple[Rule, ...] = (
-    Rule("api-key", ("sk-",), r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_-]{16,}+", judge=_random_key),
-    Rule("api-key", ("k_live_", "k_test_"), r"(?<![A-Za-z0-9])[sr]k_(?:live|test)_[A-Za-z0-9]{16,}+"),
-    Rule("api-key", ("rmt_live_",), r"(?<![A-Za-z0-9])rmt_live_[A-Za-z0-9_-]{20,}+"),
-    Rule("api-key", ("AIza",), r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
-    Rule("api-key", ("xox",), r"(?<![A-Za-z0-9])xox[abeoprs]-[A-Za-z0-9-]{10,}+"),
-    Rule("api-key", ("glpat-",), r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20,}+"),
-    Rule("api-key", ("npm_",), r"(?<![A-Za-z0-9])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-    Rule("api-key", ("pypi-AgE",), r"(?<![A-Za-z0-9])pypi-AgE[A-Za-z0-9_-]{40,}+"),
-    Rule("api-key", ("hf_",), r"(?<![A-Za-z0-9])hf_[A-Za-z]{34}(?![A-Za-z])"),
-    Rule("api-key", ("SG.",), r"(?<![A-Za-z0-9])SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
-    Rule(
-        "aws-access-key",
-        ("AKIA", "ASIA", "ABIA", "ACCA"),
-        r"(?<![A-Za-z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-    ),
-    Rule(
-        "aws-secret-key",
-        ("secret_access_key", "secretaccesskey"),
-        r"(?i:secret_?access_?key)[\"']?\s{0,4}[:=]>?\s{0,4}[\"']?(?P<s>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
-        folded=True,
-    ),
-    Rule("jwt", ("eyJ",), "", finder=_jwts),
-    Rule(
-        "github-token",
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
-        r"(?<![A-Za-z0-9])(?:gh[pousr]_[A-Za-z0-9]{30,}+|github_pat_[A-Za-z0-9_]{30,}+)",
-    ),
-    Rule(
-        "bearer-token",
-        ("bearer",),
-        r"(?i:(?<![a-z0-9])bearer)[\s:]{1,4}(?P<s>[A-Za-z0-9._~+/-]{16,}+={0,2})",
-        folded=True,
-        judge=_bearer,
-    ),
-    Rule(
-        "basic-auth",
-        ("basic",),
-        r"(?i:(?<![a-z0-9])basic)\s{1,4}(?P<s>[A-Za-z0-9+/_-]{8,}+={0,2})",
-        folded=True,
-        judge=_credentials,
-    ),
-    Rule("basic-auth", ("http://", "https://"), rf"(?i:https?)://(?P<s>{_USERINFO})@", folded=True),
-    Rule(
-        "connection-string",
-        ("postgres", "mysql", "mariadb", "mongodb"),
-        rf"(?i:postgres(?:ql)?|mysql|mariadb|mongodb)(?:\+[A-Za-z0-9]{{1,20}})?://(?P<s>{_USERINFO})@",
-        folded=True,
-    ),
-    Rule("private-key", ("PRIVATE KEY",), "", finder=_private_keys),
-)
-
-KINDS: tuple[str, ...] = tuple(dict.fromkeys(rule.kind for rule in RULES))
+    found = getattr(judges, name, None)
+    if name.startswith("_") or not callable(found):
+        raise InvalidInput(f"there is no judge {name!r}", code="redact.judge", hint="define it in redact/judges.py")
+    return cast("Callable[[str, int, int], Place | None]", found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 REGISTERED = "registered"
 
@@ -14,11 +14,17 @@ MASK = re.compile(r"\[REDACTED:[a-z][a-z0-9-]*:[0-9a-f]{4}\]")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string."""
+    """A secret at ``[start, end)``: characters of a text, or bytes of a byte string.
+
+    ``tier``: 1 for what is certain (registered values, tokens of a known form), 2 for what is likely. ``known``: it is
+    a registered value, whatever its kind.
+    """
 
     kind: str
     start: int
     end: int
+    tier: int = 1
+    known: bool = field(default=False, compare=False, repr=False)
 
 
 def mask_token(kind: str, suffix: str) -> str:
@@ -30,19 +36,22 @@ def union(spans: Iterable[Span]) -> list[Span]:
     """Spans in order without overlap.
 
     Overlapping spans, and touching ones of one kind, become one; it takes the kind of a registered value among them,
-    else of the longest.
+    else of the longest, else of the first given. It is as certain as the most certain of them.
     """
     merged: list[tuple[Span, Span]] = []  # (the union so far, the span that names it)
     for span in sorted(spans, key=lambda each: (each.start, -each.end)):
         if merged:
             whole, namer = merged[-1]
             if span.start < whole.end or (span.start == whole.end and span.kind == namer.kind):
-                namer = max(namer, span, key=_weight)
-                merged[-1] = (Span(namer.kind, whole.start, max(whole.end, span.end)), namer)
+                namer = stronger(namer, span)
+                tier = min(whole.tier, span.tier)
+                end = max(whole.end, span.end)
+                merged[-1] = (Span(namer.kind, whole.start, end, tier, namer.known), namer)
                 continue
         merged.append((span, span))
     return [whole for whole, _ in merged]
 
 
-def _weight(span: Span) -> tuple[bool, int]:
-    return span.kind == REGISTERED, span.end - span.start
+def stronger(one: Span, other: Span) -> Span:
+    """Which of two spans names what they cover together: a registered value, else the longest, else the first."""
+    return max(one, other, key=lambda span: (span.known, span.end - span.start))

@@ -15,14 +15,14 @@ _SECRET_NAME = re.compile(
     r"cookie|credentials?|connection_?string|dsn)$"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_DIGITS = 8  # a shorter number can't be a registered value
+_DIGITS = 4  # a shorter number can't be a registered value
 
 
 class Masker(Protocol):
     """What ``mask_tree`` needs of a redactor."""
 
-    def mask(self, text: str) -> str:
-        """``text`` without secrets."""
+    def mask(self, text: str, *, tier: int = 1) -> str:
+        """``text`` without secrets, up to ``tier``."""
         ...
 
     def suffix(self, value: str) -> str:
@@ -36,51 +36,51 @@ def names_secret(key: str) -> bool:
     return _SECRET_NAME.search(re.sub(r"[\s.-]", "_", _HUMP.sub("_", key[:200])).lower()) is not None
 
 
-def mask_tree(value: object, redactor: Masker, *, names: bool, depth: int = 0) -> object:
+def mask_tree(value: object, redactor: Masker, *, names: bool, tier: int = 1, depth: int = 0) -> object:
     """``value`` masked; the same object where nothing had to be. Deeper than 64 levels nothing is kept."""
     if depth > DEEPEST:
         return mask_token("depth", "0000")
     match value:
         case Mapping():
-            return _mask_mapping(cast("Mapping[object, object]", value), redactor, names=names, depth=depth)
+            return _mask_mapping(cast("Mapping[object, object]", value), redactor, names=names, tier=tier, depth=depth)
         case list() | tuple() | set() | frozenset():
-            return _mask_items(cast("list[object]", value), redactor, names=names, depth=depth)
+            return _mask_items(cast("list[object]", value), redactor, names=names, tier=tier, depth=depth)
         case _:
-            return _mask_leaf(value, redactor)
+            return _mask_leaf(value, redactor, tier)
 
 
-def _mask_leaf(value: object, redactor: Masker) -> object:
+def _mask_leaf(value: object, redactor: Masker, tier: int) -> object:
     match value:
         case str():
-            return redactor.mask(value)
+            return redactor.mask(value, tier=tier)
         case None | bool():
             return value
         case bytes() | bytearray():
             text = value.decode("latin-1")
-            masked = redactor.mask(text)
+            masked = redactor.mask(text, tier=tier)
             return value if masked is text else masked.encode("latin-1")
         case _:
             text = str(value)
-            masked = redactor.mask(text) if len(text) >= _DIGITS else text
+            masked = redactor.mask(text, tier=tier) if len(text) >= _DIGITS else text
             return value if masked is text and isinstance(value, int | float) else masked
 
 
-def _mask_items(items: list[object], redactor: Masker, *, names: bool, depth: int) -> object:
-    masked = [mask_tree(each, redactor, names=names, depth=depth + 1) for each in items]
+def _mask_items(items: list[object], redactor: Masker, *, names: bool, tier: int, depth: int) -> object:
+    masked = [mask_tree(each, redactor, names=names, tier=tier, depth=depth + 1) for each in items]
     if all(after is before for after, before in zip(masked, items, strict=True)):
         return items
     return masked if isinstance(items, list) else tuple(masked)  # pyright: ignore[reportUnnecessaryIsInstance] - sets
 
 
-def _mask_mapping(mapping: Mapping[object, object], redactor: Masker, *, names: bool, depth: int) -> object:
+def _mask_mapping(mapping: Mapping[object, object], redactor: Masker, *, names: bool, tier: int, depth: int) -> object:
     masked: dict[object, object] = {}
     same = True
     for key, each in mapping.items():
-        name = mask_tree(key, redactor, names=names, depth=depth + 1)
+        name = mask_tree(key, redactor, names=names, tier=tier, depth=depth + 1)
         if names and isinstance(key, str) and each is not None and names_secret(key):
             after = _mask_named(each, redactor)
         else:
-            after = mask_tree(each, redactor, names=names, depth=depth + 1)
+            after = mask_tree(each, redactor, names=names, tier=tier, depth=depth + 1)
         same = same and name is key and after is each
         masked[_free(name, masked)] = after
     return mapping if same else masked

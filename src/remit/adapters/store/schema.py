@@ -9,6 +9,7 @@ from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
 from remit.guard import approval_tables as _approvals
+from remit.guard import personal_tables as _personal
 from remit.guard import rate_tables as _rates
 from remit.guard import rule_tables as _rules
 from remit.guard import tables as _guard
@@ -21,6 +22,7 @@ from remit.missions import tables as _missions
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
     *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
+    *(_personal,),
     *(_missions, _estimates, _deployments, _queue),
 )
 

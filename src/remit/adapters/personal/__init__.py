@@ -1,0 +1,1 @@
+"""Outside finders of personal data. Optional: ``remit.redact.personal`` needs none of them."""
