@@ -38,7 +38,7 @@ class NotifyAdapter:
         allow: Iterable[str] = (),
         home: Path,
         clock: Clock,
-        register: Callable[[str], None],
+        register: Callable[[str], object],
     ) -> None:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}
         self._allow = tuple(allow)

@@ -11,7 +11,7 @@ from remit.kernel.errors import Failed, InvalidInput
 MOST_BYTES = 64 << 10
 
 
-def read(reference: str, *, register: Callable[[str], None]) -> str:
+def read(reference: str, *, register: Callable[[str], object]) -> str:
     """The value behind a reference, registered as a secret first.
 
     Raises:
