@@ -190,6 +190,29 @@ def test_what_anything_prints_is_masked(case: str) -> None:
     assert "[REDACTED:registered:" in told
 
 
+def test_a_traceback_that_rich_draws_holds_no_secret_however_long() -> None:
+    told = run(
+        """
+        import rich.console
+        LONG = SECRET * 7
+        redactor.register(LONG)
+        def inner(value, padding='x' * 60):
+            error = ValueError('it is ' + value)
+            error.add_note('note ' + value)
+            raise error
+        try:
+            inner(LONG)
+        except ValueError:
+            rich.console.Console(width=80).print_exception(show_locals=True)
+        """,
+        streams=True,
+    )
+    assert "in inner" in told
+    assert "hunter2" not in told
+    assert "f00dfeed" not in told
+    assert told.count("[REDACTED:registered:") >= 1
+
+
 def test_a_stream_that_cannot_be_scanned_is_not_shown() -> None:
     told = run("redactor.mask = None\nprint('anything at all')", streams=True)
     assert "anything at all" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +15,7 @@ from remit.cli.output import emit, refer, report_error
 from remit.cli.redaction import learn_words
 from remit.kernel import correlation
 from remit.kernel.errors import UserError
-from remit.redact import hooks
+from remit.redact import hooks, sinks
 
 #: command → (module under ``remit.cli``, one-line help). The help stands here so that listing imports no module.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -138,7 +139,9 @@ def _run(argv: Sequence[str]) -> int:
         code = INTERRUPTED
     except click.ClickException as error:
         if not as_json:
-            error.show()
+            shown = io.StringIO()
+            error.show(file=shown)
+            sys.stderr.write(sinks.mask_likely(shown.getvalue()))
             refer()
         code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format

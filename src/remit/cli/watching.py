@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, assert_never
 
-from remit.cli.output import emit, hint, say
+from remit.cli.output import emit, hint, refer, say
 from remit.cli.progress import Board, Line, Progress, progress
 from remit.cli.views import exit_code, mission_lines, mission_view
 from remit.kernel.money import Money
@@ -38,6 +38,7 @@ async def finish(runtime: Runtime, mission: str, work: Callable[[], Awaitable[Vi
         say("\n".join(mission_lines(view)))
     if view.mission.error:
         hint(f"error: {view.mission.error}")
+        refer()
     return exit_code(view.status.value, view.mission.error_code)
 
 

@@ -15,14 +15,14 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, TextIO, cast
 
-from remit.redact import sinks
+from remit.redact import sinks, tracebacks
 from remit.redact.records import safe
 from remit.redact.sinks import UNSCANNED
 
 
 def install() -> Callable[[], None]:
     """Mask warnings and uncaught exceptions of every thread; a function that puts everything back."""
-    undo = (_install_warnings(), _install_hooks())
+    undo = (_install_warnings(), _install_hooks(), tracebacks.install())
 
     def uninstall() -> None:
         for each in reversed(undo):

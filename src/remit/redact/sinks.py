@@ -10,9 +10,8 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import cast
 
 from remit.redact.redactor import Redactor
 
@@ -79,7 +78,7 @@ def _ask() -> None:
 def mask(text: str, *, tier: int = CERTAIN) -> str:
     """``text`` without what any redactor of this process finds; the same object when there is nothing."""
     for each in everyone():
-        text = _mask(each, text, tier)
+        text = each.mask(text, tier=tier)
     return text
 
 
@@ -91,19 +90,5 @@ def mask_likely(text: str) -> str:
 def mask_tree(value: object, *, names: bool = True, tier: int = CERTAIN) -> object:
     """Nested data likewise, see ``Redactor.mask_tree``."""
     for each in everyone():
-        value = _mask_tree(each, value, names=names, tier=tier)
+        value = each.mask_tree(value, names=names, tier=tier)
     return value
-
-
-#: Whether redactors tell tiers apart; one that knows a single tier is asked for that.
-_TIERED = "tier" in (Redactor.mask.__kwdefaults__ or {})
-
-
-def _mask(redactor: Redactor, text: str, tier: int) -> str:
-    mask = cast("Callable[..., str]", redactor.mask)
-    return mask(text, tier=tier) if _TIERED else mask(text)
-
-
-def _mask_tree(redactor: Redactor, value: object, *, names: bool, tier: int) -> object:
-    mask_tree = cast("Callable[..., object]", redactor.mask_tree)
-    return mask_tree(value, names=names, tier=tier) if _TIERED else mask_tree(value, names=names)

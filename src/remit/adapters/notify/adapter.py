@@ -40,7 +40,7 @@ class NotifyAdapter:
         allow: Iterable[str] = (),
         home: Path,
         clock: Clock,
-        register: Callable[[str], None],
+        register: Callable[[str], object],
         resolve: Callable[[Action, str], str] | None = None,
     ) -> None:
         self._channels: Mapping[str, Channel] = {channel.name: channel for channel in channels}

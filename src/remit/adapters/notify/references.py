@@ -17,7 +17,7 @@ def is_reference(text: str) -> bool:
     return text.startswith(("env:", "file:", SCHEME))
 
 
-def read(reference: str, *, register: Callable[[str], None], resolve: Callable[[str], str] | None = None) -> str:
+def read(reference: str, *, register: Callable[[str], object], resolve: Callable[[str], str] | None = None) -> str:
     """The value behind a reference, registered as a secret first.
 
     ``resolve`` gives the value of ``secret://NAME``, which it has registered.
