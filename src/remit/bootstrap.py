@@ -15,6 +15,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -437,6 +438,7 @@ class Runtime:
         drive = correlation.request(self.missions.drive) if worker else self.missions.drive
         await self.engine.start(drive, worker=worker)
         if worker:
+            threading.Thread(target=self.redactor.warm, name="remit-redact-warm", daemon=True).start()
             await self.worker.start()
 
     async def stop(self) -> None:
@@ -574,7 +576,7 @@ def _wire(
     vault.known = known_from(
         lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
     )
-    put_behind(fetcher, guard, settings, clean=partial(redactor.mask, personal=True))
+    put_behind(fetcher, guard, settings, secret=vault.resolve, clean=partial(redactor.mask, personal=True))
     ledger = _Ledger(store, clock)
     notices = Notices(guard, [channel.name for channel in settings.notify if channel.approvals])
     guard.announce = notices.announce

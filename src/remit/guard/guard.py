@@ -54,10 +54,10 @@ from remit.guard.circuits import Circuits, key_of
 from remit.guard.classifier import Classifier
 from remit.guard.evidence import Evidence, standing, subject_of
 from remit.guard.faults import check_adapters
-from remit.guard.labels import Labels
 from remit.guard.fetching import SHIPPED_TERMS, shown_url
 from remit.guard.fetching_hops import known_robots
 from remit.guard.fetching_robots import Robots
+from remit.guard.labels import Labels
 from remit.guard.permit import Pending, Permit, Terms, both
 from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
