@@ -23,6 +23,7 @@ from remit.kernel.canonical import sha256_hex
 LONGEST_SHOWN = 120
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 _SHORT = 12
+_MOST_HELD = 2048  # answers that are remembered; texts of at most 4 KiB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Book:
         self.critics = tuple(sorted({*CRITICS, *resolved.critics}))
         self.findings = tuple(sorted({*FINDINGS, *resolved.findings}))
         self._limits: dict[str, Value] = {f"limit.{name}": value for name, value in resolved.limits.items()}
+        self._held: set[tuple[object, ...]] = set()  # what every rule held for: rules are functions of what they read
         wrong: list[Wrong] = []
         self.kinds: Mapping[str, KindRules] = MappingProxyType({kind: self._of_kind(kind, wrong) for kind in OF_KIND})
         if wrong:
@@ -119,21 +121,15 @@ class Book:
         if not rules.rules:
             return ()
         values = self.values(kind, facts)
-        binding = rules.language.bind(values)
-        broken: list[Broken] = []
-        for each in rules.rules:
-            if each.when is not None:
-                applies = each.when.ask(binding)
-                if not applies.holds:
-                    if applies.error:
-                        broken.append(_unanswered(each.rule, applies))
-                    continue
-            answer = each.asserts.ask(binding)
-            if answer.error:
-                broken.append(_unanswered(each.rule, answer))
-            elif not answer.holds:
-                broken.append(Broken(each.rule, each.rule.otherwise, filled(each.rule, values, mask=mask)))
-        return tuple(broken)
+        asked = (kind, *values.items(), *map(type, values.values()))  # 1, 1.0 and true are equal, and not the same
+        if asked in self._held:
+            return ()
+        broken = _broken(rules, values, mask)
+        if not broken:
+            if len(self._held) >= _MOST_HELD:
+                self._held.clear()
+            self._held.add(asked)
+        return broken
 
     def _of_kind(self, kind: str, wrong: list[Wrong]) -> KindRules:
         language = Language(self.types(kind))
@@ -167,6 +163,24 @@ class Book:
                         "",
                     )
                     wrong.append(Wrong(rule, part, problem))
+
+
+def _broken(rules: KindRules, values: Mapping[str, Value], mask: Callable[[str], str]) -> tuple[Broken, ...]:
+    binding = rules.language.bind(values)
+    broken: list[Broken] = []
+    for each in rules.rules:
+        if each.when is not None:
+            applies = each.when.ask(binding)
+            if not applies.holds:
+                if applies.error:
+                    broken.append(_unanswered(each.rule, applies))
+                continue
+        answer = each.asserts.ask(binding)
+        if answer.error:
+            broken.append(_unanswered(each.rule, answer))
+        elif not answer.holds:
+            broken.append(Broken(each.rule, each.rule.otherwise, filled(each.rule, values, mask=mask)))
+    return tuple(broken)
 
 
 def _part(language: Language, rule: Rule, part: str, wrong: list[Wrong]) -> Expression | None:
