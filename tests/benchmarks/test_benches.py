@@ -98,7 +98,7 @@ def test_a_part_that_fails_is_missed_and_hides_no_other(
     real = prove.prove
     parts = {"a": Part(broken, (QUICK,)), "b": Part(lambda: answer(seconds=2), (QUICK,))}
     monkeypatch.setattr(prove, "PARTS", parts)
-    monkeypatch.setattr(prove, "prove", lambda name, part: real(name, part, patience_s=0, folder=tmp_path))
+    monkeypatch.setattr(prove, "prove", lambda name, part, **_: real(name, part, patience_s=0, folder=tmp_path))
     monkeypatch.delenv("ONLY", raising=False)
     assert prove.main() == 1
     told = capsys.readouterr().out.splitlines()

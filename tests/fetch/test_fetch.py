@@ -187,6 +187,7 @@ async def test_credentials_stay_with_their_origin_and_go_over_tls_only(tmp_path:
                 return text.replace("secret://team/api", "s3cr3t-v4lue")
 
             world.fetcher.secret = secret
+            await world.allow_secrets()
             sent = {"Authorization": "Bearer secret://team/api", "X-Note": "n", "Accept-Language": "de"}
             web.answers |= {"example.org/": moved("/two"), "example.org/two": moved("https://example.com/")}
             done = await world.fetch("https://example.org/", headers=sent)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, insert, select
 
 from remit.accounts.owner import create_local_owner
 from remit.adapters.fetch import FetchAdapter
@@ -21,12 +21,16 @@ from remit.guard.guard import Guard
 from remit.guard.permit import Terms
 from remit.guard.retry import Patience
 from remit.guard.rules.revisions import save
+from remit.guard.secrets_rules import SecretsInForce
+from remit.guard.secrets_tables import SECRET_RULE
+from remit.guard.secrets_use import Used
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.effects import Fetch
 from remit.kernel.errors import Conflict
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
+from remit.kernel.references import Reference
 from remit.kernel.tables import METADATA
 from remit.redact.redactor import Redactor
 
@@ -60,6 +64,14 @@ class World:
     def rows(self, table: Any = tables.ACTION) -> list[Mapping[str, Any]]:
         return self.store.view(lambda tx: tx.rows(select(table)))
 
+    async def allow_secrets(self) -> None:
+        """Anybody may use any secret; where values come from is the fetcher's ``secret``."""
+        row = {"effect": "allow", "secret": "*", "agent": "", "kind": "", "mission": "", "target": ""}
+        rule = insert(SECRET_RULE).values(id="r1", workspace=WORKSPACE, set_by="user:ada", set_us=1, **row)
+        await self.store.commit("secret.policy", lambda tx: tx.execute(rule))
+        await self.guard.register.refresh(WORKSPACE)
+        self.guard.secrets = _Known()
+
     async def requests(self) -> list[dict[str, Any]]:
         """The payloads of the audited requests, oldest first."""
         await self.store.commit("guard.settle", lambda _tx: None)
@@ -67,6 +79,14 @@ class World:
         found = self.store.view(lambda tx: query.find(tx, wanted))
         payloads = [each.payload for each in sorted(found, key=lambda each: each.seq)]
         return [orjson.loads(each) if isinstance(each, bytes | str) else dict(each or {}) for each in payloads]
+
+
+class _Known:
+    """A source that has every secret."""
+
+    async def ready(self, action: Action, reference: Reference, known: SecretsInForce) -> Used:
+        del action, known
+        return Used(reference.name)
 
 
 @contextmanager

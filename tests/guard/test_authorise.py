@@ -115,8 +115,8 @@ async def test_an_agent_reaches_the_models_and_hosts_it_was_registered_with(worl
         (Fetch("https://www.EXAMPLE.com./a"), "ok"),
         (Fetch("https://example.com.evil.org/"), "authorise.domain"),
         (Fetch("https://notexample.com/"), "authorise.domain"),
-        (Fetch("https://evil.org\\@example.com/"), "authorise.domain"),
-        (Fetch("https://example.com@evil.org/"), "authorise.domain"),
+        (Fetch("https://evil.org\\@example.com/"), "authorise.address"),
+        (Fetch("https://example.com@evil.org/"), "authorise.address"),
     ):
         assert await answer(world, act(effect, principal=CODER)) == said, effect.target
 

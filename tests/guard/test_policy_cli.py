@@ -75,7 +75,7 @@ def test_a_rule_is_checked_tested_saved_explained_and_taken_back(
     before = ask(home, "search")
     shadow = as_json(capsys, "shadow", "team.yaml", "--days", "1")
     assert (shadow["judged"], shadow["changed"]) == (1, [])
-    assert "revision 2 is in force: 33 rules" in remit(capsys, "save", "team.yaml", "--reason", "no shells")
+    assert "revision 2 is in force: 35 rules" in remit(capsys, "save", "team.yaml", "--reason", "no shells")
     refused = ask(home, "shell")
     told = remit(capsys, "explain", refused)
     assert "deny by revision 2-" in told
@@ -92,7 +92,7 @@ def test_a_rule_is_checked_tested_saved_explained_and_taken_back(
     assert "+ rule t.tools" in remit(capsys, "diff", "1", "2")
     assert "- rule t.tools" in remit(capsys, "diff", "open.yaml")
     assert remit(capsys, "diff", "2").strip() == "no difference"
-    assert "revision 3 is in force: 32 rules" in remit(capsys, "switch", "1", "--reason", "they need shells")
+    assert "revision 3 is in force: 34 rules" in remit(capsys, "switch", "1", "--reason", "they need shells")
     assert as_json(capsys, "explain", before)["policy_rev"].startswith("1-")
     found = as_json(capsys, "show", "--history")["revisions"]
     assert [(each["revision"], each["origin"]) for each in found] == [(3, "restored"), (2, "saved"), (1, "shipped")]

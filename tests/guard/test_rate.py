@@ -251,7 +251,7 @@ async def test_fetches_are_limited_by_domain_and_in_one_mission(world: World) ->
     def fetch(url: str, mission: str = "m1") -> Action:
         return act(Fetch(url), principal=who, mission=mission)
 
-    urls = ("https://example.org/a", "https://EXAMPLE.org:8443/b", "http://example.org./c")
+    urls = ("https://example.org/a", "https://EXAMPLE.org:443/b", "http://example.org./c")
     assert [await passes(world, fetch(urls[n % 3])) for n in range(11)] == [True] * 10 + [False]
     assert await passes(world, fetch("https://example.net/"))
     await put(world, Limit("fetch.minute", Per.DOMAIN, 1000, 60, kind="fetch"))

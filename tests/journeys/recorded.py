@@ -105,6 +105,8 @@ ORDERED = frozenset(
         "deploy.settle",
         "deploy.stage",
         "deploy.switch",
+        "fetch.hop",
+        "fetch.request",
         "guard.approval",
         "guard.budget",
         "guard.delegation",

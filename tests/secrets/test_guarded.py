@@ -173,7 +173,7 @@ async def test_a_reference_where_nobody_resolves_it_is_refused(world: World) -> 
     await world.allow("*")
     for effect in (
         Command(("psql", "secret://db")),
-        Fetch("secret://db"),
+        Fetch("https://example.com/", headers={"X-Key": "secret://db#"}),
         Command(("psql",), env={"DB": "secret://db more"}),
         Command(("psql",), env={"DB": "secret://"}),
         Command(("psql",), env={"DB": "secret://../db"}),
