@@ -194,7 +194,7 @@ def figures(*, small: bool = False) -> dict[str, object]:
         measured |= {f"{name}_{engine}_mb_s": round(rate, 1) for engine, rate in rates.items()}
         if beside:
             measured[f"{name}_detect_secrets_mb_s"] = round(beside, 3)
-            ratios |= {f"{name}_{engine}/peer": round(rate / beside, 1) for engine, rate in rates.items()}
+            ratios |= {f"{name}_{engine}/detect_secrets": round(rate / beside, 1) for engine, rate in rates.items()}
     quick = HyperscanEngine(fallback).find
     attacks, full = split(hostile_texts(rules=20 if small else 1_000), quick)
     measured |= {
