@@ -231,7 +231,7 @@ PARTS: dict[str, Part] = {
         (
             Goal("ssrf_attempts_refused", ("figures", "passed"), 150, least=True),
             Goal("ssrf_forbidden_reached", ("figures", "failed"), 0),
-            Goal("ssrf_legitimate_read", ("figures", "legitimate_read"), 50, least=True),
+            Goal("ssrf_legitimate_read", ("figures", "legitimate_read"), 40, least=True),
             Goal("ssrf_legitimate_refused", ("figures", "legitimate_refused"), 0),
         ),
     ),
