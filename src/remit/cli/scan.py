@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -130,15 +130,11 @@ def _install(place: Path, *, as_json: bool) -> int:
 # -------------------------------------------------------------------------------------------------------------- files
 
 
-def _scanner(*, tier: int) -> Scanner:
-    """A redactor of this scan alone, its rules compiled: there is much to read."""
+def _scanner() -> Scanner:
+    """A redactor of this scan alone. It takes its quickest engine by itself once there is much to read."""
     from remit.redact.redactor import Redactor
 
-    redactor = Redactor(secrets.token_bytes(16))
-    warm = cast("Callable[..., object] | None", getattr(redactor, "warm", None))
-    if warm is not None:
-        warm(tier=tier)
-    return redactor
+    return Redactor(secrets.token_bytes(16))
 
 
 def _baseline(read: Path | None, write: Path | None) -> Baseline:
@@ -158,7 +154,7 @@ def _baseline(read: Path | None, write: Path | None) -> Baseline:
 def _scan(sources: Iterator[Source], known: Baseline, *, tier: int, accept: bool) -> _Report:
     from remit.redact.leaks import leaks, readable
 
-    scanner = _scanner(tier=tier)
+    scanner = _scanner()
     report = _Report()
     for source in sources:
         text = None if source.skipped else readable(source.data)
@@ -218,7 +214,7 @@ def _complain(report: _Report) -> None:
 
 def _lines(stream: BinaryIO, *, tier: int) -> int:
     """Answer each line as it comes; a line that is none is told and counts as failed at the end."""
-    scanner = _scanner(tier=tier)
+    scanner = _scanner()
     bad = 0
     for line in stream:
         try:
