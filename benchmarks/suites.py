@@ -78,7 +78,7 @@ def rate_race() -> dict[str, object]:
 
 
 def approval_race() -> dict[str, object]:
-    """200 callers in several processes for one approval, on each database, and processes killed in between."""
+    """1,000 crowds in several processes, each for one approval, half on each database; some processes are killed."""
     return run("approval_race", APPROVALS)
 
 
