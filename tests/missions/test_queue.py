@@ -19,6 +19,7 @@ from remit.guard.rate_store import SqlRates
 from remit.guard.rate_tables import RATE
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import Conflict, Denied, InvalidInput, RateLimited
+from remit.missions.drive import run_id
 from remit.missions.queue import Place, State
 from remit.missions.queue_order import Priority
 from remit.missions.queue_tables import QUEUE, SHARE, WORKER
@@ -260,6 +261,20 @@ async def test_cancelling_what_runs_makes_room(world: World) -> None:
     gate.open.set()
     assert [view.status for view in await asyncio.gather(*runs)] == [Shown.CANCELLED, Shown.SUCCEEDED, Shown.SUCCEEDED]
     assert list(Path(world.deps.repository_for(missions[0]).workspace).parent.glob("steps/*")) == []
+
+
+async def test_who_waits_for_what_another_cancelled_hears_how_it_ended(world: World) -> None:
+    """Whoever cancels tells the engine last, and the engine may say so before it says that the run has ended."""
+    gate = Gate(world)
+    mission = await order(world, "cancelled", queue=False)
+    run = asyncio.create_task(world.missions.run(W, mission))
+    await gate.until(1)
+    row = (await world.missions.show(W, mission)).mission
+    name = run_id(W, mission, row.run)
+    await world.engine.cancel(name)
+    await world.missions.cancel(W, mission, actor=OWNER)
+    assert (await asyncio.wait_for(run, 5)).status is Shown.CANCELLED
+    await asyncio.wait_for(world.missions.wait(name), 5)
 
 
 async def test_a_failed_mission_makes_room_too(world: World) -> None:

@@ -11,7 +11,7 @@ from remit.accounts.access import Permission, require
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
-from remit.kernel.errors import Conflict, NotFound, RateLimited, Unavailable
+from remit.kernel.errors import Cancelled, Conflict, NotFound, RateLimited, Unavailable
 from remit.kernel.ports import ReadTx, Row, Tx
 from remit.missions import queue
 from remit.missions.deps import Deps
@@ -62,6 +62,8 @@ async def refused(deps: Deps, workspace: str, refusal: RateLimited, *, by: Princ
 async def wait(deps: Deps, name: str, *, told: Told | None = None) -> None:
     """Wait until a run that was ordered has ended: for its turn if it must, then here or wherever it was taken.
 
+    A run that was cancelled has ended like any other.
+
     Args:
         deps: The surroundings; the engine must be started.
         name: The run.
@@ -73,7 +75,8 @@ async def wait(deps: Deps, name: str, *, told: Told | None = None) -> None:
     """
     workspace, mission, number = run_parts(name)
     if not await _turn(deps, (workspace, mission, number), told):
-        with suppress(NotFound):  # it ended before anything ran, or without an engine's record
+        # It ended before anything ran, or without an engine's record, or was cancelled: the mission's row says how.
+        with suppress(NotFound, Cancelled):
             await deps.engine.wait(name)
         return
     taken = Taken(workspace, mission, number, deps.engine.executor)
@@ -82,10 +85,11 @@ async def wait(deps: Deps, name: str, *, told: Told | None = None) -> None:
         await deps.engine.wait(name)
     except Unavailable:
         raise  # a worker goes on with it
-    except BaseException:
+    except BaseException as error:
         with suppress(Exception):
             await deps.journal.commit("queue.give_back", lambda tx: queue.release(tx, taken, now_us=deps.now()))
-        raise
+        if not isinstance(error, Cancelled):  # the engine is told last: the mission's row says how it ended
+            raise
 
 
 async def _turn(deps: Deps, run: tuple[str, str, int], told: Told | None) -> bool:

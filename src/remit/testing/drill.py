@@ -55,9 +55,12 @@ class Ran:
         Raises:
             ValueError: Standard output is anything but exactly one JSON object.
         """
-        value: object = json.loads(self.out)
+        try:
+            value: object = json.loads(self.out)
+        except ValueError:
+            value = None
         if not isinstance(value, dict):
-            message = f"no JSON object: {self.out[:200]}"
+            message = f"no JSON object (exit {self.code}): {self.out[:200]!r}; on stderr: {self.err[-2000:]}"
             raise ValueError(message)  # noqa: TRY004 - bad content, not a bad argument
         return cast("dict[str, Any]", value)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from remit.kernel.errors import NotFound
+from remit.kernel.errors import Cancelled, NotFound
 from remit.kernel.ports import RunTicket
 
 type Drive = Callable[[RunTicket], Awaitable[None]]
@@ -35,10 +35,12 @@ class InlineEngine:
             self.runs[run_id] = asyncio.ensure_future(self._drive(RunTicket(run_id, 0, self.executor)))
 
     async def wait(self, run_id: str) -> None:
-        """Wait for the task."""
+        """Wait for the task; ``Cancelled`` when the run was cancelled before anybody saw it end."""
         if run_id not in self.runs:
             raise NotFound(f"There is no run {run_id}.")
         await asyncio.shield(self.runs[run_id])
+        if run_id in self.cancelled:
+            raise Cancelled
 
     async def cancel(self, run_id: str) -> None:
         """Remember the order."""
