@@ -21,12 +21,14 @@ type Run = Callable[[Action], Awaitable[Outcome]]
 _log = logging.getLogger(__name__)
 
 
-async def degrade(run: Run, action: Action, alternatives: Sequence[Effect]) -> Outcome:
+async def degrade(
+    run: Run, action: Action, alternatives: Sequence[Effect], *, over: Callable[[], bool] = lambda: False
+) -> Outcome:
     """The answer of ``action``, else of the first alternative that gives one, in the order given.
 
     The next is tried when one fails in a way that may pass (no answer, no connection, "come back later") or its circuit
     is open; an alternative is also passed over when the guard refuses it. What may have happened and can't be repeated
-    is never followed by another.
+    is never followed by another; neither is an answer that has begun to reach whoever asked (``over``).
 
     Raises:
         RemitError: What ``action`` itself failed with, when nothing stood in; its notes tell of each alternative.
@@ -34,7 +36,7 @@ async def degrade(run: Run, action: Action, alternatives: Sequence[Effect]) -> O
     try:
         return await run(action)
     except RemitError as error:
-        if not passes(action, error):
+        if over() or not passes(action, error):
             raise
         first = error
     for number, effect in enumerate(alternatives, 1):
@@ -49,7 +51,7 @@ async def degrade(run: Run, action: Action, alternatives: Sequence[Effect]) -> O
         try:
             return await run(child)
         except RemitError as error:
-            if not passes(child, error) and not isinstance(error, Denied):
+            if over() or (not passes(child, error) and not isinstance(error, Denied)):
                 raise
             first.add_note(f"The alternative {child.kind} (action {child.id}) failed: {error.message}")
     raise first

@@ -76,6 +76,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability, Effect, Fetch
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.permits import Tap
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
 from remit.kernel.urls import known_url
@@ -195,6 +196,7 @@ class Guard:
         profile: Profile | None = None,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        tap: Tap | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``.
 
@@ -206,18 +208,23 @@ class Guard:
             profile: As for ``Permit.perform``.
             alternatives: Effects that may stand in, in this order, when it is not there (``fallback.degrade``).
             keep_s: An answer to the same request that is at most so old will do (``cache``); reads only.
+            tap: Where the answer's bytes go while they come (see ``kernel.permits``); an answer that was kept does not
+                go there. Once it has begun, nothing is tried again and nothing stands in.
         """
+        permits: list[Permit] = []
 
         async def one(asked: Action) -> Outcome:
             kept = keep_s > 0 and cache.keepable(asked)
             answer = await cache.recall(self.answers, asked) if kept else None
-            permit = await self._open(asked, within, answer=answer)
-            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile)
+            permits.append(permit := await self._open(asked, within, answer=answer))
+            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=tap)
             if kept and answer is None and not permit.personal:
                 await cache.keep(self.answers, asked, done, keep_s=keep_s)
             return done
 
-        return await (fallback.degrade(one, action, alternatives) if alternatives else one(action))
+        if not alternatives:
+            return await one(action)
+        return await fallback.degrade(one, action, alternatives, over=lambda: bool(permits) and permits[-1].begun)
 
     @asynccontextmanager
     async def admit(self, action: Action, *, within: Within | None = None) -> AsyncGenerator[Permit]:

@@ -27,10 +27,12 @@ from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.errors import Denied, InternalError, RateLimited, RemitError, Timeout, Unavailable
 from remit.kernel.mission import Outcome
-from remit.kernel.money import ZERO
-from remit.kernel.permits import opened
+from remit.kernel.money import ZERO, Money
+from remit.kernel.permits import Attempt as Opened
+from remit.kernel.permits import Delivery, Tap, opened
 from remit.kernel.ports import Adapter, Journal, Tx
 from remit.kernel.tracing import span
+from remit.kernel.usage import NOTHING, Usage
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
@@ -72,8 +74,9 @@ class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
     __slots__ = (
-        *("_answer", "_answered", "_began", "_guard", "_intent", "_key", "_label", "_lease", "_limit", "_policy_rev"),
-        *("_profile", "_task", "_tried", "_vault", "_why", "_within", "action", "loop", "performed", "used"),
+        *("_answer", "_answered", "_began", "_delivery", "_guard", "_intent", "_key", "_label", "_lease", "_limit"),
+        *("_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("action", "loop", "performed", "used"),
     )
 
     def __init__(
@@ -105,9 +108,16 @@ class Permit:
         self._answered: float | None = None
         self._limit: asyncio.Timeout | None = None
         self._label: Within | None = None  # what came in, written with the outcome
+        self._delivery: Delivery | None = None  # where the answer's bytes go while they come
+        self._spent: tuple[Money, Usage] | None = None  # by attempts that ended without an outcome
 
     async def perform(
-        self, *, timeout_s: float | None = None, pending: Pending | None = None, profile: Profile | None = None
+        self,
+        *,
+        timeout_s: float | None = None,
+        pending: Pending | None = None,
+        profile: Profile | None = None,
+        tap: Tap | None = None,
     ) -> Outcome:
         """Do it: attempts, then settle and write the outcome, then answer, with secrets masked.
 
@@ -118,6 +128,7 @@ class Permit:
             pending: When given, the outcome's commit is added here instead of awaited. Writes are first in first out,
                 so a later awaited commit implies it; whoever holds the list must still ``check`` it.
             profile: How patiently, for what may be repeated and leaves the host; its kind's profile when left out.
+            tap: Where the answer's bytes go while they come. Once it has begun nothing is tried again.
 
         Raises:
             Denied: It was stopped by a kill switch while it ran.
@@ -129,6 +140,9 @@ class Permit:
             raise InternalError(message, code="guard.permit_used")
         self.used = True
         self._profile = profile
+        if tap is not None:
+            restorer = None if self._vault is None else self._vault.vault.restorer
+            self._delivery = Delivery(tap, ready=self._intended, restorer=restorer)
         action = self.action
         with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
             return await self._perform(timeout_s, pending)
@@ -156,6 +170,11 @@ class Permit:
     def personal(self) -> bool:
         """Whether personal data went as tokens, so that the answer is good for this mission only."""
         return self._vault is not None
+
+    @property
+    def begun(self) -> bool:
+        """Whether its answer has begun to reach whoever asked."""
+        return self._delivery is not None and self._delivery.begun
 
     async def drop(self) -> None:
         """Close a permit that was never used."""
@@ -188,7 +207,7 @@ class Permit:
                         done = await self._attempt(timeout_s)
                 except RemitError as error:
                     self._give(_blame(error))
-                    wait = None if self._why else self._wait(error, tries, patience)
+                    wait = None if self._why or self.begun else self._wait(error, tries, patience)
                     self._note(error.code, wait or 0.0)
                     if wait is None:
                         return self._failed(error, tries)
@@ -253,14 +272,22 @@ class Permit:
             raise _StoppedError
 
     async def _attempt(self, timeout_s: float | None) -> Outcome:
+        began = self.loop.time()
+        offered = Opened(lambda: self._heard(began, timeout_s), self._delivery)
+        try:
+            return await self._asked(offered, timeout_s)
+        except BaseException:
+            self._spend(offered)
+            raise
+
+    async def _asked(self, offered: Opened, timeout_s: float | None) -> Outcome:
         adapter = self._guard.adapters[self.action.kind]
         first_s = self._guard.circuits.numbers.slow_call_s if self.action.kind in ANSWERED else None
         bounds = [bound for bound in (timeout_s, first_s) if bound is not None]
-        began = self.loop.time()
         self._answered = None
         self._limit = None
         try:
-            with opened(self.action.id, answered=lambda: self._heard(began, timeout_s)):
+            with opened(self.action.id, attempt=offered):
                 if not bounds:
                     return await adapter.perform(self.performed)
                 async with asyncio.timeout(min(bounds)) as self._limit:
@@ -275,6 +302,18 @@ class Permit:
             raise Timeout(message, code="guard.first_byte") from error
         except ConnectionError as error:
             raise Unavailable(self._told(error), code="guard.connection") from error
+
+    def _spend(self, attempt: Opened) -> None:
+        """What its adapter says an attempt has used is charged when it ends without an outcome."""
+        if attempt.spent is not None:
+            cost, usage = attempt.spent
+            before, used = self._spent or (ZERO, NOTHING)
+            self._spent = before + cost, used.plus(usage)
+
+    async def _intended(self) -> None:
+        """The intent is durable; what was only queued so far is waited for."""
+        if self._intent is not None:
+            await asyncio.shield(asyncio.wrap_future(self._intent))
 
     def _heard(self, began: float, timeout_s: float | None) -> None:
         """The adapter (in any thread) has the first byte: from now on only the attempt's own time counts."""
@@ -308,7 +347,8 @@ class Permit:
             return self._stopped(None, tries)  # the adapter went on all the same
         shown = self._masked(done)
         state = State.OK if done.ok else State.FAILED
-        return Ending(state, "" if done.ok else "not_ok", outcome=shown, tries=tries, cost=done.cost)
+        cost, usage = self._with_spent(done.cost, done.usage)
+        return Ending(state, "" if done.ok else "not_ok", outcome=shown, tries=tries, cost=cost, usage=usage)
 
     def _failed(self, error: RemitError, tries: int) -> Ending:
         """An error of ours: certain, unless it only says that no answer came."""
@@ -317,7 +357,7 @@ class Permit:
         unsure = isinstance(error, Unavailable) and not self.action.effect.trait.repeatable
         state = State.UNKNOWN if unsure else State.FAILED
         self._mask_error(error)
-        return Ending(state, error.code, error=error, tries=tries, cost=self.action.estimate if unsure else ZERO)
+        return self._unanswered(state, error.code, error, tries, else_cost=self.action.estimate if unsure else ZERO)
 
     def _broken(self, error: BaseException, tries: int) -> Ending:
         """Anything else: the kill switch, the caller's cancellation, the adapter's own fault."""
@@ -330,7 +370,7 @@ class Permit:
             self._give(Report.NEUTRAL)
             if tries == 0:
                 return Ending(State.UNUSED, "cancelled", error=error, tries=0)
-            return Ending(State.CANCELLED, "cancelled", error=error, tries=tries, cost=self.action.estimate)
+            return self._unanswered(State.CANCELLED, "cancelled", error, tries, else_cost=self.action.estimate)
         self._give(Report.FAILURE)
         told = InternalError(
             self._guard.redactor.mask(f"The adapter for {self.action.kind} failed: {type(error).__name__}: {error}"),
@@ -339,8 +379,20 @@ class Permit:
         )
         told.__cause__ = error
         if self.action.effect.trait.repeatable:
-            return Ending(State.FAILED, told.code, error=told, tries=tries)
-        return Ending(State.UNKNOWN, told.code, error=told, tries=tries, cost=self.action.estimate)
+            return self._unanswered(State.FAILED, told.code, told, tries, else_cost=ZERO)
+        return self._unanswered(State.UNKNOWN, told.code, told, tries, else_cost=self.action.estimate)
+
+    def _unanswered(self, state: State, code: str, error: BaseException, tries: int, *, else_cost: Money) -> Ending:
+        """An ending without an outcome: it costs what its adapter said was used so far, or ``else_cost``."""
+        cost, usage = self._spent or (else_cost, NOTHING)
+        return Ending(state, code, error=error, tries=tries, cost=cost, usage=usage)
+
+    def _with_spent(self, cost: Money, usage: Usage) -> tuple[Money, Usage]:
+        """What the answer cost, and what earlier attempts had used."""
+        if self._spent is None:
+            return cost, usage
+        before, used = self._spent
+        return before + cost, used.plus(usage)
 
     def _stopped(self, error: BaseException | None, tries: int) -> Ending:
         """Ended by a kill switch. A cancellation by the caller, at the same time, stays one."""
@@ -351,7 +403,7 @@ class Permit:
             told = error
         if tries == 0:
             return Ending(State.UNUSED, KILLED, error=told, tries=0)
-        return Ending(State.BLOCKED, KILLED, error=told, tries=tries, cost=self.action.estimate)
+        return self._unanswered(State.BLOCKED, KILLED, told, tries, else_cost=self.action.estimate)
 
     async def _labelled(self, ending: Ending) -> Ending:
         """What the mission gets to read, once it is known where it came from and what it looks like."""

@@ -46,7 +46,8 @@ def hide(scene: Scene, said: Check) -> Check:
         )
     if not scene.kept:
         return said
-    scene.performed = replace(scene.performed, effect=replace(effect, request=cast("Mapping[str, Json]", request)))
+    effect = replace(effect, request=cast("Mapping[str, Json]", request), body=b"")
+    scene.performed = replace(scene.performed, effect=effect)
     counted = Counter(each.label for each in scene.kept)
     told = ", ".join(f"{count} {label}" for label, count in sorted(counted.items()))
     before = f"{said.detail} " if said.detail else ""

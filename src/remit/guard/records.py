@@ -23,7 +23,7 @@ from remit.kernel.errors import Conflict, RemitError
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
-from remit.kernel.usage import NOTHING
+from remit.kernel.usage import NOTHING, Usage
 
 LONGEST_TARGET = 500
 LONGEST_TEXT = 2000
@@ -121,7 +121,10 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an action ended. ``error`` is raised to the caller once the outcome is written."""
+    """How an action ended. ``error`` is raised to the caller once the outcome is written.
+
+    ``cost`` and ``usage`` are those of all its attempts together.
+    """
 
     state: State
     reason: str
@@ -129,6 +132,7 @@ class Ending:
     error: BaseException | None = None
     tries: int = 1
     cost: Money = ZERO
+    usage: Usage = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +222,7 @@ def outcome(
     """
     result = Result.BLOCKED if ending.reason == KILLED else _RESULTS[ending.state]
     entry = _entry(action, "guard.outcome", result, policy_rev=policy_rev, reason=ending.reason)
-    usage = NOTHING if ending.outcome is None else ending.outcome.usage
+    usage = ending.usage
     payload = _ended(action, ending)
     values = {
         "which": action.id,
@@ -351,8 +355,7 @@ def _used(ending: Ending, now_us: int) -> rate.Used:
     """How an action ended, as far as its rates care."""
     value = None if ending.outcome is None else ending.outcome.value
     certain = ending.state in {State.OK, State.FAILED}
-    usage = None if ending.outcome is None else ending.outcome.usage
-    tokens = 0 if usage is None else usage.tokens_in + usage.tokens_out
+    tokens = ending.usage.tokens_in + ending.usage.tokens_out
     return rate.Used(0 if ending.state is State.UNUSED else max(ending.tries, 1), value, certain, now_us, tokens)
 
 
@@ -470,9 +473,9 @@ def _ended(action: Action, ending: Ending) -> dict[str, Json]:
         "tries": ending.tries,
         "cost_micros": ending.cost.micros,
     }
+    if ending.usage is not NOTHING:
+        payload["usage"] = ending.usage.as_json()
     if ending.outcome is not None:
-        if ending.outcome.usage is not NOTHING:
-            payload["usage"] = ending.outcome.usage.as_json()
         payload["value_sha256"] = digest(ending.outcome.value)
         payload["text"] = ending.outcome.text[:LONGEST_TEXT]
     elif ending.error is not None:

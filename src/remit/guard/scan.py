@@ -63,7 +63,8 @@ def masked(effect: Effect, redactor: Redactor) -> Effect | None:
     match effect:
         case Model():
             request = cast("dict[str, Json]", redactor.mask_tree(dict(effect.request), names=False))
-            return replace(effect, request=request)
+            headers = tuple((name, redactor.mask(value)) for name, value in effect.headers)
+            return replace(effect, request=request, body=b"", headers=headers)
         case Notify():
             return replace(effect, subject=redactor.mask(effect.subject), body=redactor.mask(effect.body))
         case _:

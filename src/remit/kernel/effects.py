@@ -171,14 +171,33 @@ class Fetch:
         return told | {"depth": self.depth} if self.depth else told
 
 
+class Wire(StrEnum):
+    """How a request to a model is written: the operation of which provider's interface."""
+
+    CHAT = "chat"  # POST /v1/chat/completions
+    RESPONSES = "responses"  # POST /v1/responses
+    MESSAGES = "messages"  # POST /v1/messages
+    COUNT_TOKENS = "count_tokens"  # POST /v1/messages/count_tokens
+    EMBEDDINGS = "embeddings"  # POST /v1/embeddings
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Ask a model. ``request`` is the provider's own JSON body, ``operation`` what is asked (chat when empty)."""
+    """Ask a model.
+
+    ``provider`` is a provider's name in the workspace, ``model`` its own name of the model. ``request`` is the JSON
+    body in the interface that ``wire`` names, ``operation`` what the breaker counts it under (chat when empty).
+    ``body`` is the same request as somebody wrote it: the bytes that are sent, but for the model's name; when empty,
+    ``request`` is sent. ``headers`` are the caller's own that go along (versions and betas; never keys).
+    """
 
     provider: str
     model: str
     request: Mapping[str, Json]
     operation: str = ""
+    wire: Wire = Wire.CHAT
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
     trait: ClassVar[Trait] = Trait(
         "model", executed=False, durability=Durability.NONE, repeatable=True, reversal=Reversal.NOTHING, domain="model"
     )
@@ -189,9 +208,15 @@ class Model:
         return f"{self.provider}/{self.model}"
 
     def payload(self) -> dict[str, Json]:
-        """The whole request."""
+        """The whole request, and what isn't as it is by default."""
         asked: dict[str, Json] = {"provider": self.provider, "model": self.model, "request": self.request}
-        return asked | {"operation": self.operation} if self.operation else asked
+        if self.operation:
+            asked["operation"] = self.operation
+        if self.wire is not Wire.CHAT:
+            asked["wire"] = self.wire.value
+        if self.headers:
+            asked["headers"] = dict(self.headers)
+        return asked
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from remit.kernel.canonical import Json
@@ -44,6 +44,8 @@ class Usage:
         gpu_ms: Milliseconds of graphics processors, summed over processors.
         storage_bytes: Bytes left behind in paid storage.
         network_bytes: Bytes received and sent.
+        tokens_cached: Of ``tokens_in``, read from the provider's cache of prompts.
+        estimated: Whether quantities were counted here, because nobody who bills said them.
 
     Raises:
         InvalidInput: Something is negative.
@@ -60,9 +62,11 @@ class Usage:
     gpu_cost: Money = ZERO
     storage_cost: Money = ZERO
     network_cost: Money = ZERO
+    tokens_cached: int = 0
+    estimated: bool = False
 
     def __post_init__(self) -> None:
-        amounts = (*self.quantities().values(), *(cost.micros for cost in self.shares().values()))
+        amounts = (self.tokens_cached, *self.quantities().values(), *(cost.micros for cost in self.shares().values()))
         if any(amount < 0 for amount in amounts):
             message = "An attempt can't have used less than nothing."
             raise InvalidInput(message, code="usage.negative")
@@ -91,10 +95,28 @@ class Usage:
         """The sum of the shares."""
         return Money(sum(cost.micros for cost in self.shares().values()))
 
+    def plus(self, other: Usage) -> Usage:
+        """Both together, of the provider and model of ``other`` where it names them."""
+        if self is NOTHING:
+            return other
+        summed = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes", "tokens_cached")
+        costs = ("tokens_cost", "gpu_cost", "storage_cost", "network_cost")
+        return replace(
+            self,
+            provider=other.provider or self.provider,
+            model=other.model or self.model,
+            estimated=self.estimated or other.estimated,
+            **{name: getattr(self, name) + getattr(other, name) for name in (*summed, *costs)},
+        )
+
     def as_json(self) -> dict[str, Json]:
         """For the audit log: what isn't zero or empty."""
         told: dict[str, Json] = {name: amount for name, amount in self.quantities().items() if amount}
         told |= {f"{part.value}_micros": cost.micros for part, cost in self.shares().items() if cost}
+        if self.tokens_cached:
+            told["tokens_cached"] = self.tokens_cached
+        if self.estimated:
+            told["estimated"] = True
         told |= {name: text for name, text in (("provider", self.provider), ("model", self.model)) if text}
         return told
 
