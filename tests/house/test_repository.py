@@ -88,7 +88,7 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_the_lock_holds_what_the_project_asks_for() -> None:
-    versions = locked("dev.txt")
+    versions = locked("dev.txt") | locked("e2e.txt")
     wanted = [
         *PROJECT["dependencies"],
         *(line for lines in PROJECT["optional-dependencies"].values() for line in lines),
@@ -100,7 +100,7 @@ def test_the_lock_holds_what_the_project_asks_for() -> None:
         assert requirement.specifier.contains(versions[name]), f"{name} {versions[name]} is not {line}: scripts/lock"
 
 
-@pytest.mark.parametrize("name", ["dev.txt", "installer.txt"])
+@pytest.mark.parametrize("name", ["dev.txt", "e2e.txt", "installer.txt"])
 def test_every_locked_package_has_hashes_and_no_address(name: str) -> None:
     text = (REPOSITORY / "requirements" / name).read_text(encoding="utf-8")
     entries = re.split(r"\n(?=[a-z])", text.strip())

@@ -41,7 +41,8 @@ class Action:
     ``estimate`` is the most that it is expected to cost. ``priced`` is false when nobody can say, which is never the
     same as free: the setting ``unknown_price`` decides what happens then. ``preset`` is the mission's preset, and
     ``preset_approval`` what of it a person must approve: for rules to read. ``about`` names the person whom its content
-    concerns, if any (a customer's reference): what the audit log keeps of it is erased with that person.
+    concerns, if any (a customer's reference): what the audit log keeps of it is erased with that person. ``key`` is the
+    id of the virtual key that it came in by, if any.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Action:
     preset_approval: str = ""
     priced: bool = True
     about: str = ""
+    key: str = ""
     payload: bytes = field(init=False)
     subject_hash: str = field(init=False)
 

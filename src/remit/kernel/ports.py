@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -77,6 +77,69 @@ class Adapter(Protocol):
             Unavailable: A transient failure; may be tried again when the effect is repeatable.
             RemitError: Anything else that ends the attempt.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamCall:
+    """One HTTP request to a provider of models.
+
+    Attributes:
+        method: ``POST``, or ``GET`` for lists.
+        url: The whole address.
+        headers: As they are sent, the key included; ``repr`` shows none.
+        body: As it is sent.
+        connect_s: Seconds until the connection stands.
+        silence_s: Seconds without a byte after which the answer is given up.
+    """
+
+    url: str
+    body: bytes = field(default=b"", repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    method: str = "POST"
+    connect_s: float = 10.0
+    silence_s: float = 120.0
+
+
+class UpstreamAnswer(Protocol):
+    """An answer whose head is there. Closing it early ends the connection."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers by lower-case name."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body's bytes as they come, decompressed.
+
+        Raises:
+            Unavailable: The connection was cut before the body's end, or nothing came for too long (``Timeout``).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of it; what has not been read ends the connection."""
+        ...
+
+
+class ModelUpstream(Protocol):
+    """The way to providers of models: connections are kept and shared."""
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """Send a request; returns with the answer's head, whatever its status.
+
+        Raises:
+            Unavailable: No connection, or no answer in time (``Timeout``).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
         ...
 
 
