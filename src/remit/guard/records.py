@@ -458,7 +458,7 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
         "kind": action.kind,
         "target": target,
         "subject_hash": action.subject_hash,
-        "effect_key": action.effect_key,
+        "effect": action.effect_key,
         "attempt": action.attempt,
         "estimate_micros": action.estimate.micros,
         "checks": checks,

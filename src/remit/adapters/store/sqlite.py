@@ -65,7 +65,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def dialect() -> SQLiteDialect_pysqlite:
     """How statements are compiled for the driver."""
-    return SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3)  # pyright: ignore[reportArgumentType] - a module is what it takes
+    return SQLiteDialect_pysqlite(paramstyle="qmark", dbapi=sqlite3)  # pyright: ignore[reportArgumentType] - a module is what it takes
 
 
 class SqliteStore(Store):
