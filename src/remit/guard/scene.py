@@ -102,6 +102,7 @@ class Scene:
     evidence: Mapping[str, Evidence] | None = None
     taint: Taint | None = CLEAN  # what its mission has read; ``None``: that can't be read
     facts: str = ""
+    clean: bool = False  # nothing secret stands in the payload, which every other text of the action is made from
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
