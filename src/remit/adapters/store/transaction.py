@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
-from remit.adapters.store.shown import Masking, masked_draft, masked_parameters
+from remit.adapters.store.shown import Drafted, Masking, masked_drafts, masked_parameters
 from remit.adapters.store.statements import Prepared, Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
@@ -107,7 +107,7 @@ class WriteTransaction(ReadTransaction):
         self._masking = masking
         self._now_us = now_us
         self._salt = salt
-        self.drafts: list[Draft] = []
+        self.drafts: list[Drafted] = []  # of the operation that runs
 
     def execute(self, stmt: Executable, params: Params = None) -> int:
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
@@ -144,8 +144,11 @@ class WriteTransaction(ReadTransaction):
         if request_id and payload is not None and "request_id" not in payload:
             payload = {**payload, "request_id": request_id}
         make = partial(draft, ts_us=self._now_us(), salt=self._salt(), subject=subject)
-        item = make(entry, payload)
-        self.drafts.append(item if self._masking is None else masked_draft(item, entry, payload, self._masking, make))
+        self.drafts.append(Drafted(make(entry, payload), entry, payload, make))
+
+    def masked(self, drafts: list[Drafted]) -> list[Draft]:
+        """The entries of all operations of this transaction as they are logged."""
+        return [each.item for each in drafts] if self._masking is None else masked_drafts(drafts, self._masking)
 
     def _fetched(self, stmt: Executable, params: Params) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """As of a read; a statement that writes (RETURNING) is masked like any other."""
