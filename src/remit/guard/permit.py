@@ -75,7 +75,7 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_intent", "_key", "_label", "_lease", "_limit"),
-        *("_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_metered", "_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
         *("action", "loop", "performed", "used"),
     )
 
@@ -107,6 +107,7 @@ class Permit:
         self._answer = scene.answer  # kept from an earlier call: given again instead of an attempt
         self._answered: float | None = None
         self._limit: asyncio.Timeout | None = None
+        self._metered = bool(scene.charges)
         self._label: Within | None = None  # what came in, written with the outcome
         self._delivery: Delivery | None = None  # where the answer's bytes go while they come
         self._spent: tuple[Money, Usage] | None = None  # by attempts that ended without an outcome
@@ -443,6 +444,7 @@ class Permit:
             now_us=now_us,
             lenient=intent is not None,
             attempts=tuple(self._tried),
+            metered=self._metered,
         )
         op = write if within is None else both(within, write)
         if self._label is not None:

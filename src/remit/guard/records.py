@@ -212,10 +212,12 @@ def outcome(
     now_us: int,
     lenient: bool,
     attempts: tuple[Attempt, ...] = (),
+    metered: bool = True,
 ) -> Within:
     """The operation that closes the action, settles its budget and writes the audit entry.
 
-    ``lenient``: the intent may never have been committed; then there is nothing to close.
+    ``lenient``: the intent may never have been committed; then there is nothing to close. ``metered``: whether it may
+    have taken from a rate.
 
     Raises (when run):
         Conflict: Somebody else settled the action meanwhile.
@@ -240,7 +242,7 @@ def outcome(
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
-        if action.kind in METERED:
+        if metered and action.kind in METERED:
             rate.settle(tx, action, _used(ending, now_us))
         if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
             budget.settle(
