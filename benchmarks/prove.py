@@ -125,6 +125,19 @@ PARTS: dict[str, Part] = {
             Goal("startup_forbidden_imports", ("figures", "forbidden_imports"), 0),
         ),
     ),
+    "gateway": Part(
+        _bench("gateway"),
+        (
+            Goal("gateway_rate_over_litellm", ("ratios", "remit_rate_over_litellm"), 20, least=True, unit="x"),
+            Goal("gateway_added_p50_over_litellm", ("ratios", "remit_added_p50_over_litellm"), 0.2, unit="x"),
+            Goal("gateway_added_first_over_litellm", ("ratios", "remit_added_first_over_litellm"), 0.2, unit="x"),
+            Goal("gateway_memory_over_litellm", ("ratios", "remit_memory_over_litellm"), 0.4, unit="x"),
+            Goal("gateway_cold_over_litellm", ("ratios", "remit_cold_over_litellm"), 0.25, unit="x"),
+            Goal("gateway_rate_over_portkey", ("ratios", "remit_rate_over_portkey"), 2.5, least=True, unit="x"),
+            Goal("gateway_added_p50_over_portkey", ("ratios", "remit_added_p50_over_portkey"), 0.8, unit="x"),
+            Goal("gateway_redaction_cpu", ("ratios", "redaction_cpu"), 2, unit="x"),
+        ),
+    ),
     "personal": Part(
         _bench("redaction_personal"),
         (
