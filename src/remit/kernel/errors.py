@@ -3,7 +3,9 @@
     RemitError
     ├── UserError            bad input, usage or configuration: the caller can mend it
     │   ├── InvalidInput     a document, argument or setting is wrong (says where)
+    │   │   └── TooLarge     it has more bytes than are taken
     │   └── NotFound         no such mission, step, agent ...
+    ├── Unauthenticated      nobody knows who asks: no key, or one that does not count (any more)
     ├── Denied               the guard refused; carries the decision id
     │   ├── BudgetExceeded
     │   └── RateLimited
@@ -111,8 +113,16 @@ class InvalidInput(UserError):
         self.problems = problems or (message,)
 
 
+class TooLarge(InvalidInput):
+    """It has more bytes than are taken."""
+
+
 class NotFound(UserError):
     """No such thing."""
+
+
+class Unauthenticated(RemitError):
+    """Nobody knows who asks: there is no key, or one that does not count (any more). Never says which."""
 
 
 class Denied(RemitError):
@@ -267,7 +277,9 @@ TABLE: dict[type[RemitError], ErrorRow] = {
     InvalidInput: ErrorRow(
         "invalid_input", 422, 2, retryable=False, hint="correct the input and run the command again"
     ),
+    TooLarge: ErrorRow("too_large", 413, 2, retryable=False, hint="send less at once"),
     NotFound: ErrorRow("not_found", 404, 2, retryable=False, hint="remit missions"),
+    Unauthenticated: ErrorRow("unauthenticated", 401, 3, retryable=False, hint="remit keys create NAME"),
     Denied: ErrorRow("denied", 403, 3, retryable=False, hint="remit why ID"),
     BudgetExceeded: ErrorRow(
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
