@@ -23,27 +23,37 @@ PASSED_FAMILIES = ("x-ratelimit-", "anthropic-ratelimit-")
 class ClientTap:
     """A ``kernel.permits.Tap`` over ASGI's ``send``.
 
+    Args:
+        send: ASGI's.
+        own: The gateway's own headers; a provider's of the same name stand before them.
+
     Attributes:
         started: Whether the client has got a head: from then on errors are events of the stream.
         head: The head of an answer that is held.
         action: The action that answers; its stand-in, when another had to.
     """
 
-    __slots__ = ("_held", "_send", "action", "head", "started")
+    __slots__ = ("_held", "_own", "_send", "action", "head", "started")
 
-    def __init__(self, send: Send, action: str) -> None:
+    def __init__(self, send: Send, own: Headers) -> None:
         self._send = send
+        self._own = own
         self._held: list[bytes] = []
-        self.action = action
+        self.action = ""
         self.head: Head | None = None
         self.started = False
+
+    def named(self, action: str) -> str:
+        """The action that is asked next."""
+        self.action = action
+        return action
 
     async def begin(self, head: Head) -> None:
         """The answer has begun; a stream's head goes on at once, once."""
         self.action = permits.CURRENT.get() or self.action
         self.head = head
         if not self.started and _streamed(head):
-            await self.start(head.status, [*passed(head), (b"x-remit-action", self.action.encode())])
+            await self.start(head.status, self.headers())
 
     async def write(self, data: bytes) -> None:
         """The next bytes; waits while the client does not take them."""
@@ -60,6 +70,22 @@ class ClientTap:
     async def finish(self, last: bytes = b"") -> None:
         """End a stream, with its last bytes."""
         await self._send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def beat(self) -> None:
+        """A sign of life to who waits for a stream; its head goes first."""
+        if not self.started:
+            headers = [*self._own, (b"content-type", b"text/event-stream; charset=utf-8"), self._about()]
+            await self.start(200, headers)
+        await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+
+    def headers(self) -> Headers:
+        """The headers of the answer: what the provider said that passes, and ours."""
+        told = [] if self.head is None else passed(self.head)
+        names = {name for name, _ in told}
+        return [*told, *(each for each in self._own if each[0] not in names), self._about()]
+
+    def _about(self) -> tuple[bytes, bytes]:
+        return b"x-remit-action", self.action.encode()
 
     @property
     def held(self) -> bytes:
