@@ -26,7 +26,7 @@ from remit.kernel.ports import Journal, ReadTx, Row, Tx
 SHARES = ("tokens_micros", "gpu_micros", "storage_micros", "network_micros")
 QUANTITIES = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes")
 SUMS = ("cost_micros", *SHARES, *QUANTITIES)
-_PARTIES = ("principal", "on_behalf_of", "mission", "kind", "provider", "model")
+_PARTIES = ("principal", "on_behalf_of", "mission", "kind", "provider", "model", "key")
 
 _TAKE = (
     update(USAGE)

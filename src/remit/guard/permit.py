@@ -412,7 +412,7 @@ class Permit:
 
     async def _kept(self, answer: Outcome) -> Ending:
         try:
-            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0))
+            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0, usage=answer.usage))
         except BaseException as error:  # noqa: BLE001 - one outcome is written whatever happens
             return self._broken(error, 0)
 
