@@ -39,14 +39,14 @@ KEY_TOKEN = Table(
     Index(None, "workspace", "key"),
 )
 
-#: One row for each workspace that set something; ``keys`` changes with every order about a key.
+#: One row for each workspace that set something; ``stamp`` changes with every order about a key.
 GATEWAY = Table(
     "gateway",
     METADATA,
     Column("workspace", Text, primary_key=True),
     Column("revision", Integer, nullable=False),
     Column("body", Text, nullable=False),  # JSON: what differs from the defaults
-    Column("keys", Text, nullable=False),
+    Column("stamp", Text, nullable=False),
     Column("set_by", Text, nullable=False),
     Column("set_us", BigInteger, nullable=False),
 )

@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,7 +20,7 @@ from threading import Lock
 import orjson
 from sqlalchemy import bindparam, or_, select, update
 
-from remit.accounts.key_tables import GATEWAY, KEY_TOKEN, VIRTUAL_KEY
+from remit.accounts.key_tables import KEY_TOKEN, VIRTUAL_KEY
 from remit.accounts.key_tokens import PREFIX, digest_of, prefix_of
 from remit.accounts.reach import ANY, model_problem
 from remit.audit.entry import Entry, Result
@@ -38,6 +38,9 @@ REFRESH_S = 0.15
 SEEN_US = 60_000_000
 #: How many tokens are remembered, those that don't exist among them.
 MOST_KNOWN = 10_000
+
+#: Why a token that exists is turned away; the empty one: it is not.
+_REASONS = ("", "wrong", "expired", "revoked", "rotated", "address")
 
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
@@ -193,7 +196,7 @@ def read_keys(tx: ReadTx, workspace: str) -> dict[str, Key]:
 
 
 class Snapshots:
-    """A workspace's keys, parsed once for each change of any: ``stamp`` is ``GATEWAY.keys``, new with every order.
+    """A workspace's keys, parsed once for each change of any: ``stamp`` is ``GATEWAY.stamp``, new with every order.
 
     A stamp is never used twice, in any store: what is known of one is true for ever.
     """
@@ -298,7 +301,8 @@ class Keys:
             self._known.move_to_end(prefix)
             while len(self._known) > MOST_KNOWN:
                 gone, _ = self._known.popitem(last=False)
-                self._seen = {seen: at for seen, at in self._seen.items() if seen[0] != gone}
+                for reason in _REASONS:
+                    self._seen.pop((gone, reason), None)
         return found
 
     def _judge(self, known: _Known, token: str, address: str) -> Key | None:
@@ -337,14 +341,14 @@ class Keys:
             self._journal.submit("accounts.key", write)
 
 
-def _used(prefix: str, now_us: int):  # noqa: ANN202 - an operation
+def _used(prefix: str, now_us: int) -> Callable[[Tx], None]:
     def op(tx: Tx) -> None:
         tx.execute(_USED, {"begins": prefix, "at": now_us})
 
     return op
 
 
-def _refused(key: Key, prefix: str, reason: str):  # noqa: ANN202 - an operation
+def _refused(key: Key, prefix: str, reason: str) -> Callable[[Tx], None]:
     entry = Entry(
         actor=Principal(ActorKind.SYSTEM, "keys"),
         action="accounts.key.refused",
@@ -359,12 +363,6 @@ def _refused(key: Key, prefix: str, reason: str):  # noqa: ANN202 - an operation
         tx.append(entry, {"agent": key.agent, "token": prefix})
 
     return op
-
-
-def stamp_of(tx: ReadTx, workspace: str) -> str:
-    """The stamp of a workspace's keys; empty when it has none."""
-    row = tx.row(select(GATEWAY.c.keys).where(GATEWAY.c.workspace == bindparam("of")), {"of": workspace})
-    return "" if row is None else str(row["keys"])
 
 
 def patterns(models: Iterable[str]) -> frozenset[str]:
