@@ -77,7 +77,7 @@ class Rate:
                 rate = tier
         plain = tokens_in - cached_in - cache_write
         picos = (
-            (plain if plain > 0 else 0) * rate.tokens_in
+            max(0, plain) * rate.tokens_in
             + tokens_out * rate.tokens_out
             + cached_in * rate.cached_in
             + cache_write * rate.cache_write
@@ -224,10 +224,7 @@ def find(kind: str, model: str, base_url: str) -> tuple[Provider, ModelInfo] | N
     from genai_prices.data_snapshot import find_provider_by_id, get_snapshot  # noqa: PLC0415 - 0.4 s
 
     providers = get_snapshot().providers
-    if kind == "compatible":
-        provider = _by_address(providers, base_url)
-    else:
-        provider = find_provider_by_id(providers, kind)
+    provider = _by_address(providers, base_url) if kind == "compatible" else find_provider_by_id(providers, kind)
     if provider is None:
         return None
     info = provider.find_model(model, all_providers=providers)
