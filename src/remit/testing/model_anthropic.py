@@ -14,6 +14,7 @@ from remit.testing.model_script import Reply, ToolCall
 
 
 def messages(request: Mapping[str, Any], reply: Reply) -> Answer:
+    """``POST /v1/messages``."""
     choice: Mapping[str, Any] = request.get("tool_choice") or {}
     tools = [
         ToolCall(str(tool["name"]), example(tool.get("input_schema")) or {})
@@ -52,7 +53,6 @@ def messages(request: Mapping[str, Any], reply: Reply) -> Answer:
 
 
 def _blocks(said: Said, reply: Reply) -> list[dict[str, Any]]:
-    """``POST /v1/messages``."""
     blocks: list[dict[str, Any]] = []
     if reply.thinking:
         blocks.append({"type": "thinking", "thinking": reply.thinking, "signature": signature(reply.thinking)})

@@ -50,6 +50,7 @@ def _schema(request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
 
 
 def chat(request: Mapping[str, Any], reply: Reply) -> Answer:
+    """``POST /v1/chat/completions``."""
     said = say(request, reply, tools=_demanded(request), schema=_schema(request))
     usage = {
         "prompt_tokens": said.tokens_in,
@@ -76,7 +77,6 @@ def chat(request: Mapping[str, Any], reply: Reply) -> Answer:
 
 
 def _chat_call(number: int, call: ToolCall) -> dict[str, Any]:
-    """``POST /v1/chat/completions``."""
     return {"id": f"call_{number}", "type": "function", "function": {"name": call.name, "arguments": call.text}}
 
 
@@ -107,6 +107,7 @@ def _chat_events(
 
 
 def responses(request: Mapping[str, Any], reply: Reply) -> Answer:
+    """``POST /v1/responses``."""
     said = say(request, reply, tools=_demanded(request), schema=_schema(request))
     told: dict[str, Any] = {
         "id": "resp_test",
@@ -151,7 +152,6 @@ def responses(request: Mapping[str, Any], reply: Reply) -> Answer:
 
 
 def _output(said: Said, reply: Reply) -> list[dict[str, Any]]:
-    """``POST /v1/responses``."""
     output: list[dict[str, Any]] = []
     if reply.thinking:
         summary = [{"type": "summary_text", "text": reply.thinking}]
@@ -225,6 +225,7 @@ def _responses_events(told: dict[str, Any], said: Said, reply: Reply) -> Iterato
 
 
 def embeddings(request: Mapping[str, Any], reply: Reply) -> Answer:
+    """``POST /v1/embeddings``: vectors that depend on each text alone."""
     given = request.get("input")
     texts: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]
     if texts and isinstance(texts[0], int):
@@ -243,7 +244,6 @@ def embeddings(request: Mapping[str, Any], reply: Reply) -> Answer:
 
 
 def _vector(data: bytes, length: int) -> list[float]:
-    """``POST /v1/embeddings``: vectors that depend on each text alone."""
     """Numbers in [-1, 1) that depend on ``data`` alone."""
     drawn = hashlib.shake_256(data).digest(length)
     return [each / 128 - 1 for each in drawn]

@@ -31,11 +31,12 @@ class Answer:
 
 
 def whole(told: Mapping[str, Any]) -> Answer:
+    """An answer of one JSON object."""
     return Answer(OK, (*JSON, ("x-request-id", "req_test"), ("request-id", "req_test")), (orjson.dumps(dict(told)),))
 
 
 def stream(events: Iterator[bytes], reply: Reply, broken: bytes) -> Answer:
-    """An answer of one JSON object."""
+    """An answer of events; ``broken`` is the event of an error, for ``Reply.error_after``."""
     pieces = list(events)
     if reply.error_after is not None:
         pieces = [*pieces[: reply.error_after], broken]
@@ -43,22 +44,21 @@ def stream(events: Iterator[bytes], reply: Reply, broken: bytes) -> Answer:
 
 
 def data(told: Any) -> bytes:  # noqa: ANN401 - JSON
-    """An answer of events; ``broken`` is the event of an error, for ``Reply.error_after``."""
+    """An event of a stream without a name."""
     return b"data: " + orjson.dumps(told) + b"\n\n"
 
 
 def event_of(told: dict[str, Any]) -> bytes:
-    """An event of a stream without a name."""
+    """An event of a stream, named by its ``type``."""
     return b"event: " + str(told["type"]).encode() + b"\n" + data(told)
 
 
 def split(text: str, length: int = 6) -> list[str]:
-    """An event of a stream, named by its ``type``."""
+    """A text in pieces of ``length``."""
     return [text[at : at + length] for at in range(0, len(text), length)]
 
 
 def part(told: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A text in pieces of ``length``."""
     """An object in an object; empty when there is none."""
     found: Any = told.get(name)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
@@ -76,6 +76,7 @@ class Said:
 
 
 def say(request: Mapping[str, Any], reply: Reply, *, tools: Sequence[ToolCall], schema: Any) -> Said:  # noqa: ANN401 - JSON
+    """A reply with its blanks filled: with the tools that must be called, an example of the schema, or a greeting."""
     calls, text = reply.calls, reply.text
     if text is None and not calls and not reply.deltas and not reply.refusal:
         calls = tuple(tools)
@@ -93,7 +94,6 @@ def say(request: Mapping[str, Any], reply: Reply, *, tools: Sequence[ToolCall], 
 
 
 def words(text: str) -> tuple[str, ...]:
-    """A reply with its blanks filled: with the tools that must be called, an example of the schema, or a greeting."""
     """A text in pieces that end behind each space."""
     pieces = text.split(" ")
     return tuple(f"{each} " for each in pieces[:-1]) + ((pieces[-1],) if pieces[-1] else ())
