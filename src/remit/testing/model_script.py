@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -148,7 +148,8 @@ class Seen:
     def model(self) -> str:
         """The model that is asked; empty when none is."""
         told = self.json
-        return str(told.get("model") or "") if isinstance(told, dict) else ""
+        name: Any = cast("dict[str, Any]", told).get("model") if isinstance(told, dict) else None
+        return name if isinstance(name, str) else ""
 
 
 class _Orders[T]:

@@ -29,7 +29,8 @@ from typing import Any, Self, cast
 import httptools
 import orjson
 
-from remit.testing.model_replies import Answer, answer
+from remit.testing.model_replies import answer
+from remit.testing.model_said import Answer
 from remit.testing.model_script import Behaviour, Reply, Script, Seen, ToolCall
 
 __all__ = ["Behaviour", "ModelServer", "Reply", "Seen", "ToolCall"]
@@ -60,7 +61,7 @@ class ModelServer(Script):
         super().__init__(models=models, keys=keys, keep=keep)
         self.idle_s = idle_s
         self.connected: set[_Connection] = set()
-        self._port = port
+        self._port: int = port
         self._socket: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +80,7 @@ class ModelServer(Script):
     def start(self) -> Self:
         """Listen, and serve in a thread."""
         self._socket = socket.create_server(("127.0.0.1", self._port), backlog=1024)
-        self._port = self._socket.getsockname()[1]
+        self._port = int(self._socket.getsockname()[1])
         self._url = f"http://127.0.0.1:{self._port}"
         self._thread = threading.Thread(target=self._serve, daemon=True, name="model-server")
         ready = threading.Event()
@@ -152,8 +153,8 @@ class ModelServer(Script):
                 for each in self.requests
             ]
             answer: Any = {"count": self.count, "connections": self.connections, "open": self.open, "requests": told}
-        elif seen.path == "/__script" and isinstance(seen.json, dict):
-            self._order(cast("dict[str, Any]", seen.json))
+        elif seen.path == "/__script" and isinstance(order := seen.json, dict):
+            self._order(cast("dict[str, Any]", order))
             answer = {"ok": True}
         else:
             return None
