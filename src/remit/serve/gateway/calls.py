@@ -9,27 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from remit.accounts.gateway_policy import DEFAULT, GatewayPolicy, OnApproval
 from remit.accounts.keys import Key
+from remit.accounts.reach import ANY as EVERY
+from remit.accounts.reach import reaches_model
+from remit.guard.cache import replayed
 from remit.guard.guard import Guard
 from remit.guard.permit import Pending
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model, Wire
-from remit.kernel.errors import ApprovalPending, InternalError, InvalidInput, NotFound, RemitError, Unavailable
+from remit.kernel.errors import ApprovalPending, Denied, InternalError, InvalidInput, NotFound, RemitError, Unavailable
 from remit.kernel.ids import is_id, new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
-from remit.models.catalogue import Deployment, Models
+from remit.models.catalogue import Deployment, Models, ProviderKind
 from remit.models.router import Router, Want
 from remit.models.wire.errors import error_event
 from remit.models.wire.request import Request, facts
 from remit.serve.gateway.answers import failed, ours
 from remit.serve.gateway.asgi import LONGEST_NAME, Receive, Send, decoded, send_whole
 from remit.serve.gateway.clients import Presence
+from remit.serve.gateway.missions import Missions
 from remit.serve.gateway.paths import Place
 from remit.serve.gateway.tap import ClientTap
 from remit.serve.gateway.waiting import decided
@@ -39,6 +43,14 @@ _log = logging.getLogger(__name__)
 
 KEPT_S = 3600.0  # how old a kept answer may be where the workspace keeps answers and the caller says nothing
 FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+USUAL_OUT = 512  # tokens of an answer without a limit, where models are compared; what is reserved is a setting
+_ANY: frozenset[str] = frozenset()
+#: Interfaces that not every kind of provider has, even by way of another (``models/wire/translate.py``).
+_KINDS = {
+    Wire.RESPONSES: frozenset({ProviderKind.OPENAI.value, ProviderKind.COMPATIBLE.value}),
+    Wire.EMBEDDINGS: frozenset({ProviderKind.OPENAI.value, ProviderKind.COMPATIBLE.value}),
+    Wire.COUNT_TOKENS: frozenset({ProviderKind.ANTHROPIC.value}),
+}
 _OPERATIONS = {Wire.EMBEDDINGS: "embeddings", Wire.COUNT_TOKENS: "count_tokens"}
 _MICROS = 1_000_000
 
@@ -50,6 +62,7 @@ class Host:
     guard: Guard
     models: Models
     router: Router
+    missions: Missions
     clock: Clock
     settings: Settings
 
@@ -136,7 +149,7 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
     try:
         outcome = await _asked(host, call, tap, pending)
         presence.over()
-        await _finish(call, tap, outcome, send)
+        await _finish(tap, outcome, send)
     except RemitError as refused:
         presence.over()
         await _tell(call, tap, refused, send)
@@ -164,6 +177,8 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     """The outcome of the call; its bytes have gone to the tap."""
     key, wire = call.key, call.place.wire
     wishes = wishes_of(call.headers)
+    if wishes.mission:
+        await host.missions.check(key, wishes.mission)
     document = decoded(call.body)
     asked = facts(wire, document, size=len(call.body))
     candidates = await _candidates(host, call, asked)
@@ -226,10 +241,17 @@ async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deploy
         name,
         needs=asked.needs,
         tokens_in=asked.tokens_in,
-        max_out=_most_out(host, asked),
+        max_out=asked.n * (USUAL_OUT if asked.max_out is None else asked.max_out),
         allowed=tuple(key.models),
+        kinds=_KINDS.get(asked.wire, _ANY),
     )
-    return host.router.route(catalogue, want).candidates
+    try:
+        found = host.router.route(catalogue, want).candidates
+    except Denied:
+        # The guard refuses what a key may not ask, and writes it down; a workspace that only observes lets it pass.
+        return host.router.route(catalogue, replace(want, allowed=(EVERY,))).candidates[:1]
+    within = reaches(host.guard, key)[-1]
+    return [each for each in found if reaches_model(within, each.target)] or found[:1]
 
 
 def _effects(call: Call, document: dict[str, Json], candidates: Sequence[Deployment]) -> list[Model]:
@@ -274,17 +296,20 @@ def reaches(guard: Guard, key: Key) -> tuple[frozenset[str], ...]:
     return (key.models,) if agent is None else (key.models, agent.models)
 
 
-async def _finish(call: Call, tap: ClientTap, outcome: Outcome, send: Send) -> None:
+async def _finish(tap: ClientTap, outcome: Outcome, send: Send) -> None:
     """The end of an answer: of a stream its last chunk, else all of it, with what it cost."""
-    cost = outcome.cost.micros
+    body, more = tap.held, [(b"x-remit-cost-usd", b"%d.%06d" % divmod(outcome.cost.micros, _MICROS))]
     if tap.head is None:
-        await replay(call, tap, outcome, send)
-    elif tap.started:
-        await tap.finish()
+        kept = replayed(outcome)
+        if kept is None:
+            told = "The call is over, and its answer can't be given."
+            raise InternalError(told, code="gateway.no_answer", hint=f"remit why {tap.action}")
+        tap.head, body = kept
+        more.append((b"x-remit-cache", b"hit"))
+    if tap.started:
+        await tap.finish(body)
     else:
-        headers = tap.headers()
-        headers.append((b"x-remit-cost-usd", b"%d.%06d" % divmod(cost, _MICROS)))
-        await send_whole(send, tap.head.status, headers, tap.held)
+        await send_whole(send, tap.head.status, tap.headers() + more, body)
 
 
 async def _tell(call: Call, tap: ClientTap, error: RemitError, send: Send) -> None:

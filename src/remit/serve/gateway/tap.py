@@ -89,7 +89,7 @@ class ClientTap:
 
     @property
     def held(self) -> bytes:
-        """The answer that is held, whole."""
+        """The answer that is held, whole; nothing of a stream is."""
         return self._held[0] if len(self._held) == 1 else b"".join(self._held)
 
 
