@@ -18,14 +18,21 @@ from sqlalchemy import Table, select
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.gateway_policy import set_policy
-from remit.accounts.key_orders import create_key
+from remit.accounts.key_orders import create_key, revoke_key
 from remit.accounts.keys import Key
+from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
+from remit.guard.approval_decisions import decide
+from remit.guard.approval_rows import Status, recent
+from remit.guard.rate_limits import Limit, Per
+from remit.guard.rate_limits import set_limit as set_rate
+from remit.guard.rules.revisions import save
 from remit.kernel.money import usd
 from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider, order
+from remit.models.orders_listing import SetDeployment
 from remit.serve.gateway.serving import configured
 from remit.serve.gateway.wiring import gateway_of
 from remit.settings import Settings
@@ -99,6 +106,7 @@ class Gateway:
         base = self.provider.url
         changes = (
             SetProvider(Provider(WORKSPACE, "openai", ProviderKind.OPENAI, f"{base}/v1"), plain_key=True),
+            SetDeployment("house", "openai", "gpt-4o-mini"),
             SetProvider(Provider(WORKSPACE, "anthropic", ProviderKind.ANTHROPIC, f"{base}/v1"), plain_key=True),
         )
         await order(store, changes, workspace=WORKSPACE, by=who, clock=clock)
@@ -110,6 +118,69 @@ class Gateway:
         return await create_key(
             self.runtime.store, key, by=self.runtime.owner, clock=self.runtime.clock, rand=secrets.token_bytes
         )
+
+    async def revoke(self, name: str) -> None:
+        runtime = self.runtime
+        await revoke_key(
+            runtime.store, name, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock, reason="a test"
+        )
+        await asyncio.sleep(0.3)  # until no process knows it any more
+
+    async def key_budget(self, name: str, limit: str) -> None:
+        await self.budget(limit, BudgetScope.KEY, name)
+
+    async def key_rate(self, name: str, amount: int) -> None:
+        runtime = self.runtime
+        limit = Limit(f"test.{name}", Per.KEY, amount, 60, key=name)
+        await set_rate(runtime.store, limit, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock)
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    async def rules(self, *each: str) -> None:
+        """Put rules in force, none but these."""
+        runtime = self.runtime
+        text = "use: []\nrules:\n" + "".join(f"  - {{{rule}, message: 'a rule'}}\n" for rule in each)
+        await save(
+            runtime.store,
+            text if each else "use: []\n",
+            workspace=WORKSPACE,
+            name="r.yaml",
+            reason="a test",
+            by=runtime.owner,
+            clock=runtime.clock,
+        )
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    async def kill(self) -> None:
+        runtime = self.runtime
+        target = Target(KillScope.AGENT, AGENT)
+        await kill(runtime.store, target, workspace=WORKSPACE, reason="a test", by=runtime.owner, clock=runtime.clock)
+
+    async def unkill(self) -> None:
+        runtime = self.runtime
+        target = Target(KillScope.AGENT, AGENT)
+        await unkill(runtime.store, target, workspace=WORKSPACE, reason="a test", by=runtime.owner, clock=runtime.clock)
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    async def decide(self, *, approve: bool) -> str:
+        """Decide about the one request that waits; its id."""
+        runtime = self.runtime
+        waiting: list[Any] = []
+        while not waiting:
+            found = await runtime.store.read(lambda tx: recent(tx, WORKSPACE))
+            waiting = [request for request in found if request.status == Status.PENDING]
+            await asyncio.sleep(0.02)
+        await decide(
+            runtime.store,
+            waiting[0].id,
+            workspace=WORKSPACE,
+            by=runtime.owner,
+            approve=approve,
+            subject_hash=waiting[0].subject_hash,
+            reason="a test",
+            clock=runtime.clock,
+            redactor=runtime.redactor,
+        )
+        return waiting[0].id
 
     async def budget(self, limit: str, scope: BudgetScope = BudgetScope.WORKSPACE, name: str = "") -> None:
         store = self.runtime.store
