@@ -75,7 +75,7 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_intent", "_key", "_label", "_lease", "_limit"),
-        *("_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why", "_within"),
         *("action", "loop", "performed", "used"),
     )
 
@@ -95,6 +95,8 @@ class Permit:
         self._guard = guard
         self._lease = scene.lease
         self._vault = scene.vault
+        # A mission's vault may know tokens from before, which the request can hold as such.
+        self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
         self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
@@ -169,7 +171,7 @@ class Permit:
     @property
     def personal(self) -> bool:
         """Whether personal data went as tokens, so that the answer is good for this mission only."""
-        return self._vault is not None
+        return self._tokens
 
     @property
     def begun(self) -> bool:
@@ -412,7 +414,7 @@ class Permit:
 
     async def _kept(self, answer: Outcome) -> Ending:
         try:
-            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0))
+            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0, usage=answer.usage))
         except BaseException as error:  # noqa: BLE001 - one outcome is written whatever happens
             return self._broken(error, 0)
 

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select, update
 from remit.audit.entry import Entry, Result
 from remit.audit.schedule import check_alarm
 from remit.guard import approval_requests, budget, rate
-from remit.guard.budget_usage import payer_of, payer_of_row
+from remit.guard.budget_usage import ALWAYS, payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
@@ -196,7 +196,7 @@ def intent(
             approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
             rate.take(tx, action, charges, limits=limits, now_us=now_us)
-        if action.estimate or not action.priced:
+        if action.estimate or not action.priced or action.kind in ALWAYS:
             budget.reserve(tx, action, now_us=now_us)
         tx.execute(_INSERT, row)
         tx.append(entry, payload, subject=action.about)
@@ -242,7 +242,7 @@ def outcome(
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.kind in METERED:
             rate.settle(tx, action, _used(ending, now_us))
-        if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
+        if action.estimate or ending.cost or not action.priced or usage is not NOTHING or action.kind in ALWAYS:
             budget.settle(
                 tx,
                 payer_of(action),

@@ -91,6 +91,9 @@ POINTS: frozenset[str] = frozenset(
         "deploy.switch",
         "deploy.back",
         "deploy.prune",
+        # models
+        "models.health",
+        "models.set",
         # writes outside the store
         "home.folder",
         "home.keys",

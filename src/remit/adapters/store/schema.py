@@ -21,12 +21,16 @@ from remit.missions import deployment_tables as _deployments
 from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
+from remit.models import tables as _models
+from remit.models import cache_tables as _answers
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
     *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
     *(_personal, _provenance, _secrets, _fetching),
     *(_missions, _estimates, _deployments, _queue),
+    *(_models,),
+    *(_answers,),
 )
 
 
