@@ -126,16 +126,11 @@ class RemoveDeployment:
 
 # --------------------------------------------------------------------------------------------------------------- names
 
-_PLACED = select(ALIAS.c.place, ALIAS.c.target).where(
-    ALIAS.c.workspace == bindparam("of"), ALIAS.c.name == bindparam("called")
-)
+_ITS = (ALIAS.c.workspace == bindparam("of"), ALIAS.c.name == bindparam("called"))
+_PLACED = select(ALIAS.c.place, ALIAS.c.target).where(*_ITS)
 _PUT_NAME = insert(ALIAS)
-_DROP_ALIAS = delete(ALIAS).where(
-    ALIAS.c.workspace == bindparam("of"), ALIAS.c.name == bindparam("called"), ALIAS.c.place == 0
-)
-_DROP_FALLBACKS = delete(ALIAS).where(
-    ALIAS.c.workspace == bindparam("of"), ALIAS.c.name == bindparam("called"), ALIAS.c.place > 0
-)
+_DROP_ALIAS = delete(ALIAS).where(*_ITS, ALIAS.c.place == 0)
+_DROP_FALLBACKS = delete(ALIAS).where(*_ITS, ALIAS.c.place > 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -236,3 +236,26 @@ class Script:
         """Block until ``until`` holds, looked at after whatever happens; whether it did in time."""
         with self._lock:
             return self._lock.wait_for(lambda: until(self), timeout_s)
+
+
+def end_of(behaviour: Behaviour) -> int | None:
+    """Where the body stops before its end, if it does."""
+    ends = (behaviour.stall_at, behaviour.close_at, behaviour.reset_at)
+    return min((at for at in ends if at is not None), default=None)
+
+
+def cut(pieces: Sequence[bytes], whole: bytes, behaviour: Behaviour) -> Iterator[bytes]:
+    """The body up to where it stops, in the pieces in which it is sent; none is empty."""
+    last = end_of(behaviour)
+    end = len(whole) if last is None else min(last, len(whole))
+    if behaviour.piece:
+        marks = set(range(behaviour.piece, end, behaviour.piece))
+    else:
+        marks, at = set[int](), 0
+        for piece in pieces:
+            marks.add(at := at + len(piece))
+    marks |= set(behaviour.cuts)
+    begin = 0
+    for mark in sorted(each for each in {*marks, end} if 0 < each <= end):
+        yield whole[begin:mark]
+        begin = mark

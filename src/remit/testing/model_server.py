@@ -21,7 +21,7 @@ import gzip
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Self, cast
@@ -31,7 +31,7 @@ import orjson
 
 from remit.testing.model_replies import answer
 from remit.testing.model_said import Answer
-from remit.testing.model_script import Behaviour, Reply, Script, Seen, ToolCall
+from remit.testing.model_script import Behaviour, Reply, Script, Seen, ToolCall, cut
 
 __all__ = ["Behaviour", "ModelServer", "Reply", "Seen", "ToolCall"]
 
@@ -326,7 +326,7 @@ class _Connection(asyncio.Protocol):
         last = min(
             (at for at in (behaviour.stall_at, behaviour.close_at, behaviour.reset_at) if at is not None), default=None
         )
-        for number, piece in enumerate(_cut(pieces, whole, behaviour, last)):
+        for number, piece in enumerate(cut(pieces, whole, behaviour)):
             if number and behaviour.drip_s:
                 await asyncio.sleep(behaviour.drip_s)
             await self._can_write.wait()
@@ -379,22 +379,6 @@ def _head(made: Answer, length: int, behaviour: Behaviour, *, chunked: bool) -> 
     else:
         lines.append(f"content-length: {length if behaviour.content_length is None else behaviour.content_length}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-
-
-def _cut(pieces: list[bytes], whole: bytes, behaviour: Behaviour, last: int | None) -> Iterator[bytes]:
-    """The body up to ``last``, in the pieces in which it is sent; none is empty."""
-    end = len(whole) if last is None else min(last, len(whole))
-    if behaviour.piece:
-        marks = set(range(behaviour.piece, end, behaviour.piece))
-    else:
-        marks, at = set[int](), 0
-        for piece in pieces:
-            marks.add(at := at + len(piece))
-    marks |= set(behaviour.cuts)
-    begin = 0
-    for mark in sorted(each for each in {*marks, end} if 0 < each <= end):
-        yield whole[begin:mark]
-        begin = mark
 
 
 def main(arguments: Sequence[str]) -> None:
