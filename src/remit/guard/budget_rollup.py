@@ -156,8 +156,6 @@ def statements(by: By, given: frozenset[str] = frozenset()) -> tuple[Select[*tup
     return tuple(found)
 
 
-_PAYERS = ("principal", "on_behalf_of", "mission")
-_GROUPED = {by: _both(by) for by in By}
 _PAYERS = ("principal", "on_behalf_of", "mission", "key")
 _BURNED = (
     select(*(USAGE_HOUR.c[name] for name in _PAYERS), func.sum(USAGE_HOUR.c.cost_micros).label("cost_micros"))

@@ -10,9 +10,8 @@ import orjson
 from sqlalchemy import ColumnElement, bindparam, case, func, select
 
 from remit.guard.records import State
-from remit.guard.tables import ACTION, BREAKER
-from remit.kernel.decision import read_checks
 from remit.guard.tables import ACTION, BREAKER, OBSERVED
+from remit.kernel.decision import read_checks
 from remit.kernel.ports import ReadTx
 
 #: Upper bounds in seconds of the buckets in which durations are counted; beyond the last there is one more.

@@ -77,8 +77,8 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why", "_within"),
-        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why"),
+        *("_within",),
         *("action", "loop", "performed", "used"),
     )
 

@@ -3,7 +3,7 @@
     RemitError
     ├── UserError            bad input, usage or configuration: the caller can mend it
     │   ├── InvalidInput     a document, argument or setting is wrong (says where)
-    │   │   └── TooLarge     it has more bytes than are taken
+    │   │   ├── TooLarge     it has more bytes than are taken
     │   │   └── ContextTooLong   more tokens than the model reads at once
     │   ├── ContentRefused   a provider's filter refused what was asked or answered
     │   └── NotFound         no such mission, step, agent ...
@@ -121,6 +121,8 @@ class InvalidInput(UserError):
 
 class TooLarge(InvalidInput):
     """It has more bytes than are taken."""
+
+
 class ContextTooLong(InvalidInput):
     """More tokens than the model reads at once."""
 

@@ -498,9 +498,6 @@ def read(action: Action, setting: Setting, *, arguments: Iterable[str] = ()) -> 
         setting: What rules read beside it.
         arguments: Of a tool call also these, by the names that rules give them (``argument.path``).
     """
-    found = {name: value for name, value in _common_values(action, setting).items() if usable(value)}
-def read(action: Action, setting: Setting) -> dict[str, Value]:
-    """Every variable of an action that has a value, but those of evidence."""
     found = _common_values(action, setting)
     for name in [name for name, value in found.items() if type(value) is str and len(value) > LONGEST_TEXT]:
         del found[name]  # no value: a rule that depends on it refuses

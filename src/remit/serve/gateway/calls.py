@@ -39,7 +39,6 @@ from remit.serve.gateway.tap import ClientTap
 from remit.serve.gateway.waiting import decided
 from remit.settings import Settings
 
-from remit.accounts.gateway_policy import NOTHING as NOTHING_
 _log = logging.getLogger(__name__)
 
 KEPT_S = 3600.0  # how old a kept answer may be where the workspace keeps answers and the caller says nothing
@@ -287,7 +286,7 @@ def _estimate(candidates: Sequence[Deployment], asked: Request, *, most: int) ->
 def policy_of(guard: Guard, workspace: str) -> GatewayPolicy:
     """The workspace's switches, as the guard knows them."""
     known = guard.register.known(workspace)
-    return DEFAULT if known is None else getattr(known,"gateway",NOTHING_).policy
+    return DEFAULT if known is None else known.gateway.policy
 
 
 def reaches(guard: Guard, key: Key) -> tuple[frozenset[str], ...]:
