@@ -413,6 +413,7 @@ def _row(
         "opened_us": now_us,
         "closed_us": None,
         "owner": "",
+        "key": action.key,
     }
 
 

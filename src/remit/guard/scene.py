@@ -114,6 +114,7 @@ class Scene:
     wants: tuple[Reference, ...] = ()
     used: tuple[Used, ...] = ()
     tried: tuple[str, ...] = ()
+    inspects: bool = False  # whether tool calls in a model's answer are judged (``tool_rules.inspector``)
 
     @property
     def policy_rev(self) -> str:

@@ -34,6 +34,7 @@ ACTION = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("closed_us", BigInteger),
     Column("owner", Text, nullable=False),  # the process that opened it: is it gone, nobody else will close it
+    Column("key", Text, nullable=False, server_default=""),  # the virtual key that it came in by
     Index(None, "workspace", "effect_key"),
     Index(None, "workspace", "mission"),
 )
