@@ -11,7 +11,7 @@ BUDGET = Table(
     "budget",
     METADATA,
     Column("workspace", Text, nullable=False),
-    Column("scope", Text, nullable=False),  # workspace | agent | mission
+    Column("scope", Text, nullable=False),  # workspace | agent | key | mission
     Column("name", Text, nullable=False),  # empty for the workspace itself
     Column("period", Text, nullable=False),  # total | month | day
     Column("limit_micros", BigInteger, nullable=False),

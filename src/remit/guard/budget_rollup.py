@@ -156,7 +156,7 @@ def statements(by: By, given: frozenset[str] = frozenset()) -> tuple[Select[*tup
     return tuple(found)
 
 
-_PAYERS = ("principal", "on_behalf_of", "mission")
+_PAYERS = ("principal", "on_behalf_of", "mission", "key")
 _BURNED = (
     select(*(USAGE_HOUR.c[name] for name in _PAYERS), func.sum(USAGE_HOUR.c.cost_micros).label("cost_micros"))
     .where(*_ROLLED)
@@ -307,6 +307,8 @@ def _scopes(row: Row) -> Iterable[tuple[BudgetScope, str]]:
     yield BudgetScope.WORKSPACE, ""
     if row["mission"]:
         yield BudgetScope.MISSION, cast("str", row["mission"])
+    if row["key"]:
+        yield BudgetScope.KEY, cast("str", row["key"])
     for who in {row["principal"], row["on_behalf_of"]}:
         kind, _, name = who.partition(":")
         if kind == ActorKind.AGENT.value:

@@ -16,6 +16,7 @@ from remit.guard.labels import Labels
 from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
+from remit.guard.scan import redacts
 from remit.guard.scene import Scene
 from remit.guard.standing import Register
 from remit.guard.tool_rules import inspector
@@ -76,7 +77,8 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why", "_within"),
+        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why"),
+        "_within",
         *("action", "loop", "performed", "used"),
     )
 
@@ -98,6 +100,7 @@ class Permit:
         self._vault = scene.vault
         # A mission's vault may know tokens from before, which the request can hold as such.
         self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
+        self._plain = not redacts(action, scene.standing)
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
@@ -146,7 +149,9 @@ class Permit:
         self._profile = profile
         if tap is not None:
             restorer = None if self._vault is None else self._vault.vault.restorer
-            self._delivery = Delivery(tap, ready=self._intended, restorer=restorer, inspect=self._inspect)
+            self._delivery = Delivery(
+                tap, ready=self._intended, restorer=restorer, inspect=self._inspect, plain=self._plain
+            )
         action = self.action
         with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
             return await self._perform(timeout_s, pending)

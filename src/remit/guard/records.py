@@ -163,11 +163,13 @@ def intent(
     limits: Limits | None = None,
     owner: str = "",
     approval_id: str = "",
+    beyond: frozenset[str] = frozenset(),
 ) -> Within:
     """The operation that uses up approval and rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
-    what it leaves open is settled by others once it is gone.
+    what it leaves open is settled by others once it is gone. ``beyond`` (of rate and budget): what is counted though it
+    doesn't fit.
 
     Raises (when run):
         RateLimited: A rate would be passed.
@@ -195,9 +197,9 @@ def intent(
         if approval_id:
             approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
-            rate.take(tx, action, charges, limits=limits, now_us=now_us)
+            rate.take(tx, action, charges, limits=limits, now_us=now_us, beyond=rate.NAME in beyond)
         if action.estimate or not action.priced or action.kind in ALWAYS:
-            budget.reserve(tx, action, now_us=now_us)
+            budget.reserve(tx, action, now_us=now_us, beyond=budget.NAME in beyond)
         tx.execute(_INSERT, row)
         tx.append(entry, payload, subject=action.about)
 

@@ -72,6 +72,17 @@ Index(
     postgresql_where=IS_OPEN,
 )
 
+#: How often the guard would have refused, had the workspace not said that it only observes.
+OBSERVED = Table(
+    "observed",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),  # of the check
+    Column("reason", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "name", "reason"),
+)
+
 #: Where a circuit stands since its last change; one that never opened has no row. Shared by all processes.
 BREAKER = Table(
     "breaker",

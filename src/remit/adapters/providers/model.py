@@ -186,19 +186,7 @@ class ModelAdapter:
     async def _stream(self, exchange: _Exchange, answer: UpstreamAnswer, delivery: Delivery | None) -> Outcome:
         """An answer of events, each passed on as soon as it may be."""
         reader = exchange.reader
-        kept: list[bytes] = []
-        head = Head(answer.status, inward(answer.headers))
-
-        async def pass_on(data: bytes) -> None:
-            if not data:
-                return
-            if delivery is None:
-                kept.append(data)
-                return
-            if not delivery.begun:
-                await delivery.begin(head)
-            await delivery.write(data)
-
+        onward = _Onward(delivery, Head(answer.status, inward(answer.headers)))
         pieces = answer.chunks()
         heard = False
         async for piece in pieces:
@@ -206,18 +194,18 @@ class ModelAdapter:
                 heard = True
                 permits.first_byte()
             data = reader.feed(piece)
-            if reader.error and delivery is not None and not delivery.begun:
+            if reader.error and not onward.begun:
                 break  # nothing of it went out: it may be tried again
-            await pass_on(exchange.turned(data))
+            await onward.write(exchange.turned(data))
             if reader.blocked or reader.error:
                 break
             if reader.complete:
-                await pass_on(exchange.turned(await _rest(pieces, reader)))
+                await onward.write(exchange.turned(await _rest(pieces, reader)))
                 break
         if not (reader.error or reader.blocked):
-            await pass_on(exchange.turned(reader.finish(), last=True))
+            await onward.write(exchange.turned(reader.finish(), last=True))
         _judged(reader, exchange)
-        return exchange.outcome(text=b"".join(kept).decode("utf-8", "replace"))
+        return exchange.outcome(text=onward.text)
 
     async def _listed(self, action: Action, effect: Model, provider: Provider) -> Outcome:
         """The models that a provider lists: the plainest question that needs its address, its key and its health."""
@@ -234,6 +222,38 @@ class ModelAdapter:
         finally:
             await answer.close()
         return Outcome(ok=True, value={"models": cast("list[Json]", _names(body, provider))})
+
+
+class _Onward:
+    """Where the bytes of a stream go: to whoever asked, else into the outcome."""
+
+    __slots__ = ("_delivery", "_head", "_kept")
+
+    def __init__(self, delivery: Delivery | None, head: Head) -> None:
+        self._delivery = delivery
+        self._head = head
+        self._kept: list[bytes] = []
+
+    @property
+    def begun(self) -> bool:
+        """Whether any of it has gone out."""
+        return self._delivery is not None and self._delivery.begun
+
+    @property
+    def text(self) -> str:
+        """What was kept."""
+        return b"".join(self._kept).decode("utf-8", "replace")
+
+    async def write(self, data: bytes) -> None:
+        """The next bytes, the head before the first."""
+        if not data:
+            return
+        if self._delivery is None:
+            self._kept.append(data)
+            return
+        if not self._delivery.begun:
+            await self._delivery.begin(self._head)
+        await self._delivery.write(data)
 
 
 class _Exchange:

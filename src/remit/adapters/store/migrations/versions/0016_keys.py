@@ -55,11 +55,20 @@ def upgrade() -> None:
         sa.Column("set_us", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("workspace", name=op.f("pk_gateway")),
     )
+    op.create_table(
+        "observed",
+        sa.Column("workspace", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("times", _BIG, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "name", "reason", name=op.f("pk_observed")),
+    )
     op.add_column("action", sa.Column("key", sa.Text(), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
     op.drop_column("action", "key")
+    op.drop_table("observed")
     op.drop_table("gateway")
     op.drop_index(op.f("ix_key_token_workspace_key"), table_name="key_token")
     op.drop_table("key_token")
