@@ -103,7 +103,7 @@ class Gateway:
         runtime = self.runtime
         who, clock, store = runtime.owner, runtime.clock, runtime.store
         with suppress(Exception):
-            agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}))
+            agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"}))
             await register_agent(store, agent, by=who, clock=clock)
         base = self.provider.url
         changes = (
