@@ -27,8 +27,10 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Status, recent
+from remit.guard.permit import Terms
 from remit.guard.rate_limits import Limit, Measure, Per
 from remit.guard.rate_limits import set_limit as set_rate
+from remit.guard.retry import Patience
 from remit.guard.rules.revisions import save
 from remit.kernel.money import usd
 from remit.models.catalogue import Provider, ProviderKind
@@ -88,6 +90,7 @@ class Gateway:
         await prepare_home(self.settings)
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
+            self.runtime.guard.terms = Terms(patience=Patience(tries=2, base_s=0.02, cap_s=1.0, cooldown_s=1.0))
             await self._furnish()
             await asyncio.to_thread(self.runtime.redactor.warm)
             listener = socket.create_server(("127.0.0.1", 0))
