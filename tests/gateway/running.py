@@ -90,7 +90,7 @@ class Gateway:
         await prepare_home(self.settings)
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
-            self.runtime.guard.terms = Terms(patience=Patience(tries=2, base_s=0.02, cap_s=1.0, cooldown_s=1.0))
+            self.runtime.guard.terms = Terms(patience=Patience(tries=2, first_s=0.02, cap_s=1.0, cooldown_s=1.0))
             await self._furnish()
             await asyncio.to_thread(self.runtime.redactor.warm)
             listener = socket.create_server(("127.0.0.1", 0))
