@@ -544,7 +544,10 @@ def _wire(
     commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
     fetcher = FetchAdapter()
-    calls = model_calls(store, clock, process=engine.executor, secrets=vault, redactor=redactor)
+    personal = personal_terms(settings)
+    calls = model_calls(
+        store, clock, process=engine.executor, secrets=vault, redactor=redactor, personal=personal.concern
+    )
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
@@ -575,7 +578,7 @@ def _wire(
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
-        personal=personal_terms(settings),
+        personal=personal,
         owner=engine.executor,
         classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )

@@ -105,17 +105,17 @@ def test_who_goes_away_pays_what_was_counted(gate: Gateway) -> None:
 
 
 def test_a_client_that_reads_slowly_slows_the_provider_and_loses_nothing(gate: Gateway) -> None:
-    long = ("lorem ipsum dolor " * 600,) * 2000
+    long = ("lorem ipsum dolor " * 600,) * 1200
     gate.provider.say(Reply(deltas=long))
     wire = Wire(gate.url).send("/v1/chat/completions", CHAT, token=gate.token)
     status, headers = wire.head()
     time.sleep(0.5)
-    assert gate.provider.requests[-1].sent < 19_000_000, "it was not all taken in while nobody read it"
+    assert gate.provider.requests[-1].sent < 12_500_000, "it was not all taken in while nobody read it"
     body = wire.body(headers)
     wire.close()
     assert status == 200
     said = "".join(told["choices"][0]["delta"].get("content") or "" for told in events(body) if told["choices"])
-    assert len(said) == 600 * 18 * 2000
+    assert len(said) == 600 * 18 * 1200
 
 
 # ------------------------------------------------------------------------------------------------ providers that misbehave
