@@ -96,7 +96,7 @@ class Gateway:
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(configured(gateway_of(self.runtime), self.settings))
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-            while not self._server.started and not serving.done():
+            while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.01)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             self._ready.set()
