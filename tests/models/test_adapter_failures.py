@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from remit.adapters.store.sqlite import SqliteStore
-from remit.guard.breaker import Phase
+from remit.guard.breaker import Numbers, Phase
 from remit.guard.circuits import key_of
 from remit.guard.retry import Profile
 from remit.kernel import permits
@@ -31,10 +31,11 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.permits import Attempt, Delivery
+from remit.models.orders_listing import SetPrice
 from remit.testing.model_server import Behaviour, Reply, ToolCall
 
 from ..guard.fakes import act, make_store  # noqa: TID252 - tests are no package to name
-from .fakes_providers import Client, Room, chat, make_room, messages, responses
+from .fakes_providers import PRICE, Client, Room, chat, make_room, messages, responses
 
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 FIVE = 5  # failures open a circuit
@@ -104,8 +105,10 @@ GARBAGE = [
 
 @pytest.mark.parametrize("ask_of", [chat, messages])
 async def test_each_failure_has_its_class_its_bill_and_its_blame(room: Room, ask_of: Any) -> None:
-    effect = ask_of()
-    for behaviour, kind, code, blamed in WRONG:
+    names = [f"number-{number}" for number in range(len(WRONG))]  # each has a circuit of its own
+    await room.give(*(SetPrice(ask_of().provider, name, PRICE) for name in names))
+    for name, (behaviour, kind, code, blamed) in zip(names, WRONG, strict=True):
+        effect = replace(ask_of(), model=name)
         room.server.behave(behaviour)
         before, _ = room.spent()
         client = Client()
@@ -120,7 +123,6 @@ async def test_each_failure_has_its_class_its_bill_and_its_blame(room: Room, ask
         if behaviour.reset_at is None:  # then it depends on whether the head was read before the reset
             accepted = kind is Timeout or behaviour.close_at is not None
             assert (spent > before) is accepted, "paid only where it may have worked"
-        room.world.guard.circuits._known.clear()  # each is a case of its own
     assert spent == sum(row["cost_micros"] for row in room.usage())
 
 
@@ -189,7 +191,12 @@ async def test_an_error_event_behind_the_first_bytes_is_raised_and_nobody_stands
 
 @pytest.mark.parametrize("how", ["close_at", "reset_at"])
 @pytest.mark.parametrize("ask_of", [chat, messages, responses])
-async def test_a_stream_closed_at_any_byte_is_an_error_with_a_bill(room: Room, ask_of: Any, how: str) -> None:
+async def test_a_stream_closed_at_any_byte_is_an_error_with_a_bill(store: SqliteStore, ask_of: Any, how: str) -> None:
+    async with make_room(store, numbers=Numbers(failures=1_000_000, error_rate=1.1)) as room:
+        await _closed_at_every_byte(room, ask_of, how)
+
+
+async def _closed_at_every_byte(room: Room, ask_of: Any, how: str) -> None:
     room.server.say(Reply(text="a b", tokens_in=1000, tokens_out=4))
     effect = ask_of(stream=True)
     whole = Client()
@@ -214,7 +221,6 @@ async def test_a_stream_closed_at_any_byte_is_an_error_with_a_bill(room: Room, a
         if client.got:
             assert 0 < row["cost_micros"] <= full
             assert row["estimated"] or row["tokens_out"] == 4
-        room.world.guard.circuits._known.clear()  # each position is a case of its own
     assert room.spent() == (sum(row["cost_micros"] for row in room.usage()), 0)
 
 

@@ -49,13 +49,15 @@ class Asking:
         spoken: The interface in which it is sent, and answered.
         streamed: The answer is to come as events.
         strip_usage: The caller did not ask for the usage that the stream was made to end with.
+        method: Of HTTP.
     """
 
     url: str
     body: bytes
     spoken: Wire
-    streamed: bool
-    strip_usage: bool
+    streamed: bool = False
+    strip_usage: bool = False
+    method: str = "POST"
 
 
 def asking(effect: Model, provider: Provider) -> Asking:
@@ -67,6 +69,8 @@ def asking(effect: Model, provider: Provider) -> Asking:
     Raises:
         InvalidInput: The provider has no such interface (``model.wire``), or the request can't be told in its own.
     """
+    if effect.operation == LIST:
+        return Asking(f"{provider.base_url}/models", b"", Wire.CHAT, method="GET")
     spoken = _SPOKEN[provider.kind].get(effect.wire)
     if spoken is None:
         message = f"The provider {provider.name} has no interface for {effect.wire.value}."
