@@ -192,7 +192,7 @@ def _provider(catalogue: Catalogue, effect: Model) -> Provider:
         raise NotFound(message, code="model.provider", hint="remit providers list")
     if provider.paused and effect.operation != LIST:
         message = f"The provider {provider.name} is paused."
-        raise Unavailable(message, code="model.paused", hint=f"remit providers resume {provider.name}")
+        raise Unavailable(message, code="model.paused", hint=f"remit providers resume {provider.name} --reason WHY")
     return provider
 
 
