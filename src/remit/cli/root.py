@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fetch": ("fetch", "Read a web address under the guard, as an agent would."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
     "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),
+    "providers": ("providers", "Where models are asked: add, test, pause, remove one; keys are secrets."),
+    "models": ("models", "Models by name: prices, who is asked and why, how each one is; import another gateway's."),
     "breakers": ("breakers", "Circuits of outside services: where each stands; reset or open one."),
     "secrets": ("secrets", "Secrets: set, rotate, who may use which, who did, whether one leaked."),
     "drill": ("drill", "Make things fail on purpose, in a home of its own, and see every promise held."),
