@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unkill": ("govern", "Let it act again, with a reason."),
     "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
     "usage": ("budget", "What was used and what it cost, by agent, mission, model, kind or day."),
+    "keys": ("keys", "Virtual keys for programs outside: make, rotate, revoke, limit; the gateway's policy."),
     "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
     "fetch": ("fetch", "Read a web address under the guard, as an agent would."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
