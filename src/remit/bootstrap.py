@@ -93,6 +93,7 @@ from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
+from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
@@ -572,6 +573,7 @@ def _wire(
         owner=engine.executor,
         classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )
+    guard.answers = StoredAnswers(store, clock, clean=redactor.clean, most_bytes=settings.answers_mb << 20)
     guard.secrets = vault
     vault.known = known_from(
         lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
@@ -617,6 +619,7 @@ async def keep_ledger(
     now_us = micros_of(clock.now())
     settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
     await roll_up(store, settings.workspace, now_us=now_us)
+    await tidy(store, settings.workspace, now_us=now_us)
     return settled
 
 

@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
     "usage": ("budget", "What was used and what it cost, by agent, mission, model, kind or day."),
     "keys": ("keys", "Virtual keys for programs outside: make, rotate, revoke, limit; the gateway's policy."),
+    "usage": ("budget", "What was used and what it cost, by key, agent, mission, model, hour or day."),
+    "cache": ("cache", "Answers of models that are given again: show, clear, stats."),
     "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
     "fetch": ("fetch", "Read a web address under the guard, as an agent would."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
