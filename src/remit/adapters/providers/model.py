@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import orjson
 
@@ -13,7 +13,7 @@ from remit.adapters.providers.asking import LIST, Asking, asking
 from remit.adapters.providers.exchange import Exchange, Stage
 from remit.adapters.providers.headers import is_stream, outward
 from remit.adapters.providers.keys import ProviderKeys, Source
-from remit.adapters.providers.reading import read_stream, read_whole
+from remit.adapters.providers.reading import Way, read_stream, read_whole
 from remit.kernel import permits
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
@@ -26,6 +26,9 @@ from remit.models.catalogue import Catalogue, Provider
 from remit.models.wire.answer import AnswerReader
 from remit.models.wire.errors import typed
 from remit.redact.redactor import Redactor
+
+if TYPE_CHECKING:
+    from remit.adapters.providers.turning import Turn
 
 CONNECT_S = 10.0
 SILENCE_S = 120.0
@@ -68,7 +71,7 @@ class ModelAdapter:
         models: Catalogues,
         keys: ProviderKeys,
         redactor: Redactor | None,
-        monotonic: Callable[[], float],
+        clock: Clock,
         patience: Patience,
         personal: Callable[[Action], bool],
         observed: Observed | None,
@@ -77,7 +80,8 @@ class ModelAdapter:
         self._models = models
         self._keys = keys
         self._redactor = redactor
-        self._monotonic = monotonic
+        self._clock = clock
+        self._monotonic = clock.monotonic
         self._patience = patience
         self._personal = personal
         self._observed = observed
@@ -169,11 +173,17 @@ class ModelAdapter:
                 exchange.first = self._monotonic()
                 permits.first_byte()
 
+        way = Way(reader, delivery, heard, asked.spoken, self._turn(exchange.effect, asked))
         if streamed:
-            text = await read_stream(reader, answer, delivery=delivery, heard=heard, spoken=asked.spoken)
-            return exchange.outcome(text=text)
-        value = await read_whole(reader, answer, delivery=delivery, heard=heard, spoken=asked.spoken)
-        return exchange.outcome(value=value)
+            return exchange.outcome(text=await read_stream(answer, way))
+        return exchange.outcome(value=await read_whole(answer, way))
+
+    def _turn(self, effect: Model, asked: Asking) -> Turn | None:
+        if asked.spoken is effect.wire:
+            return None
+        from remit.adapters.providers.turning import turn_to
+
+        return turn_to(effect.wire, created=int(self._clock.now().timestamp()), include_usage=asked.include_usage)
 
     def _observe(self, exchange: Exchange, error: BaseException | None) -> None:
         """Tell how a call went, if it went out; who went away is no failure."""
@@ -235,7 +245,7 @@ def make_adapter(
         models: Who is known to each workspace, at which prices.
         secrets: Resolves the references that providers' keys are (``guard.secrets_provider.Secrets``).
         redactor: Masks answers, unless the workspace wants them as they are (``Delivery.plain``); ``None``: nothing is.
-        clock: Monotonic.
+        clock: Wall and monotonic time.
         patience: How long connections and silences may take.
         personal: Whether personal data in the answer to an action is masked too (``PersonalTerms.concern``).
         observed: Hears how each call went.
@@ -245,7 +255,7 @@ def make_adapter(
         models=models,
         keys=ProviderKeys(secrets, monotonic=clock.monotonic),
         redactor=redactor,
-        monotonic=clock.monotonic,
+        clock=clock,
         patience=patience or Patience(),
         personal=personal,
         observed=observed,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
-from typing import cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 import orjson
 
@@ -18,24 +19,53 @@ from remit.kernel.ports import UpstreamAnswer
 from remit.models.wire.answer import AnswerReader
 from remit.models.wire.errors import typed
 
+if TYPE_CHECKING:
+    from remit.adapters.providers.turning import Turn
+
 LINGER_S = 1.0  # an answer whose end was seen is waited for so long to end as HTTP, so that its connection is kept
 _OK = 200
 
 
-async def read_whole(
-    reader: AnswerReader,
-    answer: UpstreamAnswer,
-    *,
-    delivery: Delivery | None,
-    heard: Callable[[], None],
-    spoken: Wire,
-) -> Mapping[str, Json]:
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way of an answer to whoever asked.
+
+    Attributes:
+        reader: Masks, meters and judges it.
+        delivery: Where its bytes go; ``None``: into the outcome.
+        heard: To be called when something has come.
+        spoken: The interface in which the provider answers.
+        turn: Turns that into the caller's, where it is another.
+    """
+
+    reader: AnswerReader
+    delivery: Delivery | None
+    heard: Callable[[], None]
+    spoken: Wire
+    turn: Turn | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        """What of a stream may go on."""
+        return self._turned(self.reader.feed(data))
+
+    def finish(self) -> bytes:
+        """The rest of a stream."""
+        return self._turned(self.reader.finish())
+
+    def _turned(self, data: bytes) -> bytes:
+        return data if self.turn is None or not data else self.turn.feed(data)
+
+
+async def read_whole(answer: UpstreamAnswer, way: Way) -> Mapping[str, Json]:
     """An answer of one document: read whole and judged before any of it passes on. Without a delivery, decoded."""
+    reader, delivery = way.reader, way.delivery
     async for piece in answer.chunks():
-        heard()
+        way.heard()
         reader.feed(piece)
     document = reader.finish()
-    _judge(reader, spoken)
+    _judge(reader, way.spoken)
+    if way.turn is not None:
+        document = way.turn.whole(document)
     if delivery is None:
         return cast("Mapping[str, Json]", orjson.loads(document))
     await delivery.begin(Head(answer.status, inward(answer.headers)))
@@ -43,34 +73,28 @@ async def read_whole(
     return {}
 
 
-async def read_stream(
-    reader: AnswerReader,
-    answer: UpstreamAnswer,
-    *,
-    delivery: Delivery | None,
-    heard: Callable[[], None],
-    spoken: Wire,
-) -> str:
+async def read_stream(answer: UpstreamAnswer, way: Way) -> str:
     """An answer of events, each passed on as soon as it may be. Without a delivery, all of them as a text.
 
     What fails before anything went out can be tried again: an error event that comes first is not passed on.
     """
-    onward = _Onward(delivery, Head(answer.status, inward(answer.headers)))
+    reader = way.reader
+    onward = _Onward(way.delivery, Head(answer.status, inward(answer.headers)))
     pieces = answer.chunks()
     async for piece in pieces:
-        heard()
-        data = reader.feed(piece)
+        way.heard()
+        data = way.feed(piece)
         if reader.error and not onward.begun:
             break
         await onward.write(data)
         if reader.blocked or reader.error:
             break
         if reader.complete:
-            await onward.write(await _rest(pieces, reader))
+            await onward.write(await _rest(pieces, way))
             break
     if not (reader.error or reader.blocked):
-        await onward.write(reader.finish())
-    _judge(reader, spoken)
+        await onward.write(way.finish())
+    _judge(reader, way.spoken)
     return onward.text
 
 
@@ -118,11 +142,11 @@ def _judge(reader: AnswerReader, spoken: Wire) -> None:
         raise Unavailable(message, code="model.cut")
 
 
-async def _rest(pieces: AsyncIterator[bytes], reader: AnswerReader) -> bytes:
+async def _rest(pieces: AsyncIterator[bytes], way: Way) -> bytes:
     """What still comes after an answer's end, so that its connection can be kept; its lack is no failure."""
     out = b""
     with suppress(TimeoutError, Unavailable):
         async with asyncio.timeout(LINGER_S):
             async for piece in pieces:
-                out += reader.feed(piece)
+                out += way.feed(piece)
     return out
