@@ -256,3 +256,71 @@ async def test_the_models_of_a_provider_are_listed_through_the_guard(room: Room)
         await probe(room.world.guard, workspace=WORKSPACE, provider="local", by=room.ask(chat()).principal)
     assert garbage.value.code == "model.list"
     assert room.spent() == (0, 0)
+
+
+# ----------------------------------------------------------------------------------------------- the other interface
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_chat_is_answered_by_anthropic_and_messages_by_openai(room: Room, *, streamed: bool) -> None:
+    """With tools, and the same bill as anywhere."""
+    room.server.say(
+        Reply(
+            text="I look.", calls=(ToolCall("weather", {"city": "Oslo"}),), tokens_in=1000, tokens_out=100, cached=300
+        )
+    )
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    theirs, ours = chat(stream=streamed), messages(stream=streamed)
+    function = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+    usage = {"stream_options": {"include_usage": True}} if streamed else {}
+    for effect, path, marks in (
+        (
+            Model("anthropic", "small", {**theirs.request, "tools": [function], **usage}),
+            "/v1/messages",
+            (b'"tool_calls"', b'"prompt_tokens":1000', b"weather", b"chat.completion"),
+        ),
+        (
+            Model(
+                "openai",
+                "small",
+                {**ours.request, "tools": [{"name": "weather", "input_schema": schema}]},
+                wire=Wire.MESSAGES,
+            ),
+            "/v1/chat/completions",
+            (b'"tool_use"', b'"cache_read_input_tokens":300', b"weather", b'"type":"message"'),
+        ),
+    ):
+        client = Client()
+        done = await room.world.guard.run(room.ask(effect), tap=client)
+        seen = room.server.requests[-1]
+        assert (seen.path, seen.json["model"]) == (path, "small")
+        assert seen.json["tools"]
+        assert all(mark in client.got for mark in marks), client.got
+        assert done.cost.micros == 2 * 700 + 300 + 8 * 100
+        assert (done.usage.tokens_in, done.usage.estimated) == (1000, False)
+        plain = await room.world.guard.run(room.ask(effect))
+        if not streamed:
+            assert plain.value == orjson.loads(client.got)
+
+
+async def test_a_cut_is_a_cut_in_any_interface(room: Room) -> None:
+    for effect in (
+        Model("anthropic", "small", chat(stream=True).request),
+        Model("openai", "small", messages(stream=True).request, wire=Wire.MESSAGES),
+    ):
+        room.server.behave(Behaviour(close_at=900))
+        room.server.say(Reply(text="one two three four five six seven"))
+        client = Client()
+        with pytest.raises(Unavailable) as caught:
+            await room.world.guard.run(room.ask(effect), tap=client)
+        assert caught.value.code == "model.cut"
+        assert client.got
+        assert b"[DONE]" not in client.got
+        assert b"message_stop" not in client.got
+
+
+async def test_what_the_other_interface_can_not_say_is_refused_before_anything_is_sent(room: Room) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await room.world.guard.run(room.ask(Model("anthropic", "small", {**chat().request, "logprobs": True})))
+    assert caught.value.code == "model.untranslatable"
+    assert room.server.count == 0
