@@ -1,4 +1,4 @@
-"""Kept answers of models: given again byte for byte, by every process, to nobody else, until they are too old or gone."""
+"""Kept answers of models: the same bytes again, from every process, to nobody else, until too old or gone."""
 
 import asyncio
 import json
@@ -380,8 +380,8 @@ async def test_memory_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) 
         await ask(world, replace(ASKED, request={"messages": [], "n": number}))
     answers = world.guard.answers
     assert isinstance(answers, StoredAnswers)
-    assert 0 < answers._size <= 1000  # noqa: SLF001 - what it holds is what is asked
-    assert answers._size == sum(known.size for known in answers._front.values())  # noqa: SLF001 - as above
+    assert 0 < answers._size <= 1000
+    assert answers._size == sum(known.size for known in answers._front.values())
 
 
 async def test_too_old_ones_are_given_up(world: World, clock: HandClock) -> None:
