@@ -61,6 +61,10 @@ POINTS: frozenset[str] = frozenset(
         # the guard, fetches
         "fetch.hop",
         "fetch.request",
+        # tool servers
+        "mcp.accept",
+        "mcp.server",
+        "mcp.tools",
         # missions
         "mission.create",
         "mission.claim",
