@@ -39,8 +39,16 @@ def clean_environment(added: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def program(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None) -> AsyncGenerator[Streams]:
+async def program(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: str | None = None, words: list[str]
+) -> AsyncGenerator[Streams]:
     """Start a program under its keeper; streams of messages. When the block ends, nothing of it runs any more.
+
+    Args:
+        argv: The program and its arguments.
+        env: Variables beside the clean environment.
+        cwd: Where; here when left out.
+        words: Takes the last lines that it prints for people.
 
     Raises:
         Unavailable: It can't be started.
@@ -64,7 +72,7 @@ async def program(argv: Sequence[str], *, env: Mapping[str, str], cwd: str | Non
     tasks = [
         asyncio.create_task(_hear(process, to_session)),
         asyncio.create_task(_say(process, from_session, to_session)),
-        asyncio.create_task(_note(process)),
+        asyncio.create_task(_note(process, words)),
     ]
     try:
         yield incoming, outgoing
@@ -130,11 +138,13 @@ async def _say(
         to_session.close()
 
 
-async def _note(process: asyncio.subprocess.Process) -> None:
+async def _note(process: asyncio.subprocess.Process, words: list[str]) -> None:
     """What it prints for people goes to the log, where secrets are masked; never to whoever asks the tools."""
     assert process.stderr is not None  # noqa: S101 - as above
     rest = b""
     while data := await process.stderr.read(_CHUNK):
         *lines, rest = (rest + data)[-_CHUNK:].split(b"\n")
         for line in lines:
-            _log.info("tool server: %s", line[:_LONGEST_LINE].decode("utf-8", "replace"))
+            said = line[:_LONGEST_LINE].decode("utf-8", "replace").strip()
+            _log.info("tool server: %s", said)
+            words[:] = [*words[-2:], said] if said else words

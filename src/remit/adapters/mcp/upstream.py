@@ -49,6 +49,7 @@ class Upstream:
         self._changed = changed
         self._session: ClientSession | None = None
         self._over = asyncio.Event()
+        self._words: list[str] = []
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -116,14 +117,17 @@ class Upstream:
             inner = cast("BaseExceptionGroup[BaseException]", inner).exceptions[0]
         if isinstance(inner, RemitError):
             return inner
-        message = f"The tool server {self.target.name!r} can't be reached: {type(inner).__name__}: {str(inner)[:300]}"
+        said = f" It said: {self._words[-1][:300]}" if self._words else ""
+        message = (
+            f"The tool server {self.target.name!r} can't be reached: {type(inner).__name__}: {str(inner)[:300]}.{said}"
+        )
         return Unavailable(f"{message.rstrip('.')}.", code="mcp.open", hint="remit mcp servers")
 
     @asynccontextmanager
     async def _streams(self) -> AsyncGenerator[Streams]:
         target = self.target
         if target.command:
-            async with program(target.command, env=target.env, cwd=target.cwd or None) as streams:
+            async with program(target.command, env=target.env, cwd=target.cwd or None, words=self._words) as streams:
                 yield streams
             return
         import httpx2
