@@ -30,9 +30,10 @@ _LONGEST_WAIT_S = 86_400.0
 
 @click.group(invoke_without_command=True)
 @click.option("--agent", default="", help="Act as this agent, with at most its rights; as yourself when left out.")
+@click.option("--pack", default="", metavar="MODULE:ATTRIBUTE", help="A pack to offer beside the shipped ones.")
 @common
 @click.pass_context
-def mcp(ctx: click.Context, agent: str, home: str | None, *, as_json: bool, debug: bool) -> int:
+def mcp(ctx: click.Context, agent: str, pack: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Serve missions, approvals (to read), the audit log and budgets to a client, over standard input and output.
 
     With a command: govern another tool server, or look at what is known of one.
@@ -42,7 +43,7 @@ def mcp(ctx: click.Context, agent: str, home: str | None, *, as_json: bool, debu
         return 0
     from remit.serve.mcp.own import serve
 
-    asyncio.run(serve(settings_of(home), agent=agent))
+    asyncio.run(serve(settings_of(home), agent=agent, pack=pack))
     return 0
 
 
