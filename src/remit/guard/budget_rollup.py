@@ -26,7 +26,7 @@ from remit.kernel.ports import Journal, ReadTx, Row, Tx
 SHARES = ("tokens_micros", "gpu_micros", "storage_micros", "network_micros")
 QUANTITIES = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes")
 SUMS = ("cost_micros", *SHARES, *QUANTITIES)
-_PARTIES = ("principal", "on_behalf_of", "mission", "kind", "provider", "model")
+_PARTIES = ("principal", "on_behalf_of", "mission", "kind", "provider", "model", "key")
 
 _TAKE = (
     update(USAGE)
@@ -107,7 +107,7 @@ def _both(by: By) -> tuple[Select[*tuple[object, ...]], Select[*tuple[object, ..
 
 
 _GROUPED = {by: _both(by) for by in By}
-_PAYERS = ("principal", "on_behalf_of", "mission")
+_PAYERS = ("principal", "on_behalf_of", "mission", "key")
 _BURNED = (
     select(*(USAGE_HOUR.c[name] for name in _PAYERS), func.sum(USAGE_HOUR.c.cost_micros).label("cost_micros"))
     .where(*_ROLLED)
@@ -221,6 +221,8 @@ def _scopes(row: Row) -> Iterable[tuple[BudgetScope, str]]:
     yield BudgetScope.WORKSPACE, ""
     if row["mission"]:
         yield BudgetScope.MISSION, cast("str", row["mission"])
+    if row["key"]:
+        yield BudgetScope.KEY, cast("str", row["key"])
     for who in {row["principal"], row["on_behalf_of"]}:
         kind, _, name = who.partition(":")
         if kind == ActorKind.AGENT.value:

@@ -39,6 +39,7 @@ from remit.guard import (
     fallback,
     glass,
     identify,
+    observe,
     rate,
     rules_check,
     scan,
@@ -73,7 +74,7 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability, Effect, Fetch
+from remit.kernel.effects import Durability, Effect, Fetch, Model
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.permits import Tap
@@ -262,8 +263,10 @@ class Guard:
             correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
             span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
         ):
-            action = self.pricing.priced(action)
             standing = await self._standing(action)
+            policy = standing.gateway.policy
+            pricing = self.pricing.under(policy.unknown_price if action.kind == Model.trait.kind else None)
+            action = pricing.priced(action)
             scene = Scene(
                 standing,
                 self.redactor,
@@ -271,7 +274,7 @@ class Guard:
                 self._kinds,
                 action,
                 answer=answer,
-                unknown_price=self.pricing.unknown,
+                unknown_price=pricing.unknown,
                 at=self.clock.now(),
                 environment=self.environment,
                 evidence=await self._evidence(action, standing),
@@ -280,8 +283,9 @@ class Guard:
                 fetching=self.fetching,
                 robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
                 personal=self.personal,
+                inspects=policy.tool_calls and not policy.observing,
             )
-            if self.personal.concern(action):
+            if self.personal.concern(action) and scan.redacts(action, standing):
                 scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
@@ -347,6 +351,8 @@ class Guard:
                 verdict = await secrets_check.ready(self.secrets, action, scene, verdict)
             now = perf_counter_ns()
             scene.spent_ns.append(now - began)
+            if verdict.verdict is not Verdict.ALLOW:
+                verdict = observe.judged(action, scene, verdict)
             if verdict.verdict is Verdict.NEEDS_APPROVAL:
                 if verdict.name == approval.NAME:
                     verdict = await self._approved(action, scene, tuple(said), verdict)
@@ -401,6 +407,7 @@ class Guard:
             limits=scene.standing.limits,
             owner=self.owner,
             approval_id=scene.approval,
+            beyond=scene.beyond,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
@@ -415,6 +422,8 @@ class Guard:
         except BaseException as error:
             turned = self._turned_away(error, said, scene)
             if turned is not None:
+                if (late := observe.over(action, scene, said, turned)) is not None:
+                    return await self._intend(action, late, within, scene)
                 await self._refuse(action, turned, scene=scene, cause=error)
             if not isinstance(error, Conflict):  # the caller's own check undid it: then nothing stands
                 self._withdraw(action, scene.policy_rev)
@@ -445,6 +454,8 @@ class Guard:
 
     def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
         """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
+        if scene.observed:
+            write = both(write, observe.noting(action, scene))
         if scene.grants:
             write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
         if scene.used:

@@ -16,6 +16,7 @@ from remit.guard.labels import Labels
 from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
+from remit.guard.scan import redacts
 from remit.guard.scene import Scene
 from remit.guard.standing import Register
 from remit.guard.tool_rules import inspector
@@ -76,7 +77,7 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
         *("action", "loop", "performed", "used"),
     )
 
@@ -96,6 +97,7 @@ class Permit:
         self._guard = guard
         self._lease = scene.lease
         self._vault = scene.vault
+        self._plain = not redacts(action, scene.standing)
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
@@ -144,7 +146,9 @@ class Permit:
         self._profile = profile
         if tap is not None:
             restorer = None if self._vault is None else self._vault.vault.restorer
-            self._delivery = Delivery(tap, ready=self._intended, restorer=restorer, inspect=self._inspect)
+            self._delivery = Delivery(
+                tap, ready=self._intended, restorer=restorer, inspect=self._inspect, plain=self._plain
+            )
         action = self.action
         with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
             return await self._perform(timeout_s, pending)
@@ -414,7 +418,7 @@ class Permit:
 
     async def _kept(self, answer: Outcome) -> Ending:
         try:
-            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0))
+            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0, usage=answer.usage))
         except BaseException as error:  # noqa: BLE001 - one outcome is written whatever happens
             return self._broken(error, 0)
 

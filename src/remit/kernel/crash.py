@@ -21,6 +21,9 @@ POINTS: frozenset[str] = frozenset(
         "accounts.workspace",
         "accounts.policy",
         "accounts.glass",
+        # keys and the gateway's policy
+        "accounts.key",
+        "accounts.gateway",
         # audit
         "audit.checkpoint",
         "audit.genesis",
