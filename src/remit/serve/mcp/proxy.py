@@ -197,13 +197,13 @@ class Proxy:
         offered = await self.offered()
         standing = await self._standing()
         asked = self._action(Tool(f"{self.terms.server}/"))
-        free = self._observing(standing)
+        watched = self._observing(standing)
         mask = self.runtime.redactor
         return [
             cast("dict[str, Json]", mask.mask_tree(tool, names=False))
             for tool in offered
-            if free
-            or (not self._pins[str(tool["name"])].held and may_list(standing, asked, self._target(str(tool["name"]))))
+            if (watched or not self._pins[str(tool["name"])].held)
+            and may_list(standing, asked, self._target(str(tool["name"])))
         ]
 
     async def call(self, name: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
@@ -284,9 +284,8 @@ class Proxy:
         return register.fresh(workspace) or await register.refresh(workspace)
 
     def _observing(self, standing: Standing) -> bool:
-        """Whether the workspace only watches: then nothing is hidden and nothing held."""
-        del standing
-        return False
+        """Whether the workspace only watches (``guard.observe``): then a changed tool is recorded, and goes on."""
+        return standing.gateway.policy.observing
 
     # --------------------------------------------------------------------------------------------------------- protocol
 
