@@ -24,6 +24,8 @@ PROVE = os.environ.get("REMIT_PROVE") == "1"
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
+_SOURCE = Path(__file__).parents[2] / "src"
+
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
@@ -68,6 +70,16 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
+    # tool servers: registered, reached (nothing is there), known, accepted, forgotten
+    (0, "mcp servers add drill --url http://127.0.0.1:9/mcp"),
+    (5, "mcp tools check drill"),
+    (0, "mcp servers remove drill"),
+    (
+        0,
+        f"mcp servers add witness --env PYTHONPATH={_SOURCE} {sys.executable} -m remit.testing.mcp_server --calls calls",
+    ),
+    (0, "mcp tools check witness"),
+    (0, "mcp tools accept witness echo"),
     # the audit log
     (0, "audit hold case-17 --reason drill --subject customer-4711"),
     (3, "audit erase customer-4711 --reason drill"),
@@ -115,6 +127,9 @@ ORDERED = frozenset(
         "guard.limit",
         "guard.notice",
         "guard.rules",
+        "mcp.accept",
+        "mcp.server",
+        "mcp.tools",
         "queue.clean",
         "queue.enter",
         "queue.give_back",

@@ -20,7 +20,8 @@ SOURCE = str(Path(__file__).parents[2] / "src")
 
 def remit(home: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """Run a command with ``--json``; what it answers."""
-    command = [sys.executable, "-m", "remit.cli", *words[:2], "--home", str(home), "--json", *words[2:]]
+    at = words.index("--") if "--" in words else len(words)
+    command = [sys.executable, "-m", "remit.cli", *words[:at], "--home", str(home), "--json", *words[at:]]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip().startswith("{") else {}
@@ -30,7 +31,16 @@ def make_home(folder: Path) -> Path:
     """A home with two agents: ``helper``, who may call some tools of ``files``, and ``idle``, who may call none."""
     home = folder / "home"
     remit(home, "init")
-    helper = ("--tool", "files/echo", "--tool", "files/read_*", "--tool", "files/delete_file", "--tool", "files/outside")
+    helper = (
+        "--tool",
+        "files/echo",
+        "--tool",
+        "files/read_*",
+        "--tool",
+        "files/delete_file",
+        "--tool",
+        "files/outside",
+    )
     remit(home, "agents", "register", "helper", "--effect", "tool", *helper)
     remit(home, "agents", "register", "idle", "--effect", "files")
     return home
@@ -46,10 +56,10 @@ class Client:
     async def names(self) -> list[str]:
         return [tool.name for tool in (await self.session.list_tools()).tools]
 
-    async def call(self, name: str, **arguments: Any) -> mcp_types.CallToolResult:
+    async def call(self, name: str, /, **arguments: Any) -> mcp_types.CallToolResult:
         return await self.session.call_tool(name, arguments)
 
-    async def text(self, name: str, **arguments: Any) -> str:
+    async def text(self, name: str, /, **arguments: Any) -> str:
         return text_of(await self.call(name, **arguments))
 
 
@@ -90,7 +100,8 @@ class World:
     @asynccontextmanager
     async def client(self, *words: str) -> AsyncIterator[Client]:
         """A client of ``remit mcp WORDS``."""
-        args = ["-m", "remit.cli", "mcp", *words[:1], "--home", str(self.home), *words[1:]]
+        at = 1 if words[:1] == ("proxy",) else 0
+        args = ["-m", "remit.cli", "mcp", *words[:at], "--home", str(self.home), *words[at:]]
         server = StdioServerParameters(command=sys.executable, args=args, env=dict(os.environ))
         client: Client
 

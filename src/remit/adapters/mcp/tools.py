@@ -79,14 +79,6 @@ class McpTools:
         upstreams, self.upstreams = list(self.upstreams.values()), {}
         await asyncio.gather(*(each.close() for each in upstreams), return_exceptions=True)
 
-    async def offered(self, server: str) -> list[dict[str, Json]]:
-        """The tools that a server offers now, as it describes them.
-
-        Raises:
-            Unavailable: It is not there. Failed: It answers with an error.
-        """
-        return await self._there(server).tools()
-
     def _there(self, server: str) -> Upstream:
         upstream = self.upstreams.get(server)
         if upstream is None or not upstream.alive:
@@ -96,6 +88,7 @@ class McpTools:
 
     async def _ask(self, upstream: Upstream, what: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
         lists: dict[str, tuple[str, Callable[[], Awaitable[list[dict[str, Json]]]]]] = {
+            "tools:list": ("tools", upstream.tools),
             "resources:list": ("resources", upstream.resources),
             "templates:list": ("resourceTemplates", upstream.templates),
             "prompts:list": ("prompts", upstream.prompts),

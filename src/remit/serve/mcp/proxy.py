@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from remit import __version__
 from remit.bootstrap import Runtime
 from remit.guard.approval_rows import Status, read_request
-from remit.guard.mcp_tools import Offered, Pinned, Pinning, see_tools, usable_name
+from remit.guard.mcp_tools import Offered, Pinned, Pinning, list_tools, see_tools, usable_name
 from remit.guard.provenance import leaves
 from remit.guard.retry import Profile
 from remit.guard.scene import Standing
@@ -42,7 +42,7 @@ from remit.serve.mcp.errors import told, unexpected
 START = "mcp/start"
 OUTSIDE = "remit/outside"  # in ``_meta`` of a result: where it came from, and the signs of injection in it
 POLL_S = 1.0
-_LOOK = 0.3  # seconds that a list of tools is good for
+LIST = "tools:list"
 
 type Context = ServerRequestContext[Any]
 
@@ -60,10 +60,6 @@ class Tools(Protocol):
 
     def info(self, server: str) -> Mapping[str, Json]:
         """What the server said when it was reached."""
-        ...
-
-    async def offered(self, server: str) -> list[dict[str, Json]]:
-        """Its tools."""
         ...
 
     async def close(self) -> None:
@@ -108,7 +104,7 @@ class Proxy:
     session: Session = field(init=False)
     _pins: dict[str, Pinned] = field(default_factory=dict[str, Pinned])
     _listed: list[dict[str, Json]] = field(default_factory=list[dict[str, Json]])
-    _listed_at: float = float("-inf")
+    _fresh: bool = False
     _clients: set[ServerSession] = field(default_factory=set[ServerSession])
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     _telling: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -128,22 +124,26 @@ class Proxy:
         async with self._starting:
             if self.tools.alive(self.terms.server):
                 return
-            self._listed_at = float("-inf")
+            self._fresh = False
             arguments: dict[str, Json] = {"server": self.terms.server, **self.terms.start}
             await self._run(Tool(START, arguments), principal=self.terms.by, on_behalf_of=self.terms.by, timeout_s=45.0)
 
-    async def offered(self) -> list[dict[str, Json]]:
+    async def offered(self, *, anew: bool = True) -> list[dict[str, Json]]:
         """Every tool of the server as it describes it, compared with what was accepted; unfit names are left out.
+
+        Args:
+            anew: Ask it; else what it said last will do, unless it has said that it changed, or was started since.
 
         Raises:
             Unavailable, Failed: The server does not answer.
         """
-        now = self.runtime.clock.monotonic()
-        if now - self._listed_at < _LOOK and self.tools.alive(self.terms.server):
+        if not anew and self._fresh and self.tools.alive(self.terms.server):
             return self._listed
         await self.connect()
+        by = self.terms.by
+        said = await self._run(Tool(self._target(LIST)), principal=by, on_behalf_of=by, timeout_s=45.0)
         found: dict[str, dict[str, Json]] = {}
-        for tool in await self.tools.offered(self.terms.server):
+        for tool in cast("list[dict[str, Json]]", cast("dict[str, Json]", said["result"])["tools"]):
             name = str(tool.get("name", ""))
             if not usable_name(name):
                 _log.warning("a tool of %s has a name that can't be used: it is not offered", self.terms.server)
@@ -165,16 +165,16 @@ class Proxy:
             redactor=self.runtime.redactor,
         )
         for pin in self._pins.values():
-            if pin.held and self._listed_at == float("-inf"):
+            if pin.held and not self._fresh:
                 hint = f"remit mcp tools accept {pin.server} {pin.name}"
                 _log.warning("the tool %s of %s is held: it is %s (%s)", pin.name, pin.server, pin.why, hint)
-        self._listed, self._listed_at = list(found.values()), now
+        self._listed, self._fresh = list(found.values()), True
         return self._listed
 
     def _changed(self, server: str, what: str) -> None:
         if server != self.terms.server:
             return
-        self._listed_at = float("-inf")
+        self._fresh = False
         for client in self._clients:
             task = asyncio.get_running_loop().create_task(self._tell(client, what))
             self._telling.add(task)
@@ -212,15 +212,24 @@ class Proxy:
         Raises:
             RemitError: The guard refused, somebody must decide first, or the server failed.
         """
-        offered = await self.offered()
+        offered = await self.offered(anew=False)
         if not any(tool.get("name") == name for tool in offered):
             message = f"The server {self.terms.server!r} has no tool {self.runtime.redactor.mask(name)[:60]!r}."
             raise NotFound(message, code="mcp.tool", hint=f"remit mcp tools --server {self.terms.server}")
-        pin = self._pins[name]
+        pin = await self._pin(name)
         if pin.held and not self._observing(await self._standing()):
             message = f"The tool {name!r} of {self.terms.server!r} is held: it is {pin.why}. An admin must look at it."
             raise Denied(message, code="mcp.held", hint=f"remit mcp tools accept {self.terms.server} {name}")
         return await self.ask(name, arguments)
+
+    async def _pin(self, name: str) -> Pinned:
+        """What is accepted of a tool now: an admin may have accepted it since it was held."""
+        pin = self._pins[name]
+        if pin.held:
+            server, workspace = self.terms.server, self.runtime.settings.workspace
+            known = await self.runtime.store.read(lambda tx: list_tools(tx, workspace, server=server))
+            pin = self._pins[name] = next((each for each in known if each.name == name), pin)
+        return pin
 
     async def ask(self, what: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
         """Ask the server for something through the guard; its answer, masked and marked as text from outside."""
