@@ -53,6 +53,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "budget set agent coder 5 --period month"),
     (0, "budget set workspace 100"),
     (0, "budget remove workspace"),
+    # kept answers
+    (2, "cache show 00000000"),
+    (0, "cache clear --reason drill"),
     # secrets
     (0, "secrets set drill --generate"),
     (2, "secrets rotate nothing --generate"),
@@ -76,7 +79,7 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "mcp servers remove drill"),
     (
         0,
-        f"mcp servers add witness --env PYTHONPATH={_SOURCE} {sys.executable} -m remit.testing.mcp_server --calls calls",
+        f"mcp servers add witness --env PYTHONPATH={_SOURCE} {sys.executable} -m remit.testing.mcp_server --calls c",
     ),
     (0, "mcp tools check witness"),
     (0, "mcp tools accept witness echo"),
@@ -130,6 +133,7 @@ ORDERED = frozenset(
         "mcp.accept",
         "mcp.server",
         "mcp.tools",
+        "models.cache",
         "queue.clean",
         "queue.enter",
         "queue.give_back",

@@ -1,4 +1,4 @@
-"""``remit mcp``: missions, approvals to read, the log and budgets, for a person and for an agent; deciding for nobody."""
+"""``remit mcp``: missions, approvals to read, the log and budgets, for a person and an agent; nobody decides."""
 
 import asyncio
 import json

@@ -240,7 +240,8 @@ def alive(pid: int) -> bool:
 async def test_killing_the_proxy_leaves_no_process(world: World) -> None:
     words = ["-m", "remit.cli", "mcp", "proxy", "--home", str(world.home), "--server", "files"]
     words += ["--env", f"PYTHONPATH={SOURCE}", "--", *world.witness()]
-    process = subprocess.Popen([sys.executable, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, *words], stdin=pipe, stdout=pipe)  # noqa: ASYNC220 - at once
     assert process.stdin is not None
     assert process.stdout is not None
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from time import perf_counter_ns
 from typing import NoReturn
 
@@ -77,6 +78,7 @@ from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability, Effect, Fetch, Model
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import ZERO
 from remit.kernel.permits import Tap
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
@@ -197,6 +199,7 @@ class Guard:
         profile: Profile | None = None,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        refresh: bool = False,
         tap: Tap | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``.
@@ -209,18 +212,22 @@ class Guard:
             profile: As for ``Permit.perform``.
             alternatives: Effects that may stand in, in this order, when it is not there (``fallback.degrade``).
             keep_s: An answer to the same request that is at most so old will do (``cache``); reads only.
+            refresh: Not even that one: ask, and keep the answer in its place.
             tap: Where the answer's bytes go while they come (see ``kernel.permits``); an answer that was kept does not
-                go there. Once it has begun, nothing is tried again and nothing stands in.
+                go there (``cache.replayed``). Once it has begun, nothing is tried again and nothing stands in.
         """
         permits: list[Permit] = []
 
         async def one(asked: Action) -> Outcome:
-            kept = keep_s > 0 and cache.keepable(asked)
-            answer = await cache.recall(self.answers, asked) if kept else None
+            key = cache.key_of(self.answers, asked, tapped=tap is not None) if keep_s > 0 else None
+            answer = await cache.recall(self.answers, key) if key is not None and not refresh else None
+            if answer is not None:  # nothing is called, so nothing is reserved
+                asked = replace(asked, estimate=ZERO, priced=True)
+            recorder = cache.Recorder(tap) if key is not None and answer is None and tap is not None else None
             permits.append(permit := await self._open(asked, within, answer=answer))
-            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=tap)
-            if kept and answer is None and not permit.personal:
-                await cache.keep(self.answers, asked, done, keep_s=keep_s)
+            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=recorder or tap)
+            if key is not None and answer is None and not permit.personal:
+                await cache.keep(self.answers, key, recorder.kept(done) if recorder else done, keep_s=keep_s)
             return done
 
         if not alternatives:

@@ -27,7 +27,16 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.errors import Denied, InternalError, RateLimited, RemitError, Timeout, Unavailable
+from remit.kernel.errors import (
+    Denied,
+    InternalError,
+    KeyRefused,
+    RateLimited,
+    RemitError,
+    Throttled,
+    Timeout,
+    Unavailable,
+)
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.permits import Attempt as Opened
@@ -77,7 +86,8 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why"),
+        "_within",
         *("action", "loop", "performed", "used"),
     )
 
@@ -97,6 +107,8 @@ class Permit:
         self._guard = guard
         self._lease = scene.lease
         self._vault = scene.vault
+        # A mission's vault may know tokens from before, which the request can hold as such.
+        self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
         self._plain = not redacts(action, scene.standing)
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
@@ -175,7 +187,7 @@ class Permit:
     @property
     def personal(self) -> bool:
         """Whether personal data went as tokens, so that the answer is good for this mission only."""
-        return self._vault is not None
+        return self._tokens
 
     @property
     def begun(self) -> bool:
@@ -480,7 +492,7 @@ def both(first: Within, second: Within) -> Within:
 
 
 def _blame(error: RemitError) -> Report:
-    """Whether an error speaks against the service: no answer does, a rate limit or a refusal doesn't."""
-    if isinstance(error, RateLimited):
+    """Whether an error speaks against the service: no answer does, a rate limit or a refused key doesn't."""
+    if isinstance(error, RateLimited | Throttled | KeyRefused):
         return Report.NEUTRAL
     return Report.FAILURE if isinstance(error, Unavailable) else Report.NEUTRAL

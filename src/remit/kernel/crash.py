@@ -68,6 +68,8 @@ POINTS: frozenset[str] = frozenset(
         "mcp.accept",
         "mcp.server",
         "mcp.tools",
+        # models, kept answers
+        "models.cache",
         # missions
         "mission.create",
         "mission.claim",
@@ -98,6 +100,9 @@ POINTS: frozenset[str] = frozenset(
         "deploy.switch",
         "deploy.back",
         "deploy.prune",
+        # models
+        "models.health",
+        "models.set",
         # writes outside the store
         "home.folder",
         "home.keys",

@@ -24,6 +24,7 @@ from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
 from remit.models import cache_tables as _answers
+from remit.models import tables as _models
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
@@ -31,6 +32,7 @@ ROOMS = (
     *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue),
     *(_answers,),
+    *(_models,),
 )
 
 
