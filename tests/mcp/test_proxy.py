@@ -263,7 +263,7 @@ async def test_killing_the_proxy_leaves_no_process(world: World) -> None:
     process.stdin.close()
     process.stdout.close()
     until = time.monotonic() + 5
-    while time.monotonic() < until and (alive(server) or alive(grandchild)):
+    while time.monotonic() < until and (alive(server) or alive(grandchild)):  # noqa: ASYNC110 - no event of ours
         await asyncio.sleep(0.05)
     assert not alive(server)
     assert not alive(grandchild)
@@ -273,7 +273,8 @@ async def test_a_server_behind_an_address(world: World) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = subprocess.Popen([*world.witness(), "--http", str(port)], stderr=subprocess.DEVNULL)
+    words = [*world.witness(), "--http", str(port)]
+    server = subprocess.Popen(words, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - at once
     try:
         for _ in range(100):
             with socket.socket() as probe:
@@ -289,7 +290,7 @@ async def test_a_server_behind_an_address(world: World) -> None:
     assert [each["tool"] for each in world.calls()] == ["echo"]
 
 
-async def test_a_program_that_can_not_be_started_says_why(world: World) -> None:
+def test_a_program_that_can_not_be_started_says_why(world: World) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "remit.cli", "mcp", "proxy", "--home", str(world.home), "--", "/no/such/program"],
         capture_output=True,
@@ -303,7 +304,7 @@ async def test_a_program_that_can_not_be_started_says_why(world: World) -> None:
 
 
 async def test_watching_only_records_what_would_be_refused(world: World) -> None:
-    world.remit("keys", "policy", "--set", "mode=observe", "--reason", "first look")
+    await world.observe()
     async with world.proxy("--agent", "helper") as client:
         assert await client.text("delete_file", path="../a.txt") == "done: delete_file"
         with pytest.raises(MCPError):

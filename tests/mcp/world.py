@@ -15,6 +15,12 @@ import mcp_types
 from mcp.client.session import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from remit.accounts.gateway_policy import set_policy
+from remit.bootstrap import open_store
+from remit.kernel.action import ActorKind, Principal
+from remit.kernel.clock import SystemClock
+from remit.settings import load
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -119,6 +125,14 @@ class World:
                 yield client
         finally:
             log.close()
+
+    async def observe(self) -> None:
+        """Have the workspace only watch."""
+        settings, _ = load(flags={"home": str(self.home)})
+        by = Principal(ActorKind.USER, settings.owner)
+        with open_store(settings) as store:
+            words = {"mode": "observe"}
+            await set_policy(store, words, workspace=settings.workspace, by=by, clock=SystemClock())
 
     def stderr(self) -> str:
         return (self.folder / "stderr").read_text()
