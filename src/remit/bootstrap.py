@@ -102,6 +102,7 @@ from remit.settings import Settings, quorums, words
 scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
 
 if TYPE_CHECKING:
+    from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
@@ -846,6 +847,13 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def make_mcp_tools() -> McpTools:
+    """The adapter that reaches outside tool servers; then set its ``resolve``."""
+    from remit.adapters.mcp.tools import McpTools
+
+    return McpTools()
 
 
 def write_fetched(path: Path, text: str) -> None:

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cache": ("cache", "Answers of models that are given again: show, clear, stats."),
     "keys": ("keys", "Virtual keys for programs outside: make, rotate, revoke, limit; the gateway's policy."),
     "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
+    "mcp": ("mcp", "Tool servers (MCP): govern one, or serve missions, approvals and the log to a client."),
     "gateway": ("gateway", "Answer OpenAI's and Anthropic's clients, each call under the guard."),
     "fetch": ("fetch", "Read a web address under the guard, as an agent would."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
