@@ -41,6 +41,7 @@ from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
 from remit.adapters.notify import NotifyAdapter
+from remit.adapters.providers.wiring import ModelRoom, model_calls, model_room
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
@@ -93,6 +94,7 @@ from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
+from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
@@ -100,6 +102,7 @@ from remit.settings import Settings, quorums, words
 scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
 
 if TYPE_CHECKING:
+    from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
@@ -418,6 +421,7 @@ class Runtime:
     deployments: Deployments
     notices: Notices
     secrets: Secrets
+    models: ModelRoom
     faults: Faults | None = None
 
     @property
@@ -466,6 +470,7 @@ class Runtime:
                     await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
                     await self.tell_of_budgets()
                     await self.tell_of_secrets()
+                    await self.models.health.flush(self.store)
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -505,6 +510,7 @@ async def open_runtime(
                 yield runtime
             finally:
                 await runtime.stop()
+                await runtime.models.asking.close()
                 with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
                     await runtime.tell_of_budgets()
                     await runtime.tell_of_secrets()
@@ -539,11 +545,16 @@ def _wire(
     commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
     fetcher = FetchAdapter()
+    personal = personal_terms(settings)
+    calls = model_calls(
+        store, clock, process=engine.executor, secrets=vault, redactor=redactor, personal=personal.concern
+    )
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
         "deploy": deploys,
         "fetch": fetcher,
+        "model": calls,
         "notify": NotifyAdapter(
             settings.notify,
             allow=words(settings.notify_allow),
@@ -568,10 +579,11 @@ def _wire(
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
-        personal=personal_terms(settings),
+        personal=personal,
         owner=engine.executor,
         classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )
+    guard.answers = StoredAnswers(store, clock, clean=redactor.clean, most_bytes=settings.answers_mb << 20)
     guard.secrets = vault
     vault.known = known_from(
         lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
@@ -605,7 +617,9 @@ def _wire(
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
     return Runtime(
-        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault, faults
+        *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
+        model_room(calls, guard.circuits, rand=random.random),
+        faults,
     )
 
 
@@ -617,6 +631,7 @@ async def keep_ledger(
     now_us = micros_of(clock.now())
     settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
     await roll_up(store, settings.workspace, now_us=now_us)
+    await tidy(store, settings.workspace, now_us=now_us)
     return settled
 
 
@@ -832,6 +847,13 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def make_mcp_tools() -> McpTools:
+    """The adapter that reaches outside tool servers; then set its ``resolve``."""
+    from remit.adapters.mcp.tools import McpTools
+
+    return McpTools()
 
 
 def write_fetched(path: Path, text: str) -> None:

@@ -80,6 +80,7 @@ class Settings:
         budget_usd: Budget of a mission that names none, in dollars.
         unknown_price: What happens to an action whose price nobody can tell: ``refuse``, ``ceiling`` or ``warn``.
         unknown_price_usd: What is reserved for it under ``ceiling``, in dollars.
+        answers_mb: Megabytes of models' answers that a workspace keeps; the least recently given go first.
         concurrency: How many missions a worker runs at once.
         retention_days: After how many days a worker cleans up what finished missions left behind; 0: never.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
@@ -111,6 +112,12 @@ class Settings:
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
         personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
+        gateway_body_bytes: Bytes that a request to the gateway may have.
+        gateway_body_s: Seconds in which its body must have arrived.
+        gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
+        gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
+        gateway_drain_s: Seconds that running calls get to end when the gateway stops.
+        gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -133,6 +140,7 @@ class Settings:
     budget_usd: str = "10"
     unknown_price: UnknownPrice = UnknownPrice.REFUSE
     unknown_price_usd: str = "1"
+    answers_mb: int = 64
     concurrency: int = 4
     retention_days: int = 30
     lease_s: float = 15.0
@@ -161,6 +169,12 @@ class Settings:
     personal_tools: str = ""
     personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
+    gateway_body_bytes: int = 33_554_432
+    gateway_body_s: float = 30.0
+    gateway_heartbeat_s: float = 15.0
+    gateway_wait_s: float = 120.0
+    gateway_drain_s: float = 20.0
+    gateway_max_out: int = 4096
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -398,6 +412,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "answers_mb": lambda text: int(_within(int(text), 1, 65_536)),
     "concurrency": lambda text: int(_within(int(text), 1, 256)),
     "retention_days": lambda text: int(_within(int(text), 0, 36_500)),
     "audit_retention_days": lambda text: int(_within(int(text), 0, 36_500)),
@@ -432,6 +447,12 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "fetch_timeout_s": lambda text: _within(float(text), 0.1, 300),
     "fetch_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
     "fetch_ca": str,
+    "gateway_body_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
+    "gateway_body_s": lambda text: _within(float(text), 0.1, 600),
+    "gateway_heartbeat_s": lambda text: _within(float(text), 0.1, 300),
+    "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

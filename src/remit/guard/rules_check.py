@@ -58,7 +58,7 @@ def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
         taint=scene.taint or CLEAN,
         robots=scene.robots,
     )
-    facts = read(action, setting)
+    facts = read(action, setting, arguments=book.arguments)
     if scene.evidence is not None:
         facts |= read_evidence(scene.evidence, book.critics, book.findings)
     return facts

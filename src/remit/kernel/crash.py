@@ -21,6 +21,9 @@ POINTS: frozenset[str] = frozenset(
         "accounts.workspace",
         "accounts.policy",
         "accounts.glass",
+        # keys and the gateway's policy
+        "accounts.key",
+        "accounts.gateway",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -61,6 +64,12 @@ POINTS: frozenset[str] = frozenset(
         # the guard, fetches
         "fetch.hop",
         "fetch.request",
+        # tool servers
+        "mcp.accept",
+        "mcp.server",
+        "mcp.tools",
+        # models, kept answers
+        "models.cache",
         # missions
         "mission.create",
         "mission.claim",
@@ -91,6 +100,9 @@ POINTS: frozenset[str] = frozenset(
         "deploy.switch",
         "deploy.back",
         "deploy.prune",
+        # models
+        "models.health",
+        "models.set",
         # writes outside the store
         "home.folder",
         "home.keys",

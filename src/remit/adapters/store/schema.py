@@ -5,11 +5,13 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from remit.accounts import budget_tables as _budgets
+from remit.accounts import key_tables as _keys
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
 from remit.guard import approval_tables as _approvals
 from remit.guard import fetching_tables as _fetching
+from remit.guard import mcp_tables as _mcp
 from remit.guard import personal_tables as _personal
 from remit.guard import provenance_tables as _provenance
 from remit.guard import rate_tables as _rates
@@ -21,12 +23,16 @@ from remit.missions import deployment_tables as _deployments
 from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
 from remit.missions import tables as _missions
+from remit.models import cache_tables as _answers
+from remit.models import tables as _models
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
-    *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
-    *(_personal, _provenance, _secrets, _fetching),
+    *(_audit, _accounts, _budgets, _keys, _teams, _guard, _approvals, _rates, _rules),
+    *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue),
+    *(_answers,),
+    *(_models,),
 )
 
 
