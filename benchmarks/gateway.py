@@ -252,15 +252,15 @@ def _remit(home: Path, provider: str, *, redaction: bool = True) -> contextlib.A
         return told
 
     remit("init")
-    remit("plan", "enterprise", "--reason", "a benchmark")
-    remit("agents", "add", "bench", "--kind", "client", "--effects", "model")
+    remit("plan", "set", "enterprise")
+    remit("agents", "register", "bench", "--kind", "client", "--effect", "model", "--model", "*")
     remit("providers", "add", "openai", "--base-url", f"{provider}/v1")
     remit("models", "add", "house", f"openai/{MODEL}")
-    remit("budget", "set", "1000000", "--period", "month")
+    remit("budget", "set", "workspace", "1000000", "--period", "month")
     if not redaction:
         remit("keys", "policy", "--set", "redaction=off")
     token = remit("keys", "create", "bench", "--agent", "bench", "--budget", "100000")["token"]
-    remit("keys", "limit", "bench", "--requests", "100000000", "--tokens", "100000000000")
+    remit("keys", "limit", "bench", "--requests", "10000000", "--tokens", "50000000")
     port = _port()
     row = Running("remit" if redaction else "remit_plain", None, f"http://127.0.0.1:{port}/v1", str(token), "house")
     words = [sys.executable, "-m", "remit.cli", "gateway", "--port", str(port), "--home", str(home)]
