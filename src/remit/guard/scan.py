@@ -45,6 +45,7 @@ def _secrets(action: Action, scene: Scene) -> Check:
         return Check(NAME, Verdict.ALLOW, "off", detail)
     kinds = secrets_in(action, scene.redactor)
     if not kinds:
+        scene.clean = True
         return ALLOWED
     told = ", ".join(kinds)
     effect = masked(action.effect, scene.redactor)
