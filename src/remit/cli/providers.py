@@ -122,7 +122,7 @@ def add(
     changed = carry_out(settings, [SetProvider(made, plain_key=plain_key)])
     _tell(name, "is there" if changed else "was so already", as_json=as_json, changed=bool(changed))
     if changed and not as_json:
-        hint(f"ask it for a model: remit providers test {name} --model MODEL")
+        hint(f"see whether it answers: remit providers test {name}")
     return 0
 
 
