@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from remit.accounts.roles import Role
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.postgres import PostgresStore
+from remit.adapters.store.shown import Masking
 from remit.adapters.store.sqlite import SqliteStore
 from remit.audit import query
 from remit.kernel.action import ActorKind, Principal
@@ -23,6 +26,7 @@ from remit.models.catalogue import Catalogue, Models, Provider, ProviderKind, Pr
 from remit.models.orders import Change, MoveProvider, RemoveProvider, SetProvider
 from remit.models.orders_listing import RemoveDeployment, SetAlias, SetDeployment, SetFallbacks, SetPrice
 from remit.models.prices import Rates, rate_of
+from remit.redact.redactor import Redactor
 
 from ..guard.fakes import FailingJournal, HandClock, make_store  # noqa: TID252 - tests are no package to name
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - as above
@@ -323,3 +327,22 @@ async def test_workspaces_know_nothing_of_each_other(store: SqliteStore) -> None
     await furnish(store)
     models = Models(store, SystemClock(), RATES)
     assert not (await models.catalogue("other")).providers
+
+
+async def test_a_secret_where_a_name_belongs_refuses_the_order_at_the_last_door(tmp_path: Path) -> None:
+    redactor = Redactor(b"tests only: 16 bytes or more")
+    registered = "a".join(secrets.token_hex(2) for _ in range(8))
+    redactor.register(registered)
+    masking = Masking(redactor.mask, partial(redactor.mask_tree, names=False))
+    signer = create_key(tmp_path / "audit.key")
+    store = SqliteStore(tmp_path / "remit.db", [signer], heads=tmp_path / "heads.log", masking=masking)
+    try:
+        store.migrate()
+        await furnish(store)
+        with pytest.raises(InvalidInput):
+            await give(store, SetDeployment("x", "openai", registered))
+        with pytest.raises(InvalidInput):
+            await give(store, SetProvider(replace(LOCAL, base_url=f"http://127.0.0.1/{registered}")))
+        assert len(shelf(store).listed()) == 4
+    finally:
+        store.close()

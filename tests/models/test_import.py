@@ -200,7 +200,7 @@ async def test_a_whole_configuration_is_taken_over_and_told_line_by_line(store: 
         ("- nonsense", Verdict.LEFT_OUT),
         ("num_retries", Verdict.CHANGED),
         ("drop_params", Verdict.LEFT_OUT),
-        ("callbacks", Verdict.LEFT_OUT),
+        ("callbacks", Verdict.CHANGED),
         ("gpt-4: gpt-4o", Verdict.TAKEN),
         ("lost: nobody", Verdict.LEFT_OUT),
         ("- gpt-4o: [claude, local]", Verdict.TAKEN),

@@ -120,7 +120,7 @@ def read_litellm(text: str, known: Catalogue) -> Import:
     Raises:
         InvalidInput: It is no YAML within bounds (256 KiB, 20,000 values, no anchors or tags), or no such file.
     """
-    hint = "remit models import litellm FILE --dry-run"
+    hint = "mend it, then: remit models import litellm FILE"
     try:
         root = read_marked(text)
     except Malformed as error:

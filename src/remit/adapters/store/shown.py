@@ -40,6 +40,8 @@ EXECUTED = frozenset(
     [
         *(("mission", "input"), ("mission", "plan"), ("step", "result"), ("cedar_policy", "text")),
         *(("rule_revision", "written"), ("rule_revision", "resolved"), ("rate_limit", "body")),
+        *(("model_provider", "base_url"), ("model_provider", "headers"), ("model_alias", "target")),
+        *(("model_deployment", "name"), ("model_deployment", "model")),
     ]
 )
 #: Named like text that people read, and exact all the same.
