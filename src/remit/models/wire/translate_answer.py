@@ -49,9 +49,8 @@ def messages_answer(answer: Mapping[str, object], *, model: str = "") -> Documen
     thought = message.get("reasoning_content") or message.get("reasoning")
     if isinstance(thought, str) and thought:
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
-    for key in ("content", "refusal"):
-        if isinstance(text := message.get(key), str) and text:
-            content.append({"type": "text", "text": text})
+    said = (message.get("content"), message.get("refusal"))
+    content += [{"type": "text", "text": text} for text in said if isinstance(text, str) and text]
     for call in objects(message.get("tool_calls")):
         function = an_object(call.get("function")) or {}
         given = decoded(str(function.get("arguments") or "{}").encode("utf-8", "surrogatepass"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remit.kernel.errors import InvalidAnswer
 from remit.models.wire.documents import Document, an_object, decoded, encoded, objects
 from remit.models.wire.sse import SseParser
 from remit.models.wire.translate_answer import chat_reason, chat_usage, messages_reason, messages_usage
@@ -37,13 +38,13 @@ class MessagesStream:
         """What the events in ``data`` mean.
 
         Raises:
-            InvalidAnswer: It is no stream of events.
+            InvalidAnswer: It is no stream of events, or not one that messages can say.
         """
         for event in self._parser.feed(data):
             if event.data == _DONE:
                 self._end()
-            elif event.data is not None and isinstance(known := decoded(event.data), dict):
-                self._chunk(an_object(known) or {})
+            elif event.data is not None and (known := an_object(decoded(event.data))) is not None:
+                self._chunk(known)
             elif event.rest and event.data is None:
                 self._out.append(event.raw)
         return self._taken()
@@ -130,6 +131,12 @@ class MessagesStream:
             if piece:
                 self._delta({"type": "input_json_delta", "partial_json": piece})
             return
+        if known["text"] is None:
+            if piece:
+                raise InvalidAnswer(
+                    "The provider's stream goes on with a tool call that it had left.", code="model.protocol"
+                )
+            return
         known["text"] = f"{known['text']}{piece}"
         if self._kind != "tool_use" and known["name"]:
             self._turn(index, known)
@@ -182,8 +189,8 @@ class ChatStream:
             InvalidAnswer: It is no stream of events.
         """
         for event in self._parser.feed(data):
-            if event.data is not None and isinstance(known := decoded(event.data), dict):
-                self._event(an_object(known) or {})
+            if event.data is not None and (known := an_object(decoded(event.data))) is not None:
+                self._event(known)
             elif event.rest and event.data is None:
                 self._out.append(event.raw)
         return self._taken()
