@@ -71,6 +71,10 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
+    # models: nobody listens on the discard port, so the call fails and its health is written
+    (0, "providers add nowhere --base-url http://127.0.0.1:9/v1"),
+    (0, "models price nowhere/m --input 0 --output 0"),
+    (5, "providers test nowhere --model m"),
     # the audit log
     (0, "audit hold case-17 --reason drill --subject customer-4711"),
     (3, "audit erase customer-4711 --reason drill"),
@@ -119,6 +123,8 @@ ORDERED = frozenset(
         "guard.notice",
         "guard.rules",
         "models.cache",
+        "models.health",
+        "models.set",
         "queue.clean",
         "queue.enter",
         "queue.give_back",
