@@ -353,8 +353,6 @@ def test_every_kind_is_either_observed_or_of_the_world() -> None:
 
 async def test_another_workspaces_policy_changes_nothing_here(keyed: World) -> None:
     row = {"mode": "observe"}
-    from remit.accounts.owner import create_local_owner
-
     await create_local_owner(keyed.journal, workspace="other", user="ada", name="Ada", clock=keyed.clock)
     await set_policy(keyed.store, row, workspace="other", by=OWNER, clock=keyed.clock)
     await rule(keyed)

@@ -4,6 +4,7 @@ A refusal that is added to the guard without a row here, or without one in ``gua
 """
 
 import ast
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,9 @@ async def key_revoked(world: World) -> Action:
 
 
 async def key_expired(world: World) -> Action:
-    return await _keyed(world, expires_us=micros_of(world.clock.now()) + 1)
+    action = await _keyed(world, expires_us=micros_of(world.clock.now()) + 1_000_000)
+    await asyncio.sleep(1)
+    return action
 
 
 async def key_of_another(world: World) -> Action:

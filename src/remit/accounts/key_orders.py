@@ -18,7 +18,7 @@ from remit.accounts.agents import AgentStatus, administer, find_agent
 from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.key_tables import GATEWAY, KEY_TOKEN, VIRTUAL_KEY
-from remit.accounts.key_tokens import Word, digest_of, new_token, prefix_of
+from remit.accounts.key_tokens import PREFIX, Word, digest_of, new_token, prefix_of, shown_of
 from remit.accounts.keys import Key, KeyScope, key_of, read_keys
 from remit.accounts.people import find_person
 from remit.audit.entry import Entry, Result
@@ -67,7 +67,7 @@ class TokenView:
     def as_json(self) -> dict[str, Json]:
         """For ``--json``."""
         return {
-            "begins": self.prefix,
+            "begins": shown_of(self.prefix),
             "created_at": iso(self.created_us),
             "until": None if self.until_us is None else iso(self.until_us),
             "used_at": None if self.used_us is None else iso(self.used_us),
@@ -154,7 +154,7 @@ async def create_key(
                 now_us=now_us,
             )
         _restamp(tx, key.workspace, stamp)
-        told = key.as_json() | {"owner": owner, "created_at": iso(now_us), "begins": prefix_of(token)}
+        told = key.as_json() | {"owner": owner, "created_at": iso(now_us), "begins": shown_of(token[:PREFIX])}
         told["budget_micros"] = None if budget is None else budget.micros
         tx.append(_entry("created", key.workspace, key.id, by), told)
 
@@ -195,7 +195,7 @@ async def rotate_key(
         ended = tx.execute(_END_TOKENS, {"of": workspace, "called": name, "at": until_us})
         tx.execute(_ADD_TOKEN, _token_row(workspace, name, token, now_us))
         _restamp(tx, workspace, stamp)
-        payload: dict[str, Json] = {"begins": prefix_of(token), "ended": ended, "until": iso(until_us)}
+        payload: dict[str, Json] = {"begins": shown_of(token[:PREFIX]), "ended": ended, "until": iso(until_us)}
         tx.append(_entry("rotated", workspace, name, by), payload)
 
     await journal.commit("accounts.key", op)

@@ -110,6 +110,7 @@ def show(name: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     """Show one key with its tokens (their beginnings), budgets and limits."""
     del debug
     from remit.accounts.budgets import BudgetScope
+    from remit.accounts.key_tokens import shown_of
     from remit.bootstrap import open_store
     from remit.guard.budget_limits import read_budgets
     from remit.guard.rate_limits import read_limits
@@ -134,7 +135,7 @@ def show(name: str, home: str | None, *, as_json: bool, debug: bool) -> int:
         ("from", " ".join(key.addresses) or "anywhere"),
         ("until", "for good" if key.expires_us is None else iso(key.expires_us)),
         ("used", "never" if view.used_us is None else iso(view.used_us)),
-        *(("token", f"{token.prefix}..., {_held(token.until_us)}") for token in view.tokens),
+        *(("token", f"{shown_of(token.prefix)}..., {_held(token.until_us)}") for token in view.tokens),
         *(("budget", f"{each.limit}: {each.spent} spent, {each.left} left of {each.amount}") for each in mine),
         *(("limit", str(limit)) for limit in held),
     )
