@@ -3,7 +3,8 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race gateway_races breaker rules refusals ssrf
-                                    # retention crashes personal registered streams redaction_stream redaction redaction_quality
+                                    # retention crashes personal registered streams redaction_stream redaction
+                                    # redaction_quality
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
