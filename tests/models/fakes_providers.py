@@ -10,7 +10,7 @@ from typing import Any
 from remit.accounts.budget_tables import USAGE
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.tables import BUDGET
-from remit.adapters.providers.model import ModelAdapter, Patience, make_adapter
+from remit.adapters.providers.model import ModelAdapter, Observed, Patience, make_adapter
 from remit.adapters.providers.upstream import HttpUpstream
 from remit.adapters.secrets.cache import CachedSecrets
 from remit.adapters.secrets.environment import EnvironmentSecrets
@@ -95,7 +95,12 @@ def responses(*, stream: bool = False) -> Model:
 
 @asynccontextmanager
 async def make_room(
-    store: Store, *, clock: Clock | None = None, silence_s: float = 5.0, numbers: Numbers | None = None
+    store: Store,
+    *,
+    clock: Clock | None = None,
+    silence_s: float = 5.0,
+    numbers: Numbers | None = None,
+    observed: Observed | None = None,
 ) -> AsyncIterator[Room]:
     """A room with the providers openai, anthropic (both want the key) and local (none), and a budget of 1,000 USD."""
     real = SystemClock()
@@ -119,6 +124,7 @@ async def make_room(
             redactor=world.redactor,
             clock=real,
             patience=Patience(silence_s=silence_s),
+            observed=observed,
         )
         world.adapter.moves = [adapter.perform]
         room = Room(world, server, adapter, models, key, environ)

@@ -118,6 +118,23 @@ async def test_what_the_administrator_set_for_a_provider_goes_with_every_call(ro
     assert (seen["x-tenant"], seen["x-second-key"], seen["user-agent"]) == ("blue", room.key, "ours")
 
 
+async def test_how_each_call_went_is_told(store: SqliteStore) -> None:
+    heard: list[tuple[str, str, float | None, float, str]] = []
+    async with make_room(store, observed=lambda *told: heard.append(told)) as room:
+        await room.world.guard.run(room.ask(chat(stream=True)), tap=Client())
+        room.server.behave(Behaviour(status=400))
+        with pytest.raises(InvalidInput):
+            await room.world.guard.run(room.ask(chat()))
+        with pytest.raises(NotFound):
+            await room.world.guard.run(room.ask(chat("nobody")))
+    (good, bad) = heard
+    assert good[:2] == (WORKSPACE, "openai/small")
+    assert good[2] is not None
+    assert 0 < good[2] <= good[3]
+    assert good[4] == ""
+    assert (bad[2], bad[4]) == (None, "model.refused")
+
+
 # ------------------------------------------------------------------------------------------------------------- the bill
 
 
@@ -178,12 +195,16 @@ async def test_who_is_not_there_paused_or_has_no_such_interface(room: Room) -> N
     await room.give(MoveProvider("local", ProviderStatus.PAUSED, "it is slow"))
     with pytest.raises(Unavailable) as paused:
         await room.world.guard.run(room.ask(chat("local")))
-    assert paused.value.code == "model.paused"
+    assert (paused.value.code, room.world.waits) == ("model.paused", [])
+    done = await room.world.guard.run(room.ask(chat("local")), alternatives=[chat()])
+    assert done.ok
+    room.server.forget()
+    spent = room.spent()
     with pytest.raises(InvalidInput) as foreign:
         await room.world.guard.run(room.ask(Model("anthropic", "small", {"input": "x"}, wire=Wire.EMBEDDINGS)))
     assert foreign.value.code == "model.wire"
     assert room.server.count == 0
-    assert room.spent() == (0, 0)
+    assert room.spent() == spent
 
 
 async def test_a_key_that_is_not_there_or_can_stand_in_no_header(room: Room) -> None:

@@ -19,7 +19,7 @@ from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model, Wire
-from remit.kernel.errors import InternalError, InvalidAnswer, NotFound, RemitError, Unavailable
+from remit.kernel.errors import InternalError, InvalidAnswer, KeyRefused, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import ModelUpstream, UpstreamAnswer, UpstreamCall
 from remit.models.catalogue import Catalogue, Provider
@@ -187,7 +187,9 @@ class ModelAdapter:
 
     def _observe(self, exchange: Exchange, error: BaseException | None) -> None:
         """Tell how a call went, if it went out; who went away is no failure."""
-        if self._observed is None or exchange.stage is Stage.NOTHING or not isinstance(error, Exception | None):
+        if self._observed is None or exchange.effect.operation == LIST:
+            return
+        if exchange.stage is Stage.NOTHING or not isinstance(error, Exception | None):
             return
         code = "" if error is None else error.code if isinstance(error, RemitError) else "guard.adapter"
         first = None if exchange.first is None else exchange.first - exchange.began
@@ -202,7 +204,8 @@ def _provider(catalogue: Catalogue, effect: Model) -> Provider:
         raise NotFound(message, code="model.provider", hint="remit providers list")
     if provider.paused and effect.operation != LIST:
         message = f"The provider {provider.name} is paused."
-        raise Unavailable(message, code="model.paused", hint=f"remit providers resume {provider.name} --reason WHY")
+        # Not tried again, held against nobody, and another may stand in: as where a provider takes no key of ours.
+        raise KeyRefused(message, code="model.paused", hint=f"remit providers resume {provider.name} --reason WHY")
     return provider
 
 
