@@ -160,18 +160,19 @@ class Registry:
         That is the first end of the text that is a proper prefix of a form, or a short value whose right neighbour
         isn't there yet.
         """
+        tight = spaceless(text[start:])
         if not (self._words and text.endswith(".")) and all(
-            known.begun.live(spaceless(text[start:]), 0) is None for known in (self.indexed, self.side)
+            known.begun.live(tight, 0) is None for known in (self.indexed, self.side)
         ):
             return len(text)
         first = self._open_word(text, start)
         for known in (self.indexed, self.side):
             found = known.prefixes.live(text, start)
             first = first if found is None else min(first, found)
-        if despaced and (bare := Bare.of(text, start)) is not None:
+        if despaced and len(tight) < len(text) - start:
             for known in self._despaced:
-                found = known.prefixes.live(bare.text, 0)
-                first = first if found is None else min(first, bare.places[found])
+                found = known.prefixes.live(tight, 0)
+                first = first if found is None else min(first, _place(text, len(tight) - found))
         return first
 
     def silent(self, text: str) -> bool:
@@ -233,6 +234,15 @@ def _whole_word(text: str, start: int, end: int) -> bool:
 
 def _decimal(beside: str) -> bool:
     return beside[:1] == "." and beside[1:].isdigit()
+
+
+def _place(text: str, count: int) -> int:
+    """Where the last ``count`` characters that are no white space begin."""
+    at = len(text)
+    while count:
+        at -= 1
+        count -= SPACE.match(text, at) is None
+    return at
 
 
 class Bare(NamedTuple):

@@ -118,8 +118,8 @@ class Pass:
     def _advance(self, *, final: bool, flush: bool) -> str:
         buffer = self._behind + self._pending
         begin = len(self._behind)
-        if not final and not flush and self._cluster is None and self._key is None and self._flood is None:
-            safe = self._quickly(buffer, begin)
+        if not flush and self._cluster is None and self._key is None and self._flood is None:
+            safe = self._quickly(buffer, begin, final=final)
             if safe is not None:
                 return self._let_go(buffer, begin, safe)
         key = self._key_span(buffer, begin)
@@ -147,7 +147,7 @@ class Pass:
 
     # ------------------------------------------------------------------------------------------- what is decided
 
-    def _quickly(self, buffer: str, begin: int) -> int | None:
+    def _quickly(self, buffer: str, begin: int, *, final: bool) -> int | None:
         """Up to where the text is decided, and clean; ``None`` where only a closer look can tell.
 
         As on prose: no rule matches anywhere, so that no judge has a say and nothing is to be masked, and what may
@@ -162,6 +162,8 @@ class Pass:
             self._known = None
             return None
         self._known = known
+        if final:
+            return len(buffer)
         plain = len(raw) == len(buffer)
         low = begin if plain else len(buffer[:begin].encode("utf-8", "surrogatepass"))
         end = safe = len(buffer)
