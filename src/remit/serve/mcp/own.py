@@ -144,5 +144,6 @@ def _result(caller: Caller, answer: Mapping[str, Json]) -> mcp_types.CallToolRes
         structured = orjson.loads(text)
     except orjson.JSONDecodeError:  # a mask took a quote with it
         structured = None
-    content = [mcp_types.TextContent(type="text", text=text)]
-    return mcp_types.CallToolResult(content=content, structured_content=structured)
+    return mcp_types.CallToolResult(
+        content=[mcp_types.TextContent(type="text", text=text)], structured_content=structured
+    )
