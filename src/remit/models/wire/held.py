@@ -177,6 +177,8 @@ class Text:
         While a mask may still come for text that isn't held any more, the last piece waits for it.
         """
         pieces = self._pieces
+        if not pieces or pieces[0].end > self._at:
+            return
         keep = 0 if all_of_them else int(self._restorer is not None or (self._masked is not None and self._masked.owes))
         while len(pieces) > keep and pieces[0].end <= self._at:
             pieces.popleft().settle()
