@@ -393,7 +393,7 @@ class Guard:
         write = intent(
             action,
             said,
-            target=self._target(action),
+            target=self._target(action, clean=scene.clean),
             policy_rev=scene.policy_rev,
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
@@ -521,7 +521,9 @@ class Guard:
             case _:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
-    def _target(self, action: Action) -> str:
+    def _target(self, action: Action, *, clean: bool = False) -> str:
+        if clean and "://" not in action.target:
+            return action.target[:LONGEST_TARGET]  # it is part of the payload
         try:
             if action.kind == Fetch.trait.kind:
                 return shown_url(action.target, self.redactor.mask)[:LONGEST_TARGET]

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, bindparam, case, func, select
 
 from remit.guard.records import State
 from remit.guard.tables import ACTION, BREAKER
+from remit.kernel.decision import read_checks
 from remit.kernel.ports import ReadTx
 
 #: Upper bounds in seconds of the buckets in which durations are counted; beyond the last there is one more.
@@ -128,7 +129,7 @@ def measure(tx: ReadTx, workspace: str) -> GuardMeasures:
 def _check_times(tx: ReadTx, workspace: str) -> dict[str, CheckTimes]:
     spent: dict[str, list[int]] = {}
     for row in tx.rows(_NEWEST, {"of": workspace, "most": NEWEST}):
-        checks = cast("list[dict[str, str]]", orjson.loads(row["checks"]))
+        checks = read_checks(row["checks"])
         for check, nanos in zip(checks, cast("list[int]", orjson.loads(row["spent_ns"])), strict=False):
             spent.setdefault(check["check"], []).append(nanos)
     return {name: _times(sorted(nanos)) for name, nanos in spent.items()}

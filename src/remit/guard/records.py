@@ -147,7 +147,7 @@ class Verdicts:
 
 def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verdicts:
     """Verdicts ready to be written. ``spent_ns``: how long each check took, as far as it was measured."""
-    told: list[Json] = [check.as_json() for check in checks]
+    told = [check.as_kept() for check in checks]
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
@@ -458,7 +458,7 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
         "kind": action.kind,
         "target": target,
         "subject_hash": action.subject_hash,
-        "effect_key": action.effect_key,
+        "effect": action.effect_key,
         "attempt": action.attempt,
         "estimate_micros": action.estimate.micros,
         "checks": checks,

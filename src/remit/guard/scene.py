@@ -27,7 +27,7 @@ from remit.guard.secrets_use import Used
 from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
-from remit.kernel.decision import Check, Verdict
+from remit.kernel.decision import OK, Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.references import Reference
 from remit.kernel.usage import UnknownPrice
@@ -102,6 +102,7 @@ class Scene:
     evidence: Mapping[str, Evidence] | None = None
     taint: Taint | None = CLEAN  # what its mission has read; ``None``: that can't be read
     facts: str = ""
+    clean: bool = False  # nothing secret stands in the payload, which every other text of the action is made from
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
@@ -124,7 +125,7 @@ class Scene:
 
 def allowed(name: str) -> Check:
     """The verdict of a check that found nothing; each check has one, shared, so that it is known by identity."""
-    return Check(name, Verdict.ALLOW, "ok")
+    return Check(name, Verdict.ALLOW, OK)
 
 
 def denied(name: str, reason: str, detail: str) -> Check:

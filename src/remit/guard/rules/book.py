@@ -23,6 +23,7 @@ from remit.kernel.canonical import sha256_hex
 LONGEST_SHOWN = 120
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 _SHORT = 12
+_ABSENT = object()
 _MOST_HELD = 2048  # answers that are remembered; texts of at most 4 KiB each
 
 
@@ -120,11 +121,11 @@ class Book:
         rules = self.kinds[kind]
         if not rules.rules:
             return ()
-        values = self.values(kind, facts)
-        asked = (kind, *values.items(), *map(type, values.values()))  # 1, 1.0 and true are equal, and not the same
+        read = [facts.get(name, _ABSENT) for name in rules.names]
+        asked = (kind, *read, *map(type, read))  # 1, 1.0 and true are equal, and not the same
         if asked in self._held:
             return ()
-        broken = _broken(rules, values, mask)
+        broken = _broken(rules, self.values(kind, facts), mask)
         if not broken:
             if len(self._held) >= _MOST_HELD:
                 self._held.clear()

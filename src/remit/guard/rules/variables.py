@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import cast
 
 from remit.accounts.agents import Agent
-from remit.guard.cel import Type, Value, usable
+from remit.guard.cel import LONGEST_TEXT, Type, Value, usable
 from remit.guard.evidence import Evidence, subject_of
 from remit.guard.provenance import CLEAN, Taint
 from remit.guard.rules.addresses import TERMS, Lists, address_of, listed, within
@@ -441,7 +441,9 @@ def is_evidence(name: str) -> bool:
 
 def read(action: Action, setting: Setting) -> dict[str, Value]:
     """Every variable of an action that has a value, but those of evidence."""
-    found = {name: value for name, value in _common_values(action, setting).items() if usable(value)}
+    found = _common_values(action, setting)
+    for name in [name for name, value in found.items() if type(value) is str and len(value) > LONGEST_TEXT]:
+        del found[name]  # no value: a rule that depends on it refuses
     for name, reader in _READERS[action.kind]:
         value = reader(action, setting)
         if value is not None and usable(value):
