@@ -125,7 +125,10 @@ class Text:
                 tail = _TOKEN_END.search(self._seen)
                 held += 0 if tail is None else min(_LONGEST_TOKEN, len(tail[0]))
                 out = self._restorer.feed(out)
-            self._lay(out, max(0, len(self._raw) - held))
+            size = max(0, len(self._raw) - held)
+            if self._restorer is not None and (masked is None or not masked.owes) and self._raw.startswith(out):
+                size = len(out)  # as it came, whatever the restorer may hold back
+            self._lay(out, size)
             self._settle(all_of_them=False)
 
     def finish(self) -> str:
