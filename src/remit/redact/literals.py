@@ -154,14 +154,16 @@ class Prefixes:
         if not self._sorted:
             return None
         size = len(text)
-        heads = self._heads
         whole = max(start, size - self._longest + 1)
-        short = max(whole, size - _GRAM + 1)
-        for at in range(whole, short):
-            if text[at : at + _GRAM] in heads and self._begins(text[at:]):
-                return at
-        for at in range(short, size):
-            if text[at:] in self._short:
+        near = max(whole, size - _GRAM + 1)
+        if near > whole:
+            heads = self._heads
+            for at in range(whole, near):
+                if text[at : at + _GRAM] in heads and self._begins(text[at:]):
+                    return at
+        short = self._short
+        for at in range(near, size):
+            if text[at:] in short:
                 return at
         return None
 
@@ -202,8 +204,12 @@ class Literals:
 
     def within(self, tight: str) -> bool:
         """Whether a literal may occur in a text of which ``tight`` is what isn't white space; False is certain."""
+        if not self.owners:
+            return False
         long, short = self._tight
-        return any(each in tight for each in short) or any(True for _ in long.present(tight))
+        for _ in long.present(tight):
+            return True
+        return bool(short) and any(each in tight for each in short)
 
     @cached_property
     def begun(self) -> Prefixes:

@@ -161,8 +161,10 @@ class Registry:
         isn't there yet.
         """
         tight = spaceless(text[start:])
-        if not (self._words and text.endswith(".")) and all(
-            known.begun.live(tight, 0) is None for known in (self.indexed, self.side)
+        if (
+            self.side.begun.live(tight, 0) is None
+            and self.indexed.begun.live(tight, 0) is None
+            and not (text.endswith(".") and self._words)
         ):
             return len(text)
         first = self._open_word(text, start)
@@ -178,7 +180,7 @@ class Registry:
     def silent(self, text: str) -> bool:
         """Whether certainly no form occurs in the text, with or without white space; quicker than ``find``."""
         tight = spaceless(text)
-        return not any(known.within(tight) for known in (self.indexed, self.side))
+        return not (self.side.within(tight) or self.indexed.within(tight))
 
     def _near(self, text: str) -> bool:
         """Whether a form occurs in the text without its white space; where it stood is not told."""

@@ -125,7 +125,10 @@ class Text:
                 tail = _TOKEN_END.search(self._seen)
                 held += 0 if tail is None else min(_LONGEST_TOKEN, len(tail[0]))
                 out = self._restorer.feed(out)
-            self._lay(out, max(0, len(self._raw) - held))
+            size = max(0, len(self._raw) - held)
+            if self._restorer is not None and (masked is None or not masked.owes) and self._raw.startswith(out):
+                size = len(out)  # as it came, whatever the restorer may hold back
+            self._lay(out, size)
             self._settle(all_of_them=False)
 
     def finish(self) -> str:
@@ -177,6 +180,8 @@ class Text:
         While a mask may still come for text that isn't held any more, the last piece waits for it.
         """
         pieces = self._pieces
+        if not pieces or pieces[0].end > self._at:
+            return
         keep = 0 if all_of_them else int(self._restorer is not None or (self._masked is not None and self._masked.owes))
         while len(pieces) > keep and pieces[0].end <= self._at:
             pieces.popleft().settle()

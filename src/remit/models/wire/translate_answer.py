@@ -50,7 +50,7 @@ def messages_answer(answer: Mapping[str, object], *, model: str = "") -> Documen
     if isinstance(thought, str) and thought:
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
     said = (message.get("content"), message.get("refusal"))
-    content += [{"type": "text", "text": text} for text in said if isinstance(text, str) and text]
+    content += [_text(text) for text in said if isinstance(text, str) and text]
     for call in objects(message.get("tool_calls")):
         function = an_object(call.get("function")) or {}
         given = decoded(str(function.get("arguments") or "{}").encode("utf-8", "surrogatepass"))
@@ -115,6 +115,10 @@ def chat_answer(answer: Mapping[str, object], *, model: str = "", created: int =
         "choices": [choice],
         "usage": chat_usage(an_object(answer.get("usage")) or {}),
     }
+
+
+def _text(text: str) -> Document:
+    return {"type": "text", "text": text}
 
 
 def messages_usage(usage: Mapping[str, object]) -> Document:
