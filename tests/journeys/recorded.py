@@ -45,6 +45,13 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "plan set pro"),
     (0, "workspaces create lab --team crew"),
     (0, "users remove bob"),
+    # keys and the gateway's policy
+    (0, "agents register gate --effect model"),
+    (0, "keys create drill --agent gate --budget 1"),
+    (0, "keys rotate drill --overlap 1h"),
+    (0, "keys limit drill --requests 60"),
+    (0, "keys policy --set unknown_price=refuse"),
+    (0, "keys revoke drill --reason over"),
     # rules, evidence
     (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
@@ -99,7 +106,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
 #: What only the orders of persons write: those orders take minutes, so they are given under REMIT_PROVE=1.
 ORDERED = frozenset(
     {
+        "accounts.gateway",
         "accounts.glass",
+        "accounts.key",
         "accounts.policy",
         "accounts.team",
         "accounts.user",

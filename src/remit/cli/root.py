@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
     "usage": ("budget", "What was used and what it cost, by key, agent, mission, model, hour or day."),
     "cache": ("cache", "Answers of models that are given again: show, clear, stats."),
+    "keys": ("keys", "Virtual keys for programs outside: make, rotate, revoke, limit; the gateway's policy."),
     "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
     "mcp": ("mcp", "Tool servers (MCP): govern one, or serve missions, approvals and the log to a client."),
     "gateway": ("gateway", "Answer OpenAI's and Anthropic's clients, each call under the guard."),
