@@ -33,7 +33,7 @@ async def test_calls_pass_and_leave_an_action_and_entries(world: World) -> None:
         assert result.meta == {"remit/outside": {"source": "tool files/echo", "injection": 0.0, "signs": ""}}
     assert [(each["tool"], each["arguments"]) for each in world.calls()] == [("echo", {"text": "hello"})]
     entries = world.remit("audit", "show", "--action", "guard.outcome")["entries"]
-    assert [each["result"] for each in entries] == ["success"] * 2, "the server's start, and the call"
+    assert [each["result"] for each in entries] == ["success"] * 4, "its start, what it offers (twice), the call"
 
 
 async def test_an_agent_sees_and_calls_what_its_list_has(world: World) -> None:

@@ -252,7 +252,7 @@ class Proxy:
         on_behalf_of: Principal | None = None,
         timeout_s: float,
     ) -> Mapping[str, Json]:
-        token = SESSION.set(self.session)
+        token = SESSION.set(self.session if principal is None else None)  # what was read says nothing of our own orders
         until = self.runtime.clock.monotonic() + self.terms.wait_s
         try:
             while True:
