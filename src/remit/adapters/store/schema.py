@@ -20,13 +20,14 @@ from remit.kernel.tables import METADATA
 from remit.missions import deployment_tables as _deployments
 from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
+from remit.missions import recorded_tables as _recorded
 from remit.missions import tables as _missions
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
     *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
     *(_personal, _provenance, _secrets, _fetching),
-    *(_missions, _estimates, _deployments, _queue),
+    *(_missions, _estimates, _deployments, _queue, _recorded),
 )
 
 
