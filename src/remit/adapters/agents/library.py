@@ -34,11 +34,12 @@ from pydantic_ai.messages import (
     ThinkingPartDelta,
     ToolCallPart,
     ToolReturn,
+    ToolReturnPart,
     UserContent,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -52,6 +53,7 @@ __all__ = [
     "AbstractCapability",
     "AbstractToolset",
     "Agent",
+    "AgentInfo",
     "AgentRun",
     "AgentRunResult",
     "ApprovalRequired",
@@ -88,6 +90,7 @@ __all__ = [
     "ToolCallPart",
     "ToolFailed",
     "ToolReturn",
+    "ToolReturnPart",
     "ToolsetTool",
     "UserContent",
     "WrapperAgent",

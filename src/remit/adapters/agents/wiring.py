@@ -37,7 +37,7 @@ def wire_agents(adapters: dict[str, Adapter], *, packs: Callable[[], Iterable[Pa
 
 def library_missing(error: ImportError) -> InvalidInput:
     """What is told when the extra ``agents`` is not installed."""
-    told = InvalidInput(f"{NEEDED} ({error})", code="agents.extra", hint='pip install "remit[agents]"')
+    told = InvalidInput(f"{NEEDED} ({error})", code="agents.extra", hint="pip install 'remit[agents]'")
     told.__cause__ = error
     return told
 
