@@ -15,6 +15,7 @@ from remit.accounts.agents import register_agent
 from remit.adapters.store.journal import Store
 from remit.bootstrap import Runtime, open_runtime, open_store, prepare_home
 from remit.guard.approval_decisions import decide
+from remit.guard.approval_tables import APPROVAL
 from remit.guard.rules.revisions import save
 from remit.guard.tables import ACTION
 from remit.kernel.action import ActorKind, Principal
@@ -72,6 +73,7 @@ class Place:
             )
 
     async def decide(self, which: str, *, approve: bool = True) -> None:
+        (subject,) = [row["subject_hash"] for row in self.rows(APPROVAL) if row["id"] == which]
         async with open_runtime(self.settings) as runtime:
             await decide(
                 runtime.store,
@@ -79,7 +81,7 @@ class Place:
                 workspace=self.settings.workspace,
                 by=self.owner,
                 approve=approve,
-                subject_hash="",
+                subject_hash=subject,
                 reason="looked at",
                 clock=CLOCK,
                 redactor=runtime.redactor,

@@ -51,18 +51,30 @@ class AttemptFailed(Unavailable, ModelAPIError):
     """The guard had no answer for this attempt (an open circuit, no connection): a fallback may be tried."""
 
     def __init__(self, model_name: str, error: Unavailable) -> None:
-        Unavailable.__init__(self, error.message, code=error.code, hint=error.hint, retry_after=error.retry_after)
-        self.model_name = model_name
+        ModelAPIError.__init__(self, model_name, error.message)
+        self._hint, self._code, self.place = error.hint, error.code, error.place
+        self.retry_after = error.retry_after
         self.__cause__ = error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Across a process boundary it is the guard's own error."""
+        return cast("Unavailable", self.__cause__).__reduce__()
 
 
 class Limited(RateLimited, ModelAPIError):
     """The provider (no limit of ours) says that this is too much: a fallback may be tried."""
 
     def __init__(self, model_name: str, error: RateLimited) -> None:
-        RateLimited.__init__(self, error.message, code=error.code, hint=error.hint, retry_after=error.retry_after)
-        self.model_name = model_name
+        ModelAPIError.__init__(self, model_name, error.message)
+        self._hint, self._code, self.place = error.hint, error.code, error.place
+        self.decision_id, self.limit, self.remaining = None, error.limit, error.remaining
+        self.retry_after, self.position, self.wait = error.retry_after, error.position, error.wait
+        self.plan, self.bucket = error.plan, error.bucket
         self.__cause__ = error
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Across a process boundary it is the guard's own error."""
+        return cast("RateLimited", self.__cause__).__reduce__()
 
 
 def for_library(error: RemitError, model_name: str) -> Exception:
