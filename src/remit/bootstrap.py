@@ -42,6 +42,7 @@ from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
 from remit.adapters.notify import NotifyAdapter
+from remit.adapters.providers.wiring import ModelRoom, model_room
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
@@ -423,6 +424,7 @@ class Runtime:
     deployments: Deployments
     notices: Notices
     secrets: Secrets
+    models: ModelRoom
     faults: Faults | None = None
 
     @property
@@ -611,7 +613,9 @@ def _wire(
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
     return Runtime(
-        settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault, faults
+        *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
+        model_room(store, clock, guard.circuits, process=engine.executor, rand=random.random),
+        faults,
     )
 
 

@@ -111,6 +111,12 @@ class Settings:
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
         personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
+        gateway_body_bytes: Bytes that a request to the gateway may have.
+        gateway_body_s: Seconds in which its body must have arrived.
+        gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
+        gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
+        gateway_drain_s: Seconds that running calls get to end when the gateway stops.
+        gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -161,6 +167,12 @@ class Settings:
     personal_tools: str = ""
     personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
+    gateway_body_bytes: int = 33_554_432
+    gateway_body_s: float = 30.0
+    gateway_heartbeat_s: float = 15.0
+    gateway_wait_s: float = 120.0
+    gateway_drain_s: float = 20.0
+    gateway_max_out: int = 4096
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -432,6 +444,12 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "fetch_timeout_s": lambda text: _within(float(text), 0.1, 300),
     "fetch_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
     "fetch_ca": str,
+    "gateway_body_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
+    "gateway_body_s": lambda text: _within(float(text), 0.1, 600),
+    "gateway_heartbeat_s": lambda text: _within(float(text), 0.1, 300),
+    "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

@@ -197,6 +197,9 @@ class Broken:
     def __init__(self, *, hangs: bool) -> None:
         self.hangs = hangs
 
+    def key(self, action: Action, *, tapped: bool) -> AnswerKey:
+        return AnswerKey(action.workspace, action.kind, f"{action.subject_hash} {tapped}")
+
     async def get(self, key: AnswerKey) -> Outcome | None:
         return await self._fail(key)
 

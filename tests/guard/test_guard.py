@@ -63,7 +63,7 @@ async def test_an_effect_is_intended_performed_and_recorded(world: World) -> Non
     assert outcome.header["result"] == "success"
     assert intent.header["subject"] == outcome.header["subject"] == action.id
     assert intent.payload is not None
-    assert [check["check"] for check in intent.payload["checks"]] == [
+    assert intent.payload["checks"] == [
         "identify", "authorise", "scan", "secrets", "rules", "approval", "breaker", "rate", "budget",
     ]  # fmt: skip
     past = await find_outcome(world.journal, "m1/s1/k/0", workspace=WORKSPACE)

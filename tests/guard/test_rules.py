@@ -36,6 +36,7 @@ from remit.guard.scene import Standing
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
+from remit.kernel.decision import read_checks
 from remit.kernel.effects import Command, Effect, Fetch, Model, Notify, Order, Publish, Tool, WriteFiles
 from remit.kernel.errors import Conflict, Denied, IntegrityError, InvalidInput, NotFound, RemitError
 from remit.kernel.finding import Finding, Severity
@@ -77,7 +78,7 @@ async def refused(world: World, effect: Effect, *, key: str = "k", mission: str 
 
 def checks(world: World, action: Action) -> list[dict[str, str]]:
     [row] = [row for row in world.rows() if row["id"] == action.id]
-    found: list[dict[str, str]] = [check for check in orjson.loads(row["checks"]) if check["check"] == "rules"]
+    found: list[dict[str, str]] = [check for check in read_checks(row["checks"]) if check["check"] == "rules"]
     return found
 
 

@@ -11,7 +11,7 @@ BUDGET = Table(
     "budget",
     METADATA,
     Column("workspace", Text, nullable=False),
-    Column("scope", Text, nullable=False),  # workspace | agent | mission
+    Column("scope", Text, nullable=False),  # workspace | agent | key | mission
     Column("name", Text, nullable=False),  # empty for the workspace itself
     Column("period", Text, nullable=False),  # total | month | day
     Column("limit_micros", BigInteger, nullable=False),
@@ -84,8 +84,22 @@ USAGE = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("settled_us", BigInteger),
     Column("rolled", Integer, nullable=False),  # 1: counted in usage_hour
+    Column("key", Text, nullable=False, server_default=""),  # the virtual key that it came in by
+    Column("tokens_cached", BigInteger, nullable=False, server_default="0"),  # of tokens_in
+    Column("estimated", Integer, nullable=False, server_default="0"),  # 1: counted here, nobody who bills said it
+    Column("kept", Integer, nullable=False, server_default="0"),  # 1: an answer that was kept was given again
+    Column("saved_micros", BigInteger, nullable=False, server_default="0"),  # what that spared
     Index(None, "workspace", "opened_us"),
     Index(None, "workspace", "mission"),
+)
+
+#: Attempts that came in by a key, newest first, without a look at anybody else's.
+HAS_KEY = USAGE.c.key != text("''")
+Index(
+    "ix_usage_key",
+    *(USAGE.c.workspace, USAGE.c.key, USAGE.c.opened_us),
+    sqlite_where=HAS_KEY,
+    postgresql_where=HAS_KEY,
 )
 
 #: What the roll-up has not taken in is little and read often. Written out: a bound value would hide it from the index.
@@ -109,6 +123,7 @@ USAGE_HOUR = Table(
     Column("kind", Text, nullable=False),
     Column("provider", Text, nullable=False),
     Column("model", Text, nullable=False),
+    Column("key", Text, nullable=False, server_default=""),
     Column("attempts", BigInteger, nullable=False),
     Column("unpriced", BigInteger, nullable=False),
     Column("cost_micros", BigInteger, nullable=False),
@@ -121,5 +136,11 @@ USAGE_HOUR = Table(
     Column("gpu_ms", BigInteger, nullable=False),
     Column("storage_bytes", BigInteger, nullable=False),
     Column("network_bytes", BigInteger, nullable=False),
-    PrimaryKeyConstraint("workspace", "hour_us", "principal", "on_behalf_of", "mission", "kind", "provider", "model"),
+    Column("tokens_cached", BigInteger, nullable=False, server_default="0"),
+    Column("estimated", BigInteger, nullable=False, server_default="0"),  # attempts, as ``unpriced``
+    Column("kept", BigInteger, nullable=False, server_default="0"),  # attempts
+    Column("saved_micros", BigInteger, nullable=False, server_default="0"),
+    PrimaryKeyConstraint(
+        *("workspace", "hour_us", "principal", "on_behalf_of", "mission", "kind", "provider", "model", "key")
+    ),
 )

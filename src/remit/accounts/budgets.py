@@ -1,4 +1,7 @@
-"""Budgets as people set them: limits for a workspace, an agent or a mission. ``guard.budget`` reserves and settles."""
+"""Budgets as people set them: limits for a workspace, an agent, a virtual key or a mission.
+
+``guard.budget`` reserves and settles.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ _IN_PERIOD = (
 )
 _AGENT = or_(USAGE.c.principal == bindparam("who"), USAGE.c.on_behalf_of == bindparam("who"))
 _MISSION = USAGE.c.mission == bindparam("which")
+_KEYED = USAGE.c.key == bindparam("which")
 _SETTLED = select(func.sum(USAGE.c.cost_micros).label("spent")).where(*_IN_PERIOD, USAGE.c.settled_us.is_not(None))
 _OPEN = select(USAGE.c.action, USAGE.c.estimate_micros, USAGE.c.holds).where(
     *_IN_PERIOD, USAGE.c.settled_us.is_(None), USAGE.c.rolled == 0, USAGE.c.estimate_micros > 0
@@ -67,12 +71,14 @@ class BudgetScope(StrEnum):
 
     WORKSPACE = "workspace"
     AGENT = "agent"
+    KEY = "key"
     MISSION = "mission"
 
 
 _SPENT = {
     BudgetScope.WORKSPACE: (_SETTLED, _OPEN),
     BudgetScope.AGENT: (_SETTLED.where(_AGENT), _OPEN.where(_AGENT)),
+    BudgetScope.KEY: (_SETTLED.where(_KEYED), _OPEN.where(_KEYED)),
     BudgetScope.MISSION: (_SETTLED.where(_MISSION), _OPEN.where(_MISSION)),
 }
 
@@ -104,6 +110,8 @@ class Limit:
     @property
     def command(self) -> str:
         """What a person types to lift it, but for the amount."""
+        if self.scope is BudgetScope.KEY:
+            return f"remit keys budget {self.name} USD --period {self.period.value}"
         return f"remit budget set {self.scope.value} {self.name}".strip() + f" USD --period {self.period.value}"
 
     def at(self, workspace: str) -> dict[str, str]:
@@ -252,7 +260,7 @@ def _window(wanted: Limit, workspace: str, starts: int) -> dict[str, object]:
     match wanted.scope:
         case BudgetScope.AGENT:
             values["who"] = f"{ActorKind.AGENT.value}:{wanted.name}"
-        case BudgetScope.MISSION:
+        case BudgetScope.MISSION | BudgetScope.KEY:
             values["which"] = wanted.name
         case BudgetScope.WORKSPACE:
             pass

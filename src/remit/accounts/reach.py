@@ -1,4 +1,4 @@
-"""What an agent may reach: models by exact name or prefix, hosts by suffix. Whatever isn't listed is out of reach."""
+"""What an agent may reach: models and tools by exact name or prefix, hosts by suffix. What isn't listed is out of reach."""
 
 from __future__ import annotations
 
@@ -37,6 +37,17 @@ def reaches_model(patterns: frozenset[str], model: str) -> bool:
     if ANY in patterns or model in patterns:
         return True
     return any(pattern.endswith("*") and model.startswith(pattern[:-1]) for pattern in patterns)
+
+
+def reaches_tool(patterns: frozenset[str], tool: str) -> bool:
+    """Whether ``tool`` (``server/tool``, or a name alone) is one of ``patterns``.
+
+    ``server/tool`` is one tool, ``server/*`` all of a server, ``server/prefix*`` those that begin so, ``*`` every tool.
+    A pattern that ends in ``*`` covers more than itself only after a slash: ``read*`` is a tool of that name.
+    """
+    if ANY in patterns or tool in patterns:
+        return True
+    return any(pattern.endswith("*") and "/" in pattern and tool.startswith(pattern[:-1]) for pattern in patterns)
 
 
 def reaches_host(suffixes: frozenset[str], host: str | None) -> bool:

@@ -70,7 +70,8 @@ class Entry:
         fields = self._told()
         object.__setattr__(self, "_fields", fields)
         # All at once, for nearly every entry is fit; which field is wrong matters only when one is. "|" is fit itself.
-        fit = max(map(len, fields.values())) <= MAX_TEXT and not _UNFIT.search("|".join(fields.values()))
+        whole = "|".join(fields.values())
+        fit = max(map(len, fields.values())) <= MAX_TEXT and (whole.isprintable() or not _UNFIT.search(whole))
         for name, text in () if fit else fields.items():
             if len(text) > MAX_TEXT or _UNFIT.search(text):
                 message = (

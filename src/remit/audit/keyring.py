@@ -7,7 +7,6 @@ salt is encrypted with the payload: after the key is gone, the payload's hash te
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +22,7 @@ from remit.audit.datakey import NONCE_SIZE, DataKey, open_body
 from remit.audit.entry import SALT_SIZE, Draft, Sealed, seal_plain
 from remit.audit.report import Findings, LogReader
 from remit.audit.tables import DEK
+from remit.kernel.entropy import random_bytes
 from remit.kernel.errors import IntegrityError, NotFound, RemitError
 from remit.kernel.ports import Params
 
@@ -61,7 +61,7 @@ class Keyring:
         shared: Whether other processes may write at the same time as this one (Postgres).
     """
 
-    def __init__(self, kek: bytes, *, rand: Callable[[int], bytes] = os.urandom, shared: bool = False) -> None:
+    def __init__(self, kek: bytes, *, rand: Callable[[int], bytes] = random_bytes, shared: bool = False) -> None:
         if len(kek) != KEY_SIZE:
             message = "The key that wraps the payloads' keys must be 32 bytes."
             raise IntegrityError(message, code="audit.payload_key", hint="restore payload.key from its backup")

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "budget": ("budget", "What may be spent, what was, what is left; set and remove limits."),
     "usage": ("budget", "What was used and what it cost, by agent, mission, model, kind or day."),
     "policy": ("policy", "Rules: check, try, put in force, explain; evidence for them."),
+    "gateway": ("gateway", "Answer OpenAI's and Anthropic's clients, each call under the guard."),
     "fetch": ("fetch", "Read a web address under the guard, as an agent would."),
     "deploy": ("deploy", "Deploy a mission's result: tested, approved, switched at once, taken back if it fails."),
     "presets": ("deploy", "List the presets: agents, tools, estimates, risk, guardrails, critics."),

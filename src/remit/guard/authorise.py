@@ -6,9 +6,9 @@ what the workspace's or the team's own policies forbid, nobody may.
 
 from __future__ import annotations
 
-from remit.accounts.agents import ANY_TOOL, Agent
+from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant, Lifts
-from remit.accounts.reach import host_of, reaches_host, reaches_model
+from remit.accounts.reach import host_of, reaches_host, reaches_model, reaches_tool
 from remit.accounts.roles import ACT
 from remit.guard.fetching import effect_problem
 from remit.guard.glass import grant_for, spent
@@ -44,7 +44,7 @@ def _beyond(who: Principal, action: Action, scene: Scene) -> Check | None:
     if agent is None or action.kind not in agent.effects:
         return denied(NAME, "effect", f"The agent {who.id!r} may not ask for effects of kind {action.kind!r}.")
     effect = action.effect
-    if isinstance(effect, Tool) and effect.name not in agent.tools and ANY_TOOL not in agent.tools:
+    if isinstance(effect, Tool) and not reaches_tool(agent.tools, effect.name):
         return denied(
             NAME, "tool", f"The agent {who.id!r} may not call the tool {scene.redactor.mask(effect.name)[:60]!r}."
         )

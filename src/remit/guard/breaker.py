@@ -151,6 +151,21 @@ def rate(slices: Slices, now: float, *, numbers: Numbers) -> tuple[int, int]:
     return sum(each[1] for each in inside), sum(each[2] for each in inside)
 
 
+def slice_of(now: float, *, numbers: Numbers) -> int:
+    """Which slice of the sliding window a moment lies in."""
+    return int(now / (numbers.window_s / SLICES))
+
+
+def with_successes(circuit: Circuit, index: int, calls: int) -> Circuit:
+    """A closed circuit after ``calls`` more successes in slice ``index``, as ``report`` would have counted them."""
+    slices = circuit.slices
+    if slices and slices[-1][0] == index:
+        slices = (*slices[:-1], (index, slices[-1][1] + calls, slices[-1][2]))
+    else:
+        slices = (*(each for each in slices if each[0] > index - SLICES), (index, calls, 0))
+    return replace(circuit, failures=0, slices=slices)
+
+
 def _closed(circuit: Circuit, result: Report, *, now: float, numbers: Numbers, rand: Callable[[], float]) -> Circuit:
     failed = result is Report.FAILURE
     circuit = Circuit(
@@ -171,7 +186,7 @@ def _closed(circuit: Circuit, result: Report, *, now: float, numbers: Numbers, r
 
 
 def _counted(slices: Slices, now: float, *, failed: bool, numbers: Numbers) -> Slices:
-    index = int(now / (numbers.window_s / SLICES))
+    index = slice_of(now, numbers=numbers)
     if slices and slices[-1][0] == index:
         _, calls, failures = slices[-1]
         return (*slices[:-1], (index, calls + 1, failures + failed))

@@ -34,9 +34,9 @@ _UNPRICED = Check(NAME, Verdict.ALLOW, "unknown_price", "Nobody knows what it co
 
 type Scopes = tuple[tuple[BudgetScope, str], ...]
 
-_RANK = {BudgetScope.WORKSPACE: 0, BudgetScope.AGENT: 1, BudgetScope.MISSION: 2}
+_RANK = {BudgetScope.WORKSPACE: 0, BudgetScope.AGENT: 1, BudgetScope.KEY: 2, BudgetScope.MISSION: 3}
 _ORDER = case(
-    (BUDGET.c.scope == BudgetScope.WORKSPACE.value, 0), (BUDGET.c.scope == BudgetScope.AGENT.value, 1), else_=2
+    *((BUDGET.c.scope == scope.value, rank) for scope, rank in _RANK.items() if rank < len(_RANK) - 1), else_=3
 )
 # Rows are locked in one order everywhere, the busiest first: no two transactions wait for each other.
 _DUE = (
@@ -49,6 +49,7 @@ _DUE = (
                 BUDGET.c.scope == BudgetScope.AGENT.value,
                 BUDGET.c.name.in_([bindparam("agent"), bindparam("other_agent")]),
             ),
+            and_(BUDGET.c.scope == BudgetScope.KEY.value, BUDGET.c.name == bindparam("by_key")),
             and_(BUDGET.c.scope == BudgetScope.MISSION.value, BUDGET.c.name == bindparam("in_mission")),
         ),
     )
@@ -96,6 +97,7 @@ def scopes_of(action: Action) -> Scopes:
     return (
         (BudgetScope.WORKSPACE, ""),
         *named,
+        *(((BudgetScope.KEY, action.key),) if action.key else ()),
         *(((BudgetScope.MISSION, action.mission),) if action.mission else ()),
     )
 
@@ -120,8 +122,10 @@ def _told_by_remit(action: Action) -> bool:
     return action.principal.kind is ActorKind.SYSTEM and isinstance(action.effect, Notify) and not action.estimate
 
 
-def reserve(tx: Tx, action: Action, *, now_us: int) -> None:
+def reserve(tx: Tx, action: Action, *, now_us: int, beyond: bool = False) -> None:
     """Reserve the estimate in every scope, all or (because the operation then fails as a whole) none.
+
+    ``beyond``: count it though it doesn't fit (where refusals are only observed).
 
     Raises:
         BudgetExceeded: It doesn't fit; the message says how much is left, and when and how it fits again.
@@ -133,7 +137,7 @@ def reserve(tx: Tx, action: Action, *, now_us: int) -> None:
         now = _placed(tx, row, now_us, more=asked, cost=0)
         if now is None:
             continue
-        if now["spent"] + now["reserved"] > now["limit_micros"]:
+        if now["spent"] + now["reserved"] > now["limit_micros"] and not beyond:
             exceeded = BudgetExceeded(_exceeded(now, action), code="guard.budget")
             exceeded.told = in_figures(now, now["reserved"] - asked, now_us=now_us)
             raise exceeded
@@ -188,6 +192,7 @@ def _moved(tx: Tx, payer: Payer, *, more: int, cost: int) -> Iterable[Row]:
             "of": payer.workspace,
             "agent": agents[0],
             "other_agent": agents[1],
+            "by_key": payer.key,
             "in_mission": payer.mission,
             "more": more,
             "cost": cost,

@@ -74,6 +74,8 @@ def _counts(scope: BudgetScope, name: str, usage: Row) -> bool:
             return True
         case BudgetScope.MISSION:
             return bool(usage["mission"] == name)
+        case BudgetScope.KEY:
+            return bool(usage["key"] == name)
         case BudgetScope.AGENT:
             return name in payer_of_usage(usage).agents
 

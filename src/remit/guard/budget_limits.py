@@ -139,7 +139,7 @@ def read_budgets(tx: ReadTx, workspace: str, *, now_us: int) -> list[BudgetView]
     """Every limit of a workspace with its counters now and its forecast, in one snapshot; the workspace's first."""
     born = tx.row(_BORN, {"of": workspace})
     age_us = now_us - born["created_us"] if born is not None else now_us
-    spans = {period: _span(window, now_us, age_us) for period, window in WINDOWS_US.items()}
+    spans = {period: whole_span(window, now_us, age_us) for period, window in WINDOWS_US.items()}
     burned = {span: burned_since(tx, workspace, since_us=now_us - span) for span in set(spans.values())}
     told_in: dict[tuple[str, str, str, int], list[int]] = {}
     for event in read_events(tx, workspace):
@@ -151,7 +151,7 @@ def read_budgets(tx: ReadTx, workspace: str, *, now_us: int) -> list[BudgetView]
     return [_view(row, now_us, spans, burned, told_in) for row in rows]
 
 
-def _span(window_us: int, now_us: int, age_us: int) -> int:
+def whole_span(window_us: int, now_us: int, age_us: int) -> int:
     """The window, from a full hour on, but no longer than the workspace exists; at least an hour."""
     whole = window_us + now_us % HOUR_US
     return min(whole, max(age_us, HOUR_US))

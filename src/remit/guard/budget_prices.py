@@ -16,6 +16,10 @@ class Pricing:
     unknown: UnknownPrice = UnknownPrice.REFUSE
     ceiling: Money = ZERO
 
+    def under(self, said: UnknownPrice | None) -> Pricing:
+        """As this, with what a workspace said about unknown prices, if it said anything."""
+        return self if said is None or said is self.unknown else replace(self, unknown=said)
+
     def priced(self, action: Action) -> Action:
         """The action as it is checked and charged: under ``CEILING`` with the ceiling as its estimate."""
         if action.priced or action.estimate or self.unknown is not UnknownPrice.CEILING:

@@ -16,6 +16,9 @@ from remit.kernel.usage import NOTHING, Part, Usage
 
 _AGENT = f"{ActorKind.AGENT.value}:"
 
+#: Kinds of which every attempt has a row, what is free included: who asks what was called finds it here.
+ALWAYS = frozenset({Model.trait.kind})
+
 _OPEN = insert(USAGE)
 _BILLED_BY, _BY_MODEL = bindparam("billed_by", type_=Text()), bindparam("by_model", type_=Text())
 _SETTLE = (
@@ -35,6 +38,10 @@ _SETTLE = (
         gpu_ms=bindparam("gpu"),
         storage_bytes=bindparam("stored"),
         network_bytes=bindparam("sent"),
+        tokens_cached=bindparam("cached"),
+        estimated=bindparam("guessed"),
+        kept=bindparam("again"),
+        saved_micros=bindparam("saved"),
         settled_us=bindparam("at"),
     )
     .returning(USAGE.c.estimate_micros, USAGE.c.holds, USAGE.c.opened_us)
@@ -55,6 +62,7 @@ class Payer:
     kind: str
     provider: str = ""
     model: str = ""
+    key: str = ""
 
     @property
     def agents(self) -> tuple[str, ...]:
@@ -81,6 +89,7 @@ def payer_of(action: Action) -> Payer:
         kind=action.kind,
         provider=provider,
         model=model,
+        key=action.key,
     )
 
 
@@ -100,6 +109,7 @@ def payer_of_usage(row: Row) -> Payer:
         principal=row["principal"],
         on_behalf_of=row["on_behalf_of"],
         kind=row["kind"],
+        key=row.get("key", ""),
     )
 
 
@@ -125,6 +135,10 @@ def settle_usage(tx: Tx, payer: Payer, *, cost: int, usage: Usage, now_us: int) 
         "gpu": usage.gpu_ms,
         "stored": usage.storage_bytes,
         "sent": usage.network_bytes,
+        "cached": usage.tokens_cached,
+        "guessed": int(usage.estimated),
+        "again": int(usage.kept),
+        "saved": usage.saved.micros,
         "at": now_us,
     }
     return tx.row(_SETTLE, values)
@@ -154,9 +168,18 @@ def _row(payer: Payer, *, estimate: int, priced: bool, holds: Sequence[Hold], op
         "holds": holds_text(holds),
         "opened_us": opened_us,
         "rolled": 0,
+        "key": payer.key,
     }
 
 
 def _amounts(cost: int, usage: Usage) -> dict[str, int]:
     shares = {f"{part.value}_micros": share.micros for part, share in usage.shares().items() if part is not Part.OTHER}
-    return {"cost_micros": cost, **shares, **usage.quantities()}
+    return {
+        "cost_micros": cost,
+        **shares,
+        **usage.quantities(),
+        "tokens_cached": usage.tokens_cached,
+        "estimated": int(usage.estimated),
+        "kept": int(usage.kept),
+        "saved_micros": usage.saved.micros,
+    }

@@ -16,7 +16,7 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from remit.guard.breaker import Circuit, Numbers, Phase, Report, Ticket, report
+from remit.guard.breaker import Circuit, Numbers, Phase, Report, Ticket, report, slice_of, with_successes
 from remit.guard.trials import MOST, Change, Key, give, take, trip
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
@@ -57,6 +57,8 @@ class _Known:
     unwritten: bool = False  # tripped here, and the row does not say so yet
     full_until: float = 0.0
     out: set[str] = field(default_factory=set[str])  # actions of this process that want or run a trial
+    good: int = 0  # successes of slice ``good_in`` that ``circuit`` does not count yet: most calls add one here alone
+    good_in: int = -1
 
 
 def key_of(action: Action) -> Key | None:
@@ -144,9 +146,21 @@ class Circuits:
             if known is None:
                 known = self._known[lease.key] = _Known()
                 self._bound()
-            if known.circuit.phase is not Phase.CLOSED:
+            circuit = known.circuit
+            if circuit.phase is not Phase.CLOSED:
                 return
-            after = report(known.circuit, lease.ticket, result, now=now, numbers=self.numbers, rand=self._rand)
+            if result is Report.SUCCESS and not circuit.failures and lease.ticket.generation == circuit.generation:
+                index = slice_of(now, numbers=self.numbers)
+                if known.good and known.good_in != index:
+                    known.circuit = with_successes(circuit, known.good_in, known.good)
+                    known.good = 0
+                known.good += 1
+                known.good_in = index
+                return
+            if known.good:
+                circuit = with_successes(circuit, known.good_in, known.good)
+                known.good = 0
+            after = report(circuit, lease.ticket, result, now=now, numbers=self.numbers, rand=self._rand)
             known.circuit = after
             if after.phase is Phase.CLOSED:
                 return
@@ -247,6 +261,7 @@ class Circuits:
     def _set(self, key: Key, circuit: Circuit, *, learnt: float) -> None:
         known = self._known.setdefault(key, _Known())
         known.circuit = self._shifted(circuit, wall=False)
+        known.good = 0
         known.learnt = learnt
         known.unwritten = False
         if circuit.phase is Phase.CLOSED:

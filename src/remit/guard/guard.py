@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from time import perf_counter_ns
 from typing import NoReturn
 
@@ -39,6 +40,7 @@ from remit.guard import (
     fallback,
     glass,
     identify,
+    observe,
     rate,
     rules_check,
     scan,
@@ -73,9 +75,10 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Durability, Effect, Fetch
+from remit.kernel.effects import Durability, Effect, Fetch, Model
 from remit.kernel.errors import BudgetExceeded, Conflict, Denied, RateLimited, RemitError, Unavailable
 from remit.kernel.mission import Outcome
+from remit.kernel.money import ZERO
 from remit.kernel.permits import Tap
 from remit.kernel.ports import Adapter, Journal
 from remit.kernel.tracing import Span, span, traced
@@ -196,6 +199,7 @@ class Guard:
         profile: Profile | None = None,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        refresh: bool = False,
         tap: Tap | None = None,
     ) -> Outcome:
         """Admit and perform ``action``; see ``admit`` and ``Permit.perform``.
@@ -208,18 +212,22 @@ class Guard:
             profile: As for ``Permit.perform``.
             alternatives: Effects that may stand in, in this order, when it is not there (``fallback.degrade``).
             keep_s: An answer to the same request that is at most so old will do (``cache``); reads only.
+            refresh: Not even that one: ask, and keep the answer in its place.
             tap: Where the answer's bytes go while they come (see ``kernel.permits``); an answer that was kept does not
-                go there. Once it has begun, nothing is tried again and nothing stands in.
+                go there (``cache.replayed``). Once it has begun, nothing is tried again and nothing stands in.
         """
         permits: list[Permit] = []
 
         async def one(asked: Action) -> Outcome:
-            kept = keep_s > 0 and cache.keepable(asked)
-            answer = await cache.recall(self.answers, asked) if kept else None
+            key = cache.key_of(self.answers, asked, tapped=tap is not None) if keep_s > 0 else None
+            answer = await cache.recall(self.answers, key) if key is not None and not refresh else None
+            if answer is not None:  # nothing is called, so nothing is reserved
+                asked = replace(asked, estimate=ZERO, priced=True)
+            recorder = cache.Recorder(tap) if key is not None and answer is None and tap is not None else None
             permits.append(permit := await self._open(asked, within, answer=answer))
-            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=tap)
-            if kept and answer is None and not permit.personal:
-                await cache.keep(self.answers, asked, done, keep_s=keep_s)
+            done = await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=recorder or tap)
+            if key is not None and answer is None and not permit.personal:
+                await cache.keep(self.answers, key, recorder.kept(done) if recorder else done, keep_s=keep_s)
             return done
 
         if not alternatives:
@@ -262,8 +270,10 @@ class Guard:
             correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id),
             span("guard.admit", kind=action.kind, action=action.id, step=action.step) as phase,
         ):
-            action = self.pricing.priced(action)
             standing = await self._standing(action)
+            policy = standing.gateway.policy
+            pricing = self.pricing.under(policy.unknown_price if action.kind == Model.trait.kind else None)
+            action = pricing.priced(action)
             scene = Scene(
                 standing,
                 self.redactor,
@@ -271,7 +281,7 @@ class Guard:
                 self._kinds,
                 action,
                 answer=answer,
-                unknown_price=self.pricing.unknown,
+                unknown_price=pricing.unknown,
                 at=self.clock.now(),
                 environment=self.environment,
                 evidence=await self._evidence(action, standing),
@@ -280,8 +290,9 @@ class Guard:
                 fetching=self.fetching,
                 robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
                 personal=self.personal,
+                inspects=policy.tool_calls and not policy.observing,
             )
-            if self.personal.concern(action):
+            if self.personal.concern(action) and scan.redacts(action, standing):
                 scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
@@ -347,6 +358,8 @@ class Guard:
                 verdict = await secrets_check.ready(self.secrets, action, scene, verdict)
             now = perf_counter_ns()
             scene.spent_ns.append(now - began)
+            if verdict.verdict is not Verdict.ALLOW:
+                verdict = observe.judged(action, scene, verdict)
             if verdict.verdict is Verdict.NEEDS_APPROVAL:
                 if verdict.name == approval.NAME:
                     verdict = await self._approved(action, scene, tuple(said), verdict)
@@ -393,7 +406,7 @@ class Guard:
         write = intent(
             action,
             said,
-            target=self._target(action),
+            target=self._target(action, clean=scene.clean),
             policy_rev=scene.policy_rev,
             facts=scene.facts,
             now_us=micros_of(self.clock.now()),
@@ -401,6 +414,7 @@ class Guard:
             limits=scene.standing.limits,
             owner=self.owner,
             approval_id=scene.approval,
+            beyond=scene.beyond,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
@@ -415,6 +429,8 @@ class Guard:
         except BaseException as error:
             turned = self._turned_away(error, said, scene)
             if turned is not None:
+                if (late := observe.over(action, scene, said, turned)) is not None:
+                    return await self._intend(action, late, within, scene)
                 await self._refuse(action, turned, scene=scene, cause=error)
             if not isinstance(error, Conflict):  # the caller's own check undid it: then nothing stands
                 self._withdraw(action, scene.policy_rev)
@@ -445,6 +461,8 @@ class Guard:
 
     def _with(self, action: Action, scene: Scene, within: Within | None, write: Within) -> Within:
         """The intent with what must hold in its transaction: the caller's own check, a trial's lease, break-glass."""
+        if scene.observed:
+            write = both(write, observe.noting(action, scene))
         if scene.grants:
             write = both(glass.using(action, scene.grants, micros_of(self.clock.now())), write)
         if scene.used:
@@ -521,7 +539,9 @@ class Guard:
             case _:
                 return Denied(last.detail, code=code, decision_id=action.id)
 
-    def _target(self, action: Action) -> str:
+    def _target(self, action: Action, *, clean: bool = False) -> str:
+        if clean and "://" not in action.target:
+            return action.target[:LONGEST_TARGET]  # it is part of the payload
         try:
             if action.kind == Fetch.trait.kind:
                 return shown_url(action.target, self.redactor.mask)[:LONGEST_TARGET]

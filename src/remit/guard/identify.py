@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from remit.accounts.agents import AgentStatus
 from remit.accounts.break_glass import Grant, Lifts
 from remit.accounts.kills import KillScope
+from remit.guard import key_check
 from remit.guard.glass import grant_for, spent
 from remit.guard.scene import Scene, Standing, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
@@ -31,6 +32,7 @@ def check(action: Action, scene: Scene) -> Check:
         _unknown(action.principal, standing)
         or (None if action.on_behalf_of == action.principal else _unknown(action.on_behalf_of, standing))
         or _originless(action)
+        or (key_check.refused(action, scene) if action.key else None)
         or (spent(NAME, scene, lifting + more) if lifting or more else ALLOWED)
     )
 

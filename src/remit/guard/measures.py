@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import ColumnElement, bindparam, case, func, select
 
 from remit.guard.records import State
-from remit.guard.tables import ACTION, BREAKER
+from remit.guard.tables import ACTION, BREAKER, OBSERVED
+from remit.kernel.decision import read_checks
 from remit.kernel.ports import ReadTx
 
 #: Upper bounds in seconds of the buckets in which durations are counted; beyond the last there is one more.
@@ -44,6 +45,7 @@ class GuardMeasures:
     Attributes:
         actions: How many ended in each (kind, state).
         refusals: How many each (check, reason) refused.
+        observed: How many each (check, reason) would have refused, where that is only observed.
         durations: From asking to the outcome, by kind, of what was performed.
         cost_micros: What they cost, by kind.
         tries: Attempts made inside permits, by kind; one for each action that needed no second.
@@ -53,6 +55,7 @@ class GuardMeasures:
 
     actions: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     refusals: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    observed: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     durations: Mapping[str, Durations] = field(default_factory=dict[str, Durations])
     cost_micros: Mapping[str, int] = field(default_factory=dict[str, int])
     tries: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -90,6 +93,7 @@ _REFUSED = (
     .where(_OF, ACTION.c.state == State.REFUSED.value)
     .group_by(ACTION.c.reason)
 )
+_OBSERVED = select(OBSERVED).where(OBSERVED.c.workspace == bindparam("of"))
 _TOOK = (
     select(ACTION.c.kind, *counted(ACTION.c.closed_us - ACTION.c.opened_us))
     .where(_OF, ACTION.c.state.in_((State.OK.value, State.FAILED.value, State.UNKNOWN.value)))
@@ -122,13 +126,14 @@ def measure(tx: ReadTx, workspace: str) -> GuardMeasures:
         refusals[check, reason] = row["n"]
     took = {row["kind"]: durations(row) for row in tx.rows(_TOOK, of)}
     breakers = {(row["kind"], row["phase"]): int(row["n"]) for row in tx.rows(_BREAKERS, of)}
-    return GuardMeasures(actions, refusals, took, cost, tries, _check_times(tx, workspace), breakers)
+    observed = {(row["name"], row["reason"]): int(row["times"]) for row in tx.rows(_OBSERVED, of)}
+    return GuardMeasures(actions, refusals, observed, took, cost, tries, _check_times(tx, workspace), breakers)
 
 
 def _check_times(tx: ReadTx, workspace: str) -> dict[str, CheckTimes]:
     spent: dict[str, list[int]] = {}
     for row in tx.rows(_NEWEST, {"of": workspace, "most": NEWEST}):
-        checks = cast("list[dict[str, str]]", orjson.loads(row["checks"]))
+        checks = read_checks(row["checks"])
         for check, nanos in zip(checks, cast("list[int]", orjson.loads(row["spent_ns"])), strict=False):
             spent.setdefault(check["check"], []).append(nanos)
     return {name: _times(sorted(nanos)) for name, nanos in spent.items()}

@@ -16,8 +16,10 @@ from remit.guard.labels import Labels
 from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
+from remit.guard.scan import redacts
 from remit.guard.scene import Scene
 from remit.guard.standing import Register
+from remit.guard.tool_rules import inspector
 from remit.guard.trials import Key
 from remit.guard.watch import Watch
 from remit.guard.written import Written
@@ -74,8 +76,9 @@ class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
     __slots__ = (
-        *("_answer", "_answered", "_began", "_delivery", "_guard", "_intent", "_key", "_label", "_lease", "_limit"),
-        *("_policy_rev", "_profile", "_spent", "_task", "_tried", "_vault", "_why", "_within"),
+        *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
+        *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why"),
+        *("_within",),
         *("action", "loop", "performed", "used"),
     )
 
@@ -95,6 +98,10 @@ class Permit:
         self._guard = guard
         self._lease = scene.lease
         self._vault = scene.vault
+        self._plain = not redacts(action, scene.standing)
+        self._inspect = inspector(scene, action) if scene.inspects else None
+        # A mission's vault may know tokens from before, which the request can hold as such.
+        self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
         self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
@@ -142,7 +149,9 @@ class Permit:
         self._profile = profile
         if tap is not None:
             restorer = None if self._vault is None else self._vault.vault.restorer
-            self._delivery = Delivery(tap, ready=self._intended, restorer=restorer)
+            self._delivery = Delivery(
+                tap, ready=self._intended, restorer=restorer, inspect=self._inspect, plain=self._plain
+            )
         action = self.action
         with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
             return await self._perform(timeout_s, pending)
@@ -169,7 +178,7 @@ class Permit:
     @property
     def personal(self) -> bool:
         """Whether personal data went as tokens, so that the answer is good for this mission only."""
-        return self._vault is not None
+        return self._tokens
 
     @property
     def begun(self) -> bool:
@@ -412,7 +421,7 @@ class Permit:
 
     async def _kept(self, answer: Outcome) -> Ending:
         try:
-            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0))
+            return await self._labelled(Ending(State.OK, CACHED, outcome=answer, tries=0, usage=answer.usage))
         except BaseException as error:  # noqa: BLE001 - one outcome is written whatever happens
             return self._broken(error, 0)
 

@@ -88,16 +88,20 @@ def check(action: Action, scene: Scene) -> Check:
     return ALLOWED
 
 
-def take(tx: Tx, action: Action, charges: tuple[Charge, ...], *, limits: Limits, now_us: int) -> None:
-    """Take what ``charges`` ask, all or none.
+def take(
+    tx: Tx, action: Action, charges: tuple[Charge, ...], *, limits: Limits, now_us: int, beyond: bool = False
+) -> None:
+    """Take what ``charges`` ask, all or none; all though it doesn't fit with ``beyond`` (refusals are only observed).
 
     Raises:
         RateLimited: One doesn't fit: it names the limit, what is left, when to come back, who waits before, and the
             plan that would lift it.
     """
     rates = SqlRates(tx, action.workspace)
-    short = rates.take([charge.demand for charge in charges])
-    if short is not None:
+    if beyond:
+        for charge in sorted(charges, key=lambda each: each.demand.key):
+            rates.add(charge.demand, charge.demand.cost)
+    elif (short := rates.take([charge.demand for charge in charges])) is not None:
         (charge,) = (each for each in charges if each.demand == short.demand)
         raise _refused(tx, action, charge, short=short, limits=limits, now_us=now_us)
     tx.execute(

@@ -28,7 +28,7 @@ from remit.guard.rate_tables import RATE_LIMIT
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.effects import Fetch, Model, Tool
+from remit.kernel.effects import Fetch, Model, Tool, Wire
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ports import Journal, ReadTx, Tx
 from remit.kernel.urls import known_url
@@ -46,6 +46,7 @@ BYTES_A_TOKEN = 4
 MOST = 1_000_000_000
 MOST_IN_ALL = 20_000  # times ``FOREVER_US``, and it still fits 64 bits
 
+_ANSWERLESS = frozenset({Wire.EMBEDDINGS, Wire.COUNT_TOKENS})
 _NAME = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _PERIODS = {0: "in all", 1: "a second", 60: "a minute", 3600: "an hour", 86_400: "a day"}
 
@@ -67,6 +68,7 @@ class Per(StrEnum):
     """Who shares one bucket."""
 
     AGENT = "agent"
+    KEY = "key"  # the virtual key that an action came in by
     TEAM = "team"
     WORKSPACE = "workspace"
     DOMAIN = "domain"
@@ -89,6 +91,7 @@ class Limit:
         agent_kind: The kind of agents that it holds for; empty: any, and people too.
         target: The tool, model (``provider/model``) or domain that it holds for; empty: any.
         burst: How many at once; 0: the amount.
+        key: The virtual key that it holds for; empty: any.
         plan: The plan's figure that goes with it: ``rate_factor`` multiplies the amount, any other replaces it.
 
     Raises:
@@ -105,6 +108,7 @@ class Limit:
     target: str = ""
     burst: int = 0
     plan: str = ""
+    key: str = ""
 
     def __post_init__(self) -> None:
         burst = self.burst or self.amount
@@ -128,6 +132,7 @@ class Limit:
                     "only fetches have a domain",
                 ),
                 (self.per is Per.TOOL and self.kind != "tool", "only tools have a tool's name"),
+                (bool(self.key) and self.per is not Per.KEY, "a limit of one key is counted by key"),
             )
             if wrong
         ]
@@ -166,7 +171,10 @@ class Limit:
 
     def as_json(self) -> dict[str, Json]:
         """As stored and shown."""
-        return {key: value.value if isinstance(value, StrEnum) else value for key, value in asdict(self).items()}
+        told = {key: value.value if isinstance(value, StrEnum) else value for key, value in asdict(self).items()}
+        if not self.key:
+            del told["key"]
+        return told
 
 
 def _for_kind(kind: str, minute: int, hour: int) -> tuple[Limit, Limit]:
@@ -211,11 +219,14 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits in force in a workspace. ``shipped`` are those as shipped, before the plan and before orders."""
+    """The limits in force in a workspace. ``by_kind`` are those that hold for any key, ``by_key`` each key's own."""
 
     plan: WorkspacePlan
     by_name: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     by_kind: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict[str, tuple[Limit, ...]])
+    by_key: Mapping[tuple[str, str], tuple[Limit, ...]] = field(
+        default_factory=dict[tuple[str, str], tuple[Limit, ...]]
+    )
 
     def lifts(self, limit: Limit, *, needed: int) -> PlanName | None:
         """The smallest larger plan under which ``needed`` (in the measure) fits; ``None``: no plan changes it."""
@@ -252,10 +263,14 @@ def _limits(plan: WorkspacePlan, own: tuple[tuple[str, str], ...]) -> Limits:
         else:
             found.pop(name, None)
     kinds: dict[str, list[Limit]] = {}
+    keys: dict[tuple[str, str], list[Limit]] = {}
     for limit in found.values():
-        if limit.per is not Per.IP:
+        if limit.key:
+            keys.setdefault((limit.kind, limit.key), []).append(limit)
+        elif limit.per is not Per.IP:
             kinds.setdefault(limit.kind, []).append(limit)
-    return Limits(plan, found, {kind: tuple(limits) for kind, limits in kinds.items()})
+    by_kind = {kind: tuple(limits) for kind, limits in kinds.items()}
+    return Limits(plan, found, by_kind, {at: tuple(limits) for at, limits in keys.items()})
 
 
 def _planned(limit: Limit, plan: WorkspacePlan) -> Limit | None:
@@ -303,7 +318,9 @@ def changed(name: str, known: Limit | None, changes: Mapping[str, object]) -> Li
 
 def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> tuple[Charge, ...]:
     """What ``action`` asks of which limits; nothing for kinds without a rate."""
-    known = limits.by_kind.get(action.kind)
+    known = limits.by_kind.get(action.kind, ())
+    if action.key and limits.by_key:
+        known += limits.by_key.get((action.kind, action.key), ())
     if not known:
         return ()
     found: list[Charge] = []
@@ -338,6 +355,10 @@ def estimate(action: Action, measure: Measure) -> int:
             request: Mapping[str, object] = action.effect.request if isinstance(action.effect, Model) else {}
             bounds = (request.get(name) for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"))
             answer = next((bound for bound in bounds if isinstance(bound, int) and bound >= 0), ANSWER_TOKENS)
+            if isinstance(action.effect, Model) and action.effect.wire in _ANSWERLESS:
+                answer = 0
+            times = request.get("n")  # so many answers to one request
+            answer *= times if isinstance(times, int) and times > 1 else 1
             return len(action.payload) // BYTES_A_TOKEN + 1 + answer
         case Measure.MINUTES:
             arguments: Mapping[str, object] = action.effect.arguments if isinstance(action.effect, Tool) else {}
@@ -389,6 +410,8 @@ def _sharer(per: Per, action: Action, agent: Agent | None) -> tuple[str, str] | 
     match per:
         case Per.AGENT if agent is not None:
             found = f"agent:{agent.name}", f"the agent {agent.name}"
+        case Per.KEY if action.key:
+            found = f"key:{action.key}", f"the key {action.key}"
         case Per.TEAM if agent is not None and agent.team:
             found = f"team:{agent.team}", f"the team {agent.team}"
         case Per.WORKSPACE:

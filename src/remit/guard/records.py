@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select, update
 from remit.audit.entry import Entry, Result
 from remit.audit.schedule import check_alarm
 from remit.guard import approval_requests, budget, rate
-from remit.guard.budget_usage import payer_of, payer_of_row
+from remit.guard.budget_usage import ALWAYS, payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
@@ -147,7 +147,7 @@ class Verdicts:
 
 def verdicts(checks: tuple[Check, ...], *, spent_ns: Sequence[int] = ()) -> Verdicts:
     """Verdicts ready to be written. ``spent_ns``: how long each check took, as far as it was measured."""
-    told: list[Json] = [check.as_json() for check in checks]
+    told = [check.as_kept() for check in checks]
     return Verdicts(checks, told, orjson.dumps(told).decode(), orjson.dumps(list(spent_ns)).decode())
 
 
@@ -163,11 +163,13 @@ def intent(
     limits: Limits | None = None,
     owner: str = "",
     approval_id: str = "",
+    beyond: frozenset[str] = frozenset(),
 ) -> Within:
     """The operation that uses up approval and rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
-    what it leaves open is settled by others once it is gone.
+    what it leaves open is settled by others once it is gone. ``beyond`` (of rate and budget): what is counted though it
+    doesn't fit.
 
     Raises (when run):
         RateLimited: A rate would be passed.
@@ -195,9 +197,9 @@ def intent(
         if approval_id:
             approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
-            rate.take(tx, action, charges, limits=limits, now_us=now_us)
-        if action.estimate or not action.priced:
-            budget.reserve(tx, action, now_us=now_us)
+            rate.take(tx, action, charges, limits=limits, now_us=now_us, beyond=rate.NAME in beyond)
+        if action.estimate or not action.priced or action.kind in ALWAYS:
+            budget.reserve(tx, action, now_us=now_us, beyond=budget.NAME in beyond)
         tx.execute(_INSERT, row)
         tx.append(entry, payload, subject=action.about)
 
@@ -242,7 +244,7 @@ def outcome(
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if action.kind in METERED:
             rate.settle(tx, action, _used(ending, now_us))
-        if action.estimate or ending.cost or not action.priced or usage is not NOTHING:
+        if action.estimate or ending.cost or not action.priced or usage is not NOTHING or action.kind in ALWAYS:
             budget.settle(
                 tx,
                 payer_of(action),
@@ -413,6 +415,7 @@ def _row(
         "opened_us": now_us,
         "closed_us": None,
         "owner": "",
+        "key": action.key,
     }
 
 
@@ -458,7 +461,7 @@ def _payload(action: Action, target: str, checks: Json) -> dict[str, Json]:
         "kind": action.kind,
         "target": target,
         "subject_hash": action.subject_hash,
-        "effect_key": action.effect_key,
+        "effect": action.effect_key,
         "attempt": action.attempt,
         "estimate_micros": action.estimate.micros,
         "checks": checks,

@@ -20,6 +20,13 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "identify.unknown_agent": "remit agents",
         "identify.unknown_user": "remit users",
         "identify.unreadable": "remit doctor",
+        # the virtual key that it came in by
+        "key.unknown": "remit keys list",
+        "key.revoked": "remit keys create --help, then give the program the new key's token",
+        "key.expired": "remit keys create --help, then give the program the new key's token",
+        "key.another": "act as the key's own agent, on behalf of its owner: remit keys show NAME",
+        "key.model": "remit keys show NAME tells which models it may ask; a key with others is another key",
+        "key.scope": "remit keys show NAME tells what it opens; a key that opens more is another key",
         # authorise
         "authorise.effect": "remit agents",
         "authorise.no_adapter": "remit doctor",

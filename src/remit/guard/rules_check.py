@@ -32,7 +32,7 @@ def check(action: Action, scene: Scene) -> Check:
     if scene.taint is None:
         return denied(NAME, "provenance", "What this mission has read from outside can't be looked up.")
     facts = facts_of(scene.performed, scene, rules.book)
-    scene.facts = kept(facts, scene.redactor)
+    scene.facts = kept(facts, None if scene.clean else scene.redactor)
     broken = rules.book.judge(action.kind, facts, mask=scene.redactor.mask)
     return _unless_lifted(broken, action, scene) if broken else ALLOWED
 
@@ -58,7 +58,7 @@ def facts_of(action: Action, scene: Scene, book: Book) -> dict[str, Value]:
         taint=scene.taint or CLEAN,
         robots=scene.robots,
     )
-    facts = read(action, setting)
+    facts = read(action, setting, arguments=book.arguments)
     if scene.evidence is not None:
         facts |= read_evidence(scene.evidence, book.critics, book.findings)
     return facts

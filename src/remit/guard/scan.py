@@ -1,6 +1,9 @@
 """Third check: secrets. What is executed is refused, what is read goes on masked; no payload is changed in silence.
 
 An address counts as executed: a masked URL would fetch something nobody asked for.
+
+Where a workspace's gateway policy says ``redaction=off``, prompts of models go as they are, but for one that carries a
+value that is registered here (a secret of Remit's own, such as a provider's key): it is masked as ever.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from typing import cast
 
 from remit.guard import canary
 from remit.guard.personal import hide
-from remit.guard.scene import Scene, allowed, denied
+from remit.guard.scene import Scene, Standing, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.decision import Check, Verdict
@@ -19,6 +22,11 @@ from remit.redact.redactor import Redactor
 
 NAME = "scan"
 ALLOWED = allowed(NAME)
+
+
+def redacts(action: Action, standing: Standing) -> bool:
+    """Whether what is read is masked: always, but for models where the workspace's gateway policy switched it off."""
+    return standing.gateway.policy.redaction or not isinstance(action.effect, Model)
 
 
 def check(action: Action, scene: Scene) -> Check:
@@ -32,8 +40,12 @@ def _secrets(action: Action, scene: Scene) -> Check:
     if canary.leaks(action, scene.redactor):
         detail = f"The {action.kind} carries the mission's canary: its system prompt is being carried out."
         return denied(NAME, "canary", detail)
+    if not redacts(action, scene.standing) and not scene.redactor.registered.find(action.payload.decode()):
+        detail = f"redaction: off, by the gateway's policy, revision {scene.standing.gateway.policy.revision}."
+        return Check(NAME, Verdict.ALLOW, "off", detail)
     kinds = secrets_in(action, scene.redactor)
     if not kinds:
+        scene.clean = True
         return ALLOWED
     told = ", ".join(kinds)
     effect = masked(action.effect, scene.redactor)

@@ -10,6 +10,8 @@ from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant
 from remit.accounts.budgets import BudgetScope
 from remit.accounts.cedar_revisions import CedarRevision
+from remit.accounts.gateway_policy import NOTHING as NO_GATEWAY
+from remit.accounts.gateway_policy import GatewayState
 from remit.accounts.kills import KillScope
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Circuit
@@ -27,7 +29,7 @@ from remit.guard.secrets_use import Used
 from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.clock import EPOCH
-from remit.kernel.decision import Check, Verdict
+from remit.kernel.decision import OK, Check, Verdict
 from remit.kernel.mission import Outcome
 from remit.kernel.references import Reference
 from remit.kernel.usage import UnknownPrice
@@ -56,7 +58,8 @@ class Standing:
 
     ``people`` is everybody who has rights here, by id; ``policies`` the custom ones in force; ``grants`` the open
     break-glass; ``over`` says of each scope that is spent beyond its limit how it stands, in a sentence; ``limits`` are
-    the rates in force, ``unwell`` the circuits that aren't closed, ``secrets`` who may use which. ``rules`` is ``None``
+    the rates in force, ``unwell`` the circuits that aren't closed, ``secrets`` who may use which, ``gateway`` the
+    gateway's policy and the virtual keys. ``rules`` is ``None``
     when they could not be read.
     """
 
@@ -72,6 +75,7 @@ class Standing:
     unwell: Mapping[Key, Circuit] = field(default_factory=dict[Key, Circuit])
     limits: Limits | None = None
     secrets: SecretsInForce = NO_SECRETS
+    gateway: GatewayState = NO_GATEWAY
     read_at: float = 0.0
 
 
@@ -102,6 +106,7 @@ class Scene:
     evidence: Mapping[str, Evidence] | None = None
     taint: Taint | None = CLEAN  # what its mission has read; ``None``: that can't be read
     facts: str = ""
+    clean: bool = False  # nothing secret stands in the payload, which every other text of the action is made from
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
     wanted: list[Check] = field(default_factory=list[Check])
     approval: str = ""
@@ -114,6 +119,9 @@ class Scene:
     wants: tuple[Reference, ...] = ()
     used: tuple[Used, ...] = ()
     tried: tuple[str, ...] = ()
+    observed: list[Check] = field(default_factory=list[Check])  # what would have been refused (``observe``)
+    beyond: frozenset[str] = frozenset()  # of rate and budget: what is counted though it does not fit
+    inspects: bool = False  # whether tool calls in a model's answer are judged (``tool_rules.inspector``)
 
     @property
     def policy_rev(self) -> str:
@@ -124,7 +132,7 @@ class Scene:
 
 def allowed(name: str) -> Check:
     """The verdict of a check that found nothing; each check has one, shared, so that it is known by identity."""
-    return Check(name, Verdict.ALLOW, "ok")
+    return Check(name, Verdict.ALLOW, OK)
 
 
 def denied(name: str, reason: str, detail: str) -> Check:

@@ -10,6 +10,7 @@ from remit.accounts.access import ACTIVE
 from remit.accounts.agents import read_agents
 from remit.accounts.break_glass import read_open
 from remit.accounts.cedar_revisions import read_policies
+from remit.accounts.gateway_policy import read_gateway
 from remit.accounts.kills import read_stops
 from remit.accounts.people import read_people
 from remit.accounts.roles import Role
@@ -46,6 +47,7 @@ def read_standing(tx: ReadTx, workspace: str, *, read_at: float, now_us: int) ->
         over=read_overspent(tx, workspace, now_us=now_us),
         limits=read_limits(tx, workspace),
         secrets=read_in_force(tx, workspace),
+        gateway=read_gateway(tx, workspace),
         rules=_rules(tx, workspace),
         unwell=read_unwell(tx, workspace),
         read_at=read_at,

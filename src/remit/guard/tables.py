@@ -34,6 +34,7 @@ ACTION = Table(
     Column("opened_us", BigInteger, nullable=False),
     Column("closed_us", BigInteger),
     Column("owner", Text, nullable=False),  # the process that opened it: is it gone, nobody else will close it
+    Column("key", Text, nullable=False, server_default=""),  # the virtual key that it came in by
     Index(None, "workspace", "effect_key"),
     Index(None, "workspace", "mission"),
 )
@@ -69,6 +70,17 @@ Index(
     *(ACTION.c.workspace, ACTION.c.state, ACTION.c.mission),
     sqlite_where=IS_OPEN,
     postgresql_where=IS_OPEN,
+)
+
+#: How often the guard would have refused, had the workspace not said that it only observes.
+OBSERVED = Table(
+    "observed",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    Column("name", Text, nullable=False),  # of the check
+    Column("reason", Text, nullable=False),
+    Column("times", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "name", "reason"),
 )
 
 #: Where a circuit stands since its last change; one that never opened has no row. Shared by all processes.

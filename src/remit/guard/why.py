@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
-import orjson
 from sqlalchemy import bindparam, select, text
 
 from remit.guard import refusals
@@ -16,6 +14,7 @@ from remit.guard.tables import ACTION
 from remit.guard.why_log import Prove, Said, Standing, decisions_on, said_of, unchecked
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
+from remit.kernel.decision import read_checks
 from remit.kernel.errors import NotFound
 from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row
@@ -192,7 +191,7 @@ async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = un
 
 
 def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
-    checks = cast("list[dict[str, Json]]", orjson.loads(row["checks"]))
+    checks = [dict[str, Json](check) for check in read_checks(row["checks"])]
     said = said_of(tx, row, prove)
     return ActionStory(
         row,

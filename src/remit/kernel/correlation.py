@@ -68,16 +68,29 @@ def end() -> None:
     _CURRENT.set(None)
 
 
+def _either(given: str, known: str) -> str:
+    return given or known
+
+
 class bound:  # noqa: N801 - used as a function; a class, because a generator costs each action twice the time
     """Add ids (fields of ``Ids``) to those that are known, while this lasts; an empty one changes nothing."""
 
     __slots__ = ("_ids", "_token")
 
-    def __init__(self, **ids: str) -> None:
-        self._ids = ids
+    def __init__(
+        self,
+        *,
+        request_id: str = "",
+        workspace: str = "",
+        mission: str = "",
+        step: str = "",
+        action: str = "",
+        span_id: str = "",
+    ) -> None:
+        self._ids = (request_id, workspace, mission, step, action, span_id)
 
     def __enter__(self) -> Ids:
-        now = current()._replace(**{name: value for name, value in self._ids.items() if value})
+        now = Ids(*map(_either, self._ids, current()))
         self._token = _CURRENT.set(now)
         return now
 

@@ -21,6 +21,9 @@ POINTS: frozenset[str] = frozenset(
         "accounts.workspace",
         "accounts.policy",
         "accounts.glass",
+        # keys and the gateway's policy
+        "accounts.key",
+        "accounts.gateway",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -93,6 +96,9 @@ POINTS: frozenset[str] = frozenset(
         "deploy.switch",
         "deploy.back",
         "deploy.prune",
+        # models
+        "models.health",
+        "models.set",
         # writes outside the store
         "home.folder",
         "home.keys",

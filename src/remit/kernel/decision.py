@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
+
+import orjson
 
 from remit.kernel.canonical import Json
+
+#: The reason of a check that simply allowed.
+OK = "ok"
 
 
 class Verdict(StrEnum):
@@ -26,8 +32,23 @@ class Check:
     detail: str = ""
 
     def as_json(self) -> dict[str, Json]:
-        """As stored and shown."""
+        """As shown."""
+        return {**self.as_told()}
+
+    def as_told(self) -> dict[str, str]:
+        """As shown, in texts."""
         return {"check": self.name, "verdict": self.verdict.value, "reason": self.reason, "detail": self.detail}
+
+    def as_kept(self) -> Json:
+        """As rows and the audit log keep it: the name alone of one that allowed and has nothing to add."""
+        plain = self.verdict is Verdict.ALLOW and self.reason == OK and not self.detail
+        return self.name if plain else self.as_json()
+
+
+def read_checks(kept: str) -> list[dict[str, str]]:
+    """What ``Check.as_kept`` made of each check of an action, in their order, from JSON."""
+    told = cast("list[str | dict[str, str]]", orjson.loads(kept))
+    return [Check(each, Verdict.ALLOW, OK).as_told() if isinstance(each, str) else each for each in told]
 
 
 @dataclass(frozen=True, slots=True)

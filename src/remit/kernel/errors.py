@@ -3,7 +3,11 @@
     RemitError
     ├── UserError            bad input, usage or configuration: the caller can mend it
     │   ├── InvalidInput     a document, argument or setting is wrong (says where)
+    │   │   ├── TooLarge     it has more bytes than are taken
+    │   │   └── ContextTooLong   more tokens than the model reads at once
+    │   ├── ContentRefused   a provider's filter refused what was asked or answered
     │   └── NotFound         no such mission, step, agent ...
+    ├── Unauthenticated      nobody knows who asks: no key, or one that does not count (any more)
     ├── Denied               the guard refused; carries the decision id
     │   ├── BudgetExceeded
     │   └── RateLimited
@@ -13,7 +17,11 @@
     │   └── Drift            an artefact is not what its step left behind
     ├── Failed               the work itself failed (a step, a command, a postcondition)
     ├── Unavailable          something outside is not there now; may be tried again
-    │   └── Timeout
+    │   ├── Timeout
+    │   ├── Throttled        a provider's own rate limit
+    │   ├── Overloaded       a provider has too much to do
+    │   ├── KeyRefused       a provider refuses the key it is asked with
+    │   └── InvalidAnswer    what came back is no answer
     ├── IntegrityError       evidence does not hold; never retried
     └── InternalError        a fault of ours
 
@@ -111,8 +119,24 @@ class InvalidInput(UserError):
         self.problems = problems or (message,)
 
 
+class TooLarge(InvalidInput):
+    """It has more bytes than are taken."""
+
+
+class ContextTooLong(InvalidInput):
+    """More tokens than the model reads at once."""
+
+
+class ContentRefused(UserError):
+    """A provider's filter refused what was asked, or what would have been answered."""
+
+
 class NotFound(UserError):
     """No such thing."""
+
+
+class Unauthenticated(RemitError):
+    """Nobody knows who asks: there is no key, or one that does not count (any more). Never says which."""
 
 
 class Denied(RemitError):
@@ -250,6 +274,22 @@ class Timeout(Unavailable):
     """Something outside did not answer in its time."""
 
 
+class Throttled(Unavailable):
+    """A provider's own rate limit. ``retry_after`` is what it said."""
+
+
+class Overloaded(Unavailable):
+    """A provider has too much to do."""
+
+
+class KeyRefused(Unavailable):
+    """A provider refuses the key it is asked with: the same call can't succeed there, elsewhere it may."""
+
+
+class InvalidAnswer(Unavailable):
+    """What came back from outside is no answer: no JSON, no document of its interface, cut off, too large."""
+
+
 class IntegrityError(RemitError):
     """Evidence does not hold: a log, a proof, an artefact. Never retried."""
 
@@ -267,7 +307,13 @@ TABLE: dict[type[RemitError], ErrorRow] = {
     InvalidInput: ErrorRow(
         "invalid_input", 422, 2, retryable=False, hint="correct the input and run the command again"
     ),
+    TooLarge: ErrorRow("too_large", 413, 2, retryable=False, hint="send less at once"),
+    ContextTooLong: ErrorRow(
+        "context_length", 400, 2, retryable=False, hint="shorten the prompt, or ask a model with a longer context"
+    ),
+    ContentRefused: ErrorRow("content_refused", 400, 2, retryable=False, hint="change the prompt"),
     NotFound: ErrorRow("not_found", 404, 2, retryable=False, hint="remit missions"),
+    Unauthenticated: ErrorRow("unauthenticated", 401, 3, retryable=False, hint="remit keys create NAME"),
     Denied: ErrorRow("denied", 403, 3, retryable=False, hint="remit why ID"),
     BudgetExceeded: ErrorRow(
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"
@@ -280,6 +326,10 @@ TABLE: dict[type[RemitError], ErrorRow] = {
     Failed: ErrorRow("failed", 500, 1, retryable=False, hint="remit logs ID"),
     Unavailable: ErrorRow("unavailable", 503, 5, retryable=True, hint="remit doctor"),
     Timeout: ErrorRow("timeout", 504, 5, retryable=True, hint="remit doctor"),
+    Throttled: ErrorRow("throttled", 429, 5, retryable=True, hint="wait and ask again, or add another provider"),
+    Overloaded: ErrorRow("overloaded", 503, 5, retryable=True, hint="wait and ask again, or add another provider"),
+    KeyRefused: ErrorRow("key_refused", 502, 5, retryable=False, hint="remit secrets list"),
+    InvalidAnswer: ErrorRow("invalid_answer", 502, 5, retryable=True, hint="remit doctor"),
     IntegrityError: ErrorRow("integrity", 500, 1, retryable=False, hint="remit audit verify"),
     InternalError: ErrorRow(
         "internal", 500, 1, retryable=False, hint="run the command again with --debug and report it"

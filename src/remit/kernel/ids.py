@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable
 
+from remit.kernel.entropy import random_bytes
 from remit.kernel.errors import InvalidInput
 
 _SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
-def new_id(*, unix_ms: int | None = None, rand: Callable[[int], int] = secrets.randbits) -> str:
+def _random_bits(count: int) -> int:
+    return int.from_bytes(random_bytes(8)) >> (64 - count)
+
+
+def new_id(*, unix_ms: int | None = None, rand: Callable[[int], int] = _random_bits) -> str:
     """A fresh UUIDv7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, 74 random bits.
 
     Args:
         unix_ms: Milliseconds since the epoch; the machine's clock when left out.
-        rand: Source of ``n`` random bits; seeded in tests.
+        rand: Source of ``n`` random bits, at most 64; seeded in tests.
     """
     ms = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
     value = (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | rand(12) << 64 | 0b10 << 62 | rand(62)

@@ -56,17 +56,28 @@ class Delivery:
     Attributes:
         begun: Whether the answer has begun: then neither the guard nor the adapter may try again.
         restorer: Makes a ``Restorer`` for each text of the answer; ``None``: nothing went as a token.
+        inspect: Says of a tool call in the answer (name, arguments as JSON) why the client may not make it, "" when it
+            may; ``None``: tool calls are not looked at.
+        plain: Whether it passes on as it is: the workspace switched redaction off.
     """
 
-    __slots__ = ("_ready", "_tap", "begun", "restorer")
+    __slots__ = ("_ready", "_tap", "begun", "inspect", "plain", "restorer")
 
     def __init__(
-        self, tap: Tap, *, ready: Callable[[], Awaitable[None]], restorer: Callable[[], Restorer] | None = None
+        self,
+        tap: Tap,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        restorer: Callable[[], Restorer] | None = None,
+        inspect: Callable[[str, str], str] | None = None,
+        plain: bool = False,
     ) -> None:
         self._tap = tap
         self._ready = ready
         self.begun = False
         self.restorer = restorer
+        self.inspect = inspect
+        self.plain = plain
 
     async def begin(self, head: Head) -> None:
         """Say how the answer begins, once everything that must be written before it is."""

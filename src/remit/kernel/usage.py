@@ -46,6 +46,8 @@ class Usage:
         network_bytes: Bytes received and sent.
         tokens_cached: Of ``tokens_in``, read from the provider's cache of prompts.
         estimated: Whether quantities were counted here, because nobody who bills said them.
+        kept: Whether an answer that was kept was given again, so that nothing was used.
+        saved: What that answer had cost.
 
     Raises:
         InvalidInput: Something is negative.
@@ -64,6 +66,8 @@ class Usage:
     network_cost: Money = ZERO
     tokens_cached: int = 0
     estimated: bool = False
+    kept: bool = False
+    saved: Money = ZERO
 
     def __post_init__(self) -> None:
         amounts = (self.tokens_cached, *self.quantities().values(), *(cost.micros for cost in self.shares().values()))
@@ -106,6 +110,8 @@ class Usage:
             provider=other.provider or self.provider,
             model=other.model or self.model,
             estimated=self.estimated or other.estimated,
+            kept=self.kept or other.kept,
+            saved=self.saved + other.saved,
             **{name: getattr(self, name) + getattr(other, name) for name in (*summed, *costs)},
         )
 
@@ -117,6 +123,8 @@ class Usage:
             told["tokens_cached"] = self.tokens_cached
         if self.estimated:
             told["estimated"] = True
+        if self.kept:
+            told |= {"kept": True, "saved_micros": self.saved.micros}
         told |= {name: text for name, text in (("provider", self.provider), ("model", self.model)) if text}
         return told
 

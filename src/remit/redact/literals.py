@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     import hyperscan
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 #: Up to here one substring search for each literal is quick enough, and needs nothing built.
-FEW = 64
+FEW = 8
 
 _ENOUGH = 256  # bytes of a literal that say whether it may occur
 
@@ -66,20 +66,22 @@ def _hyperscan(literals: Sequence[str]) -> Present:
         literal=True,
     )
     local = _Scratch()
+    scan = database.scan
+    seen = cast("Callable[[int, int, int, int, object], None]", _seen)  # it hands on the context as it was given
 
     def find(text: str) -> Iterable[str]:
         if local.scratch is None:
             local.scratch = database.scratch.clone()
-        found: list[int] = []
-
-        def seen(number: int, _start: int, _end: int, _flags: int, _context: object) -> None:
-            found.append(number)
-
-        database.scan(text.encode("utf-8", "surrogatepass"), match_event_handler=seen, scratch=local.scratch)
-        here = [plain[number] for number in found]
+        numbers: list[int] = []
+        scan(text.encode("utf-8", "surrogatepass"), seen, context=numbers, scratch=local.scratch)
+        here = [plain[number] for number in numbers]
         return [*here, *wide(text)] if "\0" in text else here
 
     return find
+
+
+def _seen(number: int, _start: int, _end: int, _flags: int, numbers: list[int]) -> None:
+    numbers.append(number)
 
 
 def _aho_corasick(literals: Sequence[str]) -> Present:

@@ -61,14 +61,14 @@ class MemoryJournal:
                 if isinstance(error, Refused) and error.entry is not None:
                     tx.drafts = []
                     tx.append(error.entry, error.payload)
-                    self.entries += tx.drafts
+                    self.entries += [each.item for each in tx.drafts]
                 future.set_exception(error)
                 return future
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-            self.entries += tx.drafts
+            self.entries += [each.item for each in tx.drafts]
         crash.reach(f"{name}:after")
         return future
 

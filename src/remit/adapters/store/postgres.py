@@ -8,7 +8,6 @@ moves what is visible into the log and signs.
 from __future__ import annotations
 
 import random
-import secrets
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -41,6 +40,7 @@ from remit.audit.note import Signer
 from remit.audit.tables import PENDING
 from remit.kernel.backoff import Pace, connecting
 from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.entropy import random_bytes
 from remit.kernel.errors import Unavailable
 
 READERS = 8
@@ -141,7 +141,7 @@ class PostgresStore(Store):
         *,
         heads: Path,
         clock: Clock = SYSTEM_CLOCK,
-        salt: Callable[[int], bytes] = secrets.token_bytes,
+        salt: Callable[[int], bytes] = random_bytes,
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,
         origin: Callable[[], Mapping[str, str]] | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import MetaData
 
 from remit.accounts import budget_tables as _budgets
+from remit.accounts import key_tables as _keys
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
@@ -22,12 +23,16 @@ from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
 from remit.missions import recorded_tables as _recorded
 from remit.missions import tables as _missions
+from remit.models import cache_tables as _answers
+from remit.models import tables as _models
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
-    *(_audit, _accounts, _budgets, _teams, _guard, _approvals, _rates, _rules),
+    *(_audit, _accounts, _budgets, _keys, _teams, _guard, _approvals, _rates, _rules),
     *(_personal, _provenance, _secrets, _fetching),
     *(_missions, _estimates, _deployments, _queue, _recorded),
+    *(_answers,),
+    *(_models,),
 )
 
 

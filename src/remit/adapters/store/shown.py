@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 from sqlalchemy import Table
@@ -139,28 +139,37 @@ def _json(text: str, masking: Masking) -> str:
     return told if masking.text(told) == told else ""
 
 
-def masked_draft(
-    item: Draft, entry: Entry, payload: Mapping[str, Any] | None, masking: Masking, again: Callable[..., Draft]
-) -> Draft:
-    """A draft of the log without secrets, before it is hashed: the same one when it has none.
+class Drafted(NamedTuple):
+    """A draft of the log; the entry and payload that it was made of; and what makes another one of such."""
 
-    Args:
-        item: The draft of ``entry`` and ``payload`` as they are.
-        entry: What goes into the header.
-        payload: What is kept beside it.
-        masking: How.
-        again: Makes a draft of a changed entry and payload.
+    item: Draft
+    entry: Entry
+    payload: Mapping[str, Any] | None
+    again: Callable[[Entry, Mapping[str, Any] | None], Draft]
+
+
+def masked_drafts(drafts: Sequence[Drafted], masking: Masking) -> list[Draft]:
+    """Drafts of the log without secrets, before they are hashed: as they are when none has one.
+
+    All are looked through at once, and one by one only when there is something to be found.
     """
-    body = item.body.decode("utf-8")
-    whole = "\n".join((*item.fields.values(), body))
+    wholes = ["\n".join((*each.item.fields.values(), each.item.body.decode("utf-8"))) for each in drafts]
+    whole = "\n".join(wholes)
+    if masking.text(whole) == whole:
+        return [each.item for each in drafts]
+    return [_masked_draft(each, text, masking) for each, text in zip(drafts, wholes, strict=True)]
+
+
+def _masked_draft(each: Drafted, whole: str, masking: Masking) -> Draft:
+    item = each.item
     if masking.text(whole) == whole:
         return item
     fields = {name: masking.text(text) for name, text in item.fields.items()}
-    actor = Principal(entry.actor.kind, masking.text(entry.actor.id))
+    actor = Principal(each.entry.actor.kind, masking.text(each.entry.actor.id))
     names = ("reason", "subject", "mission", "step", "approval_id", "policy_rev", "workspace", "domain", "action")
-    masked = replace(entry, actor=actor, **{name: fields[name] for name in names})
-    told = cast("Mapping[str, Any]", masking.tree(payload or {}))
+    masked = replace(each.entry, actor=actor, **{name: fields[name] for name in names})
+    told = cast("Mapping[str, Any]", masking.tree(each.payload or {}))
     text = canonical(told).decode("utf-8")
     if masking.text(text) != text:
-        told = {"masked": masking.text(body)}  # a secret that only shows beside its key
-    return again(masked, told)
+        told = {"masked": masking.text(item.body.decode("utf-8"))}  # a secret that only shows beside its key
+    return each.again(masked, told)

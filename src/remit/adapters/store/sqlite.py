@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -31,6 +30,7 @@ from remit.audit.keyring import Keyring
 from remit.audit.note import Signer
 from remit.kernel import crash
 from remit.kernel.clock import Clock, SystemClock, micros_of
+from remit.kernel.entropy import random_bytes
 
 BUSY_MS = 10_000
 FREE_FLOOR = 32 << 20
@@ -65,7 +65,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def dialect() -> SQLiteDialect_pysqlite:
     """How statements are compiled for the driver."""
-    return SQLiteDialect_pysqlite(paramstyle="named", dbapi=sqlite3)  # pyright: ignore[reportArgumentType] - a module is what it takes
+    return SQLiteDialect_pysqlite(paramstyle="qmark", dbapi=sqlite3)  # pyright: ignore[reportArgumentType] - a module is what it takes
 
 
 class SqliteStore(Store):
@@ -94,7 +94,7 @@ class SqliteStore(Store):
         *,
         heads: Path,
         clock: Clock = SYSTEM_CLOCK,
-        salt: Callable[[int], bytes] = secrets.token_bytes,
+        salt: Callable[[int], bytes] = random_bytes,
         free_floor: int = FREE_FLOOR,
         keys: Keyring | None = None,
         key_file: KeyFile | None = None,

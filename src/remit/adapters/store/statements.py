@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Integer, LargeBinary, String, Table
 from sqlalchemy.engine.default import DefaultDialect
@@ -21,6 +21,7 @@ from remit.adapters.store.shown import shown_parameters
 from remit.kernel.errors import InternalError
 
 MAX_SHAPES = 512
+MAX_OBJECTS = 4096
 
 type Values = Mapping[str, Any]
 type Shape = tuple[str, ...]
@@ -32,7 +33,7 @@ _PLAIN = (Integer, LargeBinary, String)
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A statement as the driver wants it."""
+    """A statement as the driver wants it. ``order``: where parameters go by position, the name of each."""
 
     sql: str
     defaults: dict[str, Any]
@@ -40,13 +41,16 @@ class Prepared:
     columns: tuple[str, ...]
     readers: tuple[Process | None, ...] | None
     texts: tuple[str, ...] = ()  # parameters that become text which people read, see ``shown``
+    order: Callable[[Values], tuple[Any, ...]] | None = None
 
-    def values(self, params: Values | None) -> dict[str, Any]:
+    def values(self, params: Values | None) -> Values | tuple[Any, ...]:
         """The driver's parameters."""
+        if params and not self.defaults and not self.binders:
+            return dict(params) if self.order is None else self.order(params)
         values = {**self.defaults, **params} if params else dict(self.defaults)
         for name, process in self.binders:
             values[name] = process(values[name])
-        return values
+        return values if self.order is None else self.order(values)
 
     def read(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Rows with the column types' conversions done."""
@@ -64,7 +68,7 @@ class Statements:
 
     def __init__(self, dialect: DefaultDialect) -> None:
         self._dialect = dialect
-        self._by_object: WeakKeyDictionary[Executable, dict[Shape, Prepared]] = WeakKeyDictionary()
+        self._by_object: dict[int, tuple[Executable, dict[Shape, Prepared]]] = {}  # held, so that no id is used again
         self._inserts: dict[Table, str] = {}
         self._mark = "?" if dialect.name == "sqlite" else "%s"
         self._by_shape: OrderedDict[Any, SQLCompiler] = OrderedDict()
@@ -77,14 +81,16 @@ class Statements:
         """
         first = params if params is None or isinstance(params, Mapping) else next(iter(params), None)
         shape = tuple(first) if first else ()
-        known = self._by_object.get(stmt)
-        if known is not None and shape in known:
-            return known[shape]
+        known = self._by_object.get(id(stmt))
+        if known is not None and (found := known[1].get(shape)) is not None:
+            return found
         compiled, defaults = self._compile(stmt, shape)
         if compiled.post_compile_params or compiled.literal_execute_params:
             return self._expanded(compiled, {**defaults, **(first or {})})
         prepared = replace(self._prepared(compiled, defaults), texts=shown_parameters(stmt, shape))
-        self._by_object.setdefault(stmt, {})[shape] = prepared
+        if len(self._by_object) >= MAX_OBJECTS:
+            self._by_object.clear()  # those that are built on the fly: modules' own come back at once
+        self._by_object.setdefault(id(stmt), (stmt, {}))[1][shape] = prepared
         return prepared
 
     def insert_sql(self, table: Table) -> str:
@@ -124,7 +130,8 @@ class Statements:
         state = compiled.construct_expanded_state(values)
         whole = self._prepared(compiled, {})
         binders = tuple((name, process) for name, process in state.processors.items() if callable(process))
-        return Prepared(state.statement, dict(state.parameters), binders, whole.columns, whole.readers)
+        order = _order(state.positiontup)
+        return Prepared(state.statement, dict(state.parameters), binders, whole.columns, whole.readers, order=order)
 
     def _prepared(self, compiled: SQLCompiler, values: dict[str, Any]) -> Prepared:
         required = {name for name, bind in compiled.binds.items() if bind.required and values.get(name) is None}
@@ -142,9 +149,23 @@ class Statements:
             binders=binders,
             columns=tuple(column.keyname for column in columns),
             readers=readers if any(readers) else None,
+            order=_order(compiled.positiontup) if compiled.positional else None,
         )
 
     def _reader(self, kind: Any) -> Process | None:
         if isinstance(kind, _PLAIN):
             return None
         return kind.dialect_impl(self._dialect).result_processor(self._dialect, None)
+
+
+def _order(names: Sequence[str] | None) -> Callable[[Values], tuple[Any, ...]] | None:
+    """Puts parameters where a statement has its marks; nothing for one that names them."""
+    match names:
+        case None:
+            return None
+        case []:
+            return lambda _values: ()
+        case [name]:
+            return lambda values: (values[name],)
+        case _:
+            return itemgetter(*names)

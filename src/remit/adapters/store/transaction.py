@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
-from remit.adapters.store.shown import Masking, masked_draft, masked_parameters
-from remit.adapters.store.statements import Statements
+from remit.adapters.store.shown import Drafted, Masking, masked_drafts, masked_parameters
+from remit.adapters.store.statements import Prepared, Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
 from remit.kernel.action import ActorKind
@@ -57,24 +57,29 @@ class ReadTransaction:
 
     def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
         """Every row, as plain tuples."""
+        return self._fetched(stmt, params)[1]
+
+    def rows(self, stmt: Executable, params: Params = None) -> list[Row]:
+        """Every row, as mappings by column name."""
+        names, found = self._fetched(stmt, params)
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def row(self, stmt: Executable, params: Params = None) -> Row | None:
+        """The first row, or ``None``."""
+        names, found = self._fetched(stmt, params)
+        return dict(zip(names, found[0], strict=True)) if found else None
+
+    def _fetched(self, stmt: Executable, params: Params) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+        """The names of the columns, and every row."""
         prepared = self._statements.prepare(stmt, params)
+        return prepared.columns, self._run(prepared, params)
+
+    def _run(self, prepared: Prepared, params: Params) -> list[tuple[Any, ...]]:
         try:
             self.cursor.execute(prepared.sql, prepared.values(_one(params)))
             return prepared.read(self.cursor.fetchall())
         except Exception as error:
             raise self._translate(error) from error
-
-    def rows(self, stmt: Executable, params: Params = None) -> list[Row]:
-        """Every row, as mappings by column name."""
-        names = self._statements.prepare(stmt, params).columns
-        return [dict(zip(names, row, strict=True)) for row in self.tuples(stmt, params)]
-
-    def row(self, stmt: Executable, params: Params = None) -> Row | None:
-        """The first row, or ``None``."""
-        found = self.tuples(stmt, params)
-        if not found:
-            return None
-        return dict(zip(self._statements.prepare(stmt, params).columns, found[0], strict=True))
 
 
 class WriteTransaction(ReadTransaction):
@@ -102,7 +107,7 @@ class WriteTransaction(ReadTransaction):
         self._masking = masking
         self._now_us = now_us
         self._salt = salt
-        self.drafts: list[Draft] = []
+        self.drafts: list[Drafted] = []  # of the operation that runs
 
     def execute(self, stmt: Executable, params: Params = None) -> int:
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
@@ -139,14 +144,18 @@ class WriteTransaction(ReadTransaction):
         if request_id and payload is not None and "request_id" not in payload:
             payload = {**payload, "request_id": request_id}
         make = partial(draft, ts_us=self._now_us(), salt=self._salt(), subject=subject)
-        item = make(entry, payload)
-        self.drafts.append(item if self._masking is None else masked_draft(item, entry, payload, self._masking, make))
+        self.drafts.append(Drafted(make(entry, payload), entry, payload, make))
 
-    def tuples(self, stmt: Executable, params: Params = None) -> list[tuple[Any, ...]]:
+    def masked(self, drafts: list[Drafted]) -> list[Draft]:
+        """The entries of all operations of this transaction as they are logged."""
+        return [each.item for each in drafts] if self._masking is None else masked_drafts(drafts, self._masking)
+
+    def _fetched(self, stmt: Executable, params: Params) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """As of a read; a statement that writes (RETURNING) is masked like any other."""
-        if self._masking is not None and (texts := self._statements.prepare(stmt, params).texts):
-            params = masked_parameters(params, texts, self._masking)
-        return super().tuples(stmt, params)
+        prepared = self._statements.prepare(stmt, params)
+        if prepared.texts and self._masking is not None:
+            params = masked_parameters(params, prepared.texts, self._masking)
+        return prepared.columns, self._run(prepared, params)
 
 
 def _one(params: Params) -> Mapping[str, Any] | None:

@@ -13,6 +13,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from remit.adapters.store.shown import Drafted
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit.entry import Draft
 from remit.audit.refusal import Refused
@@ -312,16 +313,16 @@ class Writer:
     def _run_together(self, batch: list[Item], *, marks: bool) -> int:
         tx = self.backend.begin()
         try:
-            drafts: list[Draft] = []
+            drafts: list[Drafted] = []
             for item in batch:
                 drafts += self._run_one(tx, item, mark=marks)
-            self.backend.commit(drafts)
+            self.backend.commit(tx.masked(drafts))
         except BaseException:
             self.backend.rollback()
             raise
         return len(drafts)
 
-    def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Draft]:
+    def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Drafted]:
         if mark:
             self.backend.savepoint()
         tx.drafts = []

@@ -87,6 +87,10 @@ def samples(store: Store, workspace: str) -> list[dict[str, object]]:
 def _guard(found: GuardMeasures, workspace: str) -> Iterable[Metric]:
     yield _counter("remit_actions", "Actions by how they stand.", ("kind", "state"), found.actions, workspace)
     yield _counter("remit_refusals", "Refusals of the guard.", ("check", "reason"), found.refusals, workspace)
+    yield _counter(
+        *("remit_observed_refusals", "Would-be refusals of what is only observed."),
+        *(("check", "reason"), found.observed, workspace),
+    )
     yield _counter("remit_action_tries", "Attempts inside permits.", ("kind",), _single(found.tries), workspace)
     cost = {(kind,): micros / MICROS for kind, micros in found.cost_micros.items()}
     yield _counter("remit_cost_usd", "What actions cost, in dollars.", ("kind",), cost, workspace)

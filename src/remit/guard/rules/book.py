@@ -10,6 +10,7 @@ from types import MappingProxyType
 from remit.guard.cel import Answer, Expression, Language, Type, Value
 from remit.guard.cel_text import Problem
 from remit.guard.rules.document import Otherwise, Resolved, Rule
+from remit.guard.rules.tool_facts import named_in
 from remit.guard.rules.variables import (
     CRITICS,
     FINDINGS,
@@ -21,8 +22,10 @@ from remit.guard.rules.variables import (
 from remit.kernel.canonical import sha256_hex
 
 LONGEST_SHOWN = 120
+TOOL = "tool"
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_.]*)\}")
 _SHORT = 12
+_ABSENT = object()
 _MOST_HELD = 2048  # answers that are remembered; texts of at most 4 KiB each
 
 
@@ -86,6 +89,9 @@ class Book:
         self.critics = tuple(sorted({*CRITICS, *resolved.critics}))
         self.findings = tuple(sorted({*FINDINGS, *resolved.findings}))
         self._limits: dict[str, Value] = {f"limit.{name}": value for name, value in resolved.limits.items()}
+        self.arguments = named_in(
+            text for rule in resolved.rules for text in (rule.asserts, rule.when, rule.message, rule.fix)
+        )
         self._held: set[tuple[object, ...]] = set()  # what every rule held for: rules are functions of what they read
         wrong: list[Wrong] = []
         self.kinds: Mapping[str, KindRules] = MappingProxyType({kind: self._of_kind(kind, wrong) for kind in OF_KIND})
@@ -102,6 +108,7 @@ class Book:
             **fixed_types(kind),
             **evidence_types(self.critics, self.findings),
             **dict.fromkeys(self._limits, Type.DOUBLE),
+            **(dict.fromkeys(self.arguments, Type.STRING) if kind == TOOL else {}),
         }
 
     def needs_evidence(self, kind: str) -> bool:
@@ -120,11 +127,11 @@ class Book:
         rules = self.kinds[kind]
         if not rules.rules:
             return ()
-        values = self.values(kind, facts)
-        asked = (kind, *values.items(), *map(type, values.values()))  # 1, 1.0 and true are equal, and not the same
+        read = [facts.get(name, _ABSENT) for name in rules.names]
+        asked = (kind, *read, *map(type, read))  # 1, 1.0 and true are equal, and not the same
         if asked in self._held:
             return ()
-        broken = _broken(rules, values, mask)
+        broken = _broken(rules, self.values(kind, facts), mask)
         if not broken:
             if len(self._held) >= _MOST_HELD:
                 self._held.clear()

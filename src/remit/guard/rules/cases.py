@@ -130,7 +130,7 @@ def cases_of(document: Document) -> tuple[Case, ...]:
 def run_case(case: Case, book: Book) -> Tried:
     """Judge a case by the rules of ``book``."""
     setting = replace(case.setting, lists=book.resolved.lists)
-    facts = read(case.action, setting)
+    facts = read(case.action, setting, arguments=book.arguments)
     facts |= read_evidence(setting.evidence or {}, book.critics, book.findings)
     broken = book.judge(case.action.kind, facts, mask=str)
     return Tried(case, strongest(broken), broken)

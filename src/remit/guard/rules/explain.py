@@ -6,9 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
 
-import orjson
 from sqlalchemy import bindparam, select
 
 from remit.guard.cel import Expression, Language, Value
@@ -18,6 +16,7 @@ from remit.guard.rules.facts import facts_from
 from remit.guard.rules.revisions import find_revision
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json
+from remit.kernel.decision import read_checks
 from remit.kernel.errors import NotFound
 from remit.kernel.ports import ReadTx, Row
 
@@ -128,7 +127,7 @@ def tell(book: Book, kind: str, facts: Mapping[str, Value]) -> tuple[Told, ...]:
 
 def recorded_verdict(row: Row) -> str:
     """What the rules said when the action was asked: ``allow``, ``warn``, ``require_approval`` or ``deny``; or ""."""
-    for check in cast("list[dict[str, str]]", orjson.loads(row["checks"])):
+    for check in read_checks(row["checks"]):
         if check["check"] == "rules":
             if check["verdict"] == "allow":
                 return "warn" if check["reason"] == "warned" else "allow"

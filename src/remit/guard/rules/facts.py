@@ -30,8 +30,10 @@ _NOTHING_READ: Mapping[str, Value] = {
 }
 
 
-def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
+def kept(facts: Mapping[str, Value], redactor: Redactor | None) -> str:
     """The facts as JSON of at most 4 KiB, masked, but for those that the action's row has in columns of its own.
+
+    ``redactor`` is ``None`` for an action that was found to hold nothing secret: then its facts hold nothing either.
 
     When they are too many the longest texts give way, and their names stand under ``~cut``.
     """
@@ -40,7 +42,7 @@ def kept(facts: Mapping[str, Value], redactor: Redactor) -> str:
         name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING_READ.get(name, _OTHER) != value
     }
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
-    if not redactor.clean(text):
+    if redactor is not None and not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}
         text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if len(text) <= MOST_FACTS and not cut:

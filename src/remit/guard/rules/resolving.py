@@ -17,11 +17,11 @@ from remit.guard.rules.marked import place_in
 from remit.guard.rules.reading import MOST_RULES, read_document
 
 #: The sets that Remit ships, in the order in which their rules are told.
-SETS = ("generic", "trading", "deployment", "publishing", "fetching")
+SETS = ("generic", "trading", "deployment", "publishing", "fetching", "tools")
 #: The file that stands for the shipped sets alone: what a home begins with.
 SHIPPED = """\
 # The rules that Remit ships, with their numbers: remit policy show
-use: [generic, trading, deployment, publishing, fetching]
+use: [generic, trading, deployment, publishing, fetching, tools]
 """
 
 

@@ -18,6 +18,7 @@ from remit.guard.rules.book import Book
 from remit.guard.rules.cases import strongest
 from remit.guard.rules.explain import recorded_verdict
 from remit.guard.rules.facts import facts_from
+from remit.guard.rules.tool_facts import argument, arguments_from
 from remit.guard.rules.variables import is_evidence, read_evidence
 from remit.guard.tables import ACTION
 from remit.kernel.canonical import Json
@@ -149,6 +150,12 @@ def _judged(tx: ReadTx, book: Book, row: Row, workspace: str) -> tuple[str, tupl
     names = book.kinds[kind].names
     if not cut.isdisjoint(names):
         return None
+    unread = [name for name in names if name in book.arguments and name not in facts]
+    if unread:
+        told = arguments_from(str(facts.get("tool.arguments", "")))
+        if told is None:
+            return None
+        facts |= {name: argument(told, name) for name in unread}
     if book.needs_evidence(kind):
         facts |= _evidence(tx, book, row, workspace, facts)
     broken = book.judge(kind, facts, mask=str)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import cast
 
 from remit.accounts.agents import Agent
-from remit.guard.cel import Type, Value, usable
+from remit.guard.cel import LONGEST_TEXT, Type, Value, usable
 from remit.guard.evidence import Evidence, subject_of
 from remit.guard.provenance import CLEAN, Taint
+from remit.guard.rules import tool_facts
 from remit.guard.rules.addresses import TERMS, Lists, address_of, listed, within
 from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, canonical
@@ -273,7 +274,21 @@ def _tool() -> tuple[Variable, ...]:
         return lambda action, _: part(cast("Tool", action.effect))
 
     return (
-        Variable("tool.name", Type.STRING, "the tool", each(lambda e: e.name)),
+        Variable(
+            "tool.name", Type.STRING, "the tool, as `server/tool` when a server offers it", each(lambda e: e.name)
+        ),
+        Variable(
+            "tool.server",
+            Type.STRING,
+            "the server that offers it; empty: none",
+            each(lambda e: tool_facts.server_of(e.name)),
+        ),
+        Variable(
+            "tool.words",
+            Type.STRING,
+            "the words of its own name in lower case, a blank round each: ` delete file ` of `fs/deleteFile`",
+            each(lambda e: tool_facts.words(e.name)),
+        ),
         Variable(
             "tool.arguments",
             Type.STRING,
@@ -281,6 +296,42 @@ def _tool() -> tuple[Variable, ...]:
             each(lambda e: canonical(e.arguments).decode("utf-8", "replace")),
         ),
         Variable("tool.bytes", Type.INT, "bytes of name and arguments", lambda a, _: len(a.payload)),
+        Variable(
+            "tool.depth",
+            Type.INT,
+            "how deep objects and lists lie in its arguments",
+            each(lambda e: tool_facts.depth(cast("Json", e.arguments))),
+        ),
+        Variable(
+            "tool.leads_out",
+            Type.BOOL,
+            "whether a path among its arguments climbs with `..`, however written",
+            each(lambda e: tool_facts.leads_out(e.arguments)),
+        ),
+        Variable(
+            "tool.sensitive_paths",
+            Type.INT,
+            "paths among its arguments that lead to credentials or system folders",
+            each(lambda e: tool_facts.sensitive_paths(e.arguments)),
+        ),
+        Variable(
+            "tool.statements",
+            Type.STRING,
+            "orders to destroy in its arguments (SQL, shell, git), one a line, each line ended",
+            each(lambda e: tool_facts.statements(e.arguments)),
+        ),
+        Variable(
+            "tool.hosts",
+            Type.STRING,
+            "hosts of the addresses in its arguments, one a line, each line ended; `?`: one that can't be told",
+            each(lambda e: tool_facts.hosts(e.arguments)),
+        ),
+        Variable(
+            "tool.url_data",
+            Type.INT,
+            "the most characters that one of these addresses carries in its query or in one part",
+            each(lambda e: tool_facts.url_data(e.arguments)),
+        ),
     )
 
 
@@ -439,13 +490,25 @@ def is_evidence(name: str) -> bool:
     return name == "failed_critics" or name.partition(".")[0] in {"evidence", "known", "findings", "findings_of"}
 
 
-def read(action: Action, setting: Setting) -> dict[str, Value]:
-    """Every variable of an action that has a value, but those of evidence."""
-    found = {name: value for name, value in _common_values(action, setting).items() if usable(value)}
+def read(action: Action, setting: Setting, *, arguments: Iterable[str] = ()) -> dict[str, Value]:
+    """Every variable of an action that has a value, but those of evidence.
+
+    Args:
+        action: The action.
+        setting: What rules read beside it.
+        arguments: Of a tool call also these, by the names that rules give them (``argument.path``).
+    """
+    found = _common_values(action, setting)
+    for name in [name for name, value in found.items() if type(value) is str and len(value) > LONGEST_TEXT]:
+        del found[name]  # no value: a rule that depends on it refuses
     for name, reader in _READERS[action.kind]:
         value = reader(action, setting)
         if value is not None and usable(value):
             found[name] = value
+    if isinstance(action.effect, Tool):
+        for name in arguments:
+            if usable(value := tool_facts.argument(action.effect.arguments, name)):
+                found[name] = value
     return found
 
 

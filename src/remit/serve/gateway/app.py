@@ -1,0 +1,144 @@
+"""The gateway as an ASGI application: match the path, know who asks, read the request, answer in its own protocol.
+
+No framework stands on this path: a request is a few dictionary look-ups before it reaches the guard, and each of them
+can be read below, top to bottom.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from remit.accounts.keys import SCOPE_OF, Key, Keys, KeyScope
+from remit.kernel import correlation
+from remit.kernel.effects import Wire
+from remit.kernel.errors import Denied, InternalError, InvalidInput, NotFound, RemitError, Unauthenticated
+from remit.kernel.ids import new_id
+from remit.serve.gateway.answers import failed, ours
+from remit.serve.gateway.asgi import ClientGoneError, Receive, Send, read_body, send_whole
+from remit.serve.gateway.calls import Call, Host, answer, reaches
+from remit.serve.gateway.clients import Strangers, key_in
+from remit.serve.gateway.listing import one_model, reachable, some_models
+from remit.serve.gateway.paths import Ask, Place, find, shape_of
+
+_log = logging.getLogger(__name__)
+
+_HEALTHY = orjson.dumps({"status": "ok"})
+
+
+class Gateway:
+    """The ASGI callable.
+
+    Args:
+        host: What calls need.
+        keys: Who knows keys.
+    """
+
+    def __init__(self, host: Host, keys: Keys) -> None:
+        self._host = host
+        self._keys = keys
+        self._strangers = Strangers(host.clock.monotonic)
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+        """One request."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        path: str = scope["path"]
+        place = find(path)
+        wire = shape_of(path, anthropic=b"anthropic-version" in headers) if place is None else place.wire
+        request_id = new_id()
+        try:
+            with correlation.bound(request_id=request_id):
+                if place is None:
+                    raise _nothing_there(path)
+                if scope["method"] != place.method:
+                    await _wrong_method(send, place, request_id)
+                elif place.ask is Ask.HEALTH:
+                    await send_whole(send, 200, [(b"content-type", b"application/json")], _HEALTHY)
+                else:
+                    key = await self._key(headers, scope.get("client"))
+                    if place.ask is Ask.CALL:
+                        await self._call(key, place, headers, receive, send, request_id=request_id)
+                    else:
+                        await self._models(key, place, headers, send, request_id)
+        except ClientGoneError:
+            return
+        except RemitError as error:
+            await failed(send, wire, error, request_id=request_id)
+        except Exception as error:
+            _log.exception("the gateway failed")
+            fault = InternalError(f"The gateway failed: {type(error).__name__}.", code="gateway.fault")
+            await failed(send, wire, fault, request_id=request_id)
+
+    async def _key(self, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> Key:
+        """Whose request it is.
+
+        Raises:
+            Unauthenticated: Nobody's.
+            RateLimited: Nobody's, as too often from there.
+            Unavailable: Keys can't be read.
+        """
+        token = key_in(headers)
+        address = client[0] if client else ""
+        if not token:
+            told = "The request brings no key: send it as Authorization: Bearer, or as x-api-key."
+            raise Unauthenticated(told, code="gateway.key", hint="remit keys create NAME")
+        key = self._keys.known(token, address=address) or await self._keys.find(token, address=address)
+        if key is None:
+            error, first = self._strangers.refusal(address)
+            if first:
+                _log.warning("a key that does not count came from %s", address)
+            raise error
+        return key
+
+    async def _call(
+        self, key: Key, place: Place, headers: Mapping[bytes, bytes], receive: Receive, send: Send, *, request_id: str
+    ) -> None:
+        scope = SCOPE_OF[place.wire]
+        if not key.opens(scope):
+            raise _closed(key, scope)
+        settings = self._host.settings
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding != b"identity":
+            told = "The body of the request is compressed, and the gateway reads none that is."
+            raise _refused(told, "gateway.encoding", "send it without content-encoding")
+        body = await read_body(receive, most=settings.gateway_body_bytes, seconds=settings.gateway_body_s)
+        await answer(self._host, Call(key, place, headers, body, request_id), receive, send)
+
+    async def _models(
+        self, key: Key, place: Place, headers: Mapping[bytes, bytes], send: Send, request_id: str
+    ) -> None:
+        if not key.opens(KeyScope.MODELS):
+            raise _closed(key, KeyScope.MODELS)
+        catalogue = await self._host.models.catalogue(key.workspace)
+        anthropic = b"anthropic-version" in headers
+        found = reachable(catalogue, reaches(self._host.guard, key), provider=place.provider)
+        if place.model:
+            told = one_model(found, place.model, anthropic=anthropic)
+        else:
+            told = some_models(found, anthropic=anthropic)
+        wire = Wire.MESSAGES if anthropic else Wire.CHAT
+        await send_whole(send, 200, [*ours(wire, request_id), (b"content-type", b"application/json")], told)
+
+
+def _refused(told: str, code: str, hint: str) -> RemitError:
+    return InvalidInput(told, code=code, hint=hint)
+
+
+def _closed(key: Key, scope: KeyScope) -> Denied:
+    told = f"The key {key.id!r} does not open {scope.value!r}."
+    return Denied(told, code="gateway.scope", hint=f"remit keys show {key.id}")
+
+
+def _nothing_there(path: str) -> NotFound:
+    told = f"There is nothing at {path[:200]}."
+    hint = "the base URL of OpenAI clients ends in /v1, that of Anthropic clients does not"
+    return NotFound(told, code="gateway.path", hint=hint)
+
+
+async def _wrong_method(send: Send, place: Place, request_id: str) -> None:
+    told = f"This is asked with {place.method}."
+    error = InvalidInput(told, code="gateway.method", hint=f"use {place.method}")
+    await failed(send, place.wire, error, request_id=request_id, status=405, more=[(b"allow", place.method.encode())])

@@ -1,0 +1,320 @@
+"""One governed call: who asks, for which model, what it may cost at most, and what the guard says to that.
+
+The guard decides and records; this module only says what is asked, passes the answer's bytes on, and tells a client in
+its own protocol's words what became of its call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from remit.accounts.gateway_policy import DEFAULT, GatewayPolicy, OnApproval
+from remit.accounts.keys import Key
+from remit.accounts.reach import ANY as EVERY
+from remit.accounts.reach import reaches_model
+from remit.guard.cache import replayed
+from remit.guard.guard import Guard
+from remit.guard.permit import Pending
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.canonical import Json
+from remit.kernel.clock import Clock
+from remit.kernel.effects import Model, Wire
+from remit.kernel.errors import ApprovalPending, Denied, InternalError, InvalidInput, NotFound, RemitError, Unavailable
+from remit.kernel.ids import is_id, new_id
+from remit.kernel.mission import Outcome
+from remit.kernel.money import ZERO, Money
+from remit.models.catalogue import Deployment, Models, ProviderKind
+from remit.models.router import Router, Want
+from remit.models.wire.errors import error_event
+from remit.models.wire.request import Request, facts
+from remit.serve.gateway.answers import failed, ours
+from remit.serve.gateway.asgi import LONGEST_NAME, Receive, Send, decoded, send_whole
+from remit.serve.gateway.clients import Presence
+from remit.serve.gateway.missions import Missions
+from remit.serve.gateway.paths import Place
+from remit.serve.gateway.tap import ClientTap
+from remit.serve.gateway.waiting import decided
+from remit.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+KEPT_S = 3600.0  # how old a kept answer may be where the workspace keeps answers and the caller says nothing
+FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
+USUAL_OUT = 512  # tokens of an answer without a limit, where models are compared; what is reserved is a setting
+_ANY: frozenset[str] = frozenset()
+#: Interfaces that not every kind of provider has, even by way of another (``models/wire/translate.py``).
+_KINDS = {
+    Wire.RESPONSES: frozenset({ProviderKind.OPENAI.value, ProviderKind.COMPATIBLE.value}),
+    Wire.EMBEDDINGS: frozenset({ProviderKind.OPENAI.value, ProviderKind.COMPATIBLE.value}),
+    Wire.COUNT_TOKENS: frozenset({ProviderKind.ANTHROPIC.value}),
+}
+_OPERATIONS = {Wire.EMBEDDINGS: "embeddings", Wire.COUNT_TOKENS: "count_tokens"}
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What calls need of the process that answers them."""
+
+    guard: Guard
+    models: Models
+    router: Router
+    missions: Missions
+    clock: Clock
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the headers ``x-remit-*`` of a request ask for.
+
+    Attributes:
+        mission: The mission that the call belongs to.
+        step: The step of it.
+        cache_s: An answer to the same request that is at most so old will do, in seconds; 0: none.
+        timeout_s: Seconds that the call may take; ``None``: as long as the provider takes.
+    """
+
+    mission: str = ""
+    step: str = ""
+    cache_s: float = 0.0
+    timeout_s: float | None = None
+
+
+NO_WISHES = Wishes()
+
+
+def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
+    """What a request asks for beside its body.
+
+    Raises:
+        InvalidInput: A header says what can't be understood.
+    """
+    mission, step = _text(headers, b"x-remit-mission"), _text(headers, b"x-remit-step")
+    cache, timeout = _seconds(headers, b"x-remit-cache"), _seconds(headers, b"x-remit-timeout")
+    if mission and not is_id(mission):
+        told = "The header x-remit-mission names no mission: it takes a mission's whole id."
+        raise InvalidInput(told, code="gateway.header", hint="remit missions")
+    if step and not mission:
+        told = "The header x-remit-step needs x-remit-mission beside it."
+        raise InvalidInput(told, code="gateway.header", hint="send both")
+    if not (mission or cache or timeout):
+        return NO_WISHES
+    return Wishes(mission, step, cache or 0.0, timeout or None)
+
+
+def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    value = headers.get(name)
+    return "" if value is None else value.decode("latin-1").strip()[:LONGEST_NAME]
+
+
+def _seconds(headers: Mapping[bytes, bytes], name: bytes) -> float | None:
+    text = _text(headers, name)
+    if not text or text == "off":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 86_400:  # noqa: PLR2004 - a day; also refuses what is no number
+        told = f"The header {name.decode()} takes seconds from 0 to 86400."
+        raise InvalidInput(told, code="gateway.header", hint=f"send {name.decode()}: 60")
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request to ask a model, as it arrived."""
+
+    key: Key
+    place: Place
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    request_id: str
+
+
+async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
+    """Ask, and pass on what comes. Whatever happens, the client hears it in its protocol's words, unless it went away.
+
+    The answer goes out once its call is durable; what it cost is written behind it.
+    """
+    wire = call.place.wire
+    presence = Presence(receive)
+    tap = ClientTap(send, ours(wire, call.request_id))
+    pending: Pending = []
+    error: RemitError
+    try:
+        outcome = await _asked(host, call, tap, pending)
+        presence.over()
+        await _finish(tap, outcome, send)
+    except RemitError as refused:
+        presence.over()
+        await _tell(call, tap, refused, send)
+    except asyncio.CancelledError:
+        presence.over()
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        if not presence.gone:
+            told = "The gateway is stopping, and the call did not end in its time."
+            error = Unavailable(told, code="gateway.stopping", hint="ask again", retry_after=1.0)
+            await _tell(call, tap, error, send)
+    except Exception as fault:
+        presence.over()
+        _log.exception("a call failed")
+        await _tell(call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send)
+    for written in pending:
+        try:
+            await written.wait()
+        except Exception as lost:  # noqa: BLE001 - the answer is out; the intent stays, and is settled as abandoned
+            _log.error("the outcome of a call was not written (%s)", type(lost).__name__)
+
+
+async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Outcome:
+    """The outcome of the call; its bytes have gone to the tap."""
+    key, wire = call.key, call.place.wire
+    wishes = wishes_of(call.headers)
+    if wishes.mission:
+        await host.missions.check(key, wishes.mission)
+    document = decoded(call.body)
+    asked = facts(wire, document, size=len(call.body))
+    candidates = await _candidates(host, call, asked)
+    effects = _effects(call, document, candidates)
+    estimate, priced = _estimate(candidates, asked, most=_most_out(host, asked))
+    policy = policy_of(host.guard, key.workspace)
+    keep_s = wishes.cache_s or (KEPT_S if policy.cache and b"x-remit-cache" not in call.headers else 0.0)
+    while True:
+        action = Action(
+            tap.named(new_id()),
+            effects[0],
+            key.principal,
+            key.on_behalf_of,
+            key.workspace,
+            mission=wishes.mission,
+            step=wishes.step,
+            estimate=estimate,
+            priced=priced,
+            key=key.id,
+        )
+        try:
+            return await host.guard.run(
+                action,
+                pending=pending,
+                timeout_s=wishes.timeout_s,
+                alternatives=effects[1:],
+                keep_s=keep_s,
+                tap=tap,
+            )
+        except ApprovalPending as waits:
+            if policy.approval is OnApproval.ANSWER:
+                raise
+            streamed = asked.streamed
+            beat = tap.beat if streamed else None
+            wait_s = None if streamed else host.settings.gateway_wait_s
+            known = await decided(
+                host.guard.journal,
+                host.clock,
+                key.workspace,
+                waits.approval_id,
+                seconds=wait_s,
+                beat=beat,
+                beat_s=host.settings.gateway_heartbeat_s,
+            )
+            if not known:
+                raise
+
+
+async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deployment]:
+    """Who may be asked, in order."""
+    key, provider = call.key, call.place.provider
+    name = asked.model[:LONGEST_NAME]
+    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
+    if provider:
+        if provider not in catalogue.providers:
+            told = f"There is no provider {provider[:60]!r} here."
+            raise NotFound(told, code="gateway.provider", hint="remit providers list")
+        name = name if name.startswith(f"{provider}/") else f"{provider}/{name}"
+    want = Want(
+        name,
+        needs=asked.needs,
+        tokens_in=asked.tokens_in,
+        max_out=asked.n * (USUAL_OUT if asked.max_out is None else asked.max_out),
+        allowed=tuple(key.models),
+        kinds=_KINDS.get(asked.wire, _ANY),
+    )
+    try:
+        found = host.router.route(catalogue, want).candidates
+    except Denied:
+        # The guard refuses what a key may not ask, and writes it down; a workspace that only observes lets it pass.
+        return host.router.route(catalogue, replace(want, allowed=(EVERY,))).candidates[:1]
+    within = reaches(host.guard, key)[-1]
+    return [each for each in found if reaches_model(within, each.target)] or found[:1]
+
+
+def _effects(call: Call, document: dict[str, Json], candidates: Sequence[Deployment]) -> list[Model]:
+    wire, headers = call.place.wire, call.headers
+    forwarded = tuple(
+        (name.decode(), headers[name].decode("latin-1")) for name in FORWARDED if name in headers
+    )
+    operation = _OPERATIONS.get(wire, "")
+    return [
+        Model(each.provider, each.model, document, operation=operation, wire=wire, body=call.body, headers=forwarded)
+        for each in candidates
+    ]
+
+
+def _most_out(host: Host, asked: Request) -> int:
+    """Tokens that all its answers may have together."""
+    return asked.n * (host.settings.gateway_max_out if asked.max_out is None else asked.max_out)
+
+
+def _estimate(candidates: Sequence[Deployment], asked: Request, *, most: int) -> tuple[Money, bool]:
+    """The most that any of them can cost, and whether that is known. Counting tokens is free everywhere."""
+    if asked.wire is Wire.COUNT_TOKENS:
+        return ZERO, True
+    dearest = ZERO
+    for each in candidates:
+        if each.rate is None:
+            return ZERO, False
+        dearest = max(dearest, each.rate.ceiling(asked.tokens_in, most))
+    return dearest, True
+
+
+def policy_of(guard: Guard, workspace: str) -> GatewayPolicy:
+    """The workspace's switches, as the guard knows them."""
+    known = guard.register.known(workspace)
+    return DEFAULT if known is None else known.gateway.policy
+
+
+def reaches(guard: Guard, key: Key) -> tuple[frozenset[str], ...]:
+    """What bounds the models that a key may ask: its own patterns, and those of its agent."""
+    known = guard.register.known(key.workspace)
+    agent = None if known is None else known.agents.get(key.agent)
+    return (key.models,) if agent is None else (key.models, agent.models)
+
+
+async def _finish(tap: ClientTap, outcome: Outcome, send: Send) -> None:
+    """The end of an answer: of a stream its last chunk, else all of it, with what it cost."""
+    body, more = tap.held, [(b"x-remit-cost-usd", b"%d.%06d" % divmod(outcome.cost.micros, _MICROS))]
+    if tap.head is None:
+        kept = replayed(outcome)
+        if kept is None:
+            told = "The call is over, and its answer can't be given."
+            raise InternalError(told, code="gateway.no_answer", hint=f"remit why {tap.action}")
+        tap.head, body = kept
+        more.append((b"x-remit-cache", b"hit"))
+    if tap.started:
+        await tap.finish(body)
+    else:
+        await send_whole(send, tap.head.status, tap.headers() + more, body)
+
+
+async def _tell(call: Call, tap: ClientTap, error: RemitError, send: Send) -> None:
+    """An error: before the head with its own status, behind it as the protocol's event."""
+    if tap.started:
+        await tap.finish(error_event(call.place.wire, error))
+        return
+    await failed(send, call.place.wire, error, request_id=call.request_id)

@@ -1,0 +1,16 @@
+"""What the gateway is made of, from a runtime that is open."""
+
+from __future__ import annotations
+
+from remit.accounts.keys import Keys
+from remit.bootstrap import Runtime
+from remit.serve.gateway.app import Gateway
+from remit.serve.gateway.calls import Host
+from remit.serve.gateway.missions import Missions
+
+
+def gateway_of(runtime: Runtime) -> Gateway:
+    """The ASGI callable over a runtime, which must stay open as long as it answers."""
+    room = runtime.models
+    host = Host(runtime.guard, room.catalogues, room.router, Missions(runtime.store), runtime.clock, runtime.settings)
+    return Gateway(host, Keys(runtime.store, runtime.clock))
