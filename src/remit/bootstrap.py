@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.agents.room import set_room
 from remit.adapters.agents.wiring import doors, steps, wire_agents
 from remit.adapters.classifier.http import HttpClassifier
 from remit.adapters.deploy.adapter import DeployAdapter
@@ -614,7 +615,7 @@ def _wire(
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
-        model_room(store, clock, guard.circuits, process=engine.executor, rand=random.random),
+        room,
         faults,
     )
 

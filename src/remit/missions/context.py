@@ -61,6 +61,11 @@ class Context:
         return self._row.mission
 
     @property
+    def workspace(self) -> str:
+        """Whose mission it is."""
+        return self._row.workspace
+
+    @property
     def step(self) -> str:
         """The step's name."""
         return self._row.name

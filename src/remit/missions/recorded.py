@@ -34,6 +34,11 @@ _FORGET = delete(RECORDED).where(RECORDED.c.workspace == bindparam("of"), RECORD
 class Recorder(Protocol):
     """What a step's context may also offer."""
 
+    @property
+    def workspace(self) -> str:
+        """Whose mission it is."""
+        ...
+
     async def recorded(
         self,
         effect: Effect,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from remit.adapters.agents.gate import Names, RunGate
-from remit.adapters.agents.governance import Governance, Outside
+from remit.adapters.agents.governance import Governance
 from remit.adapters.agents.library import (
     AbstractAgent,
     AgentRun,
@@ -20,6 +20,7 @@ from remit.adapters.agents.library import (
     ModelMessagesTypeAdapter,
     WrapperAgent,
 )
+from remit.adapters.agents.transport import outside
 from remit.guard.guard import Guard
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import Conflict
@@ -33,7 +34,6 @@ class Opened:
     guard: Guard
     workspace: str
     acting: Principal
-    outside: Outside | None = None
 
 
 class Opener(Protocol):
@@ -133,7 +133,7 @@ class Governed[D, O](WrapperAgent[D, O]):
         governance = Governance(
             gate,
             Names(str(kwargs.get("conversation_id") or _conversation(kwargs.get("message_history")) or new_id())),
-            outside=opened.outside,
+            outside=outside,
             defers=_defers(output),
             own_clients=self._own_clients,
         )

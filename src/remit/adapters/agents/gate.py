@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from remit.guard.guard import Guard
@@ -28,12 +28,18 @@ class Asked:
         estimate: The most that it may cost; ``None``: nobody can tell, which is never the same as free.
         once: Never try again within the permit: whoever asked does so itself.
         tap: Where the answer's bytes go while they come.
+        alternatives: Effects that may stand in.
     """
 
     name: str
     estimate: Money | None = ZERO
     once: bool = True
     tap: Tap | None = None
+    alternatives: tuple[Effect, ...] = ()
+
+    def through(self, tap: Tap) -> Asked:
+        """The same, its bytes passed on."""
+        return replace(self, tap=tap)
 
 
 class Gate(Protocol):
@@ -42,6 +48,11 @@ class Gate(Protocol):
     @property
     def redactor(self) -> Redactor | None:
         """What masks answers that pass on while they come; ``None``: they don't, they are recorded whole first."""
+        ...
+
+    @property
+    def workspace(self) -> str:
+        """Whose models are asked."""
         ...
 
     async def ask(self, effect: Effect, asked: Asked) -> Outcome:
@@ -100,7 +111,7 @@ class RunGate:
             key=self.key,
         )
         profile = Profile.ONCE if asked.once else None
-        return await self.guard.run(action, profile=profile, tap=asked.tap)
+        return await self.guard.run(action, profile=profile, tap=asked.tap, alternatives=asked.alternatives)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +125,16 @@ class StepGate:
         """None: an answer is recorded whole before anybody acts on it."""
         return
 
+    @property
+    def workspace(self) -> str:
+        """The mission's."""
+        return self.context.workspace if isinstance(self.context, Recorder) else ""
+
     async def ask(self, effect: Effect, asked: Asked) -> Outcome:
         """Ask through the step; with a context of a test's own, as any effect of it."""
         if isinstance(self.context, Recorder):
             profile = Profile.ONCE if asked.once else None
-            return await self.context.recorded(effect, name=asked.name, estimate=asked.estimate, profile=profile)
-        return await self.context.do(effect, estimate=asked.estimate)
+            return await self.context.recorded(
+                effect, name=asked.name, estimate=asked.estimate, alternatives=asked.alternatives, profile=profile
+            )
+        return await self.context.do(effect, estimate=asked.estimate, alternatives=asked.alternatives)

@@ -38,8 +38,10 @@ from pydantic_ai.messages import (
     UserContent,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
@@ -56,6 +58,7 @@ __all__ = [
     "AgentInfo",
     "AgentRun",
     "AgentRunResult",
+    "AnthropicModel",
     "ApprovalRequired",
     "CallDeferred",
     "CapabilityOrdering",
@@ -75,6 +78,8 @@ __all__ = [
     "ModelResponseStreamEvent",
     "ModelRetry",
     "ModelSettings",
+    "OpenAIChatModel",
+    "OpenAIResponsesModel",
     "PartDeltaEvent",
     "PartEndEvent",
     "PartStartEvent",

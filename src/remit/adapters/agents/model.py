@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, cast
@@ -84,6 +84,21 @@ def for_library(error: RemitError, model_name: str) -> Exception:
     if isinstance(error, Unavailable) and error.code != "guard.unreadable":
         return AttemptFailed(model_name, error)
     return error
+
+
+def ours(error: BaseException) -> RemitError | None:
+    """The error of ours behind one of the library's, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, RemitError):
+            return seen
+        inner = cast("Sequence[BaseException]", getattr(seen, "exceptions", ()))
+        for each in inner:
+            found = ours(each)
+            if found is not None:
+                return found
+        seen = seen.__cause__
+    return None
 
 
 def scripted(model: Model) -> bool:

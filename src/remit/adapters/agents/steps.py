@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from remit.adapters.agents.gate import Names, StepGate
 from remit.adapters.agents.governance import Governance
@@ -13,7 +13,9 @@ from remit.adapters.agents.library import (
     DeferredToolRequests,
     ModelMessagesTypeAdapter,
 )
+from remit.adapters.agents.model import ours
 from remit.adapters.agents.toolset import jsonable
+from remit.adapters.agents.transport import outside
 from remit.kernel.canonical import Json
 from remit.kernel.effects import WriteFiles
 from remit.kernel.errors import Failed, InvalidInput, RemitError
@@ -55,13 +57,13 @@ async def agent_step(
         InvalidInput: The agent leaves tools to its caller (``requires_approval``, external tools).
     """
     called = name or agent.name or "agent"
-    governance = Governance(StepGate(ctx), Names(called), own_clients=own_clients)
+    governance = Governance(StepGate(ctx), Names(called), outside=outside, own_clients=own_clients)
     try:
         result = await agent.run(prompt, deps=deps, capabilities=[governance])
     except RemitError:
         raise
     except Exception as error:
-        found = _ours(error)
+        found = ours(error)
         if found is not None:
             raise found from error
         message = f"The agent {called} failed: {type(error).__name__}: {error}"
@@ -88,19 +90,3 @@ async def _ended(ctx: StepContext, result: AgentRunResult[Any], *, called: str, 
         await ctx.do(WriteFiles({path: sinks.mask(messages.decode()).encode()}))
         told["history"] = path
     return told
-
-
-def _ours(error: BaseException) -> RemitError | None:
-    """The error of ours behind one of the library's, if there is one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, RemitError):
-            return seen
-        inner = cast("Sequence[BaseException]", getattr(seen, "exceptions", ()))
-        for each in inner:
-            found = _ours(each)
-            if found is not None:
-                return found
-        seen = seen.__cause__
-    return None
-
