@@ -43,7 +43,7 @@ from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
 from remit.adapters.notify import NotifyAdapter
-from remit.adapters.providers.wiring import ModelRoom, model_room
+from remit.adapters.providers.wiring import ModelRoom, model_calls, model_room
 from remit.adapters.sandbox.adapter import CommandAdapter
 from remit.adapters.sandbox.leftover import kill_leftover
 from remit.adapters.sandbox.tiers import Tier, probe
@@ -474,6 +474,7 @@ class Runtime:
                     await keep_ledger(self.store, self.settings, clock=self.clock, locks=self.locks)
                     await self.tell_of_budgets()
                     await self.tell_of_secrets()
+                    await self.models.health.flush(self.store)
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
                 await wake(self.missions, workspace)
@@ -513,6 +514,7 @@ async def open_runtime(
                 yield runtime
             finally:
                 await runtime.stop()
+                await runtime.models.asking.close()
                 with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
                     await runtime.tell_of_budgets()
                     await runtime.tell_of_secrets()
@@ -547,11 +549,13 @@ def _wire(
     commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
     fetcher = FetchAdapter()
+    calls = model_calls(store, clock, process=engine.executor, secrets=vault, redactor=redactor)
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
         "deploy": deploys,
         "fetch": fetcher,
+        "model": calls,
         "notify": NotifyAdapter(
             settings.notify,
             allow=words(settings.notify_allow),
@@ -613,6 +617,8 @@ def _wire(
 
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    room = model_room(calls, guard.circuits, rand=random.random)
+    set_room(room)
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
         room,

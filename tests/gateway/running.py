@@ -22,11 +22,12 @@ from remit.accounts.key_orders import create_key, revoke_key
 from remit.accounts.keys import Key
 from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
+from remit.audit import query
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Status, recent
-from remit.guard.rate_limits import Limit, Per
+from remit.guard.rate_limits import Limit, Measure, Per
 from remit.guard.rate_limits import set_limit as set_rate
 from remit.guard.rules.revisions import save
 from remit.kernel.money import usd
@@ -88,6 +89,7 @@ class Gateway:
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
+            await asyncio.to_thread(self.runtime.redactor.warm)
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(configured(gateway_of(self.runtime), self.settings))
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -101,7 +103,7 @@ class Gateway:
         runtime = self.runtime
         who, clock, store = runtime.owner, runtime.clock, runtime.store
         with suppress(Exception):
-            agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}))
+            agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"}))
             await register_agent(store, agent, by=who, clock=clock)
         base = self.provider.url
         changes = (
@@ -110,6 +112,7 @@ class Gateway:
             SetProvider(Provider(WORKSPACE, "anthropic", ProviderKind.ANTHROPIC, f"{base}/v1"), plain_key=True),
         )
         await order(store, changes, workspace=WORKSPACE, by=who, clock=clock)
+        await self.lift_tokens()
         self.token = await self.make_key("first")
         await self.budget(self._limit)
 
@@ -134,6 +137,20 @@ class Gateway:
         limit = Limit(f"test.{name}", Per.KEY, amount, 60, key=name)
         await set_rate(runtime.store, limit, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock)
         await runtime.guard.register.refresh(WORKSPACE)
+
+    async def lift_tokens(self) -> None:
+        """As many tokens as tests need: what is shipped is for one agent's day."""
+        runtime = self.runtime
+        limit = Limit("model.tokens", Per.AGENT, 100_000_000, 86_400, measure=Measure.TOKENS)
+        await set_rate(runtime.store, limit, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock)
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    async def list_model(self, name: str, *which: tuple[str, str]) -> None:
+        """List deployments under a public name, in this order."""
+        runtime = self.runtime
+        changes = [SetDeployment(name, provider, model, order=at) for at, (provider, model) in enumerate(which)]
+        await order(runtime.store, changes, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock)
+        runtime.models.catalogues.forget(WORKSPACE)
 
     async def rules(self, *each: str) -> None:
         """Put rules in force, none but these."""
@@ -205,6 +222,11 @@ class Gateway:
 
     def reserved(self) -> list[int]:
         return [row["reserved"] for row in self.rows(BUDGET)]
+
+    def audits(self, action: str) -> list[str]:
+        """What the entries of an action name are about."""
+        wanted = query.Filter(workspace=WORKSPACE, action=action, limit=10_000)
+        return [str(record.header.get("subject") or record.header.get("action_id") or record.seq) for record in self.runtime.store.view(lambda tx: query.find(tx, wanted))]
 
     def settled(self, count: int, *, timeout_s: float = 10.0) -> list[Mapping[str, Any]]:
         """The actions, once there are so many and none is open."""

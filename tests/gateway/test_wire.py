@@ -44,7 +44,7 @@ def test_an_answer_in_one_piece_is_the_providers_own(gate: Gateway, path: str) -
     gate.provider.say(RICH)
     direct = ask(gate.provider.url, path, BODIES[path], content_type="application/json")
     governed = ask(gate.url, path, BODIES[path], token=gate.token, content_type="application/json")
-    assert governed[0] == direct[0] == 200
+    assert governed[0] == direct[0] == 200, governed[2]
     assert governed[2] == direct[2]
     there, here = gate.provider.requests
     assert here.body == there.body == BODIES[path]
@@ -59,7 +59,7 @@ def test_a_stream_is_the_providers_own(gate: Gateway, path: str, behaviour: Beha
     body = STREAMS[path].encode()
     direct = ask(gate.provider.url, path, body)
     governed = ask(gate.url, path, body, token=gate.token)
-    assert governed[0] == direct[0] == 200
+    assert governed[0] == direct[0] == 200, governed[2]
     assert governed[2] == direct[2]
     assert gate.provider.requests[0].body == gate.provider.requests[1].body == body
 

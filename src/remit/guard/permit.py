@@ -78,7 +78,7 @@ class Permit:
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
         *("_limit", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault", "_why"),
-        *("_within",),
+        "_within",
         *("action", "loop", "performed", "used"),
     )
 
@@ -98,10 +98,10 @@ class Permit:
         self._guard = guard
         self._lease = scene.lease
         self._vault = scene.vault
-        self._plain = not redacts(action, scene.standing)
-        self._inspect = inspector(scene, action) if scene.inspects else None
         # A mission's vault may know tokens from before, which the request can hold as such.
         self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
+        self._plain = not redacts(action, scene.standing)
+        self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
         self._intent = intent  # not yet known to be committed: only for kinds that start at once

@@ -42,6 +42,11 @@ class StreamRedactor:
         """How many characters came in and neither went out nor stand under a mask that is still owed."""
         return sum(each.held for each in self._passes)
 
+    @property
+    def owes(self) -> bool:
+        """Whether a mask is still owed for text that isn't held any more."""
+        return any(each.owes for each in self._passes)
+
     def feed(self, text: str) -> str:
         """What can be sent now that ``text`` has come.
 

@@ -36,6 +36,59 @@ class Channel:
     name: str = "content"
 
 
+class DeltaText:
+    """One text that is streamed. One thread at a time; the law and the arguments are those of ``DeltaRedactor``.
+
+    Args:
+        json: It is JSON in fragments.
+    """
+
+    __slots__ = ("_json", "_stream")
+
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        json: bool = False,
+        tier: int = 1,
+        personal: bool = False,
+        despaced: bool = True,
+    ) -> None:
+        self._stream = StreamRedactor(redactor, tier=tier, personal=personal, despaced=despaced)
+        self._json = _Json() if json else None
+
+    @property
+    def held(self) -> int:
+        """How many characters came in, or stand for some that did, and aren't sent yet."""
+        return self._stream.held if self._json is None else self._stream.held + self._json.held
+
+    @property
+    def owes(self) -> bool:
+        """Whether a mask is still owed for text that isn't held any more."""
+        return self._stream.owes
+
+    def feed(self, text: str) -> str:
+        """What can be sent now that ``text`` has come."""
+        sent = self._stream.feed(text)
+        return sent if self._json is None else self._json.quoted(sent, final=False)
+
+    def flush(self) -> str:
+        """What can be sent although nothing came for a while; see ``StreamRedactor.flush``."""
+        sent = self._stream.flush()
+        return sent if self._json is None else self._json.quoted(sent, final=False)
+
+    def finish(self) -> str:
+        """The rest: the text ends here."""
+        sent = self._stream.finish()
+        return sent if self._json is None else self._json.quoted(sent, final=True)
+
+
+def masked_json(text: str, redactor: Redactor, *, personal: bool = False, despaced: bool = True) -> str:
+    """JSON in a text masked as a stream of it would be: a mask where JSON has no string is quoted."""
+    masked = redactor.mask(text, personal=personal, despaced=despaced)
+    return text if masked is text else _Json().quoted(masked, final=True)
+
+
 class DeltaRedactor:
     """Masks the texts of one answer of a model. One thread at a time.
 
@@ -54,40 +107,38 @@ class DeltaRedactor:
         self._tier = tier
         self._personal = personal
         self._despaced = despaced
-        self._open: dict[Channel, tuple[StreamRedactor, _Json | None]] = {}
+        self._open: dict[Channel, DeltaText] = {}
 
     def feed(self, text: str, channel: Channel = Channel()) -> str:
         """What can be sent on ``channel`` now that ``text`` has come."""
-        stream, json = self._of(channel)
-        return _shown(stream.feed(text), json)
+        return self._of(channel).feed(text)
 
     def flush(self) -> Iterator[tuple[Channel, str]]:
         """For each channel what can be sent although nothing came for a while; see ``StreamRedactor.flush``."""
-        for channel, (stream, json) in self._open.items():
-            if sent := _shown(stream.flush(), json):
+        for channel, text in self._open.items():
+            if sent := text.flush():
                 yield channel, sent
 
     def finish(self, channel: Channel = Channel()) -> str:
         """The rest of a channel, which ends; nothing for one that was never open."""
-        if channel not in self._open:
-            return ""
-        stream, json = self._open.pop(channel)
-        return _shown(stream.finish(), json, final=True)
+        text = self._open.pop(channel, None)
+        return "" if text is None else text.finish()
 
     def finish_all(self) -> list[tuple[Channel, str]]:
         """The rest of every channel that has one, in the order in which they began."""
         return [(channel, sent) for channel in tuple(self._open) if (sent := self.finish(channel))]
 
-    def _of(self, channel: Channel) -> tuple[StreamRedactor, _Json | None]:
+    def _of(self, channel: Channel) -> DeltaText:
         known = self._open.get(channel)
         if known is None:
-            stream = StreamRedactor(self._redactor, tier=self._tier, personal=self._personal, despaced=self._despaced)
-            known = self._open[channel] = stream, None if channel.tool is None else _Json()
+            known = self._open[channel] = DeltaText(
+                self._redactor,
+                json=channel.tool is not None,
+                tier=self._tier,
+                personal=self._personal,
+                despaced=self._despaced,
+            )
         return known
-
-
-def _shown(text: str, json: _Json | None, *, final: bool = False) -> str:
-    return text if json is None else json.quoted(text, final=final)
 
 
 class _Json:
@@ -99,6 +150,11 @@ class _Json:
         self._inside = False
         self._escaped = False
         self._mask = ""  # the beginning of what may be a mask
+
+    @property
+    def held(self) -> int:
+        """Characters kept until it is clear whether they begin a mask."""
+        return len(self._mask)
 
     def quoted(self, text: str, *, final: bool) -> str:
         """``text`` with quotes around each mask that stands outside a string."""

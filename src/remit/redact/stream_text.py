@@ -87,6 +87,11 @@ class Pass:
         return len(self._pending) + self._waited
 
     @property
+    def owes(self) -> bool:
+        """Whether a secret's mask isn't sent yet, although characters of it aren't held any more."""
+        return self._cluster is not None
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is held back and no mask is owed."""
         return self._cluster is None and not self.held

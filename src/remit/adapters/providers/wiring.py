@@ -6,18 +6,28 @@ Nothing heavy is imported before a model is asked: a command that opens a runtim
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from remit.guard.breaker import Phase
 from remit.guard.circuits import Circuits
 from remit.guard.trials import Key
+from remit.kernel.action import Action
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model
-from remit.kernel.ports import Journal
+from remit.kernel.errors import RemitError
+from remit.kernel.mission import Outcome
+from remit.kernel.ports import Journal, ModelUpstream, UpstreamAnswer, UpstreamCall
 from remit.models.catalogue import Models
 from remit.models.health import Health
 from remit.models.prices import Rates
 from remit.models.router import Router
+from remit.redact.redactor import Redactor
+
+if TYPE_CHECKING:
+    from remit.adapters.providers.keys import Source
+    from remit.adapters.providers.model import ModelAdapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +36,110 @@ class ModelRoom:
 
     Attributes:
         catalogues: Each workspace's, as a snapshot.
-        health: How deployments do.
+        health: How deployments do, as this process sees it.
         router: Who is asked, and why.
+        asking: The adapter of the kind ``model``.
     """
 
     catalogues: Models
     health: Health
     router: Router
+    asking: ModelCalls
 
 
-def model_room(journal: Journal, clock: Clock, circuits: Circuits, *, process: str, rand: Callable[[], float]) -> ModelRoom:
-    """The catalogues, and a router that knows which circuits are open and who was quick lately."""
-    health = Health(clock, process=process)
+class ModelCalls:
+    """The adapter of the kind ``model``, made when it is first asked, with what it sees of deployments' health.
+
+    Args:
+        catalogues: Who is known.
+        health: Told of each call.
+        secrets: Resolves the references that providers' keys are.
+        redactor: Masks answers.
+        clock: Monotonic.
+    """
+
+    def __init__(
+        self, catalogues: Models, health: Health, *, secrets: Source, redactor: Redactor, clock: Clock
+    ) -> None:
+        self.catalogues = catalogues
+        self.health = health
+        self._secrets = secrets
+        self._redactor = redactor
+        self._clock = clock
+        self._adapter: ModelAdapter | None = None
+
+    async def perform(self, action: Action) -> Outcome:
+        """Ask once, and count how it went."""
+        adapter = self._adapter or self._made()
+        clock = self._clock
+        began = clock.monotonic()
+        seen = [0.0]
+        _HEAD_AT.set(seen)
+        code = ""
+        try:
+            return await adapter.perform(action)
+        except RemitError as error:
+            code = error.code
+            raise
+        finally:
+            first = seen[0] - began if seen[0] else None
+            if first is not None or code:  # who went away before an answer says nothing about the deployment
+                self.health.observe(action.workspace, action.target, first, clock.monotonic() - began, code)
+
+    async def close(self) -> None:
+        """Close the connections of this loop."""
+        if self._adapter is not None:
+            await self._adapter.close()
+
+    def _made(self) -> ModelAdapter:
+        from remit.adapters.providers.model import make_adapter
+        from remit.adapters.providers.upstream import HttpUpstream
+
+        self._adapter = make_adapter(
+            _Timed(HttpUpstream(), self._clock),
+            models=self.catalogues,
+            secrets=self._secrets,
+            redactor=self._redactor,
+            clock=self._clock,
+        )
+        return self._adapter
+
+
+_HEAD_AT: ContextVar[list[float]] = ContextVar("remit_model_head_at")
+
+
+class _Timed:
+    """Notes when an answer's head was there."""
+
+    def __init__(self, upstream: ModelUpstream, clock: Clock) -> None:
+        self._upstream = upstream
+        self._clock = clock
+
+    async def send(self, call: UpstreamCall) -> UpstreamAnswer:
+        """As ``ModelUpstream``."""
+        answer = await self._upstream.send(call)
+        _HEAD_AT.get()[0] = self._clock.monotonic()
+        return answer
+
+    async def close(self) -> None:
+        """As ``ModelUpstream``."""
+        await self._upstream.close()
+
+
+def model_calls(
+    journal: Journal, clock: Clock, *, process: str, secrets: Source, redactor: Redactor
+) -> ModelCalls:
+    """The adapter, before there is a guard."""
+    catalogues = Models(journal, clock, Rates(clock))
+    return ModelCalls(catalogues, Health(clock, process=process), secrets=secrets, redactor=redactor, clock=clock)
+
+
+def model_room(calls: ModelCalls, circuits: Circuits, *, rand: Callable[[], float]) -> ModelRoom:
+    """The whole room: a router that knows which circuits are open and who was quick lately."""
 
     def refuses(workspace: str, target: str) -> bool:
         key = Key(workspace, Model.trait.kind, target[:200])
         return circuits.phase(key) is Phase.OPEN and circuits.wait(key) > 1.0  # it tells a second at least
 
-    return ModelRoom(
-        Models(journal, clock, Rates(clock)), health, Router(refuses=refuses, latency=health.latency, rand=rand)
-    )
+    router = Router(refuses=refuses, latency=calls.health.latency, rand=rand)
+    return ModelRoom(calls.catalogues, calls.health, router, calls)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from remit.kernel.effects import Wire
 from remit.kernel.errors import RemitError, TooLarge
-from remit.models.wire.errors import error_body
+from remit.models.wire.errors import ANTHROPIC, error_body
 from remit.serve.gateway.asgi import Headers, Send, send_whole
-
-ANTHROPIC = frozenset({Wire.MESSAGES, Wire.COUNT_TOKENS})
 
 
 def ours(wire: Wire, request_id: str) -> Headers:
@@ -34,9 +32,8 @@ async def failed(
         status: Instead of the status that the error has by its kind.
         more: More headers.
     """
-    own, told, body = error_body(wire, error)
+    own, told, body = error_body(wire, error, request_id=request_id)
     headers: Headers = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in told]
-    headers += ours(wire, request_id)
     headers.append((b"x-remit-code", error.code.encode("latin-1", "replace")))
     action = getattr(error, "decision_id", None)
     if action:

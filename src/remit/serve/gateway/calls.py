@@ -315,6 +315,6 @@ async def _finish(tap: ClientTap, outcome: Outcome, send: Send) -> None:
 async def _tell(call: Call, tap: ClientTap, error: RemitError, send: Send) -> None:
     """An error: before the head with its own status, behind it as the protocol's event."""
     if tap.started:
-        await tap.finish(error_event(call.place.wire, error))
+        await tap.finish(error_event(call.place.wire, error, request_id=call.request_id))
         return
     await failed(send, call.place.wire, error, request_id=call.request_id)

@@ -119,8 +119,9 @@ async def _serve(
     settings: Settings, listener: socket.socket, *, access_log: bool, ready: Callable[[Listening], None]
 ) -> None:
     await prepare_home(settings)
-    async with open_runtime(settings) as runtime, gateway_of(runtime) as gateway:
-        server = _Server(configured(gateway, settings, access_log=access_log), ready)
+    async with open_runtime(settings) as runtime:
+        await runtime.guard.restore(settings.workspace)
+        server = _Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
         await server.serve(sockets=[listener])
 
 

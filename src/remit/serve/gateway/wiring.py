@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from remit.accounts.keys import Keys
 from remit.bootstrap import Runtime
 from remit.serve.gateway.app import Gateway
@@ -10,7 +11,23 @@ from remit.serve.gateway.missions import Missions
 
 
 def gateway_of(runtime: Runtime) -> Gateway:
-    """The ASGI callable over a runtime, which must stay open as long as it answers."""
+    """The ASGI callable over a runtime, which must stay open as long as it answers.
+
+    What the first call would wait for (rules of the scanner, prices) is made ready beside, in a thread.
+    """
     room = runtime.models
-    host = Host(runtime.guard, room.catalogues, room.router, Missions(runtime.store), runtime.clock, runtime.settings)
+    host = Host(
+        runtime.guard,
+        room.catalogues,
+        room.router,
+        Missions(runtime.store),
+        runtime.clock,
+        runtime.settings,
+    )
+    threading.Thread(target=_warm, args=(runtime,), name="remit-gateway-warm", daemon=True).start()
     return Gateway(host, Keys(runtime.store, runtime.clock))
+
+
+def _warm(runtime: Runtime) -> None:
+    runtime.redactor.warm()
+    runtime.models.catalogues.rates.known("openai", "gpt-4o")
