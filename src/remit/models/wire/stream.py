@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
+from remit.kernel.errors import InvalidAnswer
 from remit.models.wire.calls import Call, Calls
 from remit.models.wire.documents import Document, decoded
 from remit.models.wire.held import Held, Text
