@@ -228,6 +228,8 @@ async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMIT_SECRET_MAIL", TOKEN)
+    order = ["secrets", "allow", "mail", "--agent", "helper", "--home", str(place.home)]
+    subprocess.run([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
     seen: list[Any] = []
     got: list[Any] = []
     agent = Agent(scripted(("mail", {"to": ["a"], "key": "secret://mail"}), seen=seen), name="helper")
