@@ -224,12 +224,10 @@ async def test_what_a_tool_gives_back_is_masked(place: Place) -> None:
     assert TOKEN not in done.all_messages_json().decode()
 
 
-async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REMIT_SECRET_MAIL", TOKEN)
-    order = ["secrets", "allow", "mail", "--agent", "helper", "--home", str(place.home)]
-    subprocess.run([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
+async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(place: Place) -> None:
+    for words in ("set mail --generate", "allow mail --agent helper"):
+        order = ["secrets", *words.split(), "--home", str(place.home)]
+        subprocess.run([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
     seen: list[Any] = []
     got: list[Any] = []
     agent = Agent(scripted(("mail", {"to": ["a"], "key": "secret://mail"}), seen=seen), name="helper")
@@ -242,9 +240,13 @@ async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(
     async with remit.governed(agent, home=place.home) as governed:
         done = await governed.run("go")
     assert got, done.output
-    assert got[0][:2] == (["a"], TOKEN)
-    assert got[0][2].startswith("agent/helper/")
-    assert TOKEN not in done.output + "".join(seen) + done.all_messages_json().decode()
+    to, value, key = got[0]
+    assert to == ["a"]
+    assert key.startswith("agent/helper/")
+    assert len(value) > 20
+    assert "secret://" not in value
+    assert value not in done.output + "".join(seen) + done.all_messages_json().decode()
+    assert "mailed with [REDACTED:" in done.output
 
 
 async def test_a_rule_denies_a_tool_and_the_model_hears_why(place: Place) -> None:

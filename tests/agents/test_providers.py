@@ -18,8 +18,8 @@ from remit.accounts.budgets import BudgetScope, set_limit
 from remit.bootstrap import open_store
 from remit.kernel.errors import BudgetExceeded, NotFound
 from remit.kernel.money import usd
-from remit.models import orders
 from remit.models.catalogue import Provider, ProviderKind
+from remit.models.orders import SetProvider, order
 from remit.testing.model_server import Behaviour, ModelServer, Reply, ToolCall
 
 from .conftest import CLOCK, Place
@@ -29,7 +29,7 @@ ANTHROPIC = AnthropicProvider(base_url="http://127.0.0.1:9", api_key="nobody-use
 MODELS: dict[str, Any] = {
     "chat": lambda: OpenAIChatModel("gpt-4o-mini", provider=OPENAI),
     "responses": lambda: OpenAIResponsesModel("gpt-4o-mini", provider=OPENAI),
-    "messages": lambda: AnthropicModel("claude-3-5-haiku-latest", provider=ANTHROPIC),
+    "messages": lambda: AnthropicModel("claude-sonnet-4-5", provider=ANTHROPIC),
 }
 
 
@@ -45,7 +45,8 @@ async def wired(place: Place, server: ModelServer) -> AsyncIterator[Place]:
     with open_store(place.settings) as store:
         for name, kind in (("openai", ProviderKind.OPENAI), ("anthropic", ProviderKind.ANTHROPIC)):
             provider = Provider(place.settings.workspace, name, kind, f"{server.url}/v1")
-            await orders.add_provider(store, provider, by=place.owner, clock=CLOCK)
+            change = SetProvider(provider)
+            await order(store, [change], workspace=place.settings.workspace, by=place.owner, clock=CLOCK)
     yield place
 
 
@@ -61,7 +62,7 @@ def adder(model: Any) -> Agent[None, str]:
 
 @pytest.mark.parametrize("wire", MODELS)
 async def test_a_run_with_a_tool_goes_through_the_guard_alone(wired: Place, server: ModelServer, wire: str) -> None:
-    server.say(Reply(tools=(ToolCall("add", {"x": 2, "y": 3}),)), times=1)
+    server.say(Reply(calls=(ToolCall("add", {"x": 2, "y": 3}),)), times=1)
     server.say(Reply(text="Five."))
     async with remit.governed(adder(MODELS[wire]()), home=wired.home) as agent:
         done = await agent.run("add two and three")
