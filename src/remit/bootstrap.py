@@ -96,6 +96,7 @@ from remit.missions.queue_worker import Worker
 from remit.missions.rows import ChildRow, forget_child, record_child
 from remit.missions.service import Missions
 from remit.missions.waking import wake
+from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
@@ -549,7 +550,10 @@ def _wire(
     commands = _Commands(store, clock, settings, vault)
     deploys = _Deploys(store, clock, settings, commands)
     fetcher = FetchAdapter()
-    calls = model_calls(store, clock, process=engine.executor, secrets=vault, redactor=redactor)
+    personal = personal_terms(settings)
+    calls = model_calls(
+        store, clock, process=engine.executor, secrets=vault, redactor=redactor, personal=personal.concern
+    )
     adapters: dict[str, Adapter] = {
         "files": FilesAdapter(),
         "command": commands,
@@ -581,10 +585,11 @@ def _wire(
         terms=None if rehearsal is None else rehearsal.terms,
         numbers=_numbers(settings) if rehearsal is None else rehearsal.numbers,
         pricing=Pricing(settings.unknown_price, usd(settings.unknown_price_usd)),
-        personal=personal_terms(settings),
+        personal=personal,
         owner=engine.executor,
         classifier=HttpClassifier(settings.classifier_url) if settings.classifier_url else None,
     )
+    guard.answers = StoredAnswers(store, clock, clean=redactor.clean, most_bytes=settings.answers_mb << 20)
     guard.secrets = vault
     vault.known = known_from(
         lambda: standing.secrets if (standing := guard.register.known(settings.workspace)) else None
@@ -634,6 +639,7 @@ async def keep_ledger(
     now_us = micros_of(clock.now())
     settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
     await roll_up(store, settings.workspace, now_us=now_us)
+    await tidy(store, settings.workspace, now_us=now_us)
     return settled
 
 

@@ -80,6 +80,7 @@ class Settings:
         budget_usd: Budget of a mission that names none, in dollars.
         unknown_price: What happens to an action whose price nobody can tell: ``refuse``, ``ceiling`` or ``warn``.
         unknown_price_usd: What is reserved for it under ``ceiling``, in dollars.
+        answers_mb: Megabytes of models' answers that a workspace keeps; the least recently given go first.
         concurrency: How many missions a worker runs at once.
         retention_days: After how many days a worker cleans up what finished missions left behind; 0: never.
         lease_s: After how many seconds without a sign of life a worker on another host counts as dead (Postgres).
@@ -139,6 +140,7 @@ class Settings:
     budget_usd: str = "10"
     unknown_price: UnknownPrice = UnknownPrice.REFUSE
     unknown_price_usd: str = "1"
+    answers_mb: int = 64
     concurrency: int = 4
     retention_days: int = 30
     lease_s: float = 15.0
@@ -410,6 +412,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
     "parallel": lambda text: int(_within(int(text), 1, 64)),
     "sandbox_tier": lambda text: int(_within(int(text), 1, 3)),
+    "answers_mb": lambda text: int(_within(int(text), 1, 65_536)),
     "concurrency": lambda text: int(_within(int(text), 1, 256)),
     "retention_days": lambda text: int(_within(int(text), 0, 36_500)),
     "audit_retention_days": lambda text: int(_within(int(text), 0, 36_500)),

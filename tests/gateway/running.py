@@ -19,7 +19,7 @@ from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.gateway_policy import set_policy
 from remit.accounts.key_orders import create_key, revoke_key
-from remit.accounts.keys import Key
+from remit.accounts.keys import Key, read_keys
 from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
 from remit.audit import query
@@ -27,8 +27,10 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Status, recent
+from remit.guard.permit import Terms
 from remit.guard.rate_limits import Limit, Measure, Per
 from remit.guard.rate_limits import set_limit as set_rate
+from remit.guard.retry import Patience
 from remit.guard.rules.revisions import save
 from remit.kernel.money import usd
 from remit.models.catalogue import Provider, ProviderKind
@@ -46,10 +48,10 @@ AGENT = "laptop"
 class Gateway:
     """What tests have of it: where it listens, a key, the provider behind it, the runtime in it."""
 
-    def __init__(self, settings: Settings, provider: ModelServer, *, limit: str = "1000") -> None:
+    def __init__(self, settings: Settings, provider: ModelServer, *, limit: str = "1000", token: str = "") -> None:
         self.settings = settings
         self.provider = provider
-        self.token = ""
+        self.token = token
         self.url = ""
         self._limit = limit
         self._ready = threading.Event()
@@ -88,6 +90,7 @@ class Gateway:
         await prepare_home(self.settings)
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
+            self.runtime.guard.terms = Terms(patience=Patience(tries=2, first_s=0.02, cap_s=1.0, cooldown_s=1.0))
             await self._furnish()
             await asyncio.to_thread(self.runtime.redactor.warm)
             listener = socket.create_server(("127.0.0.1", 0))
@@ -100,11 +103,14 @@ class Gateway:
             await serving
 
     async def _furnish(self) -> None:
+        """Make a key and what it needs, in a home that has none."""
         runtime = self.runtime
+        keys = await runtime.store.read(lambda tx: read_keys(tx, WORKSPACE))
+        if keys:
+            return
         who, clock, store = runtime.owner, runtime.clock, runtime.store
-        with suppress(Exception):
-            agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"}))
-            await register_agent(store, agent, by=who, clock=clock)
+        agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"}))
+        await register_agent(store, agent, by=who, clock=clock)
         base = self.provider.url
         changes = (
             SetProvider(Provider(WORKSPACE, "openai", ProviderKind.OPENAI, f"{base}/v1"), plain_key=True),

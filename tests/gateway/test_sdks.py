@@ -118,9 +118,9 @@ async def test_both_sdks_without_blocking(gate: Gateway) -> None:
         stream = await client.chat.completions.create(model="gpt-4o", messages=ASK, stream=True)
         assert "".join([chunk.choices[0].delta.content or "" async for chunk in stream]) == "Hello."
     async with anthropic.AsyncAnthropic(base_url=gate.url, api_key=gate.token) as other:
-        async with other.messages.stream(model="claude-sonnet-4-5", max_tokens=20, messages=ASK) as said:
+        async with other.messages.stream(model="claude-sonnet-4-6", max_tokens=20, messages=ASK) as said:
             assert [text async for text in said.text_stream] == ["Hel", "lo."]
-        answer = await other.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+        answer = await other.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
         assert answer.content[0].text == "Hello."  # type: ignore[union-attr]
 
 
@@ -129,20 +129,20 @@ async def test_both_sdks_without_blocking(gate: Gateway) -> None:
 
 def test_a_message(gate: Gateway, claude: anthropic.Anthropic) -> None:
     gate.provider.say(Reply(text="Four.", tokens_in=9, tokens_out=2))
-    told = claude.messages.with_raw_response.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+    told = claude.messages.with_raw_response.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
     answer = told.parse()
     assert answer.content[0].text == "Four."  # type: ignore[union-attr]
     assert (answer.usage.input_tokens, answer.usage.output_tokens) == (9, 2)
     assert told.headers["request-id"]
     seen = gate.provider.requests[-1]
-    assert seen.headers["anthropic-version"] == "2023-06-01"
+    assert seen.headers["anthropic-version"] == anthropic.Anthropic(api_key="x").default_headers["anthropic-version"]
     assert gate.token not in str(dict(seen.headers)), "the client's key is nobody else's business"
 
 
 def test_thinking_and_its_signature(gate: Gateway, claude: anthropic.Anthropic) -> None:
     gate.provider.say(Reply(text="Four.", thinking="Two and two."))
     with claude.messages.stream(
-        model="claude-sonnet-4-5",
+        model="claude-sonnet-4-6",
         max_tokens=2000,
         thinking={"type": "enabled", "budget_tokens": 1024},
         messages=ASK,
@@ -159,10 +159,10 @@ def test_thinking_and_its_signature(gate: Gateway, claude: anthropic.Anthropic) 
 def test_tools_of_a_message(gate: Gateway, claude: anthropic.Anthropic) -> None:
     gate.provider.say(Reply(text="", calls=(ToolCall("weather", {"city": "Graz"}),)))
     tools: Any = [{"name": "weather", "input_schema": WEATHER}]
-    answer = claude.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK, tools=tools)
+    answer = claude.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK, tools=tools)
     used = next(block for block in answer.content if block.type == "tool_use")
     assert (used.name, used.input) == ("weather", {"city": "Graz"})
-    with claude.messages.stream(model="claude-sonnet-4-5", max_tokens=20, messages=ASK, tools=tools) as stream:
+    with claude.messages.stream(model="claude-sonnet-4-6", max_tokens=20, messages=ASK, tools=tools) as stream:
         final = stream.get_final_message()
     used = next(block for block in final.content if block.type == "tool_use")
     assert used.input == {"city": "Graz"}
@@ -174,13 +174,13 @@ def test_an_image_in_a_message(gate: Gateway, claude: anthropic.Anthropic) -> No
         {"type": "text", "text": "What is it?"},
     ]
     claude.messages.create(
-        model="claude-sonnet-4-5", max_tokens=20, messages=[{"role": "user", "content": content}]
+        model="claude-sonnet-4-6", max_tokens=20, messages=[{"role": "user", "content": content}]
     )
     assert gate.provider.requests[-1].json["messages"][0]["content"] == content
 
 
 def test_counting_is_free(gate: Gateway, claude: anthropic.Anthropic) -> None:
-    told = claude.messages.with_raw_response.count_tokens(model="claude-sonnet-4-5", messages=ASK)
+    told = claude.messages.with_raw_response.count_tokens(model="claude-sonnet-4-6", messages=ASK)
     assert told.parse().input_tokens > 0
     assert told.headers["x-remit-cost-usd"] == "0.000000"
 
@@ -188,7 +188,7 @@ def test_counting_is_free(gate: Gateway, claude: anthropic.Anthropic) -> None:
 def test_both_ways_of_sending_a_key(gate: Gateway) -> None:
     for given in ({"api_key": gate.token}, {"auth_token": gate.token}):
         with anthropic.Anthropic(base_url=gate.url, **given) as client:  # type: ignore[arg-type]
-            assert client.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK).content
+            assert client.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK).content
 
 
 # ------------------------------------------------------------------------------------------------------------- models
@@ -245,7 +245,7 @@ def test_an_unknown_key(gate: Gateway) -> None:
         with pytest.raises(openai.AuthenticationError):
             one.chat.completions.create(model="gpt-4o", messages=ASK)
         with pytest.raises(anthropic.AuthenticationError) as told:
-            other.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+            other.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
     body: Any = told.value.body
     assert body["error"]["type"] == "authentication_error"
     assert gate.provider.count == 0
@@ -262,7 +262,7 @@ def test_a_spent_budget(gate: Gateway) -> None:
             one.chat.completions.create(model="gpt-4o", messages=ASK)
         assert told.value.status_code == 402
         with pytest.raises(anthropic.APIStatusError) as heard:
-            other.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+            other.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
         assert heard.value.status_code == 402
     assert gate.provider.count == 0
 
@@ -281,9 +281,9 @@ def test_a_rate_says_when_to_come_back(gate: Gateway) -> None:
     token = gate.do(lambda: gate.make_key("quick"))
     gate.do(lambda: gate.key_rate("quick", 1))
     with anthropic.Anthropic(base_url=gate.url, api_key=token, max_retries=0) as client:
-        client.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+        client.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
         with pytest.raises(anthropic.RateLimitError) as told:
-            client.messages.create(model="claude-sonnet-4-5", max_tokens=20, messages=ASK)
+            client.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=ASK)
     assert float(told.value.response.headers["retry-after"]) > 0
 
 

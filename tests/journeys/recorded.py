@@ -51,6 +51,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "budget set agent coder 5 --period month"),
     (0, "budget set workspace 100"),
     (0, "budget remove workspace"),
+    # kept answers
+    (2, "cache show 00000000"),
+    (0, "cache clear --reason drill"),
     # secrets
     (0, "secrets set drill --generate"),
     (2, "secrets rotate nothing --generate"),
@@ -115,6 +118,7 @@ ORDERED = frozenset(
         "guard.limit",
         "guard.notice",
         "guard.rules",
+        "models.cache",
         "queue.clean",
         "queue.enter",
         "queue.give_back",

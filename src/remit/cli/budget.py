@@ -12,10 +12,13 @@ from remit.cli.output import common, emit, say, table
 from remit.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from remit.accounts.budgets import Limit
     from remit.guard.budget_limits import BudgetView
-    from remit.guard.budget_rollup import Used
+    from remit.guard.budget_rollup import Used, Where
     from remit.kernel.ports import ReadTx
+    from remit.models.usage import Page, Report
 
 _SCOPES = click.Choice(["workspace", "agent", "mission"])
 _PERIODS = click.Choice(["total", "month", "day"])
@@ -188,46 +191,151 @@ def _json(limit: Limit) -> dict[str, str]:
 @click.command()
 @click.option(
     "--by",
-    type=click.Choice(["agent", "mission", "model", "kind", "day"]),
+    type=click.Choice(["agent", "user", "key", "mission", "provider", "model", "kind", "hour", "day"]),
     default="agent",
     help="What is added up.",
 )
 @click.option("--since", default="", metavar="TIME", help="An ISO time, or 30m, 2h, 7d ago; from the full hour on.")
+@click.option("--until", default="", metavar="TIME", help="As --since; to the end of its hour.")
+@click.option("--only", multiple=True, metavar="NAME=VALUE", help="Only this agent, user, key, mission, ...; repeat.")
+@click.option("--calls", type=click.IntRange(1, 1000), default=None, metavar="N", help="List so many calls instead.")
+@click.option("--after", default="", metavar="PLACE", help="With --calls: go on where the list before ended.")
 @common
-def usage(by: str, since: str, home: str | None, *, as_json: bool, debug: bool) -> int:
+def usage(
+    by: str,
+    since: str,
+    until: str,
+    only: tuple[str, ...],
+    calls: int | None,
+    after: str,
+    home: str | None,
+    *,
+    as_json: bool,
+    debug: bool,
+) -> int:
     """What attempts used and cost: tokens, graphics time, storage, network, and whatever else is billed."""
     del debug
     from remit.bootstrap import open_store
     from remit.cli.moments import since_us
-    from remit.guard.budget_rollup import By, usage_by
+    from remit.kernel.clock import SystemClock, micros_of
+    from remit.models import usage as used
 
-    settings = settings_of(home)
-    begun = since_us(since)
+    settings, where = settings_of(home), _where(only)
+    begun, ended = since_us(since), since_us(until) if until else None
     with open_store(settings) as store:
-        found = store.view(lambda tx: usage_by(tx, settings.workspace, by=By(by), since_us=begun))
+        if calls is not None:
+            page = store.view(
+                lambda tx: used.calls(
+                    tx, settings.workspace, where=where, since_us=begun, until_us=ended, after=after, limit=calls
+                )
+            )
+            return _say_calls(page, as_json=as_json)
+        now_us = micros_of(SystemClock().now())
+        report = store.view(
+            lambda tx: used.usage(
+                tx, settings.workspace, by=used.By(by), now_us=now_us, since_us=begun, until_us=ended, where=where
+            )
+        )
     if as_json:
-        emit({"by": by, "usage": [used.as_json() for used in found]})
-    elif not found:
+        emit(report.as_json())
+    elif not report.groups:
         say("Nothing was used that costs.")
     else:
-        head = (by, "attempts", "cost", "tokens in", "tokens out", "gpu s", "storage B", "network B", "unknown price")
-        say(table([_used(used) for used in found], head=head))
+        _say_report(report)
     return 0
 
 
-def _used(used: Used) -> tuple[str, ...]:
+def _where(only: tuple[str, ...]) -> Where:
+    import dataclasses
+
+    from remit.guard.budget_rollup import Where
+
+    known = [each.name for each in dataclasses.fields(Where)]
+    given: dict[str, str] = {}
+    for text in only:
+        name, _, value = text.partition("=")
+        if name not in known or not value:
+            message = f"{text[:80]!r} is no filter: write NAME=VALUE, NAME being {', '.join(known)}."
+            raise InvalidInput(message, hint="remit usage --help")
+        given[name] = value
+    return Where(**given)
+
+
+def _say_report(report: Report) -> None:
+    head = (
+        report.by.value,
+        "attempts",
+        "cost",
+        "share",
+        "tokens in",
+        "out",
+        "cached",
+        "gpu s",
+        "storage B",
+        "network B",
+    )
+    rows = [_used(used, report.share(used)) for used in report.groups]
+    if len(rows) > 1:
+        rows.append(_used(report.total, None))
+    say(table(rows, head=head))
+    if report.total.sums["kept"]:
+        say(f"kept answers given again: {report.total.sums['kept']}, which saved {report.total.saved}")
+    if report.total.unpriced:
+        say(f"attempts whose price nobody knew: {report.total.unpriced}; their cost is not in these sums")
+    day, month = report.day, report.month
+    say(f"today {day.spent}, at this pace {day.projected}; this month {month.spent}, at this pace {month.projected}")
+
+
+def _used(used: Used, share: Decimal | None) -> tuple[str, ...]:
     sums = used.sums
     return (
         used.key,
         str(used.attempts),
-        str(used.cost),
+        _cost(used),
+        "-" if share is None else f"{share * 100:.1f}%",
         str(sums["tokens_in"]),
         str(sums["tokens_out"]),
+        str(sums["tokens_cached"]),
         f"{sums['gpu_ms'] / 1000:g}",
         str(sums["storage_bytes"]),
         str(sums["network_bytes"]),
-        str(used.unpriced),
     )
+
+
+def _cost(used: Used) -> str:
+    """Unknown is never zero."""
+    if not used.unpriced:
+        return str(used.cost)
+    return f"{used.cost} + unknown" if used.cost else "unknown"
+
+
+def _say_calls(page: Page, *, as_json: bool) -> int:
+    from remit.kernel.clock import iso
+
+    if as_json:
+        emit({"calls": [call.as_json() for call in page.calls], "after": page.after})
+        return 0
+    if not page.calls:
+        say("No call fits.")
+    rows = [
+        (
+            iso(call.opened_us)[:19],
+            call.action,
+            call.principal,
+            call.key[:13] or "-",
+            "/".join(text for text in (call.provider, call.model) if text) or call.kind,
+            str(call.tokens_in),
+            str(call.tokens_out),
+            ("open" if call.settled_us is None else "unknown") if call.cost is None else str(call.cost),
+            ", ".join(word for word, true in (("kept", call.kept), ("estimated", call.estimated)) if true) or "-",
+        )
+        for call in page.calls
+    ]
+    if rows:
+        say(table(rows, head=("at", "action", "by", "key", "model", "tokens in", "out", "cost", "notes")))
+    if page.after:
+        say(f"more: add --after {page.after}")
+    return 0
 
 
 COMMANDS = {"budget": budget, "usage": usage}

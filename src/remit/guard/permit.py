@@ -27,7 +27,16 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.errors import Denied, InternalError, RateLimited, RemitError, Timeout, Unavailable
+from remit.kernel.errors import (
+    Denied,
+    InternalError,
+    KeyRefused,
+    RateLimited,
+    RemitError,
+    Throttled,
+    Timeout,
+    Unavailable,
+)
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.permits import Attempt as Opened
@@ -483,7 +492,7 @@ def both(first: Within, second: Within) -> Within:
 
 
 def _blame(error: RemitError) -> Report:
-    """Whether an error speaks against the service: no answer does, a rate limit or a refusal doesn't."""
-    if isinstance(error, RateLimited):
+    """Whether an error speaks against the service: no answer does, a rate limit or a refused key doesn't."""
+    if isinstance(error, RateLimited | Throttled | KeyRefused):
         return Report.NEUTRAL
     return Report.FAILURE if isinstance(error, Unavailable) else Report.NEUTRAL

@@ -64,6 +64,8 @@ POINTS: frozenset[str] = frozenset(
         # the guard, fetches
         "fetch.hop",
         "fetch.request",
+        # models, kept answers
+        "models.cache",
         # missions
         "mission.create",
         "mission.claim",

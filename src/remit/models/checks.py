@@ -10,6 +10,7 @@ from remit.kernel.errors import InvalidInput
 from remit.kernel.references import SCHEME, parse
 from remit.kernel.urls import UnreadableUrl, Url, read_url
 from remit.models.catalogue import AUTO, DEFAULT, LONGEST_NAME, Provider, ProviderKind
+from remit.redact.likely import drawn
 from remit.redact.redactor import Redactor
 
 #: Where the makers' own interfaces are.
@@ -32,7 +33,7 @@ _VALUE = re.compile(r"[\x20-\x7e]*")
 _NOT_OURS = frozenset(
     {"host", "content-length", "content-type", "content-encoding", "transfer-encoding", "connection", "accept-encoding"}
 ) | {"cookie", "te", "trailer", "upgrade", "keep-alive", "expect", "proxy-connection"}
-_CREDENTIAL = re.compile(r"auth|api-?key|token|secret|password|credential|signature", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"auth|key|token|secret|password|credential|signature", re.IGNORECASE)
 _KINDS_ONLY = Redactor(secrets.token_bytes(16))  # knows the forms of keys; its masks' suffixes mean nothing
 
 
@@ -197,7 +198,7 @@ def _header(name: str, value: str) -> tuple[str, str]:
         message = f"The header {name[:40]!r} can't be set for a provider."
         raise InvalidInput(message, code="models.header", hint=hint)
     placed = parse(value)
-    if placed is None and (_CREDENTIAL.search(name) or not _KINDS_ONLY.clean(value)):
+    if placed is None and (_CREDENTIAL.search(name) or not _KINDS_ONLY.clean(value) or any(map(drawn, value.split()))):
         message = f"The header {name[:40]!r} is or holds a credential: its value must be a reference to a secret."
         raise InvalidInput(message, code="models.header", hint=hint)
     return lower, value

@@ -27,7 +27,6 @@ _OPENAI: Mapping[Wire, Wire] = {
     Wire.CHAT: Wire.CHAT,
     Wire.RESPONSES: Wire.RESPONSES,
     Wire.EMBEDDINGS: Wire.EMBEDDINGS,
-    Wire.MESSAGES: Wire.CHAT,
 }
 #: The interface that is spoken with a provider, for each that a caller may use; what isn't here, it can't do.
 _SPOKEN: Mapping[ProviderKind, Mapping[Wire, Wire]] = {
@@ -36,7 +35,6 @@ _SPOKEN: Mapping[ProviderKind, Mapping[Wire, Wire]] = {
     ProviderKind.ANTHROPIC: {
         Wire.MESSAGES: Wire.MESSAGES,
         Wire.COUNT_TOKENS: Wire.COUNT_TOKENS,
-        Wire.CHAT: Wire.MESSAGES,
     },
 }
 
@@ -77,12 +75,7 @@ def asking(effect: Model, provider: Provider) -> Asking:
     streamed = request.get("stream") is True and spoken is not Wire.EMBEDDINGS
     usage = streamed and spoken is Wire.CHAT and not _asks_usage(request)
     body = effect.body or orjson.dumps(request)
-    if spoken is not effect.wire:
-        from remit.models.wire.translate import request_to
-
-        body = request_to(spoken, request, model=effect.model)
-        usage = False
-    elif usage or request.get("model") != effect.model:
+    if usage or request.get("model") != effect.model:
         body = splice(body, model=None if request.get("model") == effect.model else effect.model, include_usage=usage)
     return Asking(provider.base_url + _PATHS[spoken], body, spoken, streamed, usage)
 

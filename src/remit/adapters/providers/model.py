@@ -68,7 +68,7 @@ class ModelAdapter:
         keys: ProviderKeys,
         redactor: Redactor | None,
         patience: Patience,
-        personal: bool,
+        personal: Callable[[Action], bool],
     ) -> None:
         self.upstream = upstream
         self._models = models
@@ -156,7 +156,7 @@ class ModelAdapter:
             restorer=None if delivery is None else delivery.restorer,
             inspect=None if delivery is None else delivery.inspect,
             strip_usage=exchange.asked.strip_usage,
-            personal=self._personal and not plain,
+            personal=not plain and self._personal(exchange.action),
         )
         try:
             if streamed:
@@ -259,10 +259,10 @@ class _Onward:
 class _Exchange:
     """One call under way: what was asked, and what has come of it."""
 
-    __slots__ = ("_action", "_effect", "_rate", "_turn", "asked", "reader")
+    __slots__ = ("_effect", "_rate", "_turn", "action", "asked", "reader")
 
     def __init__(self, action: Action, effect: Model, asked: Asking, rate: Rate | None) -> None:
-        self._action = action
+        self.action = action
         self._effect = effect
         self._rate = rate
         self._turn: Callable[[bytes, bool], bytes] | None = None
@@ -275,12 +275,12 @@ class _Exchange:
 
     def spent(self, tokens: Tokens) -> None:
         """Tell the guard what is used up, should this end without an outcome."""
-        cost, usage = bill(self._action, self._effect, self._rate, tokens)
+        cost, usage = bill(self.action, self._effect, self._rate, tokens)
         permits.spent(cost, replace(usage, estimated=not tokens.reported))
 
     def outcome(self, *, value: Mapping[str, Json] | None = None, text: str = "") -> Outcome:
         """How it ended well."""
-        cost, usage = bill(self._action, self._effect, self._rate, self.reader.tokens)
+        cost, usage = bill(self.action, self._effect, self._rate, self.reader.tokens)
         return Outcome(ok=True, value=value or {}, text=text, cost=cost, usage=usage)
 
 
@@ -347,7 +347,7 @@ def make_adapter(
     redactor: Redactor | None,
     clock: Clock,
     patience: Patience | None = None,
-    personal: bool = False,
+    personal: Callable[[Action], bool] = lambda _action: False,
 ) -> ModelAdapter:
     """The adapter for the kind ``model``.
 
@@ -358,7 +358,7 @@ def make_adapter(
         redactor: Masks answers, unless the workspace wants them as they are (``Delivery.plain``); ``None``: nothing is.
         clock: Monotonic.
         patience: How long connections and silences may take.
-        personal: Mask personal data in answers too.
+        personal: Whether personal data in the answer to an action is masked too (``PersonalTerms.concern``).
     """
     keys = ProviderKeys(secrets, monotonic=clock.monotonic)
     return ModelAdapter(

@@ -56,16 +56,25 @@ class ModelCalls:
         secrets: Resolves the references that providers' keys are.
         redactor: Masks answers.
         clock: Monotonic.
+        personal: Whether personal data in the answer to an action is masked too.
     """
 
     def __init__(
-        self, catalogues: Models, health: Health, *, secrets: Source, redactor: Redactor, clock: Clock
+        self,
+        catalogues: Models,
+        health: Health,
+        *,
+        secrets: Source,
+        redactor: Redactor,
+        clock: Clock,
+        personal: Callable[[Action], bool],
     ) -> None:
         self.catalogues = catalogues
         self.health = health
         self._secrets = secrets
         self._redactor = redactor
         self._clock = clock
+        self._personal = personal
         self._adapter: ModelAdapter | None = None
 
     async def perform(self, action: Action) -> Outcome:
@@ -101,6 +110,7 @@ class ModelCalls:
             secrets=self._secrets,
             redactor=self._redactor,
             clock=self._clock,
+            personal=self._personal,
         )
         return self._adapter
 
@@ -127,11 +137,11 @@ class _Timed:
 
 
 def model_calls(
-    journal: Journal, clock: Clock, *, process: str, secrets: Source, redactor: Redactor
+    journal: Journal, clock: Clock, *, process: str, secrets: Source, redactor: Redactor, personal: Callable[[Action], bool]
 ) -> ModelCalls:
-    """The adapter, before there is a guard."""
-    catalogues = Models(journal, clock, Rates(clock))
-    return ModelCalls(catalogues, Health(clock, process=process), secrets=secrets, redactor=redactor, clock=clock)
+    """The adapter, before there is a guard; ``personal`` as for ``ModelCalls``."""
+    catalogues, health = Models(journal, clock, Rates(clock)), Health(clock, process=process)
+    return ModelCalls(catalogues, health, secrets=secrets, redactor=redactor, clock=clock, personal=personal)
 
 
 def model_room(calls: ModelCalls, circuits: Circuits, *, rand: Callable[[], float]) -> ModelRoom:

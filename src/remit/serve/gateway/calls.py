@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from remit.accounts.gateway_policy import DEFAULT, GatewayPolicy, OnApproval
+from remit.accounts.gateway_policy import GatewayState, OnApproval
 from remit.accounts.keys import Key
 from remit.accounts.reach import ANY as EVERY
 from remit.accounts.reach import reaches_model
@@ -184,7 +184,7 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     candidates = await _candidates(host, call, asked)
     effects = _effects(call, document, candidates)
     estimate, priced = _estimate(candidates, asked, most=_most_out(host, asked))
-    policy = policy_of(host.guard, key.workspace)
+    policy = (await _known(host.guard, key)).policy
     keep_s = wishes.cache_s or (KEPT_S if policy.cache and b"x-remit-cache" not in call.headers else 0.0)
     while True:
         action = Action(
@@ -283,10 +283,16 @@ def _estimate(candidates: Sequence[Deployment], asked: Request, *, most: int) ->
     return dearest, True
 
 
-def policy_of(guard: Guard, workspace: str) -> GatewayPolicy:
-    """The workspace's switches, as the guard knows them."""
-    known = guard.register.known(workspace)
-    return DEFAULT if known is None else known.gateway.policy
+async def _known(guard: Guard, key: Key) -> GatewayState:
+    """The workspace's switches and keys, as the guard knows them; read anew for a key that was made just now."""
+    known = guard.register.known(key.workspace)
+    if known is None or key.id not in known.gateway.keys:
+        try:
+            known = await guard.register.refresh(key.workspace)
+        except Exception as error:
+            told = "Who may act, and the kill switch, could not be read."
+            raise Unavailable(told, code="guard.unreadable", hint="remit doctor") from error
+    return known.gateway
 
 
 def reaches(guard: Guard, key: Key) -> tuple[frozenset[str], ...]:
