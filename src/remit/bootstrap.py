@@ -845,8 +845,8 @@ def governed[D, O](
 ) -> Governed[D, O]:
     """A Pydantic AI agent that behaves as ``agent`` and asks Remit's guard before every model attempt and tool call.
 
-    Every way to run it is governed: ``run``, ``run_sync``, ``run_stream``, ``run_stream_events``, ``iter``. The home is
-    opened by the first run and stays open until ``async with agent:`` ends, ``await agent.close()``, or the program does.
+    Every way to run it is governed: ``run``, ``run_sync``, ``run_stream``, ``run_stream_events``, ``iter``. The first
+    run opens the home; it stays open until ``async with agent:`` ends, ``await agent.close()``, or the program does.
 
     Args:
         agent: The agent; it stays as it is, and is still ungoverned when it is run by itself.

@@ -116,16 +116,13 @@ async def runtime(place: Place) -> AsyncIterator[Runtime]:
         yield opened
 
 
-@pytest.fixture(scope="session")
-def orphans() -> None:
-    adopt_orphans()
-
-
 @pytest.fixture
-def drill(tmp_path: Path, orphans: None) -> Iterator[Drill]:
+def drill(tmp_path: Path) -> Iterator[Drill]:
     """A home whose agent ``clerk`` is registered, and a witness."""
+    adopt_orphans()
     with witness(tmp_path / "witness.log") as address, Drill(tmp_path, witness=address) as found:
         assert found.remit("init").code == 0
-        words = "agents register clerk --kind helper --effect model --effect tool --effect files --tool * --model scripted/*".split()
+        kinds = [word for kind in ("model", "tool", "files") for word in ("--effect", kind)]
+        words = ["agents", "register", "clerk", "--kind", "helper", *kinds, "--tool", "*", "--model", "scripted/*"]
         assert found.remit(*words).code == 0
         yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -40,14 +40,14 @@ def server() -> Iterator[ModelServer]:
 
 
 @pytest.fixture
-async def wired(place: Place, server: ModelServer) -> AsyncIterator[Place]:
+async def wired(place: Place, server: ModelServer) -> Place:
     """The workspace has both providers, at a server that counts."""
     with open_store(place.settings) as store:
         for name, kind in (("openai", ProviderKind.OPENAI), ("anthropic", ProviderKind.ANTHROPIC)):
             provider = Provider(place.settings.workspace, name, kind, f"{server.url}/v1")
             change = SetProvider(provider)
             await order(store, [change], workspace=place.settings.workspace, by=place.owner, clock=CLOCK)
-    yield place
+    return place
 
 
 def adder(model: Any) -> Agent[None, str]:

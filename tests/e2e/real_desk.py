@@ -1,5 +1,7 @@
 """A mission in which a real model chooses tools: each choice is an answer bound to a schema, each tool an effect."""
 
+# ruff: noqa: ARG001 - signatures are given
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""Serves the small model on loopback until standard input closes; prints its address. Run with .venv-e2e on the path."""
+"""Serves the small model on loopback until standard input closes; prints where. Needs .venv-e2e on the path."""
 
 import sys
 from pathlib import Path

@@ -4,6 +4,8 @@
 parameters: these tests look at tokens, bytes and money, never at sense.
 """
 
+# ruff: noqa: PT012, T201 - it tells its figures
+
 from __future__ import annotations
 
 import asyncio
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from pydantic_ai import Agent
+from sqlalchemy import select
 
 import remit
 from remit.accounts.budgets import BudgetScope, set_limit
@@ -32,7 +35,6 @@ from remit.models.orders_listing import SetDeployment, SetPrice
 from remit.models.prices import Rate
 from remit.settings import Settings, load
 from remit.testing.drill import Drill, adopt_orphans
-from sqlalchemy import select
 
 from .real_desk import model
 
@@ -94,7 +96,13 @@ async def place(tmp_path: Path, address: str) -> Place:
     provider = Provider(settings.workspace, "local", ProviderKind.COMPATIBLE, f"{address}/v1")
     changes = [
         SetProvider(provider),
-        SetDeployment("gemma-3-270m", "local", "gemma-3-270m", context=2048, capabilities=frozenset({"chat", "streaming", "json_schema"})),
+        SetDeployment(
+            "gemma-3-270m",
+            "local",
+            "gemma-3-270m",
+            context=2048,
+            capabilities=frozenset({"chat", "streaming", "json_schema"}),
+        ),
         SetPrice("local", "gemma-3-270m", RATE),
     ]
     owner = Principal(ActorKind.USER, settings.owner)
@@ -104,13 +112,13 @@ async def place(tmp_path: Path, address: str) -> Place:
 
 
 def test_a_mission_in_which_it_calls_two_tools(place: Place) -> None:
-    ran = place.drill.remit("run", "real_desk:PACK", place.drill.intake("desk.json"), "--budget", "5")
+    ran = place.drill.remit("run", "real_desk:PACK", place.drill.intake("desk.json"), "--budget", "5", "--debug")
     assert ran.code == 0, ran.err
     rows = place.actions()
     kinds = [(row["kind"], row["state"]) for row in rows if row["kind"] in {"model", "tool"}]
     assert kinds == [("model", "ok"), ("tool", "ok"), ("model", "ok"), ("tool", "ok")]
     assert [row["target"] for row in rows if row["kind"] == "tool"] == ["weather", "clock"]
-    assert all(0 < int(str(row["cost_micros"])) for row in rows if row["kind"] == "model")
+    assert all(int(str(row["cost_micros"])) > 0 for row in rows if row["kind"] == "model")
     assert place.drill.remit("audit", "verify").code == 0
 
 
@@ -131,7 +139,9 @@ async def test_a_stream_and_a_reader_who_leaves_it(place: Place) -> None:
     assert (whole["state"], left["state"]) == ("ok", "cancelled")
     # The one that was left is billed for what came until then, not for the 400 tokens that were reserved.
     assert 0 < int(str(left["cost_micros"])) < 400 * 10
-    print(f"whole: {used.input_tokens} in, {used.output_tokens} out, {whole['cost_micros']} micros; left: {left['cost_micros']} micros")
+    print(
+        f"whole: {used.input_tokens} in, {used.output_tokens} out, {whole['cost_micros']} micros; left: {left['cost_micros']} micros"
+    )
 
 
 async def test_a_budget_stops_the_next_call(place: Place) -> None:

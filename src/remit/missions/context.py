@@ -20,13 +20,14 @@ from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome, StepSpec
 from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Tx
+from remit.missions import recorded as records
 from remit.missions.conditions import files_below
 from remit.missions.holding import Holding
-from remit.missions import recorded as records
 from remit.missions.pack import Result
 from remit.missions.progress import StepLogged
 from remit.missions.repository import Changes
 from remit.missions.rows import StepRow
+from remit.redact.vault import Kept
 
 LOG_LIMIT = 64 << 10  # characters kept of one attempt's log
 DONE_BEFORE = "guard.done"
@@ -210,7 +211,8 @@ class Context:
     async def _record(self, action: Action, outcome: Outcome, *, personal: bool) -> None:
         """Keep an answer, with tokens in place of personal data where models get those."""
         deps, now_us = self._holding.deps, self._holding.deps.now()
-        shown, held, fresh = outcome, None, []
+        shown, held = outcome, None
+        fresh: list[Kept] = []
         if personal:
             held = await deps.guard.vaults.open(action.workspace, action.mission)
             regions = deps.guard.personal.regions

@@ -45,7 +45,7 @@ class Opener(Protocol):
 
 
 class Home:
-    """An open home that the runs of an agent share. Opened by the first, closed by ``close`` or at the program's end."""
+    """An open home that an agent's runs share: opened by the first, closed by ``close`` or at the program's end."""
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
@@ -127,9 +127,7 @@ class Governed[D, O](WrapperAgent[D, O]):
         """
         opened = await self._home.open()
         output = kwargs.get("output_type") or self.output_type
-        gate = RunGate(
-            opened.guard, Principal(ActorKind.AGENT, self.agent_name), opened.acting, opened.workspace
-        )
+        gate = RunGate(opened.guard, Principal(ActorKind.AGENT, self.agent_name), opened.acting, opened.workspace)
         governance = Governance(
             gate,
             Names(str(kwargs.get("conversation_id") or _conversation(kwargs.get("message_history")) or new_id())),

@@ -53,6 +53,7 @@ class Governance(AbstractCapability[Any]):
 
     async def for_run(self, ctx: RunContext[Any]) -> Governance:
         """The same: it was made for this run."""
+        del ctx
         return self
 
     def _govern(self, model: Model) -> Model:

@@ -63,9 +63,7 @@ def masked_request(
     """What the guard let through of a request, once it masked something in it."""
     messages = ModelMessagesTypeAdapter.validate_python(performed["messages"])
     texts = cast("Sequence[str]", performed.get("instructions") or ())
-    parts = [
-        replace(part, content=text) for part, text in zip(parameters.instruction_parts or (), texts, strict=True)
-    ]
+    parts = [replace(part, content=text) for part, text in zip(parameters.instruction_parts or (), texts, strict=True)]
     return messages, replace(
         parameters,
         instruction_parts=parts or parameters.instruction_parts,

@@ -12,7 +12,7 @@ import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from remit.adapters.agents.gate import Asked, Gate, Names
 from remit.adapters.agents.library import (
@@ -44,7 +44,6 @@ from remit.redact.redactor import Redactor
 SCRIPTED = "scripted"
 #: Statuses of providers after which the same request may succeed later.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504, 529})
-
 
 
 class AttemptFailed(Unavailable, ModelAPIError):
@@ -194,7 +193,7 @@ class Governed(WrapperModel):
         self._gate = gate
         self._names = names
 
-    async def __aenter__(self) -> Governed:
+    async def __aenter__(self) -> Self:
         """Nothing: whoever made the wrapped model opens and closes it."""
         return self
 
@@ -284,12 +283,13 @@ class Governed(WrapperModel):
         messages: list[ModelMessage],
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
-    ) -> Any:  # noqa: ANN401 - the library's own counts
+    ) -> Any:
         """Refused: it would send the prompt round the guard.
 
         Raises:
             InvalidInput: Always.
         """
+        del messages, model_settings, model_request_parameters
         raise _round("counts tokens at the provider")
 
     async def compact_messages(self, request_context: Any, *, instructions: str | None = None) -> ModelResponse:
@@ -298,6 +298,7 @@ class Governed(WrapperModel):
         Raises:
             InvalidInput: Always.
         """
+        del request_context, instructions
         raise _round("compacts messages at the provider")
 
     async def batch_create(self, requests: Any) -> Any:
@@ -306,6 +307,7 @@ class Governed(WrapperModel):
         Raises:
             InvalidInput: Always.
         """
+        del requests
         raise _round("sends batches")
 
 
@@ -324,7 +326,7 @@ class GovernedChain(WrapperModel):
         super().__init__(wrapped)
         self._chain = chain
 
-    async def __aenter__(self) -> GovernedChain:
+    async def __aenter__(self) -> Self:
         """Nothing, as ``Governed``."""
         return self
 

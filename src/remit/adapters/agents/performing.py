@@ -6,7 +6,7 @@ in a context variable, and the adapters of the kinds ``model`` and ``tool`` take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ _OFFERED: ContextVar[_Offer | None] = ContextVar("remit_offered", default=None)
 
 
 @contextmanager
-def offered(call: Call) -> Iterator[None]:
+def offered(call: Call) -> Generator[None]:
     """Offer ``call`` to the adapter of its kind for as long as the block lasts."""
     token = _OFFERED.set(_Offer(call))
     try:

@@ -44,7 +44,7 @@ async def agent_step(
         agent: The agent; scripted models need no key.
         prompt: What it is asked.
         deps: Its dependencies.
-        name: What the run is called within the step; the agent's name when left out. No two runs of a step may share it.
+        name: What the run is called, no two of a step alike; the agent's name when left out.
         history: Whether the messages become the step's artefact ``agents/STEP-NAME.json``.
         own_clients: Whether models that are neither OpenAI's nor Anthropic's may be asked by their own client.
 

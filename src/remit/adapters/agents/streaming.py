@@ -241,9 +241,7 @@ class _Ours(StreamedResponse):
 class GovernedStream(_Ours):
     """An answer that is still coming, as the guard lets it through."""
 
-    def __init__(
-        self, parameters: Any, *, pipe: Pipe, task: asyncio.Task[Outcome], target: tuple[str, str]
-    ) -> None:
+    def __init__(self, parameters: Any, *, pipe: Pipe, task: asyncio.Task[Outcome], target: tuple[str, str]) -> None:
         super().__init__(parameters, provider=target[0], model=target[1])
         self._pipe = pipe
         self._task = task

@@ -16,7 +16,6 @@ from pydantic_core import to_jsonable_python
 
 from remit.adapters.agents.gate import Asked, Gate, Names
 from remit.adapters.agents.library import (
-    AbstractToolset,
     ApprovalRequired,
     CallDeferred,
     ModelRetry,
@@ -38,7 +37,7 @@ from remit.kernel.errors import ApprovalPending, BudgetExceeded, Denied, Failed,
 from remit.kernel.mission import Outcome
 
 #: What a tool says to the model by raising it; no failure of the tool.
-_SAID: Mapping[str, type[ModelRetry] | type[ToolFailed]] = {"ModelRetry": ModelRetry, "ToolFailed": ToolFailed}
+_SAID: Mapping[str, type[ModelRetry | ToolFailed]] = {"ModelRetry": ModelRetry, "ToolFailed": ToolFailed}
 _CONTROL = (CallDeferred, ApprovalRequired, SkipToolExecution)
 #: Refusals that concern this call alone: the model is told and may do something else. Everything else ends the run.
 TOLD = frozenset(
@@ -135,9 +134,7 @@ def _returned(value: Mapping[str, Json]) -> Any:
         return result
     told = cast("Mapping[str, Any]", result)
     content = _CONTENT.validate_python(told["content"])
-    return ToolReturn(
-        return_value=told["value"], content=content, metadata=told["metadata"], tools=told.get("tools")
-    )
+    return ToolReturn(return_value=told["value"], content=content, metadata=told["metadata"], tools=told.get("tools"))
 
 
 def _raised_before(value: Mapping[str, Json]) -> Exception:

@@ -12,7 +12,7 @@ import copy
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import httpx2
 import orjson
@@ -202,7 +202,7 @@ class OutsideModel(WrapperModel):
         super().__init__(wrapped)
         self._gate = gate
 
-    async def __aenter__(self) -> OutsideModel:
+    async def __aenter__(self) -> Self:
         """Nothing is open."""
         return self
 
@@ -270,7 +270,7 @@ def outside(model: Model, gate: Gate, names: Names) -> Model | None:
     if not isinstance(model, OpenAIChatModel | OpenAIResponsesModel | AnthropicModel) or not ROOM:
         return None
     transport = GuardTransport(gate, names, room=ROOM[0], provider=model.system)
-    client = model.client.copy(http_client=httpx2.AsyncClient(transport=transport), max_retries=0)
+    client = cast("Any", model.client).copy(http_client=httpx2.AsyncClient(transport=transport), max_retries=0)
     # The library has no public way to give a model another client; its provider is copied with one.
     provider = copy.copy(cast("Any", model)._provider)  # noqa: SLF001 - as above
     provider._client = client  # noqa: SLF001 - as above
