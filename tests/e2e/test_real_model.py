@@ -112,7 +112,7 @@ async def place(tmp_path: Path, address: str) -> Place:
 
 
 def test_a_mission_in_which_it_calls_two_tools(place: Place) -> None:
-    ran = place.drill.remit("run", "real_desk:PACK", place.drill.intake("desk.json"), "--budget", "5", "--debug")
+    ran = place.drill.remit("run", "real_desk:PACK", place.drill.intake("desk.json"), "--budget", "5")
     assert ran.code == 0, ran.err
     rows = place.actions()
     kinds = [(row["kind"], row["state"]) for row in rows if row["kind"] in {"model", "tool"}]
@@ -139,9 +139,8 @@ async def test_a_stream_and_a_reader_who_leaves_it(place: Place) -> None:
     assert (whole["state"], left["state"]) == ("ok", "cancelled")
     # The one that was left is billed for what came until then, not for the 400 tokens that were reserved.
     assert 0 < int(str(left["cost_micros"])) < 400 * 10
-    print(
-        f"whole: {used.input_tokens} in, {used.output_tokens} out, {whole['cost_micros']} micros; left: {left['cost_micros']} micros"
-    )
+    told = f"{used.input_tokens} in, {used.output_tokens} out, {whole['cost_micros']} micros"
+    print(f"whole: {told}; left: {left['cost_micros']} micros")
 
 
 async def test_a_budget_stops_the_next_call(place: Place) -> None:
