@@ -43,6 +43,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "plan set pro"),
     (0, "workspaces create lab --team crew"),
     (0, "users remove bob"),
+    # agents in missions
+    (0, "agents register clerk --effect model --effect tool --effect files --tool * --model scripted/*"),
+    (0, "run remit.testing.desk:PACK probe.json"),
     # rules, evidence
     (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
