@@ -29,7 +29,7 @@ ANTHROPIC = AnthropicProvider(base_url="http://127.0.0.1:9", api_key="nobody-use
 MODELS: dict[str, Any] = {
     "chat": lambda: OpenAIChatModel("gpt-4o-mini", provider=OPENAI),
     "responses": lambda: OpenAIResponsesModel("gpt-4o-mini", provider=OPENAI),
-    "messages": lambda: AnthropicModel("claude-sonnet-4-5", provider=ANTHROPIC),
+    "messages": lambda: AnthropicModel("claude-haiku-4-5", provider=ANTHROPIC),
 }
 
 
