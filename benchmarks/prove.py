@@ -2,8 +2,9 @@
 
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
-                                    # guard rate_race approval_race breaker rules refusals ssrf retention crashes
-                                    # personal registered streams redaction_stream redaction redaction_quality
+                                    # guard rate_race approval_race gateway_races breaker rules refusals ssrf
+                                    # retention crashes personal registered streams redaction_stream redaction
+                                    # redaction_quality
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -216,6 +217,13 @@ PARTS: dict[str, Part] = {
         ),
     ),
     "rate_race": Part(_suite("rate_race"), (Goal("rate_race_missed", ("figures", "failed"), 0),)),
+    "gateway_races": Part(
+        _suite("gateway_races"),
+        (
+            Goal("gateway_races_run", ("figures", "passed"), 4, least=True),
+            Goal("gateway_races_missed", ("figures", "failed"), 0),
+        ),
+    ),
     "approval_race": Part(_suite("approval_race"), (Goal("approval_race_missed", ("figures", "failed"), 0),)),
     "breaker": Part(_suite("breaker"), (Goal("breaker_missed", ("figures", "failed"), 0),)),
     "rules": Part(

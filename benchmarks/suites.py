@@ -14,6 +14,7 @@ from benchmarks.harness import ROOT, report
 TAMPERING = "tests/audit/test_tamper.py"
 INTAKES = "tests/packs/build/plan/test_broken_intakes.py"
 RATES = "tests/guard/test_rate_race.py"
+KEYS = "tests/guard/test_key_race.py"
 APPROVALS = "tests/guard/test_approval_processes.py"
 BREAKER = "tests/guard/test_breaker.py"
 HOSTILE = "tests/guard/test_rules_language.py"
@@ -75,6 +76,11 @@ def intakes() -> dict[str, object]:
 def rate_race() -> dict[str, object]:
     """1,000 random races of 200 callers in several processes for a limit of k, half on each database."""
     return run("rate_race", RATES)
+
+
+def gateway_races() -> dict[str, object]:
+    """600 races of 150 callers in three processes for what one key has left, half of them with callers that leave."""
+    return run("gateway_races", KEYS, timeout_s=3 * 3600)
 
 
 def approval_race() -> dict[str, object]:

@@ -108,6 +108,7 @@ if TYPE_CHECKING:
     from remit.adapters.agents.agent import Governed, Opened
     from remit.adapters.agents.library import AbstractAgent
     from remit.adapters.agents.steps import agent_step
+    from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
@@ -898,6 +899,13 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def make_mcp_tools() -> McpTools:
+    """The adapter that reaches outside tool servers; then set its ``resolve``."""
+    from remit.adapters.mcp.tools import McpTools
+
+    return McpTools()
 
 
 def write_fetched(path: Path, text: str) -> None:

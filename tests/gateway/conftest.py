@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +8,13 @@ from remit.testing.model_server import ModelServer
 
 from .running import Gateway, gateway
 
-
 #: A sign of life soon; models that tests invent have no price.
-SETTINGS: dict[str, Any] = {"gateway_heartbeat_s": 0.2, "unknown_price": UnknownPrice.CEILING, "unknown_price_usd": "0.01", "personal_data": "models"}
+SETTINGS: dict[str, Any] = {
+    "gateway_heartbeat_s": 0.2,
+    "unknown_price": UnknownPrice.CEILING,
+    "unknown_price_usd": "0.01",
+    "personal_data": "models",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,4 +34,3 @@ def served(provider: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> I
 def gate(served: Gateway) -> Gateway:
     served.provider.forget()
     return served
-

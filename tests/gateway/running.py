@@ -96,7 +96,7 @@ class Gateway:
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(configured(gateway_of(self.runtime), self.settings))
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-            while not self._server.started and not serving.done():
+            while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.01)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             self._ready.set()
@@ -109,7 +109,9 @@ class Gateway:
         if keys:
             return
         who, clock, store = runtime.owner, runtime.clock, runtime.store
-        agent = Agent(WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"}))
+        agent = Agent(
+            WORKSPACE, AGENT, who.id, kind="client", effects=frozenset({"model", "tool"}), tools=frozenset({"weather"})
+        )
         await register_agent(store, agent, by=who, clock=clock)
         base = self.provider.url
         changes = (
@@ -232,7 +234,10 @@ class Gateway:
     def audits(self, action: str) -> list[str]:
         """What the entries of an action name are about."""
         wanted = query.Filter(workspace=WORKSPACE, action=action, limit=10_000)
-        return [str(record.header.get("subject") or record.header.get("action_id") or record.seq) for record in self.runtime.store.view(lambda tx: query.find(tx, wanted))]
+        return [
+            str(record.header.get("subject") or record.header.get("action_id") or record.seq)
+            for record in self.runtime.store.view(lambda tx: query.find(tx, wanted))
+        ]
 
     def settled(self, count: int, *, timeout_s: float = 10.0) -> list[Mapping[str, Any]]:
         """The actions, once there are so many and none is open."""
@@ -262,7 +267,9 @@ class Wire:
         host, _, port = url.removeprefix("http://").partition(":")
         self.socket = socket.create_connection((host, int(port)), timeout=20)
 
-    def send(self, path: str, body: bytes | dict[str, Any], *, token: str = "", method: str = "POST", **headers: str):
+    def send(
+        self, path: str, body: bytes | dict[str, Any], *, token: str = "", method: str = "POST", **headers: str
+    ) -> Wire:
         """Send a request; names of headers have `_` for `-`."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"content-length: {len(data)}"]

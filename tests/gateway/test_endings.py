@@ -1,4 +1,4 @@
-"""However a call ends, its client hears of it, it is settled once, nothing stays reserved, and the breaker judges right."""
+"""However a call ends, its client hears of it, it is settled once, nothing stays reserved, the breaker judges right."""
 
 import asyncio
 import os
@@ -118,7 +118,7 @@ def test_a_client_that_reads_slowly_slows_the_provider_and_loses_nothing(gate: G
     assert len(said) == 600 * 18 * 1200
 
 
-# ------------------------------------------------------------------------------------------------ providers that misbehave
+# ------------------------------------------------------------------------------------------ providers that misbehave
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -50,20 +50,19 @@ def test_pydantic_ai_over_http(gate: Gateway) -> None:
     from pydantic_ai.providers.openai import OpenAIProvider
 
     one = OpenAIChatModel("gpt-4o", provider=OpenAIProvider(base_url=gate.openai, api_key=gate.token))
-    other = AnthropicModel(
-        "claude-sonnet-4-6", provider=AnthropicProvider(base_url=gate.url, api_key=gate.token)
-    )
+    other = AnthropicModel("claude-sonnet-4-6", provider=AnthropicProvider(base_url=gate.url, api_key=gate.token))
+
+    asked: list[str] = []
+
+    def weather(city: str) -> str:
+        """How it is there."""
+        asked.append(city)
+        return "sunny"
 
     async def both() -> None:
         for model in (one, other):
-            asked: list[str] = []
-            agent = pydantic_ai.Agent(model)
-
-            @agent.tool_plain
-            def weather(city: str, asked: list[str] = asked) -> str:  # noqa: B023 - one list a round
-                asked.append(city)
-                return "sunny"
-
+            asked.clear()
+            agent = pydantic_ai.Agent(model, tools=[weather])
             gate.provider.forget()
             gate.provider.say(Reply(text="", calls=(ToolCall("weather", {"city": "Graz"}),)), times=1)
             gate.provider.say(Reply(text="It is sunny."))

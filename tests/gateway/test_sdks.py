@@ -1,4 +1,4 @@
-"""The official SDKs, unchanged but for base URL and key: what they ask reaches the provider, what it says reaches them."""
+"""The official SDKs, unchanged but for base URL and key: what they ask arrives, what is answered comes back."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -173,13 +173,11 @@ def test_an_image_in_a_message(gate: Gateway, claude: anthropic.Anthropic) -> No
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}},
         {"type": "text", "text": "What is it?"},
     ]
-    claude.messages.create(
-        model="claude-sonnet-4-6", max_tokens=20, messages=[{"role": "user", "content": content}]
-    )
+    claude.messages.create(model="claude-sonnet-4-6", max_tokens=20, messages=[{"role": "user", "content": content}])
     assert gate.provider.requests[-1].json["messages"][0]["content"] == content
 
 
-def test_counting_is_free(gate: Gateway, claude: anthropic.Anthropic) -> None:
+def test_counting_is_free(claude: anthropic.Anthropic) -> None:
     told = claude.messages.with_raw_response.count_tokens(model="claude-sonnet-4-6", messages=ASK)
     assert told.parse().input_tokens > 0
     assert told.headers["x-remit-cost-usd"] == "0.000000"
@@ -194,7 +192,7 @@ def test_both_ways_of_sending_a_key(gate: Gateway) -> None:
 # ------------------------------------------------------------------------------------------------------------- models
 
 
-def test_models_in_both_shapes(gate: Gateway, chat: openai.OpenAI, claude: anthropic.Anthropic) -> None:
+def test_models_in_both_shapes(chat: openai.OpenAI, claude: anthropic.Anthropic) -> None:
     names = [model.id for model in chat.models.list()]
     assert names == [model.id for model in claude.models.list()] == sorted(names)
     assert "house" in names

@@ -109,7 +109,10 @@ def test_a_secret_in_the_arguments_of_a_tool(gate: Gateway, path: str) -> None:
 def test_a_secret_in_a_prompt(gate: Gateway, path: str) -> None:
     token = secret()
     asked = orjson.loads(orjson.dumps(PATHS[path]).replace(b"Say it.", f"My token is {token}.".encode()))
-    for body in (orjson.dumps(asked), orjson.dumps(asked).replace(token.encode(), token.replace("x", "\\u0078").encode())):
+    for body in (
+        orjson.dumps(asked),
+        orjson.dumps(asked).replace(token.encode(), token.replace("x", "\\u0078").encode()),
+    ):
         gate.provider.forget()
         assert ask(gate.url, path, body, token=gate.token)[0] == 200
         (seen,) = gate.provider.requests

@@ -4,6 +4,7 @@ A refusal that is added to the guard without a row here, or without one in ``gua
 """
 
 import ast
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ import remit.guard
 from remit.accounts.agents import Agent, AgentStatus, register_agent
 from remit.accounts.break_glass import Lift, Lifts, close_glass, confirm_glass, request_glass
 from remit.accounts.budgets import BudgetScope, set_limit
+from remit.accounts.key_orders import revoke_key
+from remit.accounts.keys import KeyScope
 from remit.accounts.kills import KillScope, Target, kill, pause
 from remit.accounts.people import Person as People
 from remit.accounts.people import add_user
@@ -34,6 +37,7 @@ from remit.guard.secrets_tables import SECRET_RULE
 from remit.guard.secrets_use import Used
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.clock import micros_of
 from remit.kernel.effects import Command, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, Failed, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
@@ -41,6 +45,8 @@ from remit.kernel.references import Reference
 from remit.redact.redactor import Redactor
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
+from .keyed import call, make_key
+from .keyed import register as register_helper
 
 SOURCES = Path(remit.guard.__file__).parent
 SECRET = "ghp_" + "x9K2" * 9
@@ -152,6 +158,41 @@ async def unreadable(world: World) -> Action:
 async def forbidden_address(world: World) -> Action:
     del world
     return act(Fetch("http://169.254.169.254/latest/meta-data/"))
+
+
+async def _keyed(world: World, **fields: Any) -> Action:
+    await register_helper(world)
+    await make_key(world, **fields)
+    return call()
+
+
+async def key_unknown(world: World) -> Action:
+    return replace(await _keyed(world), key="nobodys")
+
+
+async def key_revoked(world: World) -> Action:
+    action = await _keyed(world)
+    await revoke_key(world.store, "app", workspace=WORKSPACE, by=OWNER, clock=world.clock, reason="leaked")
+    await world.guard.register.refresh(WORKSPACE)
+    return action
+
+
+async def key_expired(world: World) -> Action:
+    action = await _keyed(world, expires_us=micros_of(world.clock.now()) + 1_000_000)
+    await asyncio.sleep(1)
+    return action
+
+
+async def key_of_another(world: World) -> Action:
+    return replace(await _keyed(world), principal=OWNER)
+
+
+async def beyond_key_models(world: World) -> Action:
+    return await _keyed(world, models=frozenset({"acme/small"}))
+
+
+async def beyond_key_scope(world: World) -> Action:
+    return await _keyed(world, scopes=frozenset({KeyScope.EMBEDDINGS}))
 
 
 async def beyond_effects(world: World) -> Action:
@@ -450,6 +491,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "identify.unknown_agent": unknown_agent,
     "identify.unknown_user": unknown_user,
     "identify.unreadable": unreadable,
+    "key.unknown": key_unknown,
+    "key.revoked": key_revoked,
+    "key.expired": key_expired,
+    "key.another": key_of_another,
+    "key.model": beyond_key_models,
+    "key.scope": beyond_key_scope,
     "authorise.effect": beyond_effects,
     "authorise.no_adapter": no_adapter,
     "authorise.tool": beyond_tools,

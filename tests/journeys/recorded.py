@@ -24,6 +24,8 @@ PROVE = os.environ.get("REMIT_PROVE") == "1"
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
+_SOURCE = Path(__file__).parents[2] / "src"
+
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.
 ADMINISTRATION: tuple[tuple[int, str], ...] = (
@@ -46,6 +48,13 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # agents in missions
     (0, "agents register clerk --effect model --effect tool --effect files --tool * --model scripted/*"),
     (0, "run remit.testing.desk:PACK probe.json"),
+    # keys and the gateway's policy
+    (0, "agents register gate --effect model"),
+    (0, "keys create drill --agent gate --budget 1"),
+    (0, "keys rotate drill --overlap 1h"),
+    (0, "keys limit drill --requests 60"),
+    (0, "keys policy --set unknown_price=refuse"),
+    (0, "keys revoke drill --reason over"),
     # rules, evidence
     (0, "policy attest kyc --reason 'passport seen'"),
     # approvals
@@ -74,6 +83,20 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
+    # models: nobody listens on the discard port, so the call fails and its health is written
+    (0, "providers add nowhere --base-url http://127.0.0.1:9/v1"),
+    (0, "models price nowhere/m --input 0 --output 0"),
+    (5, "providers test nowhere --model m"),
+    # tool servers: registered, reached (nothing is there), known, accepted, forgotten
+    (0, "mcp servers add drill --url http://127.0.0.1:9/mcp"),
+    (5, "mcp tools check drill"),
+    (0, "mcp servers remove drill"),
+    (
+        0,
+        f"mcp servers add witness --env PYTHONPATH={_SOURCE} {sys.executable} -m remit.testing.mcp_server --calls c",
+    ),
+    (0, "mcp tools check witness"),
+    (0, "mcp tools accept witness echo"),
     # the audit log
     (0, "audit hold case-17 --reason drill --subject customer-4711"),
     (3, "audit erase customer-4711 --reason drill"),
@@ -90,7 +113,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
 #: What only the orders of persons write: those orders take minutes, so they are given under REMIT_PROVE=1.
 ORDERED = frozenset(
     {
+        "accounts.gateway",
         "accounts.glass",
+        "accounts.key",
         "accounts.policy",
         "accounts.team",
         "accounts.user",
@@ -121,7 +146,12 @@ ORDERED = frozenset(
         "guard.limit",
         "guard.notice",
         "guard.rules",
+        "mcp.accept",
+        "mcp.server",
+        "mcp.tools",
         "models.cache",
+        "models.health",
+        "models.set",
         "queue.clean",
         "queue.enter",
         "queue.give_back",

@@ -10,11 +10,12 @@ from typing import Any
 from remit.accounts.budget_tables import USAGE
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.tables import BUDGET
-from remit.adapters.providers.model import ModelAdapter, Patience, make_adapter
+from remit.adapters.providers.model import ModelAdapter, Observed, Patience, make_adapter
 from remit.adapters.providers.upstream import HttpUpstream
 from remit.adapters.secrets.cache import CachedSecrets
 from remit.adapters.secrets.environment import EnvironmentSecrets
 from remit.adapters.store.journal import Store
+from remit.guard.breaker import Numbers
 from remit.guard.secrets_provider import Secrets
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock, SystemClock
@@ -93,10 +94,17 @@ def responses(*, stream: bool = False) -> Model:
 
 
 @asynccontextmanager
-async def make_room(store: Store, *, clock: Clock | None = None, silence_s: float = 5.0) -> AsyncIterator[Room]:
+async def make_room(
+    store: Store,
+    *,
+    clock: Clock | None = None,
+    silence_s: float = 5.0,
+    numbers: Numbers | None = None,
+    observed: Observed | None = None,
+) -> AsyncIterator[Room]:
     """A room with the providers openai, anthropic (both want the key) and local (none), and a budget of 1,000 USD."""
     real = SystemClock()
-    world = await make_world(store, clock=clock or real)
+    world = await make_world(store, clock=clock or real, numbers=numbers)
     await set_limit(world.journal, BudgetScope.WORKSPACE, workspace=WORKSPACE, name="", limit=usd("1000"), by=OWNER)
     key = "key-of-a-provider-" + random_secrets.token_hex(16)
     environ = {"REMIT_SECRET_PROVIDER_KEY": key}
@@ -116,6 +124,7 @@ async def make_room(store: Store, *, clock: Clock | None = None, silence_s: floa
             redactor=world.redactor,
             clock=real,
             patience=Patience(silence_s=silence_s),
+            observed=observed,
         )
         world.adapter.moves = [adapter.perform]
         room = Room(world, server, adapter, models, key, environ)

@@ -118,6 +118,23 @@ async def test_what_the_administrator_set_for_a_provider_goes_with_every_call(ro
     assert (seen["x-tenant"], seen["x-second-key"], seen["user-agent"]) == ("blue", room.key, "ours")
 
 
+async def test_how_each_call_went_is_told(store: SqliteStore) -> None:
+    heard: list[tuple[str, str, float | None, float, str]] = []
+    async with make_room(store, observed=lambda *told: heard.append(told)) as room:
+        await room.world.guard.run(room.ask(chat(stream=True)), tap=Client())
+        room.server.behave(Behaviour(status=400))
+        with pytest.raises(InvalidInput):
+            await room.world.guard.run(room.ask(chat()))
+        with pytest.raises(NotFound):
+            await room.world.guard.run(room.ask(chat("nobody")))
+    (good, bad) = heard
+    assert good[:2] == (WORKSPACE, "openai/small")
+    assert good[2] is not None
+    assert 0 < good[2] <= good[3]
+    assert good[4] == ""
+    assert (bad[2], bad[4]) == (None, "model.refused")
+
+
 # ------------------------------------------------------------------------------------------------------------- the bill
 
 
@@ -178,12 +195,16 @@ async def test_who_is_not_there_paused_or_has_no_such_interface(room: Room) -> N
     await room.give(MoveProvider("local", ProviderStatus.PAUSED, "it is slow"))
     with pytest.raises(Unavailable) as paused:
         await room.world.guard.run(room.ask(chat("local")))
-    assert paused.value.code == "model.paused"
+    assert (paused.value.code, room.world.waits) == ("model.paused", [])
+    done = await room.world.guard.run(room.ask(chat("local")), alternatives=[chat()])
+    assert done.ok
+    room.server.forget()
+    spent = room.spent()
     with pytest.raises(InvalidInput) as foreign:
         await room.world.guard.run(room.ask(Model("anthropic", "small", {"input": "x"}, wire=Wire.EMBEDDINGS)))
     assert foreign.value.code == "model.wire"
     assert room.server.count == 0
-    assert room.spent() == (0, 0)
+    assert room.spent() == spent
 
 
 async def test_a_key_that_is_not_there_or_can_stand_in_no_header(room: Room) -> None:
@@ -256,3 +277,71 @@ async def test_the_models_of_a_provider_are_listed_through_the_guard(room: Room)
         await probe(room.world.guard, workspace=WORKSPACE, provider="local", by=room.ask(chat()).principal)
     assert garbage.value.code == "model.list"
     assert room.spent() == (0, 0)
+
+
+# ----------------------------------------------------------------------------------------------- the other interface
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_chat_is_answered_by_anthropic_and_messages_by_openai(room: Room, *, streamed: bool) -> None:
+    """With tools, and the same bill as anywhere."""
+    room.server.say(
+        Reply(
+            text="I look.", calls=(ToolCall("weather", {"city": "Oslo"}),), tokens_in=1000, tokens_out=100, cached=300
+        )
+    )
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+    theirs, ours = chat(stream=streamed), messages(stream=streamed)
+    function = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+    usage = {"stream_options": {"include_usage": True}} if streamed else {}
+    for effect, path, marks in (
+        (
+            Model("anthropic", "small", {**theirs.request, "tools": [function], **usage}),
+            "/v1/messages",
+            (b'"tool_calls"', b'"prompt_tokens":1000', b"weather", b"chat.completion"),
+        ),
+        (
+            Model(
+                "openai",
+                "small",
+                {**ours.request, "tools": [{"name": "weather", "input_schema": schema}]},
+                wire=Wire.MESSAGES,
+            ),
+            "/v1/chat/completions",
+            (b'"tool_use"', b'"cache_read_input_tokens":300', b"weather", b'"type":"message"'),
+        ),
+    ):
+        client = Client()
+        done = await room.world.guard.run(room.ask(effect), tap=client)
+        seen = room.server.requests[-1]
+        assert (seen.path, seen.json["model"]) == (path, "small")
+        assert seen.json["tools"]
+        assert all(mark in client.got for mark in marks), client.got
+        assert done.cost.micros == 2 * 700 + 300 + 8 * 100
+        assert (done.usage.tokens_in, done.usage.estimated) == (1000, False)
+        plain = await room.world.guard.run(room.ask(effect))
+        if not streamed:
+            assert plain.value == orjson.loads(client.got)
+
+
+async def test_a_cut_is_a_cut_in_any_interface(room: Room) -> None:
+    for effect in (
+        Model("anthropic", "small", chat(stream=True).request),
+        Model("openai", "small", messages(stream=True).request, wire=Wire.MESSAGES),
+    ):
+        room.server.behave(Behaviour(close_at=900))
+        room.server.say(Reply(text="one two three four five six seven"))
+        client = Client()
+        with pytest.raises(Unavailable) as caught:
+            await room.world.guard.run(room.ask(effect), tap=client)
+        assert caught.value.code == "model.cut"
+        assert client.got
+        assert b"[DONE]" not in client.got
+        assert b"message_stop" not in client.got
+
+
+async def test_what_the_other_interface_can_not_say_is_refused_before_anything_is_sent(room: Room) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        await room.world.guard.run(room.ask(Model("anthropic", "small", {**chat().request, "logprobs": True})))
+    assert caught.value.code == "model.untranslatable"
+    assert room.server.count == 0

@@ -12,10 +12,11 @@ from genai_prices import Usage, calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remit.kernel.clock import SystemClock
+from remit.kernel.clock import SystemClock, micros_of
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import Money
 from remit.models.prices import Rate, Rates, rate_of, read_rate
+from remit.models.true_up import Used, true_up
 
 RATES = Rates(SystemClock())
 EXAMPLES = 2000 if os.environ.get("REMIT_PROVE") == "1" else 60
@@ -162,3 +163,58 @@ def test_a_price_comes_back_from_its_json() -> None:
     assert rate.tokens_in == 18_750
     assert read_rate(rate.as_json()) == rate
     assert str(rate) == "$0.01875 in, $3 out"
+
+
+def test_the_true_up_reckons_each_call_at_its_own_hour_and_tier() -> None:
+    def used(kind: str, model: str, at: datetime, tokens: int, charged: int, **more: object) -> Used:
+        base_url = "https://api.deepseek.com/v1" if kind == "compatible" else ""
+        return Used(kind, kind, model, base_url, micros_of(at), tokens, 0, charged=Money(charged), **more)  # type: ignore[arg-type]
+
+    day, night = datetime(2025, 7, 1, 9, tzinfo=UTC), datetime(2025, 7, 1, 18, tzinfo=UTC)
+
+    def price(at: datetime) -> int:
+        usage = Usage(input_tokens=1_000_000)
+        found = calc_price(usage, "deepseek-chat", provider_id="deepseek", genai_request_timestamp=at)
+        return micros(found.total_price)
+
+    rows = [
+        used("compatible", "deepseek-chat", day, 1_000_000, price(day)),
+        used("compatible", "deepseek-chat", night, 1_000_000, price(day)),  # charged as the dearest of the day
+        used("compatible", "deepseek-chat", day.replace(day=2), 1_000_000, 1),  # another day
+        used("openai", "gpt-5.4", day, 300_000, 1_500_000),
+        used("openai", "gpt-5.4", day, 1000, 2500),
+        used("openai", "no-such-model-at-all", day, 1000, 7),
+        used("openai", "gpt-4o", day, 1000, 5, own=rate_of("1", "1")),
+    ]
+    found = {each.model: each for each in true_up(rows, day.date())}
+    cheap = found["deepseek-chat"]
+    assert (cheap.calls, cheap.over) == (2, price(day) - price(night))
+    assert cheap.over > 0
+    assert found["gpt-5.4"].over == 0
+    assert (found["no-such-model-at-all"].unknown, found["no-such-model-at-all"].over) == (1, 0)
+    assert (found["gpt-4o"].exact, found["gpt-4o"].over) == (Money(1000), -995)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(
+    which=st.sampled_from(KNOWN[:5]),
+    plain=st.integers(0, 300_000),
+    cached=st.integers(0, 300_000),
+    written=st.integers(0, 100_000),
+)
+def test_where_no_price_changed_within_the_day_there_is_nothing_to_true_up(
+    *, which: tuple[str, str], plain: int, cached: int, written: int
+) -> None:
+    kind, model = which
+    rate = RATES.of(kind, model)
+    assert rate is not None
+    if model.startswith("text-embedding"):
+        cached = written = 0
+    now = SystemClock().now()
+    whole = plain + cached + written
+    charged = rate.of(whole, 100, cached_in=cached, cache_write=written)
+    row = Used(kind, kind, model, "", micros_of(now), whole, 100, cached, written, charged)
+    if model.startswith("text-embedding"):
+        row = Used(kind, kind, model, "", micros_of(now), whole, 0, charged=rate.of(whole, 0))
+    (found,) = true_up([row], now.date())
+    assert found.over == 0

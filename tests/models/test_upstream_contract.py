@@ -208,6 +208,12 @@ async def test_who_is_cancelled_ends_the_connection(way: Way) -> None:
         way.script.forget()
 
 
+async def test_a_large_request_arrives_whole(way: Way) -> None:
+    asked = ASKED | {"image": "A" * (3 << 20)}
+    await way.ask(asked)
+    assert way.script.requests[0].json == asked
+
+
 async def test_many_at_once(way: Way) -> None:
     way.script.say(Reply(text="so it is"))
     answers = await asyncio.gather(*(way.ask(ASKED | {"user": str(number)}) for number in range(40)))

@@ -90,7 +90,7 @@ USAGE = Table(
     Column("kept", Integer, nullable=False, server_default="0"),  # 1: an answer that was kept was given again
     Column("saved_micros", BigInteger, nullable=False, server_default="0"),  # what that spared
     Index(None, "workspace", "opened_us"),
-    Index(None, "workspace", "mission"),
+    Index(None, "workspace", "mission", "opened_us"),
 )
 
 #: Attempts that came in by a key, newest first, without a look at anybody else's.

@@ -15,8 +15,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from remit.accounts.access import lock
 from remit.accounts.agents import AgentStatus, administer, find_agent
+from remit.accounts.budget_periods import Period
+from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.key_tables import GATEWAY, KEY_TOKEN, VIRTUAL_KEY
-from remit.accounts.key_tokens import Word, digest_of, new_token, prefix_of
+from remit.accounts.key_tokens import PREFIX, Word, digest_of, new_token, prefix_of, shown_of
 from remit.accounts.keys import Key, KeyScope, key_of, read_keys
 from remit.accounts.people import find_person
 from remit.audit.entry import Entry, Result
@@ -25,6 +27,7 @@ from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, iso, micros_of
 from remit.kernel.errors import Conflict, InvalidInput, NotFound
 from remit.kernel.ids import new_id
+from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
 _INSERT, _ADD_TOKEN = insert(VIRTUAL_KEY), insert(KEY_TOKEN)
@@ -64,7 +67,7 @@ class TokenView:
     def as_json(self) -> dict[str, Json]:
         """For ``--json``."""
         return {
-            "begins": self.prefix,
+            "begins": shown_of(self.prefix),
             "created_at": iso(self.created_us),
             "until": None if self.until_us is None else iso(self.until_us),
             "used_at": None if self.used_us is None else iso(self.used_us),
@@ -95,7 +98,14 @@ class KeyView:
 
 
 async def create_key(
-    journal: Journal, key: Key, *, by: Principal, clock: Clock, rand: Callable[[int], bytes], word: Word = Word.LIVE
+    journal: Journal,
+    key: Key,
+    *,
+    by: Principal,
+    clock: Clock,
+    rand: Callable[[int], bytes],
+    word: Word = Word.LIVE,
+    budget: Money | None = None,
 ) -> str:
     """Make a key; the answer is its token, which nothing else ever tells.
 
@@ -106,6 +116,7 @@ async def create_key(
         clock: Wall time.
         rand: Random bytes, such as ``secrets.token_bytes``.
         word: What kind of home this is.
+        budget: What it may spend a month; ``None``: no limit of its own.
 
     Raises:
         Refused: ``by`` is an agent, or may not administer the agent.
@@ -131,8 +142,20 @@ async def create_key(
         _check_opens(key, agent.effects, now_us)
         tx.execute(_INSERT, _row(key, owner, by, now_us))
         tx.execute(_ADD_TOKEN, _token_row(key.workspace, key.id, token, now_us))
+        if budget is not None:
+            add_limit(
+                tx,
+                workspace=key.workspace,
+                scope=BudgetScope.KEY,
+                name=key.id,
+                limit=budget,
+                period=Period.MONTH,
+                by=by,
+                now_us=now_us,
+            )
         _restamp(tx, key.workspace, stamp)
-        told = key.as_json() | {"owner": owner, "created_at": iso(now_us), "begins": prefix_of(token)}
+        told = key.as_json() | {"owner": owner, "created_at": iso(now_us), "begins": shown_of(token[:PREFIX])}
+        told["budget_micros"] = None if budget is None else budget.micros
         tx.append(_entry("created", key.workspace, key.id, by), told)
 
     await journal.commit("accounts.key", op)
@@ -172,7 +195,7 @@ async def rotate_key(
         ended = tx.execute(_END_TOKENS, {"of": workspace, "called": name, "at": until_us})
         tx.execute(_ADD_TOKEN, _token_row(workspace, name, token, now_us))
         _restamp(tx, workspace, stamp)
-        payload: dict[str, Json] = {"begins": prefix_of(token), "ended": ended, "until": iso(until_us)}
+        payload: dict[str, Json] = {"begins": shown_of(token[:PREFIX]), "ended": ended, "until": iso(until_us)}
         tx.append(_entry("rotated", workspace, name, by), payload)
 
     await journal.commit("accounts.key", op)

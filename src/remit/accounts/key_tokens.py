@@ -48,6 +48,11 @@ def prefix_of(token: str) -> str:
     return token[:PREFIX] if token[-_CHECK:] == _checksum(token[:-_CHECK]) else ""
 
 
+def shown_of(prefix: str) -> str:
+    """The ten digits by which people tell a token; with its word before them a scanner would take it for one."""
+    return prefix[_WORD:]
+
+
 def digest_of(token: str) -> str:
     """The hash that is stored of a token."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

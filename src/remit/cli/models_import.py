@@ -52,8 +52,12 @@ def litellm(file: str, home: str | None, *, dry_run: bool, as_json: bool, debug:
         return 0
     for note in found.notes:
         say(f"{file}:{note.line}: {note.verdict.value}: {note.text}")
-    what = "nothing was changed: this was a dry run" if dry_run else f"{len(changed)} changes were made"
-    say(f"{len(found.changes)} orders, {what}")
+    made = len(changed)
+    say(
+        "nothing was changed: this was a dry run"
+        if dry_run
+        else f"{made} {'change was' if made == 1 else 'changes were'} made"
+    )
     for secret in found.secrets:
         hint(f"to be set: remit secrets set {secret}")
     return 0

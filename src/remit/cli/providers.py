@@ -12,6 +12,7 @@ from remit.cli.context import acting, masking, settings_of
 from remit.cli.missions import asynchronously
 from remit.cli.output import common, emit, hint, say, table
 from remit.kernel.errors import InvalidInput
+from remit.kernel.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from remit.models.orders import Change
     from remit.settings import Settings
 
+#: The operation of a model effect that lists a provider's models, as ``adapters/providers`` knows it.
+LIST = "models"
 _KINDS = click.Choice(["openai", "anthropic", "compatible"])
 
 
@@ -119,7 +122,7 @@ def add(
     changed = carry_out(settings, [SetProvider(made, plain_key=plain_key)])
     _tell(name, "is there" if changed else "was so already", as_json=as_json, changed=bool(changed))
     if changed and not as_json:
-        hint(f"ask it for a model: remit providers test {name} --model MODEL")
+        hint(f"see whether it answers: remit providers test {name}")
     return 0
 
 
@@ -176,18 +179,19 @@ def _tell(name: str, what: str, *, as_json: bool, changed: bool) -> None:
 
 @providers.command()
 @click.argument("name")
-@click.option("--model", required=True, metavar="MODEL", help="The provider's own name of the model that is asked.")
+@click.option("--model", default="", metavar="MODEL", help="Ask this model for one word; else for the list of models.")
 @common
 @asynchronously
 async def test(name: str, model: str, home: str | None, *, as_json: bool, debug: bool) -> int:
-    """Ask the provider NAME for one word: a real call, through the guard, charged and audited as any.
+    """Ask the provider NAME which models it has, or one of them for one word: through the guard, audited as any call.
 
-    Tells how long the answer took. Ends with 3 when the guard refused, 5 when nobody answered.
+    Tells how long the answer took; the list costs nothing. Ends with 3 when the guard refused, 5 when nobody answered.
     """
     del debug
     import time
 
     from remit.bootstrap import open_runtime
+    from remit.guard.retry import Profile
     from remit.kernel.clock import SystemClock
     from remit.kernel.errors import Denied, NotFound, RemitError, UserError
     from remit.models.catalogue import read_catalogue
@@ -199,40 +203,46 @@ async def test(name: str, model: str, home: str | None, *, as_json: bool, debug:
     health = Health(clock, process=f"{os.getpid()}")
     async with open_runtime(settings) as runtime:
         catalogue = await runtime.store.read(lambda tx: read_catalogue(tx, settings.workspace, rates=Rates(clock)))
-        provider, at = catalogue.providers.get(name), catalogue.deployment(f"{name}/{model}")
-        if provider is None or at is None:
+        provider = catalogue.providers.get(name)
+        if provider is None:
             message = f"There is no provider {name[:64]!r} in the workspace {settings.workspace!r}."
             raise NotFound(message, code="models.provider", hint="remit providers list")
         await runtime.guard.restore(settings.workspace)
-        action = _one_word(provider, at, by=acting(settings))
+        action = _question(provider, catalogue.deployment(f"{name}/{model}"), by=acting(settings))
         began = time.monotonic()
         try:
-            done = await runtime.guard.run(action)
+            done = await runtime.guard.run(action, profile=Profile.ONCE)
         except RemitError as error:
             if not isinstance(error, Denied | UserError):  # those say nothing about the provider
-                health.observe(settings.workspace, at.target, None, time.monotonic() - began, error.code)
+                health.observe(settings.workspace, action.target, None, time.monotonic() - began, error.code)
             raise
         else:
             took = time.monotonic() - began
-            health.observe(settings.workspace, at.target, None, took, "" if done.ok else "failed")
+            health.observe(settings.workspace, action.target, None, took, "" if done.ok else "failed")
         finally:
             await health.flush(runtime.store, closing=True)
             runtime.store.seal()
-    told = {"provider": name, "model": model, "ok": done.ok, "seconds": round(took, 3), "cost_usd": str(done.cost.usd)}
+    found = done.value.get("models")
+    models = [str(each) for each in found] if isinstance(found, list) else []
     if as_json:
-        emit({**told, "action": action.id})
+        told = {"provider": name, "model": model, "ok": done.ok, "seconds": round(took, 3), "models": models}
+        emit({**told, "cost_usd": str(done.cost.usd), "action": action.id})
     else:
-        say(f"{name}/{model}: answered in {took:.2f} s, {done.cost}")
+        what = f", {done.cost}" if model else f", {len(models)} models: {plain(', '.join(models[:10]))}"
+        say(f"{action.target.rstrip('/')}: answered in {took:.2f} s{what}")
     return 0 if done.ok else 1
 
 
-def _one_word(provider: Provider, at: Deployment, *, by: Principal) -> Action:
+def _question(provider: Provider, at: Deployment | None, *, by: Principal) -> Action:
+    """One word of a model; without one, the list of models."""
     from remit.kernel.action import Action
     from remit.kernel.effects import Model, Wire
     from remit.kernel.ids import new_id
     from remit.kernel.money import ZERO
     from remit.models.catalogue import ProviderKind
 
+    if at is None:
+        return Action(new_id(), Model(provider.name, "", {}, operation=LIST), by, by, provider.workspace)
     wire = Wire.MESSAGES if provider.kind is ProviderKind.ANTHROPIC else Wire.CHAT
     body: dict[str, Json] = {"model": at.model, "max_tokens": 5}
     body["messages"] = [{"role": "user", "content": "Say: ready"}]

@@ -22,6 +22,7 @@ from remit.guard.classifier import Classifier, Context, Neutral, Opinion, Piece,
 from remit.guard.provenance import CLEAN, SOURCES, Source, Taint, asked, leaves, packed, prints, unpacked
 from remit.guard.provenance_tables import PROVENANCE
 from remit.guard.records import Ending, Within
+from remit.guard.session_taint import session_taint
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, micros_of
@@ -92,7 +93,7 @@ class Labels:
     async def taint(self, action: Action) -> Taint:
         """What rules read of ``action``. Whatever the store raises when it can't be read."""
         if not action.mission:
-            return CLEAN
+            return session_taint(action)
         known = await self._fresh(action.workspace, action.mission)
         if not known.labels:
             return CLEAN

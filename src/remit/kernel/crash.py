@@ -64,6 +64,10 @@ POINTS: frozenset[str] = frozenset(
         # the guard, fetches
         "fetch.hop",
         "fetch.request",
+        # tool servers
+        "mcp.accept",
+        "mcp.server",
+        "mcp.tools",
         # models, kept answers
         "models.cache",
         # missions

@@ -31,14 +31,14 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "environment_variables": "keep each as a secret: remit secrets import",
         "guardrails": "rules are written in a file: remit policy check",
         "include": "other files are not read: import each",
-        "mcp_servers": "the tools of MCP servers are governed one by one, see docs/mcp.md",
+        "mcp_servers": "the tools of MCP servers are governed one by one",
         "vector_store_registry": "no counterpart",
     }
 )
 
 _RETRIES = "here the guard retries what may pass, with backoff and a budget of retries"
 _CIRCUITS = "here circuits open by themselves: remit breakers"
-_REDACTION = "here secrets and personal data are masked in every log, see docs/redaction.md"
+_REDACTION = "here secrets and personal data are masked in every log"
 
 #: By part of the file and key in it. What begins with "here" is there by itself.
 SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -60,9 +60,9 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "timeout": "the setting of the breaker bounds the time to the first byte",
         },
         "litellm_settings": {
-            "cache": "here answers are kept by order of each workspace, see docs/cache.md",
+            "cache": "here answers are kept by order of each workspace",
             "cache_params": "here answers are kept in the store",
-            "callbacks": "figures and spans are exported, see docs/telemetry.md",
+            "callbacks": "here figures and spans are exported, see docs/telemetry.md",
             "content_policy_fallbacks": "a refusal of content is an answer, and is not asked elsewhere",
             "context_window_fallbacks": "here the router passes over what is too small for a request",
             "default_fallbacks": "fallbacks are named for each model: remit models fallback",
@@ -78,7 +78,7 @@ SETTINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "turn_off_message_logging": _REDACTION,
         },
         "general_settings": {
-            "alerting": "set notify, see docs/notifications.md",
+            "alerting": "set notify, see docs/notify.md",
             "alerting_threshold": "thresholds of budgets are told by themselves",
             "database_url": "the store is the setting database; nothing of that database is read",
             "disable_spend_logs": "what is used is always written down",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import cache
 
 from remit.redact.engine_keywords import Found, KeywordEngine
@@ -28,6 +29,7 @@ class Engine:
         self.rules = chosen(tier, personal)
         self.keywords = KeywordEngine(self.rules)
         self._find = self.keywords.find
+        self._silent: Callable[[bytes], bool] = _never
         self._name = ""
         self._read = 0
         self._started = False
@@ -46,6 +48,13 @@ class Engine:
                 self._started = True
                 threading.Thread(target=self.warm, name="remit-redact-warm", daemon=True).start()
         return self._find(raw)
+
+    def silent(self, raw: bytes) -> bool:
+        """Whether it is certain that no rule matches anywhere in ``raw``, judges and allowlists aside.
+
+        False when only ``find`` can tell.
+        """
+        return self._silent(raw)
 
     def warm(self) -> str:
         """Compile Hyperscan's database now, unless that was done; the name of the engine that runs afterwards.
@@ -67,7 +76,12 @@ class Engine:
 
         fast = HyperscanEngine(self.keywords)
         self._find = fast.find
+        self._silent = fast.silent
         self._name = fast.name
+
+
+def _never(_raw: bytes) -> bool:
+    return False
 
 
 def engine(tier: int = 1, *, personal: bool = False) -> Engine:

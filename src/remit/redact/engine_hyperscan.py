@@ -75,6 +75,18 @@ class HyperscanEngine:
             free.append(scratch)
         return self._confirmed(Subject(raw), hits.places) if hits.places else []
 
+    def silent(self, raw: bytes) -> bool:
+        """Whether no rule can match anywhere in ``raw``, whatever its judge says: quicker than ``find``."""
+        free = self._scratches()
+        scratch = free.pop() if free else self._scratch()
+        try:
+            self._database.scan(raw, _stop, scratch=scratch)
+        except self._stopped:
+            return False
+        finally:
+            free.append(scratch)
+        return True
+
     def _scratches(self) -> list[Scratch]:
         """This thread's scratch spaces that are not in use: a callback may lead to another scan in the same thread."""
         try:
@@ -119,6 +131,11 @@ def _reported(number: int, _start: int, end: int, _flags: int, hits: _Hits) -> b
     """Called for each end; true stops the scan."""
     hits.places.append((number, end))
     return len(hits.places) > hits.most
+
+
+def _stop(_number: int, _start: int, _end: int, _flags: int, _context: object) -> bool:
+    """Called for the first end; true stops the scan."""
+    return True
 
 
 def _expressions(

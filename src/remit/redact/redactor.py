@@ -190,6 +190,18 @@ class Redactor:
             spans = characters(raw, spans)
         return found + list(zip(spans, values, strict=True))
 
+    def silent(self, text: str, raw: bytes, front: int, *, tier: int = 1, personal: bool = False) -> bool:
+        """Whether ``found`` certainly finds nothing, and no rule matches even where its judge would refuse.
+
+        False says nothing: then ``found`` must be asked. ``raw`` is ``text`` in UTF-8; registered values are looked
+        for from ``front`` on.
+        """
+        if not _engine(tier).silent(raw):
+            return False
+        if self.registered.any() and not self.registered.current().silent(text[front:]):
+            return False
+        return not (self.asked(tier=tier, personal=personal) and self._personal(text))
+
     def asked(self, *, tier: int, personal: bool) -> bool:
         """Whether personal data is looked for when this is asked."""
         return personal or (self._always and tier > 1)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from remit.kernel.clock import Clock, SystemClock
 from remit.kernel.errors import InvalidInput
 from remit.redact.forms import SHORTEST, forms
-from remit.redact.literals import FEW, Literals
+from remit.redact.literals import FEW, SPACE, Literals, spaceless
 from remit.redact.span import MASK, REGISTERED, mask_token
 
 #: A value shorter than this is refused; up to ``SHORTEST`` it is masked only where it stands as a whole word.
@@ -143,7 +143,7 @@ class Registry:
             for start, end, owners in known.find(text)
             if (hit := self._hit(text, start, end, owners)) is not None
         ]
-        if despaced and (bare := Bare.of(text)) is not None:
+        if despaced and self._near(text) and (bare := Bare.of(text)) is not None:
             hits += [
                 hit
                 for known in self._despaced
@@ -160,15 +160,30 @@ class Registry:
         That is the first end of the text that is a proper prefix of a form, or a short value whose right neighbour
         isn't there yet.
         """
+        tight = spaceless(text[start:])
+        if not (self._words and text.endswith(".")) and all(
+            known.begun.live(tight, 0) is None for known in (self.indexed, self.side)
+        ):
+            return len(text)
         first = self._open_word(text, start)
         for known in (self.indexed, self.side):
             found = known.prefixes.live(text, start)
             first = first if found is None else min(first, found)
-        if despaced and (bare := Bare.of(text, start)) is not None:
+        if despaced and len(tight) < len(text) - start:
             for known in self._despaced:
-                found = known.prefixes.live(bare.text, 0)
-                first = first if found is None else min(first, bare.places[found])
+                found = known.prefixes.live(tight, 0)
+                first = first if found is None else min(first, _place(text, len(tight) - found))
         return first
+
+    def silent(self, text: str) -> bool:
+        """Whether certainly no form occurs in the text, with or without white space; quicker than ``find``."""
+        tight = spaceless(text)
+        return not any(known.within(tight) for known in (self.indexed, self.side))
+
+    def _near(self, text: str) -> bool:
+        """Whether a form occurs in the text without its white space; where it stood is not told."""
+        tight = spaceless(text)
+        return len(tight) < len(text) and any(True for known in self._despaced for _ in known.present(tight))
 
     @cached_property
     def _searched(self) -> tuple[Literals, ...]:
@@ -221,10 +236,13 @@ def _decimal(beside: str) -> bool:
     return beside[:1] == "." and beside[1:].isdigit()
 
 
-#: White space, and characters that show nothing (Unicode's default ignorables that turn up in text).
-SPACE = re.compile(
-    r"[\s\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+"
-)
+def _place(text: str, count: int) -> int:
+    """Where the last ``count`` characters that are no white space begin."""
+    at = len(text)
+    while count:
+        at -= 1
+        count -= SPACE.match(text, at) is None
+    return at
 
 
 class Bare(NamedTuple):

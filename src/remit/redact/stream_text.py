@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from remit.redact import pem
 from remit.redact.redactor import PASSES, SUFFIX, Redactor
+from remit.redact.registered import Registry
 from remit.redact.span import Span, mask_token, stronger
 from remit.redact.undecided import UNKNOWN, undecided
 from remit.redact.undecided_personal import undecided_personal
@@ -25,6 +26,8 @@ _LAZY = 4096  # held back beyond this, new text waits until it is worth looking 
 _ENDS = re.compile(r"[\s\"'<>`]")  # no token goes on behind one of these
 _WORDS = re.compile(r"(?:[\s.,;:!?()]*[^\W\d_]{1,16})*[\s.,;:!?()]*")  # what a flush sends although it may be a head
 _PRIVATE_KEY = "private-key"
+_PEM = "-----BEGIN "
+_BESIDE = 96  # characters before a registered value that have a say in whether it is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Pass:
         self._base = 0  # the offset of the first character of ``_behind``
         self._cluster: _Cluster | None = None
         self._key: tuple[int, int] | None = None  # an open private key: its start, and the end of its BEGIN line
+        self._known: Registry | None = None  # the values that were known when the text was last found clean
         self._flood: int | None = None  # start of a token too long to be held
         self.masks = 0
 
@@ -114,6 +118,10 @@ class Pass:
     def _advance(self, *, final: bool, flush: bool) -> str:
         buffer = self._behind + self._pending
         begin = len(self._behind)
+        if not flush and self._cluster is None and self._key is None and self._flood is None:
+            safe = self._quickly(buffer, begin, final=final)
+            if safe is not None:
+                return self._let_go(buffer, begin, safe)
         key = self._key_span(buffer, begin)
         safe = len(buffer) if final else self._safe(buffer, begin, key, flush=flush)
         if safe == begin and not final:
@@ -128,7 +136,51 @@ class Pass:
             self._forget()
         return sent
 
+    def _let_go(self, buffer: str, begin: int, safe: int) -> str:
+        if safe == begin:
+            return ""
+        self._behind = buffer[:safe]
+        self._pending = buffer[safe:]
+        if safe > 2 * self._keep:
+            self._forget()
+        return buffer[begin:safe]
+
     # ------------------------------------------------------------------------------------------- what is decided
+
+    def _quickly(self, buffer: str, begin: int, *, final: bool) -> int | None:
+        """Up to where the text is decided, and clean; ``None`` where only a closer look can tell.
+
+        As on prose: no rule matches anywhere, so that no judge has a say and nothing is to be masked, and what may
+        still become a secret lies in the last word.
+        """
+        look = self._look
+        raw = buffer.encode("utf-8", "surrogatepass")
+        known = self._redactor.registered.current()
+        # A registered value that began in what was sent would have been held back, had it been known then.
+        front = max(0, begin - _BESIDE) if known is self._known else 0
+        if _PEM in buffer or not self._redactor.silent(buffer, raw, front, tier=look.tier, personal=look.personal):
+            self._known = None
+            return None
+        self._known = known
+        if final:
+            return len(buffer)
+        plain = len(raw) == len(buffer)
+        low = begin if plain else len(buffer[:begin].encode("utf-8", "surrogatepass"))
+        end = safe = len(buffer)
+        for _ in range(PASSES + 1):  # as in ``_safe``: decided also as a text that ends there
+            found = self._ends.word(raw, low)
+            if found is None:
+                return None
+            safe = found if plain else len(raw[:found].decode("utf-8", "ignore"))
+            safe = min(safe, known.undecided(buffer, begin, despaced=look.despaced))
+            if self._personal:
+                safe = min(safe, undecided_personal(buffer, begin))
+            if safe in {begin, end}:
+                break
+            buffer = buffer[:safe]
+            raw = raw[:safe] if plain else buffer.encode("utf-8", "surrogatepass")
+            end = safe
+        return None if len(self._pending) > MOST_HELD else safe
 
     def _safe(self, buffer: str, begin: int, key: Span | None, *, flush: bool) -> int:
         """Up to where the text is decided."""

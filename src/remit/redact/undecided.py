@@ -248,6 +248,7 @@ class Undecided:
             for name, chosen in groups.items()
             if chosen
         ]
+        self._any = _Backwards(_places(rule.pattern, rule.group, from_match=True) for rule in rules)
         ahead = [rule for rule in rules if _looks_ahead(rule)]
         self._ahead = KeywordEngine([_unjudged(rule) for rule in ahead])
         self._judges = [rule.judge if looks_ahead(rule.judge) else _LINE for rule in ahead]
@@ -265,6 +266,14 @@ class Undecided:
         if judged:
             first = min(first, self._judged_later(data, low))
         return first if plain else len(data[:first].decode("utf-8", "ignore"))
+
+    def word(self, data: bytes, floor: int) -> int | None:
+        """A place from which on holding back is enough, judges aside, if it lies in the last word; in bytes.
+
+        It may lie before what ``begin`` gives, never behind. ``None``: only ``begin`` can tell.
+        """
+        found = self._any.begin(data, floor)
+        return found if data.find(b" ", found) < 0 and data.find(b"\n", found) < 0 else None
 
     def kind(self, text: str, start: int) -> str:
         """The kind of the unlimited rule whose match holds back everything from ``start`` on."""

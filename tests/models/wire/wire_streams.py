@@ -63,7 +63,10 @@ def messages(pieces: Sequence[str], *, key: str = "text") -> bytes:
             sent({"type": "message_start", "message": head}),
             sent({"type": "content_block_start", "index": 0, "content_block": block}),
             sent({"type": "ping"}),
-            *(sent({"type": "content_block_delta", "index": 0, "delta": {"type": kind, key: piece}}) for piece in pieces),
+            *(
+                sent({"type": "content_block_delta", "index": 0, "delta": {"type": kind, key: piece}})
+                for piece in pieces
+            ),
             sent({"type": "content_block_stop", "index": 0}),
             sent({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}),
             sent({"type": "message_stop"}),
@@ -89,7 +92,14 @@ def responses(pieces: Sequence[str], *, key: str = "output_text") -> bytes:
         done = {"text": whole}
         at["content_index"] = 0
     usage = {"input_tokens": 12, "output_tokens": 7, "output_tokens_details": {"reasoning_tokens": 3}}
-    full = {"id": "resp_1", "object": "response", "model": "gpt-x", "status": "completed", "output": [over], "usage": usage}
+    full = {
+        "id": "resp_1",
+        "object": "response",
+        "model": "gpt-x",
+        "status": "completed",
+        "output": [over],
+        "usage": usage,
+    }
     return b"".join(
         [
             sent("response.created", response={"id": "resp_1", "model": "gpt-x", "output": []}),
@@ -104,13 +114,13 @@ def responses(pieces: Sequence[str], *, key: str = "output_text") -> bytes:
 
 #: Interface, kind of text, and what writes a stream of it.
 STREAMS = {
-    "chat content": (Wire.CHAT, lambda pieces: chat(pieces)),
+    "chat content": (Wire.CHAT, chat),
     "chat reasoning": (Wire.CHAT, lambda pieces: chat(pieces, key="reasoning_content")),
     "chat arguments": (Wire.CHAT, lambda pieces: chat(pieces, key="arguments")),
-    "messages text": (Wire.MESSAGES, lambda pieces: messages(pieces)),
+    "messages text": (Wire.MESSAGES, messages),
     "messages thinking": (Wire.MESSAGES, lambda pieces: messages(pieces, key="thinking")),
     "messages input": (Wire.MESSAGES, lambda pieces: messages(pieces, key="partial_json")),
-    "responses text": (Wire.RESPONSES, lambda pieces: responses(pieces)),
+    "responses text": (Wire.RESPONSES, responses),
     "responses arguments": (Wire.RESPONSES, lambda pieces: responses(pieces, key="function_call_arguments")),
 }
 
@@ -130,9 +140,8 @@ def read(
 def documents(data: bytes) -> list[dict[str, object]]:
     found = []
     for block in data.split(b"\n\n"):
-        for line in block.split(b"\n"):
-            if line.startswith(b"data: ") and line != b"data: [DONE]":
-                found.append(json.loads(line[6:]))
+        lines = [line[6:] for line in block.split(b"\n") if line.startswith(b"data: ")]
+        found += [json.loads(line) for line in lines if line != b"[DONE]"]
     return found
 
 

@@ -27,6 +27,7 @@ _OPENAI: Mapping[Wire, Wire] = {
     Wire.CHAT: Wire.CHAT,
     Wire.RESPONSES: Wire.RESPONSES,
     Wire.EMBEDDINGS: Wire.EMBEDDINGS,
+    Wire.MESSAGES: Wire.CHAT,
 }
 #: The interface that is spoken with a provider, for each that a caller may use; what isn't here, it can't do.
 _SPOKEN: Mapping[ProviderKind, Mapping[Wire, Wire]] = {
@@ -35,6 +36,7 @@ _SPOKEN: Mapping[ProviderKind, Mapping[Wire, Wire]] = {
     ProviderKind.ANTHROPIC: {
         Wire.MESSAGES: Wire.MESSAGES,
         Wire.COUNT_TOKENS: Wire.COUNT_TOKENS,
+        Wire.CHAT: Wire.MESSAGES,
     },
 }
 
@@ -48,14 +50,18 @@ class Asking:
         body: As it is sent.
         spoken: The interface in which it is sent, and answered.
         streamed: The answer is to come as events.
+        include_usage: The caller wants the usage of a stream that is turned into its interface.
         strip_usage: The caller did not ask for the usage that the stream was made to end with.
+        method: Of HTTP.
     """
 
     url: str
     body: bytes
     spoken: Wire
-    streamed: bool
-    strip_usage: bool
+    streamed: bool = False
+    include_usage: bool = False
+    strip_usage: bool = False
+    method: str = "POST"
 
 
 def asking(effect: Model, provider: Provider) -> Asking:
@@ -67,17 +73,37 @@ def asking(effect: Model, provider: Provider) -> Asking:
     Raises:
         InvalidInput: The provider has no such interface (``model.wire``), or the request can't be told in its own.
     """
+    if effect.operation == LIST:
+        return Asking(f"{provider.base_url}/models", b"", Wire.CHAT, method="GET")
     spoken = _SPOKEN[provider.kind].get(effect.wire)
     if spoken is None:
         message = f"The provider {provider.name} has no interface for {effect.wire.value}."
         raise InvalidInput(message, code="model.wire", hint="remit models list")
     request = effect.request
     streamed = request.get("stream") is True and spoken is not Wire.EMBEDDINGS
+    url = provider.base_url + _PATHS[spoken]
+    if spoken is not effect.wire:
+        body, asks = _turned(effect, spoken, streamed=streamed)
+        return Asking(url, body, spoken, streamed=streamed, include_usage=asks)
     usage = streamed and spoken is Wire.CHAT and not _asks_usage(request)
     body = effect.body or orjson.dumps(request)
-    if usage or request.get("model") != effect.model:
-        body = splice(body, model=None if request.get("model") == effect.model else effect.model, include_usage=usage)
-    return Asking(provider.base_url + _PATHS[spoken], body, spoken, streamed, usage)
+    renamed = request.get("model") != effect.model
+    if usage or renamed:
+        body = splice(body, model=effect.model if renamed else None, include_usage=usage)
+    return Asking(url, body, spoken, streamed=streamed, strip_usage=usage)
+
+
+def _turned(effect: Model, spoken: Wire, *, streamed: bool) -> tuple[bytes, bool]:
+    """The request in the other interface, and whether its caller wants to see the usage of its stream."""
+    from remit.models.wire.translate import chat_request, messages_request
+
+    if spoken is Wire.CHAT:
+        document = chat_request(effect.request)
+        if streamed:
+            document["stream_options"] = {"include_usage": True}
+    else:
+        document = messages_request(effect.request)
+    return orjson.dumps(document | {"model": effect.model}), _asks_usage(effect.request)
 
 
 def _asks_usage(request: Mapping[str, object]) -> bool:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -109,7 +110,8 @@ class HttpUpstream:
         return await session.request(
             call.method,
             url,
-            data=call.body or None,
+            # aiohttp wants to read what is large bit by bit, so that other calls have their turn.
+            data=BytesIO(call.body) if len(call.body) > PIECE else call.body or None,
             headers=call.headers,
             timeout=_patience(call.connect_s, call.silence_s),
             allow_redirects=False,

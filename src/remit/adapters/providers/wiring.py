@@ -137,7 +137,13 @@ class _Timed:
 
 
 def model_calls(
-    journal: Journal, clock: Clock, *, process: str, secrets: Source, redactor: Redactor, personal: Callable[[Action], bool]
+    journal: Journal,
+    clock: Clock,
+    *,
+    process: str,
+    secrets: Source,
+    redactor: Redactor,
+    personal: Callable[[Action], bool],
 ) -> ModelCalls:
     """The adapter, before there is a guard; ``personal`` as for ``ModelCalls``."""
     catalogues, health = Models(journal, clock, Rates(clock)), Health(clock, process=process)

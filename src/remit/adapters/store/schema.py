@@ -11,6 +11,7 @@ from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
 from remit.guard import approval_tables as _approvals
 from remit.guard import fetching_tables as _fetching
+from remit.guard import mcp_tables as _mcp
 from remit.guard import personal_tables as _personal
 from remit.guard import provenance_tables as _provenance
 from remit.guard import rate_tables as _rates
@@ -29,7 +30,7 @@ from remit.models import tables as _models
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
     *(_audit, _accounts, _budgets, _keys, _teams, _guard, _approvals, _rates, _rules),
-    *(_personal, _provenance, _secrets, _fetching),
+    *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
     *(_models,),

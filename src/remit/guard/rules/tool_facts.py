@@ -29,7 +29,7 @@ _PLACES = re.compile(
     r"(?:^|/)\.(?:ssh|aws|azure|gnupg|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|env(?:\.[a-z]+)?)(?:/|$)"
     r"|(?:^|/)\.config/(?:gcloud|gh)(?:/|$)|(?:^|/)\.git/(?:hooks|config)(?:/|$)"
     r"|(?:^|/)id_(?:rsa|dsa|ecdsa|ed25519)$"
-    r"|^/(?:etc|root|proc|sys|dev|boot|var/run|run)(?:/|$)",
+    r"|^/(?:etc|proc|sys|dev|boot|var/run|run)(?:/|$)",
     re.IGNORECASE,
 )
 _STATEMENTS = re.compile(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import orjson
 
 from remit.kernel.errors import InvalidInput
+from remit.models.wire.documents import an_object, decoded, encoded
 
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
@@ -93,11 +94,10 @@ _BLANK = 0x20
 
 
 def _with_usage(value: bytes) -> bytes:
-    known = cast("object", orjson.loads(value))
-    if not isinstance(known, dict):
+    options = an_object(decoded(value))
+    if options is None:
         return b'{"include_usage":true}'
-    options = cast("dict[str, object]", known)
-    return value if options.get("include_usage") is True else orjson.dumps(options | {"include_usage": True})
+    return value if options.get("include_usage") is True else encoded(options | {"include_usage": True})
 
 
 def members(body: bytes) -> list[Member]:
@@ -120,7 +120,7 @@ def members(body: bytes) -> list[Member]:
             raise _no_object()
         start = _space(body, at + 1)
         end = _value(body, start)
-        found.append(Member(cast("str", orjson.loads(name[0])), start, end))
+        found.append(Member(str(decoded(name[0])), start, end))
         at = _space(body, end)
         if body[at : at + 1] == b",":
             at = _space(body, at + 1)

@@ -52,8 +52,8 @@ class Gateway:
         try:
             with correlation.bound(request_id=request_id):
                 if place is None:
-                    raise _nothing_there(path)
-                if scope["method"] != place.method:
+                    await failed(send, wire, _nothing_there(path), request_id=request_id)
+                elif scope["method"] != place.method:
                     await _wrong_method(send, place, request_id)
                 elif place.ask is Ask.HEALTH:
                     await send_whole(send, 200, [(b"content-type", b"application/json")], _HEALTHY)
@@ -67,8 +67,8 @@ class Gateway:
             return
         except RemitError as error:
             await failed(send, wire, error, request_id=request_id)
-        except Exception as error:
-            _log.exception("the gateway failed")
+        except Exception as error:  # noqa: BLE001 - a fault of ours still answers in the client's protocol
+            _log.error("the gateway failed: %s", type(error).__name__, exc_info=error)
             fault = InternalError(f"The gateway failed: {type(error).__name__}.", code="gateway.fault")
             await failed(send, wire, fault, request_id=request_id)
 

@@ -18,7 +18,7 @@ from remit.accounts.reach import reaches_model
 from remit.guard.cache import replayed
 from remit.guard.guard import Guard
 from remit.guard.permit import Pending
-from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model, Wire
@@ -162,10 +162,12 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
             told = "The gateway is stopping, and the call did not end in its time."
             error = Unavailable(told, code="gateway.stopping", hint="ask again", retry_after=1.0)
             await _tell(call, tap, error, send)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 - a fault of ours still answers in the client's protocol
         presence.over()
-        _log.exception("a call failed")
-        await _tell(call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send)
+        _log.error("a call failed: %s", type(fault).__name__, exc_info=fault)
+        await _tell(
+            call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send
+        )
     for written in pending:
         try:
             await written.wait()
@@ -256,9 +258,7 @@ async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deploy
 
 def _effects(call: Call, document: dict[str, Json], candidates: Sequence[Deployment]) -> list[Model]:
     wire, headers = call.place.wire, call.headers
-    forwarded = tuple(
-        (name.decode(), headers[name].decode("latin-1")) for name in FORWARDED if name in headers
-    )
+    forwarded = tuple((name.decode(), headers[name].decode("latin-1")) for name in FORWARDED if name in headers)
     operation = _OPERATIONS.get(wire, "")
     return [
         Model(each.provider, each.model, document, operation=operation, wire=wire, body=call.body, headers=forwarded)

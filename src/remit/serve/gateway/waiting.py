@@ -22,7 +22,7 @@ async def decided(
     beat: Callable[[], Awaitable[None]] | None = None,
     beat_s: float = 15.0,
 ) -> bool:
-    """Wait until a request was decided or has expired; whether it was. Its row is the truth and is read again and again.
+    """Wait until a request was decided or has expired; whether it was. Its row is the truth, and is read again.
 
     Args:
         journal: Where requests are.

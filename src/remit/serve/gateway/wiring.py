@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+
 from remit.accounts.keys import Keys
 from remit.bootstrap import Runtime
 from remit.serve.gateway.app import Gateway

@@ -28,6 +28,8 @@ def upgrade() -> None:
     for name in _MORE:
         kind = sa.Integer() if name in {"estimated", "kept"} else sa.BigInteger()
         op.add_column("usage", sa.Column(name, kind, nullable=False, server_default="0"))
+    op.drop_index(op.f("ix_usage_workspace_mission"), table_name="usage")
+    op.create_index(op.f("ix_usage_workspace_mission_opened_us"), "usage", ["workspace", "mission", "opened_us"])
     named = sa.text("key != ''")
     op.create_index(
         "ix_usage_key",
@@ -96,5 +98,7 @@ def downgrade() -> None:
     op.drop_table("answer")
     _make_hours_anew(_HOUR, (), add_up=True)
     op.drop_index("ix_usage_key", table_name="usage")
+    op.drop_index(op.f("ix_usage_workspace_mission_opened_us"), table_name="usage")
+    op.create_index(op.f("ix_usage_workspace_mission"), "usage", ["workspace", "mission"])
     for name in (*_MORE[::-1], "key"):
         op.drop_column("usage", name)
