@@ -4,6 +4,8 @@ Put ``Agent("openai:gpt-5", name="clerk")`` in place of the script, register the
 nothing else changes.
 """
 
+# ruff: noqa: INP001 - loaded by name, as a pack of your own is
+
 from collections.abc import Iterable, Mapping
 
 from pydantic_ai import Agent

@@ -176,7 +176,7 @@ class ModelCall:
         passing = isinstance(error, ModelAPIError | ConnectionError | TimeoutError) if status is None else False
         if passing or status in _PASSING:
             return Unavailable(message, code="models.unavailable")
-        return Failed(message, code="models.failed", hint="remit models --help")
+        return Failed(message, code="models.failed", hint="remit models list")
 
 
 class Governed(WrapperModel):
