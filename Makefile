@@ -9,10 +9,10 @@ PYTEST ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage bench bench-peers prove docs
+.PHONY: help setup demo test check coverage bench bench-peers prove docs e2e
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv: find an interpreter, install exactly what requirements/ locks
 	@sh scripts/bootstrap
@@ -47,3 +47,6 @@ prove: setup ## the figures in full, written to proof/*.json with commit and mac
 
 docs: setup ## run every command that README and docs show
 	@$(PYTHON) -m pytest tests/docs $(PYTEST)
+
+e2e: setup ## tests with a real small model, which is fetched first (290 MB; weights under terms of their own, see NOTICE)
+	@sh scripts/e2e $(PYTEST)

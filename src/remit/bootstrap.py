@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
 from remit.accounts.owner import create_local_owner
+from remit.adapters.agents.room import set_room
+from remit.adapters.agents.wiring import doors, steps, wire_agents
 from remit.adapters.classifier.http import HttpClassifier
 from remit.adapters.deploy.adapter import DeployAdapter
 from remit.adapters.deploy.place import hold
@@ -98,16 +100,20 @@ from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
 from remit.settings import Settings, quorums, words
+from remit.settings import load as load_settings
 
 scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
 
 if TYPE_CHECKING:
+    from remit.adapters.agents.agent import Governed, Opened
+    from remit.adapters.agents.library import AbstractAgent
+    from remit.adapters.agents.steps import agent_step
     from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
 
 #: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
-__all__ = ["check_export", "erase_person", "export_log", "find_leaks", "known_values"]
+__all__ = ["agent_step", "check_export", "erase_person", "export_log", "find_leaks", "known_values"]
 
 _log = logging.getLogger(__name__)
 
@@ -565,6 +571,7 @@ def _wire(
         ),
         **more,
     }
+    wire_agents(adapters, packs=lambda: [packs[name] for name in packs if ":" in name], resolve=vault.resolve_tree)
     faults = None
     if rehearsal is not None:
         adapters, faults = arm(rehearsal.scenario, adapters, environment=settings.environment.value)
@@ -616,9 +623,11 @@ def _wire(
 
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, deploys.preview)
+    room = model_room(calls, guard.circuits, rand=random.random)
+    set_room(room)
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
-        model_room(calls, guard.circuits, rand=random.random),
+        room,
         faults,
     )
 
@@ -825,6 +834,49 @@ def shipped_agents(workspace: str, owner: str) -> tuple[Agent, ...]:
         ),
         Agent(workspace=workspace, name="apptester", owner=owner, kind="tester", effects=frozenset({"command"})),
     )
+
+
+def governed[D, O](
+    agent: AbstractAgent[D, O],
+    *,
+    home: str | Path | None = None,
+    workspace: str | None = None,
+    agent_name: str = "",
+    own_clients: bool = False,
+) -> Governed[D, O]:
+    """A Pydantic AI agent that behaves as ``agent`` and asks Remit's guard before every model attempt and tool call.
+
+    Every way to run it is governed: ``run``, ``run_sync``, ``run_stream``, ``run_stream_events``, ``iter``. The first
+    run opens the home; it stays open until ``async with agent:`` ends, ``await agent.close()``, or the program does.
+
+    Args:
+        agent: The agent; it stays as it is, and is still ungoverned when it is run by itself.
+        home: The home's folder; the settings' when left out.
+        workspace: The workspace; the settings' when left out.
+        agent_name: The registered agent that it acts as; the agent's own name when left out.
+        own_clients: Whether models that speak neither OpenAI's nor Anthropic's interface may be asked by the client
+            that they were made with. It then sends what the guard let through, under a permit, with a key of its own.
+
+    Raises:
+        InvalidInput: Pydantic AI isn't installed, or a setting is wrong.
+    """
+    flags = {"home": None if home is None else str(home), "workspace": workspace}
+    settings, _ = load_settings(flags=flags)
+
+    @asynccontextmanager
+    async def opener() -> AsyncGenerator[Opened]:
+        async with open_runtime(settings) as runtime:
+            yield doors().Opened(runtime.guard, settings.workspace, runtime.acting)
+
+    return doors().govern(agent, opener=opener, agent_name=agent_name, own_clients=own_clients)
+
+
+def __getattr__(name: str) -> object:
+    """``agent_step``, imported when a pack asks for it: nothing else here needs Pydantic AI."""
+    if name == "agent_step":
+        return steps().agent_step
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 async def prepare_home(settings: Settings) -> bool:

@@ -45,6 +45,9 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "plan set pro"),
     (0, "workspaces create lab --team crew"),
     (0, "users remove bob"),
+    # agents in missions
+    (0, "agents register clerk --effect model --effect tool --effect files --tool * --model scripted/*"),
+    (0, "run remit.testing.desk:PACK probe.json"),
     # keys and the gateway's policy
     (0, "agents register gate --effect model"),
     (0, "keys create drill --agent gate --budget 1"),

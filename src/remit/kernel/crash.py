@@ -82,6 +82,8 @@ POINTS: frozenset[str] = frozenset(
         "step.finish",
         "step.fail",
         "step.reset",
+        # the missions, answers that a step keeps until it has ended
+        "step.recorded",
         # the missions, queue
         "queue.clean",
         "queue.enter",

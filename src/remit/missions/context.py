@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
+from remit.guard.personal import restored
+from remit.guard.retry import Profile
 from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.canonical import Json
 from remit.kernel.effects import Command, Effect, WriteFiles
 from remit.kernel.errors import Cancelled, Conflict, Fenced, InternalError
 from remit.kernel.finding import Finding
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome, StepSpec
 from remit.kernel.money import ZERO, Money
+from remit.kernel.ports import Tx
+from remit.missions import recorded as records
 from remit.missions.conditions import files_below
 from remit.missions.holding import Holding
 from remit.missions.pack import Result
 from remit.missions.progress import StepLogged
 from remit.missions.repository import Changes
 from remit.missions.rows import StepRow
+from remit.redact.vault import Kept
 
 LOG_LIMIT = 64 << 10  # characters kept of one attempt's log
 DONE_BEFORE = "guard.done"
@@ -39,6 +46,7 @@ class Context:
         self._directory = ""
         self._opening = asyncio.Lock()
         self._ordinal = 0
+        self._named: set[str] = set()
         self._log: list[str] = []
         self._logged = 0
         self._before = holding.head
@@ -52,6 +60,11 @@ class Context:
     def mission(self) -> str:
         """The mission's id."""
         return self._row.mission
+
+    @property
+    def workspace(self) -> str:
+        """Whose mission it is."""
+        return self._row.workspace
 
     @property
     def step(self) -> str:
@@ -112,27 +125,9 @@ class Context:
         """Ask the guard."""
         self._check()
         self._ordinal += 1
-        ordinal = self._ordinal
         if isinstance(effect, WriteFiles | Command):
             await self.open()
-        preset = self._holding.preset
-        action = Action(
-            id=new_id(),
-            effect=effect,
-            principal=Principal(ActorKind.AGENT, self._spec.agent),
-            on_behalf_of=self._holding.originator,
-            workspace=self._row.workspace,
-            mission=self.mission,
-            step=self.step,
-            attempt=self.attempt,
-            effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{ordinal}",
-            estimate=estimate or ZERO,
-            directory=self._directory,
-            preset=preset.name if preset is not None else "",
-            preset_approval=preset.approval if preset is not None else "",
-            priced=estimate is not None,
-            about=about,
-        )
+        action = self._action(effect, str(self._ordinal), estimate=estimate, about=about)
         # The fence is asked in the intent's own transaction: a zombie acts no more. The outcome of what may be repeated
         # is queued; the step's own commit comes after it.
         pending = self._pending if effect.trait.repeatable else None
@@ -147,6 +142,94 @@ class Context:
             return Outcome(ok=True, value={"done_before": True}, text=error.message)
         self.cost += outcome.cost
         return outcome
+
+    def _action(self, effect: Effect, name: str, *, estimate: Money | None, about: str = "") -> Action:
+        preset = self._holding.preset
+        return Action(
+            id=new_id(),
+            effect=effect,
+            principal=Principal(ActorKind.AGENT, self._spec.agent),
+            on_behalf_of=self._holding.originator,
+            workspace=self._row.workspace,
+            mission=self.mission,
+            step=self.step,
+            attempt=self.attempt,
+            effect_key=f"{self.mission}/{self.step}/{self._key}/{self._row.generation}/{name}",
+            estimate=estimate or ZERO,
+            directory=self._directory,
+            preset=preset.name if preset is not None else "",
+            preset_approval=preset.approval if preset is not None else "",
+            priced=estimate is not None,
+            about=about,
+        )
+
+    async def recorded(
+        self,
+        effect: Effect,
+        *,
+        name: str,
+        estimate: Money | None = ZERO,
+        alternatives: Sequence[Effect] = (),
+        profile: Profile | None = None,
+    ) -> Outcome:
+        """Ask the guard for a repeatable effect once: what was answered is recorded, and answered again from there.
+
+        Args:
+            effect: What to do; of a kind that may be repeated.
+            name: The effect's name within the step, the same on every attempt and no other effect's.
+            estimate: As for ``do``.
+            alternatives: As for ``do``.
+            profile: How patiently, within the permit.
+
+        Raises:
+            InternalError: The name was used in this attempt, or the effect can't be repeated.
+        """
+        self._check()
+        if name in self._named or not effect.trait.repeatable:
+            what = "was asked for twice" if name in self._named else f"is no effect that can be recorded ({name})"
+            raise InternalError(f"In step {self.step!r} the effect {name!r} {what}.", code="step.recorded")
+        self._named.add(name)
+        action = self._action(effect, name, estimate=estimate)
+        deps = self._holding.deps
+        known = await deps.journal.read(lambda tx: records.find(tx, action.workspace, action.effect_key))
+        personal = deps.guard.personal.models
+        if known is not None:
+            if not personal:
+                return known
+            return restored(known, await deps.guard.vaults.open(action.workspace, action.mission))
+        try:
+            outcome = await deps.guard.run(
+                action, within=self._holding.hold, pending=self._pending, alternatives=alternatives, profile=profile
+            )
+        except BaseException:
+            self._named.discard(name)  # somebody else may be asked instead
+            raise
+        self.cost += outcome.cost
+        await self._record(action, outcome, personal=personal)
+        return outcome
+
+    async def _record(self, action: Action, outcome: Outcome, *, personal: bool) -> None:
+        """Keep an answer, with tokens in place of personal data where models get those."""
+        deps, now_us = self._holding.deps, self._holding.deps.now()
+        shown, held = outcome, None
+        fresh: list[Kept] = []
+        if personal:
+            held = await deps.guard.vaults.open(action.workspace, action.mission)
+            regions = deps.guard.personal.regions
+            with held.lock:
+                value, kept = held.vault.mask_tree(dict(outcome.value), regions=regions)
+                text, more = held.vault.mask(outcome.text, regions=regions)
+            shown = replace(outcome, value=cast("dict[str, Json]", value), text=text)
+            fresh = held.unsaved([*kept, *more])
+
+        def keep(tx: Tx) -> None:
+            if held is not None and fresh:
+                deps.guard.vaults.keeping(held, fresh, about="")(tx)
+            records.keep(tx, action, shown, now_us=now_us)
+
+        await self._holding.write("step.recorded", keep)
+        if held is not None and fresh:
+            deps.guard.vaults.saved(held, fresh)
 
     async def settled(self) -> None:
         """Wait until every outcome is committed.

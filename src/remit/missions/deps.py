@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Vaults
+from remit.guard.retry import Profile
 from remit.guard.written import Written
 from remit.kernel.action import Action, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -24,6 +27,16 @@ from remit.redact.redactor import Redactor
 class Guard(Protocol):
     """The one path to an effect."""
 
+    @property
+    def personal(self) -> PersonalTerms:
+        """What the policy says about personal data."""
+        ...
+
+    @property
+    def vaults(self) -> Vaults:
+        """Where missions' tokens of personal data are kept."""
+        ...
+
     async def run(
         self,
         action: Action,
@@ -32,6 +45,7 @@ class Guard(Protocol):
         pending: list[Written] | None = None,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Do it, if it may be done; ``within`` runs first in the intent's and the outcome's transaction."""
         ...

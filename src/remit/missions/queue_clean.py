@@ -1,7 +1,7 @@
 """Cleaning up after finished work: what only takes space goes, what proves or brings back something stays.
 
 Gone: the workspace's files, step folders, the mission's buckets of rates, its row in the queue, the engine's records,
-the vault of its personal data with its key.
+the vault of its personal data with its key, the answers that its steps kept.
 Kept: the mission's row, its repository with every checkpoint (``remit resume``, ``rollback`` and ``branch`` still work:
 they put the files back), and the audit log.
 """
@@ -18,7 +18,7 @@ from remit.guard.rate_store import SqlRates
 from remit.kernel.action import Principal
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import ReadTx, Tx
-from remit.missions import queue
+from remit.missions import queue, recorded
 from remit.missions.holding import Holding
 from remit.missions.repository import START
 from remit.missions.rows import set_mission
@@ -90,6 +90,7 @@ async def clean(holding: Holding, *, by: Principal) -> bool:
     def change(tx: Tx) -> None:
         set_mission(tx, mission, workspace_commit=START)
         queue.forget(tx, mission.workspace, mission.id)
+        recorded.forget(tx, mission.workspace, mission.id)
         SqlRates(tx, mission.workspace).drop(mission.id)
         shred(tx, mission.workspace, mission.id, by=by)
         tx.append(entry, {"head": mission.head_commit})

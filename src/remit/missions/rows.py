@@ -182,7 +182,12 @@ MISSION_SELECT = select(*(MISSION.c[field.name] for field in fields(MissionRow))
 HOLD = select(MISSION.c.fence, MISSION.c.control).where(_ONE).with_for_update(read=True)  # for share; SQLite: its lock
 PEEK = select(MISSION.c.fence, MISSION.c.control).where(_ONE)
 LOCK = select(*(MISSION.c[field.name] for field in fields(MissionRow))).where(_ONE).with_for_update()
-SPEND = update(MISSION).where(_ONE).values(cost_micros=MISSION.c.cost_micros + bindparam("spent"))
+# Other names than the columns': in an UPDATE those are the values'.
+SPEND = (
+    update(MISSION)
+    .where(MISSION.c.workspace == bindparam("of"), MISSION.c.id == bindparam("which"))
+    .values(cost_micros=MISSION.c.cost_micros + bindparam("spent"))
+)
 STEP_INSERT = insert(STEP)
 STEPS_SELECT = (
     select(*(STEP.c[field.name] for field in fields(StepRow)))
@@ -303,7 +308,7 @@ def set_mission(tx: Tx, mission: MissionRow, **values: str | int | bytes) -> Non
 
 def spend(tx: Tx, workspace: str, mission: str, micros: int) -> None:
     """Add to what the mission has cost."""
-    tx.execute(SPEND, {"workspace": workspace, "id": mission, "spent": micros})
+    tx.execute(SPEND, {"of": workspace, "which": mission, "spent": micros})
 
 
 def set_step(tx: Tx, step: StepRow, **values: str | int | bytes) -> None:

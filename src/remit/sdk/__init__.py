@@ -32,6 +32,7 @@ from remit.kernel.mission import (
 )
 from remit.missions.pack import Pack, Result, StepContext, StepFunction
 from remit.sdk.mission import DeclaredPack, Mission
+from remit.sdk.tools import effect_key
 
 __all__ = [
     "Backoff",
@@ -63,4 +64,5 @@ __all__ = [
     "StepSpec",
     "Tool",
     "WriteFiles",
+    "effect_key",
 ]

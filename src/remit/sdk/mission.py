@@ -17,13 +17,14 @@ Give ``hello.pack()`` to Remit, or call ``greet`` in a test with a context of yo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from remit.kernel.canonical import Json
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.mission import Condition, OnFailure, Plan, RetryPolicy, StepSpec
 from remit.kernel.money import ZERO, Money
 from remit.missions.pack import Result, StepContext, StepFunction
+from remit.sdk.tools import ToolBody, ToolFunction
 
 type Planner = Callable[[bytes, str], Iterable[StepSpec]]
 type Remover = Callable[[bytes, str], tuple[bytes, tuple[str, ...]]]
@@ -70,6 +71,7 @@ class Mission:
         self._steps: dict[str, Declared] = {}
         self._planner: Planner | None = None
         self._remover: Remover | None = None
+        self._tools: dict[str, ToolFunction] = {}
 
     def step[F: StepFunction](
         self,
@@ -108,6 +110,33 @@ class Mission:
             self._steps[uses] = Declared(
                 function, uses, version, directory, agent, tuple(post), tuple(pre), retry, timeout_s, on_failure
             )
+            return function
+
+        return declare
+
+    def tool[F: ToolBody](
+        self, *, name: str = "", timeout_s: float = 60.0, idempotent: bool = False
+    ) -> Callable[[F], F]:
+        """Declare a function as a tool, for ``ctx.do(Tool(name, arguments))``; it is given back as it was.
+
+        It is called with the arguments by keyword, references to secrets resolved, in a thread when it is not async.
+        Its answer is JSON; it comes to the step as ``outcome.value["result"]``, masked, as text from outside.
+
+        Args:
+            name: What the tool is called; the function's name when left out.
+            timeout_s: Seconds that one call may take.
+            idempotent: Whether a second call with the same ``effect_key()`` does no harm; only such a tool is called
+                again when a connection fails.
+
+        Raises:
+            InvalidInput: The name is taken.
+        """
+
+        def declare(function: F) -> F:
+            called = name or str(getattr(function, "__name__", ""))
+            if not called or called in self._tools:
+                raise InvalidInput(f"Mission {self.name!r} has two tools called {called!r}: give one of them a name.")
+            self._tools[called] = ToolFunction(called, function, timeout_s, idempotent)
             return function
 
         return declare
@@ -174,7 +203,14 @@ class Mission:
         if self._planner is None:
             raise InvalidInput(f"Mission {self.name!r} has no planner: declare one with @{self.name}.planner.")
         return DeclaredPack(
-            self.name, self.version, self.summary, dict(self._steps), self._planner, self._remover, self.secrets
+            self.name,
+            self.version,
+            self.summary,
+            dict(self._steps),
+            self._planner,
+            self._remover,
+            self.secrets,
+            dict(self._tools),
         )
 
 
@@ -189,6 +225,7 @@ class DeclaredPack:
     planner: Planner
     remover: Remover | None
     secrets: tuple[str, ...] | None = None
+    tools: Mapping[str, ToolFunction] = field(default_factory=dict[str, ToolFunction])
 
     def plan(self, data: bytes, *, name: str) -> Plan:
         """The steps for an input.

@@ -10,6 +10,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from remit.guard.personal_terms import PersonalTerms
+from remit.guard.personal_vault import Vaults
+from remit.guard.retry import Profile
 from remit.guard.written import Written
 from remit.kernel import crash
 from remit.kernel.action import Action, Principal
@@ -27,6 +30,8 @@ class RecordingGuard:
     def __init__(self, journal: Journal, perform: Perform | None = None) -> None:
         self.journal = journal
         self.perform = perform
+        self.personal = PersonalTerms()
+        self.vaults = Vaults(journal)
         self.actions: list[Action] = []
         self.asked: Counter[str] = Counter()
         self.results: dict[str, str] = {}
@@ -42,9 +47,10 @@ class RecordingGuard:
         pending: list[Written] | None = None,
         alternatives: Sequence[Effect] = (),
         keep_s: float = 0.0,
+        profile: Profile | None = None,
     ) -> Outcome:
         """Intent, performance, outcome; nothing stands in for anything and nothing is kept."""
-        del alternatives, keep_s
+        del alternatives, keep_s, profile
 
         def op(tx: Tx) -> None:
             if within is not None:

@@ -22,6 +22,7 @@ from remit.kernel.tables import METADATA
 from remit.missions import deployment_tables as _deployments
 from remit.missions import estimate_tables as _estimates
 from remit.missions import queue_tables as _queue
+from remit.missions import recorded_tables as _recorded
 from remit.missions import tables as _missions
 from remit.models import cache_tables as _answers
 from remit.models import tables as _models
@@ -30,7 +31,7 @@ from remit.models import tables as _models
 ROOMS = (
     *(_audit, _accounts, _budgets, _keys, _teams, _guard, _approvals, _rates, _rules),
     *(_personal, _provenance, _secrets, _fetching, _mcp),
-    *(_missions, _estimates, _deployments, _queue),
+    *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
     *(_models,),
 )

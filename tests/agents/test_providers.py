@@ -1,0 +1,118 @@
+"""Agents whose models are providers': their own SDK classes, each request through the guard, against a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+
+import remit
+from remit.accounts.budgets import BudgetScope, set_limit
+from remit.bootstrap import open_store
+from remit.kernel.errors import BudgetExceeded, NotFound
+from remit.kernel.money import usd
+from remit.models.catalogue import Provider, ProviderKind
+from remit.models.orders import SetProvider, order
+from remit.testing.model_server import Behaviour, ModelServer, Reply, ToolCall
+
+from .conftest import CLOCK, Place
+
+OPENAI = OpenAIProvider(base_url="http://127.0.0.1:9/v1", api_key="nobody-uses-this")
+ANTHROPIC = AnthropicProvider(base_url="http://127.0.0.1:9", api_key="nobody-uses-this")
+MODELS: dict[str, Any] = {
+    "chat": lambda: OpenAIChatModel("gpt-4o-mini", provider=OPENAI),
+    "responses": lambda: OpenAIResponsesModel("gpt-4o-mini", provider=OPENAI),
+    "messages": lambda: AnthropicModel("claude-haiku-4-5", provider=ANTHROPIC),
+}
+
+
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
+    with ModelServer() as made:
+        yield made
+
+
+@pytest.fixture
+async def wired(place: Place, server: ModelServer) -> Place:
+    """The workspace has both providers, at a server that counts."""
+    with open_store(place.settings) as store:
+        for name, kind in (("openai", ProviderKind.OPENAI), ("anthropic", ProviderKind.ANTHROPIC)):
+            provider = Provider(place.settings.workspace, name, kind, f"{server.url}/v1")
+            change = SetProvider(provider)
+            await order(store, [change], workspace=place.settings.workspace, by=place.owner, clock=CLOCK)
+    return place
+
+
+def adder(model: Any) -> Agent[None, str]:
+    agent = Agent(model, name="helper")
+
+    @agent.tool_plain
+    def add(x: int, y: int) -> int:
+        return x + y
+
+    return agent
+
+
+@pytest.mark.parametrize("wire", MODELS)
+async def test_a_run_with_a_tool_goes_through_the_guard_alone(wired: Place, server: ModelServer, wire: str) -> None:
+    server.say(Reply(calls=(ToolCall("add", {"x": 2, "y": 3}),)), times=1)
+    server.say(Reply(text="Five."))
+    async with remit.governed(adder(MODELS[wire]()), home=wired.home) as agent:
+        done = await agent.run("add two and three")
+    assert done.output == "Five."
+    assert server.count == 2
+    assert [(kind, state) for kind, _, state in wired.actions()] == [("model", "ok"), ("tool", "ok"), ("model", "ok")]
+    assert "nobody-uses-this" not in str([seen.headers for seen in server.requests])
+    assert all(row["cost_micros"] > 0 for row in wired.rows() if row["kind"] == "model")
+
+
+@pytest.mark.parametrize("wire", MODELS)
+async def test_a_stream_passes_on_through_the_guard(wired: Place, server: ModelServer, wire: str) -> None:
+    server.say(Reply(text="one two three four five"))
+    async with remit.governed(adder(MODELS[wire]()), home=wired.home) as agent, agent.run_stream("count") as stream:
+        text = "".join([piece async for piece in stream.stream_text(delta=True, debounce_by=None)])
+    assert text == "one two three four five"
+    assert wired.actions() == [("model", wired.actions()[0][1], "ok")]
+
+
+async def test_each_attempt_of_a_chain_is_an_action(wired: Place, server: ModelServer) -> None:
+    server.behave(Behaviour(status=400), times=1)
+    server.say(Reply(text="Here."))
+    chain = FallbackModel(MODELS["chat"](), MODELS["messages"](), fallback_on=(Exception,))
+    async with remit.governed(adder(chain), home=wired.home) as agent:
+        assert (await agent.run("hi")).output == "Here."
+    targets = [(target.partition("/")[0], state) for _, target, state in wired.actions()]
+    assert targets == [("openai", "failed"), ("anthropic", "ok")]
+
+
+async def test_a_budget_ends_the_run_before_anything_is_sent(wired: Place, server: ModelServer) -> None:
+    with open_store(wired.settings) as store:
+        await set_limit(
+            store,
+            BudgetScope.AGENT,
+            workspace=wired.settings.workspace,
+            name="helper",
+            limit=usd("0.000001"),
+            by=wired.owner,
+        )
+    async with remit.governed(adder(MODELS["chat"]()), home=wired.home) as agent:
+        with pytest.raises(BudgetExceeded):
+            await agent.run("hi")
+        with pytest.raises(BudgetExceeded):
+            async with agent.run_stream("hi"):
+                raise AssertionError
+    assert server.count == 0
+
+
+async def test_a_provider_that_the_workspace_lacks_is_said(place: Place) -> None:
+    async with remit.governed(adder(MODELS["chat"]()), home=place.home) as agent:
+        with pytest.raises(NotFound, match="no provider for the model"):
+            await agent.run("hi")
+    assert place.actions() == []
