@@ -467,8 +467,11 @@ class Runtime:
         names = [channel.name for channel in self.settings.notify]
         await tell_of_secrets(self.guard, self.settings.workspace, names)
 
-    async def tend(self) -> None:
-        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited."""
+    async def tend(self, *, missions: bool = True) -> None:
+        """What a worker does beside missions, for ever: end what expired, tell what was not told, wake who waited.
+
+        Without ``missions`` (a gateway) nobody is woken: here is no worker that they could be queued for.
+        """
         workspace = self.settings.workspace
         for number in count():
             try:
@@ -479,7 +482,8 @@ class Runtime:
                     await self.models.health.flush(self.store)
                 await sweep_expired(self.store, workspace, clock=self.clock)
                 await self.notices.catch_up(workspace)
-                await wake(self.missions, workspace)
+                if missions:
+                    await wake(self.missions, workspace)
             except RemitError as error:  # the next round tries again; said, for nobody waits for an answer here
                 _log.warning("a worker's round failed (%s): %s", error.code, error.message)
             await asyncio.sleep(TEND_S)

@@ -318,7 +318,7 @@ def tools(ctx: click.Context, server: str, home: str | None, *, as_json: bool, d
     elif found:
         say(_table(found))
         if any(each.held for each in found):
-            hint("read what a held one says now (--json), then: remit mcp tools accept SERVER TOOL --hash HASH")
+            hint("read what a held one says now (--json), then: remit mcp tools accept SERVER TOOL")
     else:
         say("no server has offered a tool yet")
     return 0

@@ -155,7 +155,7 @@ def check_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name) or name in {OWN, REMIT}:
         message = f"{name[:60]!r} can't name a server: lower-case letters, digits, - and _, and not {OWN} or {REMIT}."
-        raise InvalidInput(message, code="mcp.name", hint="remit mcp proxy --server NAME -- COMMAND")
+        raise InvalidInput(message, code="mcp.name", hint="remit mcp servers add NAME")
 
 
 def usable_name(tool: str) -> bool:

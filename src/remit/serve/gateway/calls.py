@@ -26,6 +26,7 @@ from remit.kernel.errors import ApprovalPending, Denied, InternalError, InvalidI
 from remit.kernel.ids import is_id, new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
+from remit.models.cache_key import Wish, wish
 from remit.models.catalogue import Deployment, Models, ProviderKind
 from remit.models.router import Router, Want
 from remit.models.wire.errors import error_event
@@ -41,7 +42,6 @@ from remit.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-KEPT_S = 3600.0  # how old a kept answer may be where the workspace keeps answers and the caller says nothing
 FORWARDED = (b"anthropic-version", b"anthropic-beta", b"openai-beta")
 USUAL_OUT = 512  # tokens of an answer without a limit, where models are compared; what is reserved is a setting
 _ANY: frozenset[str] = frozenset()
@@ -74,17 +74,18 @@ class Wishes:
     Attributes:
         mission: The mission that the call belongs to.
         step: The step of it.
-        cache_s: An answer to the same request that is at most so old will do, in seconds; 0: none.
+        cache: Whether an answer that was kept will do, as ``models.cache_key.wish`` takes it.
         timeout_s: Seconds that the call may take; ``None``: as long as the provider takes.
     """
 
     mission: str = ""
     step: str = ""
-    cache_s: float = 0.0
+    cache: str = ""
     timeout_s: float | None = None
 
 
 NO_WISHES = Wishes()
+NOT_KEPT = Wish()
 
 
 def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
@@ -94,7 +95,7 @@ def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
         InvalidInput: A header says what can't be understood.
     """
     mission, step = _text(headers, b"x-remit-mission"), _text(headers, b"x-remit-step")
-    cache, timeout = _seconds(headers, b"x-remit-cache"), _seconds(headers, b"x-remit-timeout")
+    cache, timeout = _text(headers, b"x-remit-cache"), _seconds(headers, b"x-remit-timeout")
     if mission and not is_id(mission):
         told = "The header x-remit-mission names no mission: it takes a mission's whole id."
         raise InvalidInput(told, code="gateway.header", hint="remit missions")
@@ -103,7 +104,7 @@ def wishes_of(headers: Mapping[bytes, bytes]) -> Wishes:
         raise InvalidInput(told, code="gateway.header", hint="send both")
     if not (mission or cache or timeout):
         return NO_WISHES
-    return Wishes(mission, step, cache or 0.0, timeout or None)
+    return Wishes(mission, step, cache, timeout or None)
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
@@ -113,7 +114,7 @@ def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
 
 def _seconds(headers: Mapping[bytes, bytes], name: bytes) -> float | None:
     text = _text(headers, name)
-    if not text or text == "off":
+    if not text:
         return None
     try:
         seconds = float(text)
@@ -187,7 +188,10 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     effects = _effects(call, document, candidates)
     estimate, priced = _estimate(candidates, asked, most=_most_out(host, asked))
     policy = (await _known(host.guard, key)).policy
-    keep_s = wishes.cache_s or (KEPT_S if policy.cache and b"x-remit-cache" not in call.headers else 0.0)
+    kept = NOT_KEPT
+    if policy.cache or wishes.cache:
+        control = _text(call.headers, b"cache-control")
+        kept = wish(document, wire=wire, asked=wishes.cache, control=control, keeps=policy.cache)
     while True:
         action = Action(
             tap.named(new_id()),
@@ -207,7 +211,8 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
                 pending=pending,
                 timeout_s=wishes.timeout_s,
                 alternatives=effects[1:],
-                keep_s=keep_s,
+                keep_s=kept.keep_s,
+                refresh=kept.refresh,
                 tap=tap,
             )
         except ApprovalPending as waits:

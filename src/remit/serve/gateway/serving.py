@@ -122,7 +122,14 @@ async def _serve(
     async with open_runtime(settings) as runtime:
         await runtime.guard.restore(settings.workspace)
         server = _Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
-        await server.serve(sockets=[listener])
+        tending = asyncio.create_task(runtime.tend(missions=False))
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            tending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await tending
+            await runtime.models.health.flush(runtime.store, closing=True)
 
 
 def configured(gateway: object, settings: Settings, *, access_log: bool = False) -> uvicorn.Config:

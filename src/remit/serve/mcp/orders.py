@@ -145,7 +145,9 @@ async def _run(caller: Caller, given: Given) -> dict[str, Json]:
     known = {*runtime.missions.deps.packs, *([caller.pack] if caller.pack else [])}
     if pack not in known:  # a name with a colon would import whatever it names
         message = f"There is no pack {pack[:60]!r} here; there are {', '.join(sorted(known))}."
-        raise NotFound(message, code="pack.missing", hint="remit mcp --pack MODULE:ATTRIBUTE offers another")
+        raise NotFound(
+            message, code="pack.missing", hint="start the server with --pack MODULE:ATTRIBUTE to offer another"
+        )
     mission = await runtime.missions.create(
         caller.workspace,
         pack,

@@ -45,7 +45,8 @@ def upgrade() -> None:
 def _make_hours_anew(keys: Sequence[str], more: Sequence[str], *, add_up: bool = False) -> None:
     """The hourly sums under another primary key: SQLite can't change one."""
     bind = op.get_bind()
-    old = sa.table("usage_hour", *(sa.column(name) for name in (*_HOUR, *_SUMS)))
+    columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in (*_HOUR, *_SUMS)]
+    old = sa.table("usage_hour", *columns)
     sums = [sa.func.sum(old.c[name]).label(name) if add_up else old.c[name] for name in _SUMS]
     kept = sa.select(*(old.c[name] for name in _HOUR), *sums)
     if add_up:
