@@ -121,7 +121,14 @@ def test_nothing_that_is_locked_is_under_the_gpl() -> None:
 
 
 #: Packages that come with a declared one, under its version.
-COMPANIONS = {"psycopg-pool": "psycopg", "pydantic-core": "pydantic"}
+COMPANIONS = {
+    "anyio": "mcp",
+    "httpx2": "mcp",
+    "mcp-types": "mcp",
+    "psycopg-pool": "psycopg",
+    "pydantic-core": "pydantic",
+    "yarl": "aiohttp",
+}
 
 
 def imported(folder: Path) -> set[str]:
@@ -141,7 +148,7 @@ OPTIONAL = ("parquet", "telemetry", "timestamps")
 
 
 def test_every_import_of_the_product_is_declared() -> None:
-    extras = [line for extra in ("build", "postgres", *OPTIONAL) for line in PROJECT["optional-dependencies"][extra]]
+    extras = [line for extra in ("agents", "build", "postgres", *OPTIONAL) for line in PROJECT["optional-dependencies"][extra]]
     declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
     declared |= {companion for companion, name in COMPANIONS.items() if name in declared}
     providers = packages_distributions()
@@ -154,11 +161,12 @@ def test_every_import_of_the_tests_is_declared() -> None:
     lines = [*PROJECT["dependencies"], *(line for lines in PROJECT["optional-dependencies"].values() for line in lines)]
     declared = {canonicalize_name(Requirement(line).name) for line in lines} | set(COMPANIONS)
     providers = packages_distributions()
+    # What only `make e2e` installs is called as its package is.
     own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")} | {"benchmarks"}
     unknown = {
         name
         for name in imported(REPOSITORY / "tests") - own
-        if not {canonicalize_name(p) for p in providers.get(name, [])} & declared
+        if not {canonicalize_name(p) for p in providers.get(name, [name])} & declared
     }
     assert unknown == set(), "declare these in the dev extra, then: scripts/lock"
 

@@ -153,7 +153,7 @@ class StoredAnswers:
             given, self._given = self._given, {}
             self._noted_at = self._clock.monotonic()
         if given:
-            self._submit(lambda tx: cache_rows.touch(tx, given))
+            self._submit(lambda tx: cache_rows.note_use(tx, given))
 
     # ------------------------------------------------------------------------------------------------------- in front
 

@@ -152,7 +152,7 @@ def put(tx: Tx, place: Place, answer: Outcome, *, now_us: int, until_us: int, mo
     with_sum.write()
 
 
-def touch(tx: Tx, used: Mapping[tuple[str, str], tuple[int, int]]) -> None:
+def note_use(tx: Tx, used: Mapping[tuple[str, str], tuple[int, int]]) -> None:
     """Note how often answers were given since, and when last; by workspace and hash."""
     tx.execute(
         _TOUCH,
