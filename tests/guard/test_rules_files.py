@@ -38,6 +38,10 @@ def test_the_tests_of_each_shipped_set_pass(name: str) -> None:
         assert tried.passed, f"{name}: {case.name}: {tried.as_json()}"
 
 
+#: tests/guard/test_tool_rules.py breaks these.
+TOO_LARGE_FOR_A_CASE = {"tool.size", "tool.depth"}
+
+
 def test_every_shipped_rule_is_broken_by_a_shipped_test() -> None:
     broken = {
         each.rule.id
@@ -45,7 +49,7 @@ def test_every_shipped_rule_is_broken_by_a_shipped_test() -> None:
         for case in cases_of(shipped_set(name))
         for each in run_case(case, shipped().book).broken
     }
-    assert broken == {rule.id for rule in shipped().book.resolved.rules}
+    assert broken | TOO_LARGE_FOR_A_CASE == {rule.id for rule in shipped().book.resolved.rules}
 
 
 def test_the_shipped_numbers_are_those_of_the_ledger() -> None:
@@ -57,6 +61,9 @@ def test_the_shipped_numbers_are_those_of_the_ledger() -> None:
         "daily_loss": 0.05,
         "fetch_depth": 3.0,
         "injection": 0.6,
+        "tool_bytes": 1_048_576.0,
+        "tool_depth": 32.0,
+        "tool_url_data": 200.0,
     }
     assert resolved.lists["fetch.allow"] == {"wikipedia.org", "github.com"}
     assert resolved.lists["fetch.deny"] == {"facebook.com", "twitter.com"}

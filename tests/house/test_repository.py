@@ -148,8 +148,9 @@ OPTIONAL = ("parquet", "telemetry", "timestamps")
 
 
 def test_every_import_of_the_product_is_declared() -> None:
-    extras = [line for extra in ("agents", "build", "postgres", *OPTIONAL) for line in PROJECT["optional-dependencies"][extra]]
-    declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *extras]}
+    extras = ("agents", "build", "postgres", *OPTIONAL)
+    wanted = [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
+    declared = {canonicalize_name(Requirement(line).name) for line in [*PROJECT["dependencies"], *wanted]}
     declared |= {companion for companion, name in COMPANIONS.items() if name in declared}
     providers = packages_distributions()
     found = imported(REPOSITORY / "src" / "remit")
