@@ -174,6 +174,24 @@ async def test_an_argument_that_is_too_long_for_a_rule_refuses(store: SqliteStor
         await world.guard.run(act(Tool("files/write_file", {"path": "/srv/team/" + "x" * 5000}), principal=HELPER))
 
 
+def nested(levels: int) -> list[object]:
+    inside: list[object] = []
+    for _ in range(levels):
+        inside = [inside]
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [({"text": "x" * 1_048_600}, "tool.size"), ({"tree": nested(40)}, "tool.depth")],
+    ids=["size", "depth"],
+)
+async def test_what_is_too_large_or_too_deep_is_refused(world: World, arguments: dict[str, object], rule: str) -> None:
+    await registered(world, "*")
+    with pytest.raises(Denied, match=rule):
+        await world.guard.run(act(Tool("notes/add", arguments), principal=HELPER))
+
+
 def test_the_shipped_set_passes_its_own_tests() -> None:
     for case in cases_of(shipped_set("tools")):
         tried = run_case(case, shipped().book)
