@@ -7,8 +7,10 @@ a value when the JSON of all of them is too long for one.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, cast
+from functools import lru_cache
+from typing import Final, NamedTuple, cast
 from urllib.parse import unquote
 
 import orjson
@@ -32,6 +34,8 @@ _PLACES = re.compile(
     r"|^/(?:etc|proc|sys|dev|boot|var/run|run)(?:/|$)",
     re.IGNORECASE,
 )
+_IN_PATHS = re.compile(r"[/\\%.]|id_")  # without one of these no text is a path to such a place
+_PLAIN = int | float | None
 _STATEMENTS = re.compile(
     r"\b(?:drop\s+(?:table|database|schema|view|index|user|role)|truncate\s+(?:table\s+)?\w|delete\s+from\s"
     r"|rm\s+-[a-z]*[rf]|rm\s+--(?:recursive|force)|mkfs|shred\s|dd\s+if="
@@ -50,6 +54,7 @@ def own_name(name: str) -> str:
     return name.partition(SEPARATOR)[2] if SEPARATOR in name else name
 
 
+@lru_cache(maxsize=1024)
 def words(name: str) -> str:
     """The words of a tool's own name in lower case, a blank round each: `` delete file `` of ``fs/deleteFile``."""
     found = [word.lower() for word in _CALLED.findall(own_name(name))]
@@ -89,18 +94,26 @@ def arguments_from(text: str) -> Mapping[str, Json] | None:
 
 def leads_out(arguments: Mapping[str, Json]) -> bool:
     """Whether a path among the arguments climbs (``..``), however it is written, or holds a NUL."""
+    whole = _look(arguments).whole
+    if ".." not in whole and "%" not in whole and "\0" not in whole:
+        return False
     return any(_climbs(path) for path in _paths(arguments))
 
 
 def sensitive_paths(arguments: Mapping[str, Json]) -> int:
     """How many paths among the arguments lead to credentials or to the system's own folders."""
+    if not _IN_PATHS.search(_look(arguments).whole):
+        return 0
     return sum(_PLACES.search(_plain(path)) is not None for path in _paths(arguments))
 
 
 def statements(arguments: Mapping[str, Json]) -> str:
     """Orders to destroy that stand in the arguments (SQL, shell, git), each once, in lower case, each line ended."""
+    looked = _look(arguments)
+    if not _STATEMENTS.search(looked.whole):
+        return ""
     found = dict.fromkeys(
-        " ".join(match[0].lower().split()) for _, text in _texts(arguments) for match in _STATEMENTS.finditer(text)
+        " ".join(match[0].lower().split()) for _, text in looked.texts for match in _STATEMENTS.finditer(text)
     )
     return "".join(f"{each}\n" for each in list(found)[:20])
 
@@ -117,6 +130,8 @@ def url_data(arguments: Mapping[str, Json]) -> int:
 
 def depth(value: Json) -> int:
     """How deep objects and lists lie in each other."""
+    if isinstance(value, dict) and all(isinstance(each, str | _PLAIN) for each in value.values()):
+        return 1
     deepest, level = 0, [value]
     while level and deepest <= _DEEPEST:
         inner: list[Json] = []
@@ -133,16 +148,42 @@ def depth(value: Json) -> int:
     return deepest
 
 
+class _Looked(NamedTuple):
+    """The texts of some arguments, each with the name that it stands under; and all of them, one a line."""
+
+    arguments: object
+    texts: list[tuple[str, str]]
+    whole: str
+
+
+class _Last(threading.local):
+    looked: _Looked = _Looked(None, [], "")
+
+
+_last = _Last()
+
+
+def _look(arguments: Mapping[str, Json]) -> _Looked:
+    """Walked once for all that is asked of the same arguments, one thing after the other."""
+    if _last.looked.arguments is not arguments:
+        texts = list(_texts(arguments))
+        _last.looked = _Looked(arguments, texts, "\n".join(text for _, text in texts))
+    return _last.looked
+
+
 def _texts(value: Json | Mapping[str, Json], name: str = "", level: int = 0) -> Iterator[tuple[str, str]]:
     """Every text with the name that it stands under; names of objects stand under themselves."""
     if isinstance(value, str):
         yield name, value
-    elif level > _DEEPEST:
+    elif isinstance(value, _PLAIN) or level > _DEEPEST:
         return
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict | Mapping):
         for key, each in cast("Mapping[str, Json]", value).items():
             yield "", key
-            yield from _texts(each, key, level + 1)
+            if isinstance(each, str):
+                yield key, each
+            elif not isinstance(each, _PLAIN):
+                yield from _texts(each, key, level + 1)
     elif isinstance(value, list | tuple):
         for each in cast("Iterable[Json]", value):
             yield from _texts(each, name, level + 1)
@@ -150,7 +191,7 @@ def _texts(value: Json | Mapping[str, Json], name: str = "", level: int = 0) -> 
 
 def _paths(arguments: Mapping[str, Json]) -> Iterator[str]:
     """Texts that may be paths: those under a name that says so, and those of one word."""
-    for name, text in _texts(arguments):
+    for name, text in _look(arguments).texts:
         if _PATH_NAMES.search(name):
             yield text[:_LONGEST_PATH]
         elif len(text) <= _LONGEST_PATH and len(text.split(maxsplit=1)) == 1:
@@ -172,7 +213,8 @@ def _climbs(path: str) -> bool:
 
 
 def _urls(arguments: Mapping[str, Json]) -> Iterator[str]:
-    for _, text in _texts(arguments):
+    looked = _look(arguments)
+    for _, text in looked.texts if "://" in looked.whole else ():
         if "://" in text:
             yield from _URL.findall(text)
 
