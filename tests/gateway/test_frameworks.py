@@ -70,5 +70,6 @@ def test_pydantic_ai_over_http(gate: Gateway) -> None:
             assert done.output == "It is sunny."
             assert asked == ["Graz"]
             assert done.usage.requests == 2
+            await model.client.close()
 
     asyncio.run(both())

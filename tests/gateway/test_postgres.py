@@ -7,10 +7,11 @@ import pytest
 
 from remit.testing.model_server import ModelServer, Reply
 
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
 from .conftest import SETTINGS
 from .running import Gateway, ask
 
-pytest_plugins = ["tests.postgres"]
+__all__ = ["postgres_server", "postgres_url"]
 
 ASKED = {"model": "gpt-4o", "max_tokens": 100, "messages": [{"role": "user", "content": "Go on."}]}
 

@@ -75,7 +75,7 @@ def test_a_rule_is_checked_tested_saved_explained_and_taken_back(
     before = ask(home, "search")
     shadow = as_json(capsys, "shadow", "team.yaml", "--days", "1")
     assert (shadow["judged"], shadow["changed"]) == (1, [])
-    assert "revision 2 is in force: 35 rules" in remit(capsys, "save", "team.yaml", "--reason", "no shells")
+    assert "revision 2 is in force: 43 rules" in remit(capsys, "save", "team.yaml", "--reason", "no shells")
     refused = ask(home, "shell")
     told = remit(capsys, "explain", refused)
     assert "deny by revision 2-" in told

@@ -152,6 +152,7 @@ ORDERED = frozenset(
         "models.cache",
         "models.health",
         "models.set",
+        "step.recorded",
         "queue.clean",
         "queue.enter",
         "queue.give_back",

@@ -1,5 +1,6 @@
 """docs/recipes.md: what is marked as run is run here as it stands there, and the rest is at least well formed."""
 
+import asyncio
 import json
 import os
 import re
@@ -89,7 +90,12 @@ def test_frameworks_by_base_url(gate: Any, recipe: str, package: str) -> None:
     else:
         from pydantic_ai import Agent
 
-        assert Agent(names["model"]).run_sync("Hi").output == "Hello."
+        async def asked() -> str:
+            answer = await Agent(names["model"]).run("Hi")
+            await names["model"].client.close()
+            return answer.output
+
+        assert asyncio.run(asked()) == "Hello."
 
 
 async def test_the_table_of_servers_works_as_it_stands(world: World) -> None:

@@ -48,6 +48,7 @@ from ..guard.fakes import (  # noqa: TID252 - tests are loaded by path
     make_store,
     make_world,
 )
+from ..guard.keyed import HELPER, make_key, register  # noqa: TID252 - as above
 from .fakes_usage import Opener, opener, postgres_server, postgres_url
 
 __all__ = ["opener", "postgres_server", "postgres_url"]
@@ -186,7 +187,9 @@ async def test_the_forecast_goes_on_as_the_last_hours_and_days_went(world: World
 
 async def test_every_model_call_has_a_row_free_failed_and_unknown_ones_too(world: World) -> None:
     world.adapter.moves = [Outcome(ok=True)]
-    free = call(estimate="0", key="k9")
+    await register(world)
+    await make_key(world, "k9")
+    free = call(estimate="0", key="k9", who=HELPER)
     await world.guard.run(free)
     world.adapter.moves = [ValueError("a fault")]
     failed = call(estimate="0")
