@@ -59,7 +59,7 @@ MOMENTS = [
     *("step.recorded:after:5", "step.recorded:after:6", "step.recorded:after:7", "step.finish:before:1"),
 ]
 if os.environ.get("REMIT_PROVE") != "1":
-    MOMENTS = ["guard.intent:after:4", "step.recorded:before:4", "step.recorded:after:5"]
+    MOMENTS = ["step.recorded:before:4"]
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

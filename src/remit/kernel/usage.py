@@ -70,8 +70,9 @@ class Usage:
     saved: Money = ZERO
 
     def __post_init__(self) -> None:
-        amounts = (self.tokens_cached, *self.quantities().values(), *(cost.micros for cost in self.shares().values()))
-        if any(amount < 0 for amount in amounts):
+        quantities = (self.tokens_in, self.tokens_out, self.gpu_ms, self.storage_bytes, self.network_bytes)
+        costs = (self.tokens_cost.micros, self.gpu_cost.micros, self.storage_cost.micros, self.network_cost.micros)
+        if min(quantities) < 0 or min(costs) < 0 or self.tokens_cached < 0:
             message = "An attempt can't have used less than nothing."
             raise InvalidInput(message, code="usage.negative")
 
@@ -97,7 +98,8 @@ class Usage:
     @property
     def named(self) -> Money:
         """The sum of the shares."""
-        return Money(sum(cost.micros for cost in self.shares().values()))
+        costs = (self.tokens_cost, self.gpu_cost, self.storage_cost, self.network_cost)
+        return Money(sum(cost.micros for cost in costs))
 
     def plus(self, other: Usage) -> Usage:
         """Both together, of the provider and model of ``other`` where it names them."""

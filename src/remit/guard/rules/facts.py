@@ -20,8 +20,21 @@ CUT = "~cut"  # names of the facts that were not kept, because there were too ma
 LONGEST_TARGET = 400  # characters; of a longer target the row has the beginning only
 _MICROS = 1_000_000
 _OTHER = object()
-#: What stands for nothing: of a mission that has read nothing from outside, and of actions older than these variables.
-_NOTHING_READ: Mapping[str, Value] = {
+#: What stands for nothing, and is not kept: of a mission that has read nothing from outside, of an action without an
+#: agent or a preset, of plain arguments; and of actions older than these variables.
+_NOTHING: Mapping[str, Value] = {
+    "agent.kind": "",
+    "agent.name": "",
+    "agent.team": "",
+    "preset.approval": "",
+    "preset.name": "",
+    "subject": "",
+    "tool.hosts": "",
+    "tool.leads_out": False,
+    "tool.sensitive_paths": 0,
+    "tool.server": "",
+    "tool.statements": "",
+    "tool.url_data": 0,
     "injection.score": 0.0,
     "injection.place": "",
     "injection.signs": "",
@@ -38,9 +51,7 @@ def kept(facts: Mapping[str, Value], redactor: Redactor | None) -> str:
     When they are too many the longest texts give way, and their names stand under ``~cut``.
     """
     cut = ["target"] if len(str(facts.get("target", ""))) > LONGEST_TARGET else []
-    facts = {
-        name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING_READ.get(name, _OTHER) != value
-    }
+    facts = {name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING.get(name, _OTHER) != value}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if redactor is not None and not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}
@@ -71,7 +82,7 @@ def facts_from(row: Row) -> tuple[dict[str, Value], frozenset[str]] | None:
     if not isinstance(told, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - JSON
         return None
     cut = set(cast("list[str]", told.pop(CUT, [])))
-    facts = {**_NOTHING_READ, **{name: cast("Value", value) for name, value in told.items()}}
+    facts = {**_NOTHING, **{name: cast("Value", value) for name, value in told.items()}}
     for name in IN_ROW - {"estimate_usd"}:
         facts[name] = row[name]
     facts["estimate_usd"] = row["estimate_micros"] / _MICROS
