@@ -94,7 +94,7 @@ def test_a_rule_is_checked_tested_saved_explained_and_taken_back(
     assert "+ rule t.tools" in remit(capsys, "diff", "1", "2")
     assert "- rule t.tools" in remit(capsys, "diff", "open.yaml")
     assert remit(capsys, "diff", "2").strip() == "no difference"
-    assert "revision 3 is in force: 34 rules" in remit(capsys, "switch", "1", "--reason", "they need shells")
+    assert "revision 3 is in force: 42 rules" in remit(capsys, "switch", "1", "--reason", "they need shells")
     assert as_json(capsys, "explain", before)["policy_rev"].startswith("1-")
     found = as_json(capsys, "show", "--history")["revisions"]
     assert [(each["revision"], each["origin"]) for each in found] == [(3, "restored"), (2, "saved"), (1, "shipped")]
