@@ -2,7 +2,8 @@
 
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
-                                    # guard rate_race approval_race gateway_races breaker rules refusals ssrf
+                                    # guard rate_race approval_race breaker rules refusals ssrf gateway
+                                    # gateway_races gateway_endings gateway_secrets wire
                                     # retention crashes personal registered streams redaction_stream redaction
                                     # redaction_quality
 
@@ -237,6 +238,9 @@ PARTS: dict[str, Part] = {
             Goal("gateway_races_missed", ("figures", "failed"), 0),
         ),
     ),
+    "gateway_endings": Part(_suite("gateway_endings"), (Goal("gateway_endings_missed", ("figures", "failed"), 0),)),
+    "gateway_secrets": Part(_suite("gateway_secrets"), (Goal("gateway_secrets_missed", ("figures", "failed"), 0),)),
+    "wire": Part(_suite("wire"), (Goal("wire_missed", ("figures", "failed"), 0),)),
     "approval_race": Part(_suite("approval_race"), (Goal("approval_race_missed", ("figures", "failed"), 0),)),
     "breaker": Part(_suite("breaker"), (Goal("breaker_missed", ("figures", "failed"), 0),)),
     "rules": Part(

@@ -23,6 +23,9 @@ SSRF = "tests/fetch/test_ssrf.py"
 RETENTION = "tests/audit/test_retention.py"
 REGISTERED = "tests/redact/test_registered.py"
 STREAMS = "tests/redact/test_stream.py"
+ENDINGS = "tests/gateway/test_endings.py"
+GATEWAY_SECRETS = "tests/gateway/test_secrets.py"
+WIRE = "tests/models/wire"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -81,6 +84,21 @@ def rate_race() -> dict[str, object]:
 def gateway_races() -> dict[str, object]:
     """600 races of 150 callers in three processes for what one key has left, half of them with callers that leave."""
     return run("gateway_races", KEYS, timeout_s=3 * 3600)
+
+
+def gateway_endings() -> dict[str, object]:
+    """Providers that stall, cut, drip and refuse, at every byte; 1,000 clients that go away; each call settled once."""
+    return run("gateway_endings", ENDINGS, timeout_s=3 * 3600)
+
+
+def gateway_secrets() -> dict[str, object]:
+    """Secrets and card numbers cut at every place, in both directions, over sockets."""
+    return run("gateway_secrets", GATEWAY_SECRETS, timeout_s=3 * 3600)
+
+
+def wire() -> dict[str, object]:
+    """Streams byte for byte, cut anywhere; secrets in any pieces; the two interfaces turned into each other."""
+    return run("wire", WIRE, timeout_s=3 * 3600)
 
 
 def approval_race() -> dict[str, object]:
