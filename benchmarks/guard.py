@@ -38,6 +38,7 @@ from remit.guard.cedar import ROLES
 from remit.guard.guard import Guard
 from remit.guard.tables import ACTION
 from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.decision import read_checks
 from remit.kernel.effects import Durability, Tool
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
@@ -219,7 +220,7 @@ async def _measure(folder: Path, *, count: int, each: int) -> dict[str, object]:
         )
     shares: dict[str, list[float]] = {}
     for row in rows:
-        names = [check["check"] for check in orjson.loads(row["checks"])]
+        names = [check["check"] for check in read_checks(row["checks"])]
         for name, spent in zip(names, orjson.loads(row["spent_ns"]), strict=True):
             shares.setdefault(name, []).append(spent / 1000)
     return {
