@@ -43,7 +43,7 @@ _LOADS = (("unary", 32, False), ("alone", 1, False), ("stream", 1, True), ("stre
 class Size:
     """How long each measurement runs, and how often everybody has a turn."""
 
-    seconds: float = 4.0
+    seconds: float = 3.0
     rounds: int = 3
 
 
