@@ -147,7 +147,7 @@ async def set_policy(
     def op(tx: Tx) -> GatewayPolicy:
         require(tx, by, workspace=workspace, permission=Permission.ADMIN)
         before = read_policy(tx, workspace)
-        after = replace(before, revision=before.revision + 1, **changes)  # type: ignore[arg-type]
+        after = replace(before, revision=before.revision + 1, **changes)
         body = {name: word for name, word in after.as_json().items() if name != "revision"}
         row = {"workspace": workspace, "revision": after.revision, "body": canonical(body).decode(), "stamp": ""}
         tx.execute(_PUT, {**row, "set_by": str(by), "set_us": micros_of(clock.now())})
@@ -174,7 +174,7 @@ def switches() -> Mapping[str, tuple[str, ...]]:
 @lru_cache(maxsize=1024)
 def _policy(body: str, revision: int) -> GatewayPolicy:
     words = cast("dict[str, str]", orjson.loads(body))
-    return replace(DEFAULT, revision=revision, **_changes(words))  # type: ignore[arg-type]
+    return replace(DEFAULT, revision=revision, **_changes(words))
 
 
 def _changes(words: Mapping[str, str]) -> dict[str, object]:
