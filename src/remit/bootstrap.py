@@ -931,6 +931,13 @@ def sandbox_tier() -> tuple[int, str]:
     return int(best), best.name.lower()
 
 
+def give_memory_back() -> None:
+    """Return to the system what heavy jobs at the start, such as compiling the scanner's rules, have left unused."""
+    from remit.adapters.heap import give_back
+
+    give_back()
+
+
 def git_version() -> str:
     """What the ``git`` on the PATH says of itself; empty when there is none."""
     git = shutil.which("git")

@@ -6,8 +6,7 @@ import threading
 import time
 
 from remit.accounts.keys import Keys
-from remit.bootstrap import Runtime
-from remit.kernel.heap import give_back
+from remit.bootstrap import Runtime, give_memory_back
 from remit.serve.gateway.app import Gateway
 from remit.serve.gateway.calls import Host
 from remit.serve.gateway.missions import Missions
@@ -36,6 +35,6 @@ def gateway_of(runtime: Runtime) -> Gateway:
 def _warm(runtime: Runtime) -> None:
     runtime.redactor.warm()
     runtime.models.catalogues.rates.known("openai", "gpt-4o")
-    give_back()
+    give_memory_back()
     time.sleep(SETTLED_S)  # by then the other rules are compiled that this process needs
-    give_back()
+    give_memory_back()
