@@ -40,16 +40,6 @@ _net = sys.modules.get("net_of_remit") or _load_net()
 NET = getattr(_net, "INSTALLED", None) or _net.install()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def warm_commands() -> None:
-    """The drills' commands begin in processes that have imported Remit already."""
-    from remit.testing.drill import Drill
-
-    from . import warm
-
-    Drill.begin = staticmethod(warm.start)
-
-
 # ---------------------------------------------------------------------------------------------------------- the net
 
 

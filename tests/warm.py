@@ -5,6 +5,8 @@ Both together take more than half of what a command costs, and the tests give mo
 `remit.cli.main()` with the words, folder, environment and streams of the command, and ends as Python ends. It is this
 process's child as any other: whoever started it waits for it, signals it and kills it by its own number.
 
+A folder whose tests use `remit.testing.drill` imports `warm_commands` in its `conftest.py`.
+
 REMIT_PROVE=1, a platform other than Linux, or anything asked of `subprocess.Popen` beyond folder, environment and
 streams starts Python anew.
 """
@@ -18,8 +20,13 @@ import pickle
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from remit.testing.drill import Drill
 
 _START = [sys.executable, "-m", "remit.cli"]
 _KNOWN = {"args", "cwd", "env", "stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize"}
@@ -133,3 +140,12 @@ def run(
     if check:
         done.check_returncode()
     return done
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warm_commands() -> Iterator[None]:
+    """The commands of drills begin here too."""
+    usual = Drill.begin
+    Drill.begin = staticmethod(start)
+    yield
+    Drill.begin = staticmethod(usual)
