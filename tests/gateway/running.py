@@ -268,11 +268,19 @@ class Wire:
         self.socket = socket.create_connection((host, int(port)), timeout=20)
 
     def send(
-        self, path: str, body: bytes | dict[str, Any], *, token: str = "", method: str = "POST", **headers: str
+        self,
+        path: str,
+        body: bytes | dict[str, Any],
+        *,
+        token: str = "",
+        method: str = "POST",
+        size: int | None = None,
+        **headers: str,
     ) -> Wire:
-        """Send a request; names of headers have `_` for `-`."""
+        """Send a request; names of headers have `_` for `-`. `size`: of the whole body, when this is its beginning."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"content-length: {len(data)}"]
+        told = len(data) if size is None else size
+        lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"content-length: {told}"]
         if token:
             lines.append(f"authorization: Bearer {token}")
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]

@@ -26,12 +26,21 @@ class StreamRedactor:
         redactor: Finds and names what is masked.
         tier: As in ``Redactor.mask``; so are ``personal`` and ``despaced``.
         personal: Mask personal data too.
+        cards: Mask payment cards too, of all personal data these alone.
         despaced: Mask registered values that are spelled out with white space.
     """
 
-    def __init__(self, redactor: Redactor, *, tier: int = 1, personal: bool = False, despaced: bool = False) -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        tier: int = 1,
+        personal: bool = False,
+        cards: bool = False,
+        despaced: bool = False,
+    ) -> None:
         self._redactor = redactor
-        self._look = Look(tier, personal, despaced)
+        self._look = Look(tier, personal, cards, despaced)
         self._passes = [Pass(redactor, self._look)]
         self._tails = [""]
         self._since = 0
