@@ -141,6 +141,7 @@ def test_personal_data_is_masked_at_every_split(text: str) -> None:
 
 
 CARDS = [
+    *("In 2027 4111 1111 1111 1111", "no0 4111 1111 1111 1111", "PL38 4111 1111 1111 1111", "1234 4111 1111 1111 1111"),
     *("4111 1111 1111 1111", "4111-1111-1111-1111", "4111\u00a01111\u00a01111\u00a01111", "378282246310005"),
     *("4242424242424242 4242424242424242", "6200 0000 0000 0000 003", "it is 5555555555554444, exp 12/27"),
     *(
@@ -183,6 +184,11 @@ def test_cards_alone_are_what_is_found_among_all_personal_data() -> None:
         "n": REDACTOR.mask("4111111111111111", cards=True),
         "id": 41111,
     }
+
+
+def test_what_stands_before_a_card_does_not_hide_it() -> None:
+    for before in ("In 2027", "no0", "Hello1", "1", "12/27", "exp 12/2027", "cvv 123"):
+        assert "1111" not in REDACTOR.mask(f"{before} 4111 1111 1111 1111.", cards=True), before
 
 
 def test_prose_with_numbers_is_not_held_back_for_cards() -> None:
@@ -231,10 +237,12 @@ def test_a_token_is_masked_at_every_split(kind: str) -> None:
         "s 3 c r 3 t v a l u e ! and h u n t e r 2 - hunter2",
         "multi\nline secret 1 multi\r\nline secret 1",
         "[REDACTED:registered:4821]hunter2-hunter2]",
+        "[REDACTED:jwt:4821]efgh-1jklmn4821 4",
+        "[REDACTED:jwt:4821]4821hunter2-hunter2ababa",
         PROSE,
         *BENIGN,
     ],
-    ids=range(8 + len(BENIGN)),
+    ids=range(10 + len(BENIGN)),
 )
 def test_every_split_of_awkward_texts_gives_the_same(text: str) -> None:
     everywhere(text)

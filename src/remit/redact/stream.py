@@ -94,7 +94,7 @@ class StreamRedactor:
                 self._since = 0 if at == 0 else self._since
                 if at + 1 == len(self._passes) < PASSES:
                     self._passes.append(Pass(self._redactor, self._look, behind=self._tails[at]))
-                    self._tails.append("")
+                    self._tails.append(self._tails[at])  # before it, both have sent the same
             self._tails[at] = (self._tails[at] + text)[-_TAIL:]
             at += 1
         self._since += len(text)

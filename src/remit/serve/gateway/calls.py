@@ -143,8 +143,8 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
     The answer goes out once its call is durable; what it cost is written behind it.
     """
     wire = call.place.wire
-    presence = Presence(receive)
     tap = ClientTap(send, ours(wire, call.request_id))
+    presence = Presence(receive, writing=lambda: tap.writing, slow_s=host.settings.gateway_slow_s)
     pending: Pending = []
     error: RemitError
     try:
