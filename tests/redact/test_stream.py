@@ -265,6 +265,8 @@ def keys() -> dict[str, str]:
         "short": f"{head}\nabc\n-----END " + "PRIVATE KEY----- z",
         "mention": f'the line "{head}" opens a key, `{head}` too',
         "mention at the end": f"it begins with {head}",
+        "one at the other": f"{key}{pem(rng)}",
+        "three": f"{key}{pem(rng)}{pem(rng)} after",
         "nested": f"{key[:200]}{key} after",
         "value inside": f"{key[:200]}hunter2-hunter2{key[200:]} after",
         "no end line": f"{head}{'A1b2' * 60}\n{PROSE}",

@@ -50,6 +50,7 @@ class _Cluster:
     values: dict[str, str]
     hashed: hmac.HMAC
     hashed_to: int = field(default=0)
+    first: tuple[str, str] | None = None  # the kind of what it began with, and its suffix, once that is over
 
     def takes(self, span: Span) -> bool:
         """Whether the span overlaps, or touches as one of the same kind (as ``span.union`` has it)."""
@@ -286,7 +287,7 @@ class Pass:
         at = base + len(self._behind)
         for span in spans:
             if self._cluster is not None and self._cluster.takes(span):
-                self._cluster.add(span)
+                self._add(buffer, self._cluster, span)
                 continue
             if self._cluster is not None:
                 at = self._cluster.end
@@ -303,6 +304,13 @@ class Pass:
         sent.append(buffer[at - base : safe])
         return "".join(sent)
 
+    def _add(self, buffer: str, cluster: _Cluster, span: Span) -> None:
+        """One more secret of the cluster. A suffix is made of what it began with alone, as over the whole text."""
+        if span.start > cluster.start and span.end > cluster.end and cluster.first is None:
+            self._hash(buffer, cluster.end)
+            cluster.first = cluster.namer.kind, cluster.hashed.hexdigest()[:SUFFIX]
+        cluster.add(span)
+
     def _close(self, buffer: str) -> str:
         """The mask of the open cluster, which is over."""
         cluster = self._cluster
@@ -313,7 +321,11 @@ class Pass:
         self.masks += 1
         kind = cluster.namer.kind
         value = cluster.values.get(kind)
-        return mask_token(kind, cluster.hashed.hexdigest()[:SUFFIX] if value is None else self._redactor.suffix(value))
+        if value is not None:
+            return mask_token(kind, self._redactor.suffix(value))
+        if kind == _PRIVATE_KEY and cluster.first is not None and cluster.first[0] == kind:
+            return mask_token(kind, cluster.first[1])
+        return mask_token(kind, cluster.hashed.hexdigest()[:SUFFIX])
 
     def _hash(self, buffer: str, end: int) -> None:
         cluster = self._cluster
