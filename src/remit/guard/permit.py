@@ -474,7 +474,7 @@ class Permit:
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
             return
-        written = Written(guard.journal, "guard.outcome", op)
+        written = Written(guard.journal, "guard.outcome", op, patient=pending is not None)
         if pending is not None:
             pending.append(written)
         if intent is not None:

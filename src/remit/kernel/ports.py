@@ -50,11 +50,13 @@ class Tx(ReadTx, Protocol):
 class Journal(Protocol):
     """The only way to Remit's own store."""
 
-    def submit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+    def submit[T](
+        self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT, patient: bool = False
+    ) -> Future[T]:
         """Queue a write, first in first out, from any thread; the future is done once it is committed.
 
         ``name`` must be in ``kernel.crash.POINTS``. An ``op`` that raises undoes only itself, and its exception is the
-        future's.
+        future's. With ``patient``, nobody waits for it: it may be held for some milliseconds, and goes with the next.
         """
         ...
 

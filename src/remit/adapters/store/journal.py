@@ -76,7 +76,12 @@ class Store(ABC):
     # ------------------------------------------------------------------------------------------------------- writes
 
     def submit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
+        self,
+        name: str,
+        op: Callable[[WriteTransaction], T],
+        *,
+        durable: Durability = Durability.COMMIT,
+        patient: bool = False,
     ) -> Future[T]:
         """Queue a write, first in first out, from any thread; see ``kernel.ports.Journal``.
 
@@ -91,7 +96,7 @@ class Store(ABC):
         except RuntimeError:
             self._writer.put(item)
         else:
-            self._writer.put_with_next(item, loop)
+            self._writer.put_with_next(item, loop, patient=patient)
         return future
 
     async def commit[T](

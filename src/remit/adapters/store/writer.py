@@ -23,6 +23,7 @@ from remit.kernel.errors import Unavailable
 
 MAX_BATCH = 256
 SEAL_SECONDS = 0.5
+PATIENT_SECONDS = 0.004  # how long what nobody waits for is held for the next write: about one commit of a disk
 
 _log = logging.getLogger(__name__)
 
@@ -149,8 +150,8 @@ def _wake(items: list[Item]) -> None:
 class Writer:
     """Runs operations in the order in which they were queued; starts with the first one.
 
-    It never lingers: a batch is what queued during the last commit, at most 256. An unsigned entry is signed at most
-    half a second later, at once when somebody waits for it, and at ``close``.
+    It lets nobody wait for company: a batch is what queued during the last commit, at most 256. An unsigned entry is
+    signed at most half a second later, at once when somebody waits for it, and at ``close``.
     """
 
     backend: Backend
@@ -159,6 +160,7 @@ class Writer:
     _queue: queue.SimpleQueue[Item | None] = field(default_factory=queue.SimpleQueue[Item | None])
     _held: list[Item] = field(default_factory=list["Item"])
     _holders: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])
+    _patient: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])  # have a timer
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -178,11 +180,12 @@ class Writer:
             self._release()
             self._queue.put(item)
 
-    def put_with_next(self, item: Item, loop: asyncio.AbstractEventLoop) -> None:
+    def put_with_next(self, item: Item, loop: asyncio.AbstractEventLoop, *, patient: bool = False) -> None:
         """Queue an operation whose caller, in this loop, goes on: with the next one, or when the loop has its turn.
 
         Writes that one task makes before it waits are one batch then, and cost one commit instead of two. The order
-        stays: whatever is queued later, by any thread, comes after it.
+        stays: whatever is queued later, by any thread, comes after it. A ``patient`` one is held a few milliseconds
+        longer: the outcome of a call goes with the intent of the next, which else would wait for its commit first.
 
         Raises:
             InternalError: Its name is no crash point.
@@ -192,13 +195,23 @@ class Writer:
         with self._lock:
             self._start()
             self._held.append(item)
-            if loop not in self._holders:
+            if loop in self._holders:
+                return
+            if not patient:
                 self._holders.add(loop)
                 loop.call_soon(self.flush)
+            elif loop not in self._patient:
+                self._patient.add(loop)
+                loop.call_later(PATIENT_SECONDS, self._flush_patient, loop)
 
     def flush(self) -> None:
         """Hand over what is held."""
         with self._lock:
+            self._release()
+
+    def _flush_patient(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._patient.discard(loop)
             self._release()
 
     def _start(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from remit.accounts.gateway_policy import GatewayState, OnApproval
@@ -170,10 +171,14 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
             call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send
         )
     for written in pending:
-        try:
-            await written.wait()
-        except Exception as lost:  # noqa: BLE001 - the answer is out; the intent stays, and is settled as abandoned
-            _log.error("the outcome of a call was not written (%s)", type(lost).__name__)
+        written.future.add_done_callback(_noted)
+
+
+def _noted(written: Future[None]) -> None:
+    """Whether an outcome was written. The answer is out; without it the intent stays, and is settled as abandoned."""
+    lost = written.exception()
+    if lost is not None:
+        _log.error("the outcome of a call was not written (%s)", type(lost).__name__)
 
 
 async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Outcome:
