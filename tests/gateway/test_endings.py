@@ -136,8 +136,6 @@ def test_a_client_that_stops_reading_is_given_up_and_settled(gate: Gateway) -> N
     assert row["state"] == "cancelled"
     assert row["cost_micros"] > 0, "what was written until then"
     assert not any(gate.reserved())
-    with pytest.raises((ValueError, AssertionError, OSError)):  # the stream has no end: nobody takes it for a whole one
-        list(wire.chunks())
     wire.close()
 
 

@@ -8,6 +8,7 @@ import openai
 import orjson
 import pytest
 
+from remit.accounts.budget_tables import USAGE
 from remit.testing.model_server import Behaviour, Reply, ToolCall
 
 from .running import Gateway, ask
@@ -91,7 +92,6 @@ def messages(far: Gateway) -> Iterator[anthropic.Anthropic]:
 
 def billed(far: Gateway) -> Any:
     """What the newest call used and cost, as it stands on record."""
-    from remit.accounts.budget_tables import USAGE  # noqa: PLC0415 - one helper's
 
     far.settled(0)
     return max(far.rows(USAGE), key=lambda row: str(row["action"]))
