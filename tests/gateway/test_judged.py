@@ -1,4 +1,4 @@
-"""What a model asks its client to do, and what may be said again: tool calls that are refused, answers that are kept."""
+"""What a model asks its client to do, and what may be said again: refused tool calls, answers that are kept."""
 
 import os
 from typing import Any

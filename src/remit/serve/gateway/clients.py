@@ -64,8 +64,9 @@ class Strangers:
 
 
 class Presence:
-    """Ends a call when its client goes away, or takes nothing any more. Calls that are over in a moment are not
-    watched: that costs a task.
+    """Ends a call when its client goes away, or takes nothing any more.
+
+    Calls that are over in a moment are not watched: that costs a task.
 
     Args:
         receive: ASGI's.
