@@ -14,7 +14,7 @@ from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
 from remit.guard.labels import Labels
 from remit.guard.personal import restored
-from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
+from remit.guard.records import KILLED, Attempt, Ending, Receipt, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
 from remit.guard.scan import redacts
 from remit.guard.scene import Scene
@@ -88,7 +88,19 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_metered", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault"),
+        *(
+            "_limit",
+            "_metered",
+            "_plain",
+            "_policy_rev",
+            "_profile",
+            "_receipt",
+            "_spent",
+            "_task",
+            "_tokens",
+            "_tried",
+            "_vault",
+        ),
         *("_why", "_within"),
         *("action", "loop", "performed", "used"),
     )
@@ -101,6 +113,7 @@ class Permit:
         scene: Scene,
         within: Within | None,
         intent: Future[None] | None,
+        receipt: Receipt,
     ) -> None:
         self.action = action
         self.performed = scene.performed
@@ -115,6 +128,7 @@ class Permit:
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
+        self._receipt = receipt
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
@@ -467,6 +481,8 @@ class Permit:
             lenient=intent is not None,
             attempts=tuple(self._tried),
             metered=self._metered,
+            # Where the intent may not have been committed, what it took is read again.
+            receipt=self._receipt if intent is None else None,
         )
         op = write if within is None else both(within, write)
         if self._label is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from remit.adapters.store.shown import Drafted
-from remit.adapters.store.transaction import WriteTransaction
+from remit.adapters.store.transaction import MissedError, WriteTransaction
 from remit.audit.entry import Draft
 from remit.audit.refusal import Refused
 from remit.kernel import crash
@@ -322,7 +322,7 @@ class Writer:
         try:
             return self._run_together(batch, marks=False)
         except _OperationError:
-            if len(batch) == 1 and not _is_refusal(batch[0].error):
+            if len(batch) == 1 and not _is_again(batch[0].error):
                 raise
         for item in batch:
             item.error = item.value = None
@@ -332,13 +332,26 @@ class Writer:
         tx = self.backend.begin()
         try:
             drafts: list[Drafted] = []
+            tx.defers = not marks
             for item in batch:
                 drafts += self._run_one(tx, item, mark=marks)
+            if not marks:
+                self._settle(tx)
             self.backend.commit(tx.masked(drafts))
         except BaseException:
+            tx.forget()
             self.backend.rollback()
             raise
         return len(drafts)
+
+    def _settle(self, tx: WriteTransaction) -> None:
+        """Run what waited for the end. Whose it was that failed is found when each is run by itself."""
+        try:
+            tx.settle()
+        except BaseException as error:
+            if self.backend.again(error):
+                raise
+            raise _OperationError from error
 
     def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Drafted]:
         if mark:
@@ -387,5 +400,6 @@ class Writer:
                 _log.debug("an event loop closed before its writes were committed")
 
 
-def _is_refusal(error: BaseException | None) -> bool:
-    return isinstance(error, Refused) and error.entry is not None
+def _is_again(error: BaseException | None) -> bool:
+    """Whether an operation that was alone is run once more: refused, or undone by what waited for the end."""
+    return error is None or isinstance(error, MissedError) or (isinstance(error, Refused) and error.entry is not None)
