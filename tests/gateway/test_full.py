@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ def small(provider: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @contextmanager
-def piled_up(gate: Gateway) -> Iterator[threading.Event]:
+def piled_up(gate: Gateway) -> Generator[threading.Event]:
     """A store that is busy with one write, and has many more to do, until the event is set."""
     go_on, busy = threading.Event(), threading.Event()
 
