@@ -27,6 +27,7 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
+from remit.kernel.effects import Model
 from remit.kernel.errors import (
     Denied,
     InternalError,
@@ -44,6 +45,7 @@ from remit.kernel.permits import Delivery, Tap, opened
 from remit.kernel.ports import Adapter, Journal, Tx
 from remit.kernel.tracing import span
 from remit.kernel.usage import NOTHING, Usage
+from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
@@ -451,9 +453,11 @@ class Permit:
 
     def _masked(self, done: Outcome) -> Outcome:
         redactor = self._guard.redactor
-        text = redactor.mask(done.text) if done.text else ""
-        if (done.value and not redactor.clean(canonical(done.value))) or text is not done.text:
-            value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False))
+        cards = self.action.kind == Model.trait.kind and not self._plain  # of what a model says, as on its way to it
+        text = redactor.mask(done.text, cards=cards) if done.text else ""
+        said = canonical(done.value) if done.value else b""
+        if (said and (not redactor.clean(said) or (cards and may_hold(said)))) or text is not done.text:
+            value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False, cards=cards))
             return Outcome(done.ok, value, text, done.cost, done.usage)
         return done
 

@@ -60,6 +60,11 @@ class Store(ABC):
         return self._log.verifiers
 
     @property
+    def waiting(self) -> int:
+        """See ``Writer.waiting``."""
+        return self._writer.waiting
+
+    @property
     def signers(self) -> tuple[Signer, ...]:
         """The private keys that sign now: one, or two while the key is being changed."""
         self._log.read_keys()

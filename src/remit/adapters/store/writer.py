@@ -204,6 +204,11 @@ class Writer:
                 self._patient.add(loop)
                 loop.call_later(PATIENT_SECONDS, self._flush_patient, loop)
 
+    @property
+    def waiting(self) -> int:
+        """How many operations were queued and not begun, roughly: others queue and take meanwhile."""
+        return self._queue.qsize() + len(self._held)
+
     def flush(self) -> None:
         """Hand over what is held."""
         with self._lock:
