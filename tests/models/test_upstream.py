@@ -248,7 +248,7 @@ async def test_a_head_without_end_is_no_answer() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream = HttpUpstream()
     port = server.sockets[0].getsockname()[1]
-    with pytest.raises(InvalidAnswer):
+    with pytest.raises(Unavailable):
         await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=5))
     await upstream.close()
     server.close()
