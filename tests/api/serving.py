@@ -24,8 +24,8 @@ from remit.accounts.roles import Permission, Role
 from remit.accounts.teams import Team, create_team, set_member
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
-from remit.serve.api.app import api_of
-from remit.serve.edge.edge import Edge
+from remit.serve.api.app import Served
+from remit.serve.edge.asgi import App
 from remit.settings import Settings
 
 WORKSPACE = "default"
@@ -76,8 +76,12 @@ class Client:
             more.setdefault("content-type", "application/json")
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
-        self._connection.request(method, path, body=body or None, headers=self.headers | more)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body=body or None, headers=self.headers | more)
+            answer = self._connection.getresponse()
+        except OSError:
+            self.close()
+            raise
         reply = Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         if answer.will_close:
             self.close()
@@ -141,8 +145,9 @@ class Tokens:
 class Api:
     """What tests have of it: where it listens, the runtime in it, a client for everybody."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, console: App | None = None) -> None:
         self.settings = settings
+        self.console = console
         self.tokens = Tokens()
         self.url = ""
         self.agent_key = ""
@@ -211,9 +216,8 @@ class Api:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to who waits for the start
             self._failed = error
-            raise
         finally:
             self._ready.set()
 
@@ -222,10 +226,18 @@ class Api:
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
-            app = Edge(api_of(self.runtime), self.runtime, sign_in=self.tokens)
+            app = Served(self.runtime, sign_in=self.tokens, console=self.console)
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
-                uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, server_header=False)  # pyright: ignore[reportArgumentType]
+                uvicorn.Config(
+                    app,  # pyright: ignore[reportArgumentType]
+                    http="httptools",
+                    ws="none",
+                    lifespan="off",
+                    log_config=None,
+                    server_header=False,
+                    proxy_headers=False,
+                )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -264,9 +276,9 @@ PLENTY: Mapping[str, Any] = {
 
 
 @contextmanager
-def serving(home: Path, **settings: Any) -> Iterator[Api]:
+def serving(home: Path, *, console: App | None = None, **settings: Any) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **{**PLENTY, **settings})).start()
+    made = Api(Settings(home=home, **{**PLENTY, **settings}), console=console).start()
     try:
         yield made
     finally:
