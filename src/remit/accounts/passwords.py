@@ -103,7 +103,7 @@ def readable(password: str) -> str:
     Raises:
         InvalidInput: Longer than any password may be: it is not worth hashing.
     """
-    text = normal(password[: MOST * 4 + 1])
+    text = normal(password[: MOST * 4 + 1].encode("utf-8", "replace").decode())
     if len(text) > MOST * 4:
         message = f"A password has at most {MOST} characters."
         raise InvalidInput(message, code="sign_in.password", hint="type your password")

@@ -291,8 +291,9 @@ def _begin(
 
 def _find(tx: ReadTx, workspace: str, login: str) -> tuple[str, str]:
     """Whose name this is, and the hash of their password; an address that several people have is nobody's."""
-    rows = tx.rows(_WHO, {"of": workspace, "login": login[:256], "folded": login[:256].lower()})
-    exact = [row["id"] for row in rows if row["id"] == login]
+    typed = login[:256].encode("utf-8", "replace").decode().replace("\0", "")  # what no database takes is nobody's name
+    rows = tx.rows(_WHO, {"of": workspace, "login": typed, "folded": typed.lower()})
+    exact = [row["id"] for row in rows if row["id"] == typed]
     found = exact or [row["id"] for row in rows]
     person = str(found[0]) if len(found) == 1 else ""
     return person, stored_password(tx, workspace=workspace, person=person)
