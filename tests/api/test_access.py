@@ -104,6 +104,6 @@ def test_a_key_opens_only_what_its_scopes_say(api: Api, row: Access) -> None:
 
 
 def test_a_token_that_does_not_count_is_nobodys(api: Api) -> None:
-    reply = api.open("t" + "0" * 32).get("/api/v1/teams")
+    reply = api.open("rmt_live_" + "0" * 49).get("/api/v1/teams")
     assert (reply.status, reply.json["code"]) == (401, "api.credential")
     assert api.open(authorization="Basic b3duZXI6").get("/api/v1/teams").status == 401

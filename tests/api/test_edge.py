@@ -347,7 +347,7 @@ def test_settings_let_in_no_wildcard(origins: str) -> None:
 
 
 def session(api: Api, who: str = "owner", **more: str) -> Client:
-    return api.open(cookie=f"remit_session={api.tokens.make(who)}", **more)
+    return api.open(cookie=f"remit_session={api.session(who)}", **more)
 
 
 def test_a_session_writes_only_with_its_token(api: Api) -> None:
@@ -420,10 +420,10 @@ def test_production_speaks_https_only(tmp_path_factory: pytest.TempPathFactory) 
         secure = api.owner.get("/api/v1/teams", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
         assert secure.status == 200
         assert secure.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
-        planted = api.open(cookie=f"remit_session={api.tokens.make('owner')}")
+        planted = api.open(cookie=f"remit_session={api.session('owner')}")
         told = planted.get("/page", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
         assert told.body.split()[0] == b"none"  # only the __Host- cookie counts
-        real = api.open(cookie=f"__Host-remit_session={api.tokens.make('owner')}")
+        real = api.open(cookie=f"__Host-remit_session={api.session('owner')}")
         told = real.get("/page", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
         assert told.body.split()[0] == b"session"
         assert told.headers["set-cookie"].startswith("__Host-remit_csrf=")

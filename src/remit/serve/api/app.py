@@ -20,7 +20,6 @@ from remit.serve.api.idempotency import Idempotency
 from remit.serve.api.routes import about, log, stores, teams
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
-from remit.serve.edge.identity import SignIn
 from remit.serve.edge.rates import EndpointLimit
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
@@ -67,7 +66,6 @@ class Served:
 
     Args:
         runtime: The open Remit, which must stay open as long as this answers.
-        sign_in: Who knows sessions, tokens and keys.
         console: What answers every path that is not the API's.
 
     Attributes:
@@ -75,13 +73,13 @@ class Served:
         edge: What stands before both.
     """
 
-    def __init__(self, runtime: Runtime, *, sign_in: SignIn | None, console: App | None = None) -> None:
+    def __init__(self, runtime: Runtime, *, console: App | None = None) -> None:
         self.api = api_of(runtime)
         self._once = Idempotency(self.api, runtime)
         self._console = console
         rows: Mapping[tuple[str, str], Access] = self.api.state.access
         limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
-        self.edge = Edge(self._switch, runtime, sign_in=sign_in, limits=limits)
+        self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
