@@ -21,7 +21,7 @@ from remit.accounts.api_keys import create_api_key
 from remit.accounts.entrance import Visit
 from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
-from remit.accounts.people import Person, add_user
+from remit.accounts.people import Person, add_user, read_people
 from remit.accounts.roles import Permission, Role
 from remit.accounts.sessions import Begun, How, SessionKind, begin_session, new_cookie
 from remit.accounts.sign_in_tokens import digest_of
@@ -122,6 +122,7 @@ class Api:
         self.url = ""
         self.agent_key = ""
         self.runtime: Runtime
+        self.served: Served
         self.loop: asyncio.AbstractEventLoop
         self._clients: dict[str, Client] = {}
         self._opened: list[Client] = []
@@ -224,7 +225,7 @@ class Api:
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
-            app = Served(self.runtime, console=self.console)
+            app = self.served = Served(self.runtime, console=self.console)
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
                 uvicorn.Config(
@@ -248,6 +249,8 @@ class Api:
         """People of every role, a team of theirs and one that is not, an agent with a key."""
         runtime = self.runtime
         who, clock, store = runtime.owner, runtime.clock, runtime.store
+        if "admin" in await store.read(lambda tx: read_people(tx, WORKSPACE)):
+            return  # a home that is there
         for user, role in PEOPLE.items():
             if user != "owner":
                 person = Person(WORKSPACE, user, user.title(), f"{user}@example.org", role)

@@ -36,6 +36,19 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     Raises:
         InternalError: An endpoint without a row in the access table, or a row without its endpoint.
     """
+    app = described(nouns)
+    app.state.runtime = runtime
+    app.state.responses = Responses()
+    app.state.readiness = health.Readiness(runtime)
+    return app
+
+
+def described(nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
+    """The API without anything behind it: for its description.
+
+    Raises:
+        InternalError: As ``api_of``.
+    """
     app = FastAPI(
         title=openapi.TITLE,
         version=openapi.VERSION,
@@ -49,10 +62,7 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
         app.include_router(noun.ROUTES)
     rows = table(row for noun in nouns for row in noun.ACCESS)
     _check(endpoints(nouns), rows)
-    app.state.runtime = runtime
     app.state.access = rows
-    app.state.responses = Responses()
-    app.state.readiness = health.Readiness(runtime)
     app.openapi = lambda: openapi.describe(app, rows)
     app.add_exception_handler(RemitError, problems.remit_error)
     app.add_exception_handler(RequestValidationError, problems.bad_request)
