@@ -26,7 +26,7 @@ PROVE = os.environ.get("REMIT_PROVE") == "1"
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 LABELS = sorted(f"{row.method} {row.path}" for noun in NOUNS for row in noun.ACCESS if row.method in WRITES)
 CHOSEN = LABELS if PROVE else random.Random(SEED).sample(LABELS, 2)
-MOMENTS = 10_000 if PROVE else 2
+MOMENTS = 10_000 if PROVE else 1
 
 
 def run(*argv: str) -> tuple[int, dict[str, Any]]:
