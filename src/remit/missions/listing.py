@@ -118,8 +118,9 @@ _COLUMNS = (
     *("cost_micros", "created_us", "updated_us", "revision"),
 )
 _THESE: BindParameter[str] = bindparam("these", expanding=True)
+# Not the bare column: without statistics SQLite would rather read a whole workspace than fifty primary keys.
 _ROWS = select(*(MISSION.c[name] for name in _COLUMNS)).where(
-    MISSION.c.workspace == bindparam("of"), MISSION.c.id.in_(_THESE)
+    MISSION.c.workspace.concat("") == bindparam("of"), MISSION.c.id.in_(_THESE)
 )
 _OWNERS = (
     select(MISSION.c.owner)
@@ -148,7 +149,7 @@ _STEPS = (
     .group_by(STEP.c.mission, STEP.c.revision)
 )
 _ESTIMATES = select(*(ESTIMATE.c[each.name] for each in fields(Estimate))).where(
-    ESTIMATE.c.workspace == bindparam("of"), ESTIMATE.c.mission.in_(_THESE)
+    ESTIMATE.c.workspace.concat("") == bindparam("of"), ESTIMATE.c.mission.in_(_THESE)
 )
 _ASKED = (
     select(APPROVAL.c.mission, APPROVAL.c.id)
@@ -254,13 +255,17 @@ def _living(tx: ReadTx, workspace: str, alive: Alive) -> list[str]:
 def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[str, Any]]:
     """The statement that finds a page's ids, and its parameters beside the page's own."""
     columns = MISSION.c
+    rows = {_row_status(status) for status in wanted.statuses}
+    # What is not over is little: found by its status and sorted, it takes no look at what is over.
+    little = bool(rows) and not any(MissionStatus(status).over for status in rows)
+    created = columns.created_us + 0 if little else columns.created_us
     statement = (
         select(columns.id, columns.created_us)
         .where(
             columns.workspace == bindparam("of"),
             tuple_(columns.created_us, columns.id) < tuple_(bindparam("before_us"), bindparam("before_id")),
         )
-        .order_by(columns.created_us.desc(), columns.id.desc())
+        .order_by(created.desc(), columns.id.desc())
         .limit(bindparam("size"))
     )
     params: dict[str, Any] = {}
@@ -268,8 +273,7 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
         if value:
             statement = statement.where(columns[name] == bindparam(f"w_{name}"))
             params[f"w_{name}"] = value
-    if wanted.statuses:
-        rows = {_row_status(status) for status in wanted.statuses}
+    if rows:
         if len(rows) == 1:
             statement = statement.where(columns.status == bindparam("w_status"))
             params["w_status"] = next(iter(rows))
