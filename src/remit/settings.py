@@ -118,6 +118,8 @@ class Settings:
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
+        streams: Live streams that a process serves at once.
+        streams_each: Of them, those of one person.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -175,6 +177,8 @@ class Settings:
     gateway_wait_s: float = 120.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
+    streams: int = 2000
+    streams_each: int = 40
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -453,6 +457,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "streams": lambda text: int(_within(int(text), 1, 100_000)),
+    "streams_each": lambda text: int(_within(int(text), 1, 100_000)),
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any
 
 from remit.accounts.keys import Keys
@@ -39,6 +40,9 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,7 +62,9 @@ class Edge:
         with correlation.bound(request_id=request_id):
             try:
                 caller = await self._identity.caller(headers, address)
-                scope.setdefault("state", {})["caller"] = caller
+                state = scope.setdefault("state", {})
+                state["caller"] = caller
+                state["again"] = partial(self._identity.caller, headers, address)  # for streams, while they are open
                 await self._app(scope, receive, told)
             except RemitError as error:
                 await refuse(told, error, scope["path"])
@@ -67,6 +73,23 @@ class Edge:
                     return
                 _log.error("%s %s failed: %s", scope["method"], scope["path"], type(error).__name__, exc_info=error)
                 await refuse(told, fault_of(error), scope["path"])
+
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection: who asks is known before the application hears of it, or it is not opened."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        client = scope.get("client")
+        address = client[0] if client else ""
+        with correlation.bound(request_id=new_id()):
+            try:
+                state = scope.setdefault("state", {})
+                state["caller"] = await self._identity.caller(headers, address)
+                state["again"] = partial(self._identity.caller, headers, address)
+            except RemitError as error:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": error.code[:100]})
+                return
+            await self._app(scope, receive, send)
 
 
 async def refuse(send: Send, error: RemitError, path: str) -> None:
