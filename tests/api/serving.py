@@ -126,12 +126,15 @@ class Tokens:
         return token
 
     async def session(self, token: str, *, address: str) -> Signed | None:
+        del address
         return self.known.get(token)
 
-    async def key(self, token: str, address: str) -> Signed | None:
+    async def key(self, token: str, *, address: str) -> Signed | None:
+        del address
         return self.known.get(token)
 
-    async def access(self, token: str) -> Signed | None:
+    async def access(self, token: str, *, address: str) -> Signed | None:
+        del address
         return self.known.get(token)
 
 
@@ -251,10 +254,19 @@ class Api:
         self.agent_key = await create_key(store, key, by=who, clock=clock, rand=secrets.token_bytes)
 
 
+#: As much as tests ask for; those about limits set their own.
+PLENTY: Mapping[str, Any] = {
+    "api_per_minute": 1_000_000,
+    "api_per_hour": 1_000_000,
+    "key_per_minute": 1_000_000,
+    "key_per_hour": 1_000_000,
+}
+
+
 @contextmanager
 def serving(home: Path, **settings: Any) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **settings)).start()
+    made = Api(Settings(home=home, **{**PLENTY, **settings})).start()
     try:
         yield made
     finally:

@@ -63,11 +63,11 @@ class SignIn(Protocol):
         """Whose console session this is, if it counts."""
         ...
 
-    async def key(self, token: str, address: str) -> Known | None:
+    async def key(self, token: str, *, address: str) -> Known | None:
         """Whose API key this is, if it counts and may be shown from ``address``."""
         ...
 
-    async def access(self, token: str) -> Known | None:
+    async def access(self, token: str, *, address: str) -> Known | None:
         """Whose access token this is, if it counts."""
         ...
 
@@ -187,7 +187,7 @@ class Identity:
                 return Caller(key.principal, key.workspace, "key", EVERY_SCOPE, key.id, "", address)
         elif self._sign_in is not None:
             signed = token.count(".") == 2  # noqa: PLR2004 - header, payload, signature: a JSON web token
-            known = await (self._sign_in.access(token) if signed else self._sign_in.key(token, address))
+            known = await (self._sign_in.access if signed else self._sign_in.key)(token, address=address)
             if known is not None:
                 return _caller(known, "token" if signed else "key", address)
         message = "There is no such token or key, or it does not count any more."
@@ -195,8 +195,7 @@ class Identity:
 
 
 def _caller(known: Known, via: Via, address: str) -> Caller:
-    csrf = getattr(known, "csrf", "") if via == "session" else ""
-    return Caller(known.principal, known.workspace, via, known.scopes, known.session, csrf, address)
+    return Caller(known.principal, known.workspace, via, known.scopes, known.session, "", address)
 
 
 def caller_of(scope: Mapping[str, Any]) -> Caller:
