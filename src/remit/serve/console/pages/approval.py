@@ -186,13 +186,17 @@ def _gone(story: Story, state: str) -> str:
     by = ", ".join(vote.voter for vote in story.said if vote.verdict == request.status) or "a person"
     return {
         Status.PENDING.value: "",
-        Status.APPROVED.value: f"Approved by {by}. Not used yet; it ends {iso(request.expires_us)}.",
+        Status.APPROVED.value: f"Approved by {by}. Not used yet; it ends {_second(request.expires_us)}.",
         USED: f"Approved by {by}, and used once, by action {request.used_by}.",
         Status.DENIED.value: f"Denied by {by}.",
-        Status.EXPIRED.value: f"Refused by itself {iso(request.expires_us)}: nobody decided in time.",
+        Status.EXPIRED.value: f"Refused by itself {_second(request.expires_us)}: nobody decided in time.",
         Status.WITHDRAWN.value: "Nobody asks any more: its mission or step is over.",
         Status.SUPERSEDED.value: "What was asked, or the policy, has changed since: a new request stands in its place.",
     }[state]
+
+
+def _second(at_us: int) -> str:
+    return iso(at_us // words.SECOND * words.SECOND)
 
 
 def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
@@ -211,7 +215,7 @@ def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
     you = story.seat.who.id
     if state == Status.PENDING and you not in {vote.voter for vote in story.said}:
         seats.append(
-            SeatShown("skipped", "not you", you, story.why_not)
+            SeatShown("skipped", "not you", you, "")
             if story.why_not
             else SeatShown("waiting", "open", "you", "")
         )
