@@ -26,6 +26,7 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import api_of
 from remit.serve.edge.edge import Edge
+from remit.serve.live.hub import Hub
 from remit.settings import Settings
 
 WORKSPACE = "default"
@@ -204,6 +205,7 @@ class Api:
     def stop(self) -> None:
         for client in self._opened:
             client.close()
+        self.do(self.hub.close)
         self._server.should_exit = True
         self._thread.join(60)
         assert not self._thread.is_alive(), "the API did not stop"
@@ -222,10 +224,12 @@ class Api:
         async with open_runtime(self.settings) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
-            app = Edge(api_of(self.runtime), self.runtime, sign_in=self.tokens)
+            inner = api_of(self.runtime)
+            self.hub: Hub = inner.state.live
+            app = Edge(inner, self.runtime, sign_in=self.tokens)
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
-                uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, server_header=False)  # pyright: ignore[reportArgumentType]
+                uvicorn.Config(app, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None, server_header=False)  # pyright: ignore[reportArgumentType]
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event

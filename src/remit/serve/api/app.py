@@ -9,16 +9,17 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
 
 from remit.bootstrap import Runtime
 from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
 from remit.serve.api.caller import admitted
-from remit.serve.api.routes import approvals, teams
+from remit.serve.api.routes import approvals, events, teams
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
-NOUNS: tuple[ModuleType, ...] = (health, approvals, teams)
+NOUNS: tuple[ModuleType, ...] = (health, approvals, events, teams)
 
 
 def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
@@ -47,6 +48,8 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     app.state.runtime = runtime
     app.state.access = rows
     app.state.readiness = health.Readiness(runtime)
+    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
+    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
     app.openapi = lambda: openapi.describe(app, rows)
     app.add_exception_handler(RemitError, problems.remit_error)
     app.add_exception_handler(RequestValidationError, problems.bad_request)
