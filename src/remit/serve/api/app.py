@@ -17,6 +17,8 @@ from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
 from remit.serve.api.caller import admitted
 from remit.serve.api.routes import approvals, events, teams
+from remit.serve.live.hub import Hub
+from remit.serve.live.socket import PATH, EventSocket
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
 NOUNS: tuple[ModuleType, ...] = (health, approvals, events, teams)
