@@ -215,9 +215,7 @@ def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
     you = story.seat.who.id
     if state == Status.PENDING and you not in {vote.voter for vote in story.said}:
         seats.append(
-            SeatShown("skipped", "not you", you, "")
-            if story.why_not
-            else SeatShown("waiting", "open", "you", "")
+            SeatShown("skipped", "not you", you, "") if story.why_not else SeatShown("waiting", "open", "you", "")
         )
     involved = dict.fromkeys((request.on_behalf_of, request.principal)) if request.separated else {}
     for each in involved:
