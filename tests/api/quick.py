@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from remit.kernel.errors import InvalidInput
-from remit.sdk import FileExists, Mission, StepContext, StepSpec, WriteFiles
+from remit.sdk import FileExists, Mission, ResultHas, StepContext, StepSpec, WriteFiles
 
 quick = Mission("tests.api.quick:PACK", version="1", summary="Notes are taken.")
 
@@ -19,15 +19,15 @@ async def note(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
     return {"noted": params["text"]}
 
 
-@quick.step
+@quick.step(post=[ResultHas("over", 1)])
 async def end(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
     """Say that it is over."""
     del params
     ctx.log("over")
-    return {"over": True}
+    return {"over": 1}
 
 
-@quick.step
+@quick.step(post=[ResultHas("dry", 1)])
 async def fall(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
     """Fail, the first time."""
     del params
@@ -35,7 +35,7 @@ async def fall(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
         ctx.log("it is wet")
         raise InvalidInput("It is wet.", code="quick.wet")
     ctx.log("it is dry")
-    return {}
+    return {"dry": 1}
 
 
 @quick.planner
@@ -44,11 +44,11 @@ def plan(data: bytes, name: str) -> list[StepSpec]:
     if not text:
         raise InvalidInput("There is nothing to note.", place=f"{name}:1", problems=("line 1: a word is missing",))
     steps = [
-        quick.use(note, params={"text": text}, agent="coder", feature="notes"),
-        quick.use(end, needs=["note"], agent="coder"),
+        quick.use(note, params={"text": text}, feature="notes"),
+        quick.use(end, needs=["note"]),
     ]
     if text == "fall":
-        steps.append(quick.use(fall, needs=["end"], agent="coder"))
+        steps.append(quick.use(fall, needs=["end"]))
     return steps
 
 

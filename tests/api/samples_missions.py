@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from remit.kernel.mission import MissionStatus
-
 from .quick import NAME
 from .samples import Params, Sample
 
@@ -20,22 +18,12 @@ INPUT = {"pack": NAME, "input": "rain", "name": "note.txt"}
 async def queued(api: Api) -> Params:
     """A mission that waits: this process has no worker."""
     runtime = api.runtime
+    for place in await runtime.missions.queue("default"):  # the plan lets ten missions wait
+        await runtime.missions.cancel("default", place.mission, actor=runtime.owner)
     mission = await runtime.missions.create(
         "default", NAME, b"rain", name="note.txt", originator=runtime.owner, queue=True
     )
-    api.made.append(mission)
-    await thin_out(api)
     return {"mission": mission}
-
-
-async def thin_out(api: Api) -> None:
-    """The plan lets ten missions wait."""
-    runtime = api.runtime
-    while len(api.made) > 6:
-        old = api.made.pop(0)
-        view = await runtime.missions.show("default", old)
-        if not MissionStatus(view.mission.status).over:
-            await runtime.missions.cancel("default", old, actor=runtime.owner)
 
 
 async def finished(api: Api) -> Params:
@@ -49,10 +37,15 @@ async def finished(api: Api) -> Params:
     return {"mission": api.finished, "step": "note"}
 
 
+async def branched(api: Api) -> Params:
+    await queued(api)  # and nobody else waits
+    return await finished(api)
+
+
 async def place(api: Api) -> Params:
-    folder = api.settings.home / "site"
+    folder = api.settings.home.parent / "site"
     folder.mkdir(exist_ok=True)
-    return {**await finished(api), "target": str(folder / "live")}
+    return {**await finished(api), "target": str(folder)}
 
 
 SAMPLES = {
@@ -70,7 +63,7 @@ SAMPLES = {
     ("GET", f"{ONE}/report"): Sample(finished),
     ("POST", f"{ONE}/resume"): Sample(queued, lambda _made: {}, ok=ACCEPTED),
     ("POST", f"{ONE}/rollback"): Sample(queued, lambda _made: {}, ok=ACCEPTED),
-    ("POST", f"{ONE}/branches"): Sample(finished, lambda _made: {"from_step": "note"}),
+    ("POST", f"{ONE}/branches"): Sample(branched, lambda _made: {"from_step": "note"}),
     ("POST", f"{ONE}/cancel"): Sample(queued, ok=ACCEPTED),
     ("PUT", f"{ONE}/priority"): Sample(queued, lambda _made: {"priority": "high"}),
     ("POST", f"{ONE}/deployments"): Sample(

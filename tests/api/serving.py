@@ -146,7 +146,6 @@ class Api:
         self.settings = settings
         self.pack = pack
         self.worker = worker
-        self.made: list[str] = []
         self.finished = ""
         self.tokens = Tokens()
         self.url = ""
