@@ -142,9 +142,12 @@ class Tokens:
 class Api:
     """What tests have of it: where it listens, the runtime in it, a client for everybody."""
 
-    def __init__(self, settings: Settings, *, pack: str = "tests.api.quick:PACK", worker: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, pack: str = "tests.api.quick:PACK", engine: bool = False, worker: bool = False
+    ) -> None:
         self.settings = settings
         self.pack = pack
+        self.engine = engine or worker  # one in a process: DBOS allows no more
         self.worker = worker
         self.finished = ""
         self.tokens = Tokens()
@@ -227,13 +230,16 @@ class Api:
         async with open_runtime(self.settings, pack=self.pack) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
-            await self.runtime.start(worker=self.worker)
+            if self.engine:
+                await self.runtime.start(worker=self.worker)
             inner = api_of(self.runtime)
             self.hub: Hub = inner.state.live
             app = Edge(inner, self.runtime, sign_in=self.tokens)
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
-                uvicorn.Config(app, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None, server_header=False)  # pyright: ignore[reportArgumentType]
+                uvicorn.Config(
+                    app, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None, server_header=False
+                )  # pyright: ignore[reportArgumentType]
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -272,9 +278,9 @@ PLENTY: Mapping[str, Any] = {
 
 
 @contextmanager
-def serving(home: Path, **settings: Any) -> Iterator[Api]:
+def serving(home: Path, *, engine: bool = False, worker: bool = False, **settings: Any) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **{**PLENTY, **settings})).start()
+    made = Api(Settings(home=home, **{**PLENTY, **settings}), engine=engine, worker=worker).start()
     try:
         yield made
     finally:
