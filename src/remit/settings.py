@@ -133,6 +133,8 @@ class Settings:
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
+        streams: Live streams that a process serves at once.
+        streams_each: Of them, those of one person.
         api_body_bytes: Bytes that a request to the API or the console may have.
         api_time_s: Seconds until it must be answered; streams are not cut.
         api_idle_s: Seconds without a byte after which an answer that has begun is given up.
@@ -218,6 +220,8 @@ class Settings:
     gateway_wait_s: float = 120.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
+    streams: int = 2000
+    streams_each: int = 40
     api_body_bytes: int = 10_485_760
     api_time_s: float = 30.0
     api_idle_s: float = 60.0
@@ -565,6 +569,8 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "streams": lambda text: int(_within(int(text), 1, 100_000)),
+    "streams_each": lambda text: int(_within(int(text), 1, 100_000)),
     "signing_secret": str,
     "session_idle_minutes": lambda text: _within(float(text), 2, 1440),
     "session_hours": lambda text: _within(float(text), 0.1, 24 * 30),

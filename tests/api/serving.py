@@ -30,6 +30,7 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import Served
 from remit.serve.edge.asgi import App
+from remit.serve.live.hub import Hub
 from remit.settings import Settings
 
 WORKSPACE = "default"
@@ -115,9 +116,21 @@ class Client:
 class Api:
     """What tests have of it: where it listens, the runtime in it, a client for everybody."""
 
-    def __init__(self, settings: Settings, *, console: App | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        console: App | None = None,
+        pack: str = "tests.api.quick:PACK",
+        engine: bool = False,
+        worker: bool = False,
+    ) -> None:
         self.settings = settings
         self.console = console
+        self.pack = pack
+        self.engine = engine or worker  # one in a process: DBOS allows no more
+        self.worker = worker
+        self.finished = ""
         self._keys: dict[tuple[str, frozenset[str]], str] = {}
         self.url = ""
         self.agent_key = ""
@@ -208,6 +221,7 @@ class Api:
     def stop(self) -> None:
         for client in self._opened:
             client.close()
+        self.do(self.hub.close)
         self._server.should_exit = True
         self._thread.join(60)
         assert not self._thread.is_alive(), "the API did not stop"
@@ -222,16 +236,19 @@ class Api:
 
     async def _main(self) -> None:
         await prepare_home(self.settings)
-        async with open_runtime(self.settings) as self.runtime:
+        async with open_runtime(self.settings, pack=self.pack) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
+            if self.engine:
+                await self.runtime.start(worker=self.worker)
             app = self.served = Served(self.runtime, console=self.console)
+            self.hub: Hub = app.api.state.live
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app,  # pyright: ignore[reportArgumentType]
                     http="httptools",
-                    ws="none",
+                    ws="websockets-sansio",
                     lifespan="off",
                     log_config=None,
                     server_header=False,
@@ -277,9 +294,12 @@ PLENTY: Mapping[str, Any] = {
 
 
 @contextmanager
-def serving(home: Path, *, console: App | None = None, **settings: Any) -> Iterator[Api]:
+def serving(
+    home: Path, *, console: App | None = None, engine: bool = False, worker: bool = False, **settings: Any
+) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **{**PLENTY, **settings}), console=console).start()
+    wanted = Settings(home=home, **{**PLENTY, **settings})
+    made = Api(wanted, console=console, engine=engine, worker=worker).start()
     try:
         yield made
     finally:

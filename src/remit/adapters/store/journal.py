@@ -14,6 +14,7 @@ from sqlalchemy import Text, column, select, table
 
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import HEAD
+from remit.adapters.store.pulse import Pulse
 from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
@@ -221,6 +222,10 @@ class Store(ABC):
 
     @abstractmethod
     def _verify_once(self, start: int) -> Report: ...
+
+    @abstractmethod
+    def pulse(self) -> Pulse:
+        """What tells that the store may have changed, not yet started."""
 
     @abstractmethod
     def statistics(self) -> Statistics:

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
 
 from remit.bootstrap import Runtime
 from remit.kernel.errors import InternalError, RemitError
@@ -17,13 +18,26 @@ from remit.serve.api.access import Access, table
 from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
 from remit.serve.api.idempotency import Idempotency
-from remit.serve.api.routes import about, log, stores, teams
+from remit.serve.api.routes import about, approvals, events, log, mission_orders, missions, queue, stores, teams
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.rates import EndpointLimit
+from remit.serve.live.hub import Hub
+from remit.serve.live.socket import PATH, EventSocket
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
-NOUNS: tuple[ModuleType, ...] = (health, about, log, stores, teams)
+NOUNS: tuple[ModuleType, ...] = (
+    health,
+    about,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    queue,
+    stores,
+    teams,
+)
 
 
 def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
@@ -40,6 +54,8 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     app.state.runtime = runtime
     app.state.responses = Responses()
     app.state.readiness = health.Readiness(runtime)
+    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
+    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
     return app
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import approvals
+from remit.serve.console.pages import approval, approvals, home
 
-PAGES: Sequence[Page] = (approvals.inbox,)
-FORMS: Sequence[Form] = ()
+PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval)
+FORMS: Sequence[Form] = (approval.decision,)
