@@ -36,9 +36,9 @@ class Sample:
 
 def every_sample() -> Mapping[tuple[str, str], Sample]:
     """By method and path."""
-    from . import samples_core, samples_teams
+    from . import samples_core, samples_people, samples_teams
 
     found: dict[tuple[str, str], Sample] = {}
-    for module in (samples_core, samples_teams):
+    for module in (samples_core, samples_people, samples_teams):
         found |= module.SAMPLES
     return found

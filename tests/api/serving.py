@@ -20,8 +20,10 @@ from remit.accounts.agents import Agent, register_agent
 from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
 from remit.accounts.people import Person, add_user
+from remit.accounts.plans import PlanName
 from remit.accounts.roles import Permission, Role
 from remit.accounts.teams import Team, create_team, set_member
+from remit.accounts.workspaces import set_plan
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import api_of
@@ -238,6 +240,7 @@ class Api:
         """People of every role, a team of theirs and one that is not, an agent with a key."""
         runtime = self.runtime
         who, clock, store = runtime.owner, runtime.clock, runtime.store
+        await set_plan(store, PlanName.ENTERPRISE, workspace=WORKSPACE, by=who)  # as many people as tests make
         for user, role in PEOPLE.items():
             if user != "owner":
                 person = Person(WORKSPACE, user, user.title(), f"{user}@example.org", role)

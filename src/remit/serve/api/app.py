@@ -15,10 +15,10 @@ from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
 from remit.serve.api.caller import admitted
-from remit.serve.api.routes import teams
+from remit.serve.api.routes import account, people, sign_in, teams
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
-NOUNS: tuple[ModuleType, ...] = (health, teams)
+NOUNS: tuple[ModuleType, ...] = (health, teams, sign_in, account, people)
 
 
 def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from remit.accounts.keys import Keys
 from remit.accounts.sealing import derived
-from remit.accounts.signing import signing_key
+from remit.accounts.signing import check_signing, signing_key
 from remit.bootstrap import Runtime, payload_key
 from remit.kernel import correlation
 from remit.kernel.errors import Denied, RemitError, Timeout
@@ -48,6 +48,7 @@ class Edge:
         self, app: App, runtime: Runtime, *, sign_in: SignIn | None, limits: Iterable[EndpointLimit] = ()
     ) -> None:
         settings = runtime.settings
+        check_signing(settings)
         self._app = app
         self._settings = settings
         self._production = settings.production
