@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
@@ -42,7 +43,7 @@ type Token = Annotated[str, Field(min_length=1, max_length=256)]
 class Credentials(Asked):
     """Who wants in."""
 
-    model_config = Asked.model_config | example(user="ann", password="three quiet lanterns drift")
+    model_config = Asked.model_config | example(user="ann", password="...")
 
     user: Login
     password: Password
@@ -84,7 +85,7 @@ class TokenAnswer(Shown):
     """What a program is given (RFC 6749, 5.1)."""
 
     access_token: str = Field(description="For `Authorization: Bearer`, for minutes.")
-    token_type: Literal["Bearer"] = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word
     expires_in: int = Field(description="Seconds that the access token holds.")
     refresh_token: str = Field(description="Gives the next tokens, once. Using it a second time ends the sign-in.")
     refresh_expires_in: int = Field(description="Seconds until the whole sign-in ends.")
@@ -190,10 +191,8 @@ async def join_(request: Request, caller: Asking, runtime: Open, asked: Joining)
 async def leave(caller: Asking, runtime: Open) -> Response:
     """End the session or the program's sign-in that this was asked with."""
     who = await person_of(caller, runtime)
-    try:
+    with suppress(NotFound):  # a key is no session; it is revoked where keys are
         await end_session(runtime.entrance, caller.session, workspace=caller.workspace, by=who)
-    except NotFound:  # a key is no session; it is revoked where keys are
-        pass
     made = nothing()
     made.headers["set-cookie"] = no_session_cookie(runtime.settings)
     return made
