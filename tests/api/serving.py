@@ -17,15 +17,17 @@ import orjson
 import uvicorn
 
 from remit.accounts.agents import Agent, register_agent
-from remit.accounts.api_keys import create_api_key
+from remit.accounts.api_keys import create_api_key, list_api_keys, revoke_api_key
 from remit.accounts.entrance import Visit
 from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
 from remit.accounts.people import Person, add_user, read_people
+from remit.accounts.plans import PlanName
 from remit.accounts.roles import Permission, Role
 from remit.accounts.sessions import Begun, How, SessionKind, begin_session, new_cookie
 from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.teams import Team, create_team, set_member
+from remit.accounts.workspaces import set_plan
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import Served
@@ -177,6 +179,16 @@ class Api:
             self._keys[who, scopes] = made.token
         return self._keys[who, scopes]
 
+    def revoke(self, token: str) -> None:
+        """End a key."""
+        (who, scopes) = next(held for held, known in self._keys.items() if known == token)
+        del self._keys[who, scopes]
+        by = Principal(ActorKind.USER, who)
+        entrance = self.runtime.entrance
+        there = self.do(lambda: list_api_keys(entrance, workspace=WORKSPACE, by=by))
+        (which,) = [each.id for each in there if each.begins in token and each.revoked_us is None]
+        self.do(lambda: revoke_api_key(entrance, which, workspace=WORKSPACE, by=by))
+
     def session(self, who: str) -> str:
         """The cookie of a new console session of somebody who signed in."""
         entrance = self.runtime.entrance
@@ -268,6 +280,7 @@ class Api:
         who, clock, store = runtime.owner, runtime.clock, runtime.store
         if "admin" in await store.read(lambda tx: read_people(tx, WORKSPACE)):
             return  # a home that is there
+        await set_plan(store, PlanName.ENTERPRISE, workspace=WORKSPACE, by=who)  # as many people as tests make
         for user, role in PEOPLE.items():
             if user != "owner":
                 person = Person(WORKSPACE, user, user.title(), f"{user}@example.org", role)

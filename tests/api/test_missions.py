@@ -42,7 +42,7 @@ def until(client: Client, mission: str, *statuses: str) -> dict[str, Any]:
 
 async def test_a_mission_made_here_runs_in_this_process_and_is_told_live(busy: Api) -> None:
     owner = busy.owner
-    token = busy.tokens.make("viewer")
+    token = busy.key("viewer")
     async with watching(busy.url, token) as watch:
         await anext(aiter(watch.events()))
         mission = order(owner, "rain")

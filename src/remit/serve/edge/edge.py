@@ -47,6 +47,7 @@ class Edge:
 
     def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = ()) -> None:
         settings = runtime.settings
+        check_signing(settings)
         self._app = app
         self._settings = settings
         self._production = settings.production
