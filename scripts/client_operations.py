@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import subprocess
@@ -19,6 +20,9 @@ from remit.serve.api.app import described
 ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOT = ROOT / "docs" / "openapi.json"
 OPERATIONS = ROOT / "src" / "remit" / "client" / "operations.py"
+
+#: Names that no parameter takes.
+TAKEN = frozenset({*dir(builtins), "self", "body", "if_match"})
 
 HEAD = '''"""Every operation of the control API, and the documents that it takes and gives.
 
@@ -109,10 +113,10 @@ def classes(schemas: dict[str, Any]) -> list[str]:
     return found
 
 
-def safe(name: str) -> str:
-    """A name that Python takes."""
+def safe(name: str, *, taken: frozenset[str] = frozenset()) -> str:
+    """A name that Python takes, and that is none of ``taken``."""
     plain = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return f"{plain}_" if keyword.iskeyword(plain) or plain == "self" else plain
+    return f"{plain}_" if keyword.iskeyword(plain) or plain in taken else plain
 
 
 def method(path: str, verb: str, operation: dict[str, Any], *, awaited: bool) -> str:  # noqa: C901 - one part after the other
@@ -124,16 +128,16 @@ def method(path: str, verb: str, operation: dict[str, Any], *, awaited: bool) ->
         name, where = each["name"], each["in"]
         if where not in inside:
             continue
-        kind = type_of(each.get("schema", {}))
+        kind, called = type_of(each.get("schema", {})), safe(name, taken=TAKEN)
         if where == "path":
-            params.append(f"{safe(name)}: {kind}")
+            params.append(f"{called}: {kind}")
         elif each.get("required"):
-            keywords.append(f"{safe(name)}: {kind}")
+            keywords.append(f"{called}: {kind}")
         else:
             keywords.append(
-                f"{safe(name)}: {kind} | None = None" if "None" not in kind else f"{safe(name)}: {kind} = None"
+                f"{called}: {kind} | None = None" if "None" not in kind else f"{called}: {kind} = None"
             )
-        inside[where].append(f"{name!r}: {safe(name)}")
+        inside[where].append(f"{name!r}: {called}")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     body = ""
     if content:

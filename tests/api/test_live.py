@@ -242,11 +242,11 @@ def test_web_sockets_say_the_same(api: Api, token: str) -> None:
             pass
 
 
-def test_a_web_socket_with_a_session_from_another_origin_is_refused(api: Api, token: str) -> None:
+def test_a_web_socket_with_a_session_from_another_origin_is_refused(api: Api) -> None:
     from websockets.exceptions import InvalidStatus
 
     place = api.url.replace("http", "ws") + "/api/v1/events/ws"
-    cookie = {"Cookie": f"remit_session={token}"}
+    cookie = {"Cookie": f"remit_session={api.session('viewer')}"}
     with pytest.raises(InvalidStatus), connect(place, additional_headers=cookie, origin="https://evil.example"):  # pyright: ignore[reportArgumentType]
         pass
     with connect(place, additional_headers=cookie, origin=api.url) as socket:  # pyright: ignore[reportArgumentType]
