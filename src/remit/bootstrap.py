@@ -108,6 +108,9 @@ if TYPE_CHECKING:
     from remit.adapters.agents.agent import Governed, Opened
     from remit.adapters.agents.library import AbstractAgent
     from remit.adapters.agents.steps import agent_step
+    from remit.adapters.backup.restoring import Restored
+    from remit.adapters.backup.taking import Taken
+    from remit.adapters.backup.upgrading import Upgraded
     from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
@@ -903,6 +906,39 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+def take_backup(
+    settings: Settings, place: Path, *, keys: bool, passphrase_file: Path | None, key_file: Path | None
+) -> Taken:
+    """Back up the home, see ``adapters.backup.taking``. It may be in use."""
+    from remit.adapters.backup.wiring import back_up, lock_of
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    with open_store(settings) as store:
+        key = payload_key(settings)
+        return back_up(settings, store, place, keys=keys, lock=lock, payload_key=key, clock=SystemClock(), by=by)
+
+
+def restore_backup(
+    settings: Settings, source: Path, *, keys: Path | None, passphrase_file: Path | None, key_file: Path | None
+) -> Restored:
+    """Restore a backup as this home, see ``adapters.backup.restoring``."""
+    from remit.adapters.backup.wiring import lock_of, put_back
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    return put_back(settings, source, make_store, keys=keys, lock=lock, clock=SystemClock(), by=by)
+
+
+def upgrade_home(settings: Settings) -> Upgraded:
+    """Copy the store, migrate it, verify it, see ``adapters.backup.upgrading``."""
+    from remit.adapters.backup.wiring import bring_up_to_date
+
+    check_home(settings)
+    by = Principal(ActorKind.USER, settings.acting)
+    return bring_up_to_date(settings, make_store, clock=SystemClock(), by=by)
 
 
 def make_mcp_tools() -> McpTools:

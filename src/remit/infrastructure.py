@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
+        "remit.adapters.backup": "Copies of Remit's own state, where a person said, and back into an empty home.",
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.classifier": "Asks a classifier that the owner named about what came in; secrets are masked.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
@@ -26,6 +27,8 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
         "remit.serve.gateway.serving": "Listens where a person said; what clients ask for passes the guard.",
+        "remit.serve.listening": "Listens where a person said; what is asked for there passes the guard.",
+        "remit.serve.up": "Starts Remit's own processes and tells them to stop; holds the home's lock while it runs.",
         "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
     }
 )
