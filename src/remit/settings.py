@@ -26,6 +26,8 @@ KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "orde
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
 MOST_USER_AGENT = 200  # characters
+#: Settings whose values may hold secrets: no message and no page shows them.
+SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
 OTHER_VARIABLES = frozenset(
@@ -112,6 +114,19 @@ class Settings:
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
         personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
+        signing_secret: What access tokens are signed with: 32 bytes at least; the home's own key when empty, which a
+            production install refuses.
+        session_idle_minutes: A console session ends when nothing was asked with it for so many minutes.
+        session_hours: It ends after so many hours whatever is done with it.
+        access_minutes: For how many minutes an access token of a program holds.
+        refresh_days: A program's sign-in ends after so many days whatever is done with it.
+        second_factor: Who must have a second factor: ``nobody``, ``administrators`` or ``everybody``.
+        public_url: Where people reach this install (``https://remit.example.org``): links and OIDC lead there; the
+            address that it listens at when empty.
+        oidc_issuer: An OpenID provider that people may sign in by; none when empty.
+        oidc_client_id: This install's name there.
+        oidc_client_secret: Its secret there, or a reference such as ``secret://oidc``; none when empty.
+        oidc_domains: Domains, separated by commas, whose verified e-mail addresses may sign in without an invitation.
         gateway_body_bytes: Bytes that a request to the gateway may have.
         gateway_body_s: Seconds in which its body must have arrived.
         gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
@@ -169,6 +184,17 @@ class Settings:
     personal_tools: str = ""
     personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
+    signing_secret: str = field(default="", repr=False)
+    session_idle_minutes: float = 30.0
+    session_hours: float = 12.0
+    access_minutes: float = 10.0
+    refresh_days: float = 30.0
+    second_factor: str = "nobody"
+    public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_domains: str = ""
     gateway_body_bytes: int = 33_554_432
     gateway_body_s: float = 30.0
     gateway_heartbeat_s: float = 15.0
@@ -287,7 +313,7 @@ def _convert(key: str, raw: object, origin: str) -> object:
             case _:
                 return _CONVERT.get(key, _name)(str(raw).strip())
     except (ValueError, InvalidInput) as error:
-        shown = "its value" if key in {"store_url", "notify", "secrets"} else repr(raw)
+        shown = "its value" if key in SHOWN_NEVER else repr(raw)
         message = f"The setting {key!r} (from {origin}) can't be {shown}: {error}."
         raise InvalidInput(message, place=origin) from error
 
@@ -337,6 +363,26 @@ def _addresses(text: str) -> str:
 def _ports(text: str) -> str:
     found = [int(_within(int(word), 1, 65_535)) for word in words(text)]
     return text if found else _refuse("ports such as 80, 443")
+
+
+def _origin(text: str) -> str:
+    scheme, found, rest = text.rstrip("/").partition("://")
+    fit = scheme in {"http", "https"} and found and rest and not set("/?#@ ") & set(rest)
+    return (
+        text.rstrip("/") if not text or fit else _refuse("an address without a path, such as https://remit.example.org")
+    )
+
+
+def _issuer(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    local = rest.partition("/")[0].rpartition(":")[0] in {"127.0.0.1", "localhost", "[::1]"}
+    fit = found and rest and (scheme == "https" or (scheme == "http" and local)) and not set("?#@ ") & set(rest)
+    return text if not text or fit else _refuse("an https:// address (http:// on this machine only)")
+
+
+def _demand(text: str) -> str:
+    word = text.lower()
+    return word if word in {"nobody", "administrators", "everybody"} else _refuse("nobody, administrators or everybody")
 
 
 def _private(text: str) -> str:
@@ -453,6 +499,17 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "signing_secret": str,
+    "session_idle_minutes": lambda text: _within(float(text), 2, 1440),
+    "session_hours": lambda text: _within(float(text), 0.1, 24 * 30),
+    "access_minutes": lambda text: _within(float(text), 1, 60),
+    "refresh_days": lambda text: _within(float(text), 0.01, 365),
+    "second_factor": _demand,
+    "public_url": _origin,
+    "oidc_issuer": _issuer,
+    "oidc_client_id": str,
+    "oidc_client_secret": str,
+    "oidc_domains": _domains,
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

@@ -24,6 +24,16 @@ POINTS: frozenset[str] = frozenset(
         # keys and the gateway's policy
         "accounts.key",
         "accounts.gateway",
+        # signing in
+        "sign_in.api_key",
+        "sign_in.factor",
+        "sign_in.identity",
+        "sign_in.link",
+        "sign_in.password",
+        "sign_in.refresh",
+        "sign_in.seen",
+        "sign_in.session",
+        "sign_in.try",
         # audit
         "audit.checkpoint",
         "audit.genesis",

@@ -10,7 +10,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
 
+from sqlalchemy import column, select, table
+
 from remit.adapters.store.log import LogWriter
+from remit.adapters.store.migrate import HEAD
 from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
@@ -20,9 +23,11 @@ from remit.audit.report import Discrepancy, Report
 from remit.audit.signed import recorded
 from remit.kernel.action import Principal
 from remit.kernel.effects import Durability
+from remit.kernel.errors import Conflict, Unavailable
 from remit.kernel.ports import ReadTx
 
 COMMIT_SECONDS = 2.0
+_REVISION = select(column("version_num")).select_from(table("alembic_version"))
 
 
 class _Held[T](Future[T]):
@@ -131,6 +136,29 @@ class Store(ABC):
         """As ``read``, in the calling thread."""
 
     # ------------------------------------------------------------------------------------------------------ the rest
+
+    def check_schema(self, tx: ReadTransaction) -> None:
+        """Refuse a database whose schema is not this version's; inside a read.
+
+        Raises:
+            Conflict: It is of an older or a newer version.
+        """
+        found = {row[0] for row in tx.tuples(_REVISION)}
+        if found != {HEAD}:
+            message = f"The store's schema is {', '.join(sorted(found)) or 'none'}, this version's is {HEAD}."
+            raise Conflict(message, code="store.schema", hint="remit init")
+
+    async def check_writable(self) -> None:
+        """Refuse a store whose audit log takes no entries: an empty transaction must commit, and heads must be signed.
+
+        Raises:
+            RemitError: Why it does not.
+        """
+        error = self._writer.seal_error
+        if error is not None:
+            message = f"The audit log could not be signed: {error}."
+            raise Unavailable(message, code="store.sealing", hint="remit audit verify") from error
+        await self.commit("audit.checkpoint", lambda _tx: None)
 
     def erase(
         self, subject: str, *, workspace: str, by: Principal, reason: str, allow: Callable[[ReadTx], None]

@@ -1,0 +1,80 @@
+"""The API as an application: its nouns, its access table, its errors. ``serve.edge`` stands before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+
+from remit.bootstrap import Runtime
+from remit.kernel.errors import InternalError, RemitError
+from remit.serve.api import health, openapi, problems
+from remit.serve.api.access import Access, table
+from remit.serve.api.caller import admitted
+from remit.serve.api.routes import teams
+
+#: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
+NOUNS: tuple[ModuleType, ...] = (health, teams)
+
+
+def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
+    """The API over an open runtime, which must stay open as long as it answers.
+
+    Args:
+        runtime: The open Remit.
+        nouns: What it offers.
+
+    Raises:
+        InternalError: An endpoint without a row in the access table, or a row without its endpoint.
+    """
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=openapi.VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(admitted)],
+    )
+    for noun in nouns:
+        app.include_router(noun.ROUTES)
+    rows = table(row for noun in nouns for row in noun.ACCESS)
+    _check(endpoints(nouns), rows)
+    app.state.runtime = runtime
+    app.state.access = rows
+    app.state.readiness = health.Readiness(runtime)
+    app.openapi = lambda: openapi.describe(app, rows)
+    app.add_exception_handler(RemitError, problems.remit_error)
+    app.add_exception_handler(RequestValidationError, problems.bad_request)
+    app.add_exception_handler(HTTPException, problems.http_error)
+    app.add_exception_handler(Exception, problems.fault)
+    return app
+
+
+def endpoints(nouns: tuple[ModuleType, ...] = NOUNS) -> set[tuple[str, str]]:
+    """Every endpoint by method and path.
+
+    Raises:
+        InternalError: A route of another kind, which nothing would ask who reaches it.
+    """
+    found: set[tuple[str, str]] = set()
+    for noun in nouns:
+        for route in noun.ROUTES.routes:
+            if not isinstance(route, APIRoute):
+                message = f"{route!r} of {noun.__name__} is no route of the API's own kind."
+                raise InternalError(message, code="api.no_row")
+            found |= {(method, route.path_format) for method in route.methods or ()}
+    return found
+
+
+def _check(found: set[tuple[str, str]], rows: Mapping[tuple[str, str], Access]) -> None:
+    if bare := sorted(found - rows.keys()):
+        message = f"No access row for {', '.join(' '.join(key) for key in bare)}."
+        raise InternalError(message, code="api.no_row")
+    if idle := sorted(rows.keys() - found):
+        message = f"An access row without its endpoint: {', '.join(' '.join(key) for key in idle)}."
+        raise InternalError(message, code="api.no_route")
