@@ -99,7 +99,7 @@ from remit.missions.waking import wake
 from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
-from remit.settings import Settings, quorums, words
+from remit.settings import Settings, abroad, quorums, words
 from remit.settings import load as load_settings
 
 scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
@@ -129,6 +129,7 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+SERVING = "remit-up"  # the lock of whoever serves a home
 DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
@@ -394,6 +395,9 @@ def traced(settings: Settings) -> Generator[None]:
     if not settings.spans:
         yield
         return
+    if abroad(settings.spans) and not settings.telemetry:
+        message = "The setting 'spans' names another machine, and 'telemetry' is off: nothing is sent there."
+        raise InvalidInput(message, code="settings.telemetry", hint="set telemetry = true, or spans to a file")
     from remit.adapters.telemetry.spans import make_spans
 
     spans = make_spans(settings.spans)
@@ -906,6 +910,24 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+@contextmanager
+def hold_home(settings: Settings) -> Generator[bool]:
+    """Be the process that serves this home, while this lasts; ``False``: another one is."""
+    locks = ExecutorLocks(settings.home / LOCKS)
+    held = locks.take(SERVING)
+    try:
+        yield held
+    finally:
+        locks.release(SERVING)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process stop when the process ``parent``, which started it, is gone."""
+    from remit.adapters.sandbox import parent as parents
+
+    parents.end_with_parent(parent)
 
 
 def take_backup(

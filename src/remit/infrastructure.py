@@ -20,6 +20,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
+        "remit.adapters.sandbox.parent": "Tells this process to stop when the one that started it is gone.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
         "remit.adapters.secrets": "Where the owner keeps secrets: asked before an action starts, as they set it up.",
         "remit.adapters.scan": "Reads what a person wants scanned, through git; writes a baseline or hook when asked.",

@@ -25,6 +25,7 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
+_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -40,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_LOG",
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
+        "REMIT_UP_SOCKET",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -133,6 +135,9 @@ class Settings:
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
+        telemetry: Whether figures and spans may leave this machine: ``spans`` to an address elsewhere needs it.
+        feedback: Whether what people say about Remit may be collected and leave this machine. Nothing does either.
+        stop_notice_s: Seconds between "not ready" and the end of listening when ``remit up`` stops: for load balancers.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -201,6 +206,9 @@ class Settings:
     gateway_wait_s: float = 120.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
+    telemetry: bool = False
+    feedback: bool = False
+    stop_notice_s: float = 0.0
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -329,6 +337,20 @@ def _level(text: str) -> str:
 
 def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
+
+
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
+def abroad(address: str) -> bool:
+    """Whether an ``http(s)://`` address is another machine's."""
+    scheme, found, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    local = name in {"localhost", "::1"} or (name.startswith("127.") and name.replace(".", "").isdigit())
+    return scheme in {"http", "https"} and bool(found) and not local
 
 
 def _dollars(text: str) -> str:
@@ -469,6 +491,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
     "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
+    "telemetry": _switch,
+    "feedback": _switch,
+    "stop_notice_s": lambda text: _within(float(text), 0, 300),
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
