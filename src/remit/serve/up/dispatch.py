@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from typing import Any
 
 from remit.serve.gateway.paths import find
@@ -19,7 +18,6 @@ type App = Callable[[Scope, Receive, Send], Awaitable[None]]
 API = ("/api/", "/.well-known/", "/health/")
 API_EXACTLY = frozenset({"/api", "/health", "/openapi.json", "/metrics"})
 _EVENTS = b"text/event-stream"
-_RESTART = 1012  # RFC 6455's registry: the service restarts, come back
 
 
 def to_api(path: str) -> bool:
@@ -58,75 +56,61 @@ class Dispatcher:
     def __init__(self, gateway: App, rest: App) -> None:
         self._gateway = gateway
         self._rest = rest
-        self._stopping = asyncio.Event()
+        self._stopping = False
+        self._streams: set[asyncio.Task[None]] = set()
+        self._ended: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """End what lasts: to streams of events it is as if their clients had gone. Calls of models run on."""
-        self._stopping.set()
+        """End streams of events: their clients come back, elsewhere or later. Whatever else is asked has its time."""
+        self._stopping = True
+        for task in list(self._streams):
+            self._end(task)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._ended.add(task)
+        task.cancel()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] == "http" and to_gateway(scope["path"]):
             await self._gateway(scope, receive, send)
-        elif scope["type"] in {"http", "websocket"}:
-            lasting = _Lasting(self._stopping, receive, send, socket=scope["type"] == "websocket")
-            await self._rest(scope, lasting.receive, lasting.send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":  # the server itself tells sockets that it goes
+            await self._rest(scope, receive, send)
 
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        open_ended = False
 
-class _Lasting:
-    """One exchange; once it streams events, a stop is heard in ``receive``."""
+        async def told(message: Message) -> None:
+            nonlocal open_ended
+            if message["type"] == "http.response.start" and _is_stream(message):
+                open_ended = True
+                self._streams.add(task)
+                if self._stopping:
+                    self._end(task)
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                open_ended = False
+            await send(message)
 
-    def __init__(self, stopping: asyncio.Event, receive: Receive, send: Send, *, socket: bool) -> None:
-        self._stopping = stopping
-        self._receive = receive
-        self._send = send
-        self._socket = socket
-        self._streams = asyncio.Event()
-        if socket:
-            self._streams.set()
-
-    async def send(self, message: Message) -> None:
-        """Pass on, and notice streams."""
-        if message["type"] == "http.response.start" and any(
-            name.lower() == b"content-type" and value.startswith(_EVENTS) for name, value in message.get("headers", ())
-        ):
-            self._streams.set()
-        await self._send(message)
-
-    async def receive(self) -> Message:
-        """What comes next; of a stream also that it is over."""
-        if not self._streams.is_set() and not self._stopping.is_set():
-            asked = asyncio.ensure_future(self._receive())
-            begun = asyncio.ensure_future(self._streams.wait())
-            await self._first(asked, begun)
-            if asked.done():
-                return asked.result()
-            return await self._until_stopped(asked)
-        if not self._streams.is_set():
-            return await self._receive()
-        return await self._until_stopped(asyncio.ensure_future(self._receive()))
-
-    async def _until_stopped(self, asked: asyncio.Future[Message]) -> Message:
-        stopped = asyncio.ensure_future(self._stopping.wait())
-        await self._first(asked, stopped)
-        if asked.done():
-            return asked.result()
-        await _end(asked)
-        return {"type": "websocket.disconnect", "code": _RESTART} if self._socket else {"type": "http.disconnect"}
-
-    @staticmethod
-    async def _first(asked: asyncio.Future[Message], other: asyncio.Future[Any]) -> None:
+        task = asyncio.create_task(_asked(self._rest, scope, receive, told))
         try:
-            await asyncio.wait({asked, other}, return_when=asyncio.FIRST_COMPLETED)
-        except BaseException:
-            await _end(asked)
-            raise
-        finally:
-            await _end(other)
-
-
-async def _end(task: asyncio.Future[Any]) -> None:
-    if not task.done():
-        task.cancel()
-        with suppress(asyncio.CancelledError):
             await task
+        except asyncio.CancelledError:
+            if task not in self._ended:
+                raise
+            if open_ended:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._streams.discard(task)
+            self._ended.discard(task)
+
+
+async def _asked(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+    await app(scope, receive, send)
+
+
+def _is_stream(message: Message) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(_EVENTS) for name, value in message.get("headers", ())
+    )
