@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 import os
-import secrets
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Self, cast
 
+from remit.adapters.backup.aside import aside
 from remit.adapters.backup.sealing import MAGIC, Lock, OpeningReader, SealingWriter
 from remit.kernel import crash
 from remit.kernel.errors import Conflict, InvalidInput, Unavailable
@@ -34,7 +34,7 @@ class ArchiveWriter:
 
     def __init__(self, target: Path, lock: Lock | None) -> None:
         self._target = target
-        self._partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+        self._partial = aside(target.parent)
         self._stack = ExitStack()
         if os.path.lexists(target):
             message = f"There is a file {target} already."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +12,13 @@ from pathlib import Path
 from sqlalchemy import bindparam, select
 
 from remit.adapters.backup.archive import sync_folder, unpack
+from remit.adapters.backup.aside import aside
 from remit.adapters.backup.emptying import clear_database, empty_database
 from remit.adapters.backup.repositories import check_commits, pack_in
 from remit.adapters.backup.sealing import Lock
 from remit.adapters.backup.snapshot import run
 from remit.adapters.engine.restored import hold_runs
+from remit.adapters.files.removal import remove_tree
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.audit.entry import Entry, Result
@@ -109,7 +110,8 @@ def restore(
         raise Conflict(message, code="restore.home", hint="remit restore FILE --home NEW")
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=".remit-restore-", dir=home.parent))
+        staged = aside(home.parent)
+        staged.mkdir(mode=PRIVATE)
     except OSError as error:
         message = f"The home can't be made in {home.parent}: {error.strerror}."
         raise Unavailable(message, code="restore.place", hint="choose another place: --home DIR") from error
@@ -122,15 +124,9 @@ def restore(
         crash.reach("restore.place:after")
     except BaseException:
         with suppress(OSError):
-            _remove(staged)
+            remove_tree(staged)
         raise
     return done
-
-
-def _remove(folder: Path) -> None:
-    from remit.adapters.files.removal import remove_tree
-
-    remove_tree(folder)
 
 
 def _stage(
@@ -161,7 +157,7 @@ def _stage(
         finally:
             store.close()
         database.keep()
-    _remove(unpacked)
+    remove_tree(unpacked)
     return Restored(manifest, manifest.entries, tuple(held))
 
 

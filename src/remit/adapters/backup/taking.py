@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from remit import __version__
 from remit.adapters.backup import snapshot
 from remit.adapters.backup.archive import ArchiveWriter, read_through
+from remit.adapters.backup.aside import aside
 from remit.adapters.backup.repositories import pack_out
 from remit.adapters.backup.sealing import Lock
+from remit.adapters.files.removal import remove_tree
 from remit.adapters.store.journal import Store
 from remit.audit.entry import Entry, Result
 from remit.audit.keyring import Keyring
@@ -78,11 +80,8 @@ def take(
     told = {"file": str(target), "keys": wanted.keys, "encrypted": wanted.lock is not None}
     _tell(store, by, workspace, Result.PENDING, told, allow=allow)
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix=".remit-backup-", dir=target.parent) as staged,
-            ArchiveWriter(target, wanted.lock) as archive,
-        ):
-            manifest = _fill(archive, Path(staged), wanted, store, clock)
+        with ArchiveWriter(target, wanted.lock) as archive, _staging(target.parent) as staged:
+            manifest = _fill(archive, staged, wanted, store, clock)
             sha256, size = archive.finish()
     except OSError as error:
         _tell(store, by, workspace, Result.FAILURE, told | {"error": error.strerror or "OSError"}, allow=allow)
@@ -95,6 +94,16 @@ def take(
     parts.check(manifest, {name: one for name, one in found.items() if name not in {parts.MANIFEST, parts.NOTE}})
     _tell(store, by, workspace, Result.SUCCESS, told | {"sha256": sha256, "bytes": size}, allow=allow)
     return Taken(target, sha256, size, manifest)
+
+
+@contextmanager
+def _staging(folder: Path) -> Generator[Path]:
+    staged = aside(folder)
+    staged.mkdir(mode=0o700)
+    try:
+        yield staged
+    finally:
+        remove_tree(staged)
 
 
 def _tell(
