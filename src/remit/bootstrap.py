@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     from remit.adapters.backup.upgrading import Upgraded
     from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
+    from remit.operations.checkup import Check, Trouble
     from remit.adapters.store.sqlite import SqliteStore
 
 #: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
@@ -928,6 +929,53 @@ def end_with_parent(parent: int) -> None:
     from remit.adapters.sandbox import parent as parents
 
     parents.end_with_parent(parent)
+
+
+def examine(settings: Settings, *, tools: Sequence[str], production: bool, network: bool) -> list[Check]:
+    """Everything that ``remit doctor`` looks at; see ``operations.checkup`` and ``operations.deployment``.
+
+    Args:
+        settings: The settings in force.
+        tools: Modules of the build environment.
+        production: Whether the deployment checklist is gone through too.
+        network: Whether providers are asked for their lists of models, under the guard.
+    """
+    from remit.adapters.checkup.wiring import look, look_at_deployment
+
+    there = (settings.home / KEY).is_file()
+    clock = SystemClock()
+    found = look(
+        settings,
+        lambda: make_store(settings),
+        tools=tools,
+        sandbox=sandbox_tier,
+        git=git_version(),
+        secrets=lambda: len(where_kept(settings)),
+        providers=asyncio.run(_ask_providers(settings)) if network and there else {},
+        served=ExecutorLocks(settings.home / LOCKS).alive(SERVING) is True,
+        clock=clock,
+    )
+    if production:
+        found += look_at_deployment(settings, lambda: make_store(settings), clock=clock)
+    return found
+
+
+async def _ask_providers(settings: Settings) -> dict[str, float | Trouble]:
+    """Every provider, for its list of models."""
+    from remit.adapters.providers.probe import probe as ask
+    from remit.operations.checkup import Trouble
+
+    found: dict[str, float | Trouble] = {}
+    async with open_runtime(settings) as runtime:
+        catalogue = await runtime.models.catalogues.catalogue(settings.workspace)
+        for name in catalogue.providers:
+            try:
+                said = await ask(runtime.guard, workspace=settings.workspace, provider=name, by=runtime.acting)
+            except RemitError as error:
+                found[name] = Trouble(error.message, error.hint)
+            else:
+                found[name] = said.seconds
+    return found
 
 
 def take_backup(

@@ -11,6 +11,7 @@ from types import MappingProxyType
 INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
         "remit.adapters.backup": "Copies of Remit's own state, where a person said, and back into an empty home.",
+        "remit.adapters.checkup": "Looks at the machine and at Remit's own home: a file that goes at once, a clock.",
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.classifier": "Asks a classifier that the owner named about what came in; secrets are masked.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",

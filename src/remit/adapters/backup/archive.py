@@ -162,6 +162,8 @@ def _each(source: Path, lock: Lock | None, into: Callable[[str], IO[bytes] | Non
                 if data is None:
                     raise damaged(f"{info.name} can't be read")
                 found[info.name] = _take(data, into(info.name))
+            while unzipped.read(_BLOCK):  # to the very end: only there stands what tells that nothing is missing
+                pass
     except FileNotFoundError as error:
         message = f"There is no file {source}."
         raise InvalidInput(message, code="backup.missing", hint="remit restore FILE --home NEW") from error
