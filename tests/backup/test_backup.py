@@ -64,7 +64,9 @@ def test_a_home_comes_back_whole(drill: Drill, settings: Settings, place: Path) 
     assert drill.remit("audit", "verify").json()["ok"] is True
 
 
-def test_a_backup_says_who_took_it_and_a_restore_that_it_happened(drill: Drill, settings: Settings, place: Path) -> None:
+def test_a_backup_says_who_took_it_and_a_restore_that_it_happened(
+    drill: Drill, settings: Settings, place: Path
+) -> None:
     source = take(settings, place)
     put(source, drill.folder / "new")
     drill.home = drill.folder / "new"

@@ -10,7 +10,15 @@ import pytest
 from remit.serve.up.dispatch import Dispatcher, Split, to_api, to_gateway
 
 API = ["/api/v1/missions", "/api/v1/models", "/api", "/health", "/health/ready", "/.well-known/x", "/openapi.json"]
-GATEWAY = ["/v1/chat/completions", "/v1/messages", "/v1/models/gpt-4o", "/openai/v1/models", "/v1/audio", "/v1", "/x/v1"]
+GATEWAY = [
+    "/v1/chat/completions",
+    "/v1/messages",
+    "/v1/models/gpt-4o",
+    "/openai/v1/models",
+    "/v1/audio",
+    "/v1",
+    "/x/v1",
+]
 CONSOLE = ["/", "/approvals", "/missions/1", "/static/1/css/remit.css", "/apix", "/v1x", "/a/b/v1/c", "/v10/x"]
 
 

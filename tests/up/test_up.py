@@ -63,7 +63,9 @@ def test_whoever_asks_is_told_before_it_stops_listening(up: Starter) -> None:
 def _half_asked(served: Up) -> socket.socket:
     """A call whose body has not come: it holds the stop up."""
     half = socket.create_connection((served.said["host"], served.said["port"]))
-    half.sendall(b"POST /api/v1/teams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{")
+    half.sendall(
+        b"POST /api/v1/teams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+    )
     time.sleep(0.3)
     return half
 

@@ -182,9 +182,7 @@ def _home(facts: Facts) -> Check:
 def _files(facts: Facts) -> Iterator[Check]:
     mode = f"{facts.home_mode:o}"
     why = "others on this machine can look into the home"
-    yield _graded(
-        "home mode", not facts.home_mode & PRIVATE_MASK, mode, why=why, fix=f"chmod 700 {facts.home}"
-    )
+    yield _graded("home mode", not facts.home_mode & PRIVATE_MASK, mode, why=why, fix=f"chmod 700 {facts.home}")
     owned = facts.home_uid == facts.uid
     seen = "yours" if owned else f"of user {facts.home_uid}, and this is {facts.uid}"
     why, fix = "what one makes the other can't read", f"run Remit as the home's owner, or: chown -R $USER {facts.home}"

@@ -39,7 +39,12 @@ class Deployed:
 
 def checklist(settings: Settings, deployed: Deployed) -> list[Check]:
     """Every line of the list."""
-    return [*_process(settings, deployed), *_door(settings, deployed), *_data(settings, deployed), *_people(settings, deployed)]
+    return [
+        *_process(settings, deployed),
+        *_door(settings, deployed),
+        *_data(settings, deployed),
+        *_people(settings, deployed),
+    ]
 
 
 def _line(name: str, ok: bool, seen: str, why: str, fix: str, *, state: State = State.BAD) -> Check:  # noqa: FBT001 - reads as a row
@@ -192,4 +197,3 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-

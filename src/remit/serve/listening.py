@@ -111,7 +111,9 @@ class Server(uvicorn.Server):
             self._ready(Listening(host, port))
 
 
-def configured(app: object, settings: Settings, *, access_log: bool = False, websockets: bool = False) -> uvicorn.Config:
+def configured(
+    app: object, settings: Settings, *, access_log: bool = False, websockets: bool = False
+) -> uvicorn.Config:
     """How a server of ours is set up."""
     if access_log:
         logging.getLogger("uvicorn.access").setLevel(logging.INFO)

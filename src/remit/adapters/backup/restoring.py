@@ -153,7 +153,9 @@ def _stage(
         store = make(staged)
         try:
             store.migrate()
-            held = _verified(store, staged, unpacked, manifest, wanted, clock=clock, by=by, workspace=workspace, allow=allow)
+            held = _verified(
+                store, staged, unpacked, manifest, wanted, clock=clock, by=by, workspace=workspace, allow=allow
+            )
         finally:
             store.close()
         database.keep()

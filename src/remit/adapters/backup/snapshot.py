@@ -89,9 +89,7 @@ def look_into(path: Path) -> Copied:
         return looked(tx)
 
 
-def verify_copy(
-    path: Path, heads: bytes, verifiers: tuple[Verifier, ...], *, keys: Keyring, start: int
-) -> Report:
+def verify_copy(path: Path, heads: bytes, verifiers: tuple[Verifier, ...], *, keys: Keyring, start: int) -> Report:
     """Verify the log of a copy on SQLite from the entry ``start`` on."""
     with reading(path, keys) as tx:
         return audit.verify(tx, verifiers=verifiers, heads=lambda: heads, start=start)

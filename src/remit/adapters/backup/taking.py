@@ -205,9 +205,7 @@ def _databases(staged: Path, wanted: Wanted) -> snapshot.Copied:
     return snapshot.look_into(staged / parts.STORE)
 
 
-def _missions(
-    staged: Path, home: Path, copied: snapshot.Copied, put: Callable[[str, Path], None]
-) -> list[MissionPart]:
+def _missions(staged: Path, home: Path, copied: snapshot.Copied, put: Callable[[str, Path], None]) -> list[MissionPart]:
     found: list[MissionPart] = []
     for mission, workspace, status, head in copied.missions:
         refs: dict[str, str] = {}
@@ -232,4 +230,3 @@ def _files(archive: ArchiveWriter, wanted: Wanted) -> dict[str, Member]:
                 if not one.is_symlink() and parts.safe(name):
                     members[name] = archive.add(name, one)
     return members
-

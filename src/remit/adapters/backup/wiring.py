@@ -75,9 +75,7 @@ def back_up(
     by: Principal,
 ) -> taking.Taken:
     """Take a backup, see ``taking.take``. An encrypted one holds the keys; another one only when ``keys`` says so."""
-    shown = {
-        one.name: str(getattr(settings, one.name)) for one in fields(settings) if one.name not in _NEVER_WRITTEN
-    }
+    shown = {one.name: str(getattr(settings, one.name)) for one in fields(settings) if one.name not in _NEVER_WRITTEN}
     wanted = taking.Wanted(
         home=settings.home,
         url=settings.store_url,
@@ -87,9 +85,7 @@ def back_up(
         settings={name: sinks.mask(value) for name, value in shown.items()},
         payload_key=payload_key,
     )
-    return taking.take(
-        wanted, store, clock=clock, by=by, workspace=settings.workspace, allow=_allow(settings, by)
-    )
+    return taking.take(wanted, store, clock=clock, by=by, workspace=settings.workspace, allow=_allow(settings, by))
 
 
 def put_back(
@@ -114,9 +110,7 @@ def put_back(
     )
 
 
-def bring_up_to_date(
-    settings: Settings, make: MakeStore, *, clock: Clock, by: Principal
-) -> upgrading.Upgraded:
+def bring_up_to_date(settings: Settings, make: MakeStore, *, clock: Clock, by: Principal) -> upgrading.Upgraded:
     """Bring a home to this version, see ``upgrading.upgrade``."""
     wanted = upgrading.Wanted(settings.home, settings.store_url)
     return upgrading.upgrade(

@@ -154,4 +154,3 @@ def tried[T](look: Callable[[], T]) -> T | Trouble:
 def crash_points(environ: Mapping[str, str]) -> list[str]:
     """Variables of crash drills that are set."""
     return [name for name in ("REMIT_CRASH_AT", "REMIT_CRASH_LOG") if environ.get(name)]
-

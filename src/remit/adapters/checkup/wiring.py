@@ -155,4 +155,3 @@ def _rows(tx: ReadTx, workspace: str, now_us: int) -> tuple[float | None, list[s
     off = [limit.name for limit in SHIPPED if limit.name not in known]
     budget = bool(tx.rows(_BUDGETS, {"of": workspace}))
     return ((now_us - taken[0]) / 1_000_000 if taken else None), off, budget
-

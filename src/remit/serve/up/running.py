@@ -91,7 +91,9 @@ async def _answer(
 ) -> None:
     settings = runtime.settings
     api = api_of(runtime)
-    edge = Edge(Split(api, console_of(runtime)), runtime, sign_in=cast("SignIn | None", getattr(runtime, "sign_in", None)))
+    edge = Edge(
+        Split(api, console_of(runtime)), runtime, sign_in=cast("SignIn | None", getattr(runtime, "sign_in", None))
+    )
     dispatcher = Dispatcher(gateway_of(runtime), edge)
     halting: list[asyncio.Task[None]] = []
 
@@ -104,9 +106,7 @@ async def _answer(
     server = Server(config, ready, stopping=stopping, notice_s=settings.stop_notice_s)
     beside = [
         asyncio.create_task(runtime.tend()),
-        asyncio.create_task(
-            verify_on_schedule(runtime.store, runtime.clock, every_s=settings.audit_verify_every_s)
-        ),
+        asyncio.create_task(verify_on_schedule(runtime.store, runtime.clock, every_s=settings.audit_verify_every_s)),
     ]
     try:
         await server.serve(sockets=[listener])

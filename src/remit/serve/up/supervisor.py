@@ -95,7 +95,9 @@ class Supervisor:
                 return
             if loop.time() - began >= WELL_S:
                 pause = FIRST_PAUSE_S
-            _log.error("process %d of %d ended with %d; it is started again in %g s", place + 1, self.count, code, pause)
+            _log.error(
+                "process %d of %d ended with %d; it is started again in %g s", place + 1, self.count, code, pause
+            )
             try:
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
