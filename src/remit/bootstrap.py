@@ -113,8 +113,8 @@ if TYPE_CHECKING:
     from remit.adapters.backup.upgrading import Upgraded
     from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
-    from remit.operations.checkup import Check, Trouble
     from remit.adapters.store.sqlite import SqliteStore
+    from remit.operations.checkup import Check, Trouble
 
 #: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
 __all__ = ["agent_step", "check_export", "erase_person", "export_log", "find_leaks", "known_values"]

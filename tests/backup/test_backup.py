@@ -132,7 +132,7 @@ def test_an_approval_that_was_not_used_must_be_given_again(tmp_path: Path, place
         assert ran.code == 4, "it asks anew"
 
 
-# --------------------------------------------------------------------------------------------------------- what is refused
+# ------------------------------------------------------------------------------------------------------ what is refused
 
 
 def test_a_place_where_something_is_stays_as_it_is(drill: Drill, settings: Settings, place: Path) -> None:

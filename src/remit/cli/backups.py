@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,12 +15,12 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def _locks[F](function: F) -> F:
-    for name, said in (
-        ("--key-file", "A file with 32 random bytes in base64, as the key."),
-        ("--passphrase-file", "A file with a passphrase of 12 characters or more."),
+def _locks[F: Callable[..., Any]](function: F) -> F:
+    for option in (
+        click.option("--key-file", type=_FILE, default=None, help="A file with 32 random bytes in base64, as the key."),
+        click.option("--passphrase-file", type=_FILE, default=None, help="A file with a passphrase, 12 characters up."),
     ):
-        function = click.option(name, type=_FILE, default=None, help=said)(function)  # pyright: ignore[reportArgumentType] - click's own stubs
+        function = option(function)
     return function
 
 

@@ -42,7 +42,7 @@ class Part(StrEnum):
     FILE = "file"  # copied as it is
 
 
-#: Files and folders of a home by their first name. Whatever is not named here is copied: better too much than too little.
+#: Files and folders of a home by their first name. Whatever is not named is copied: better too much than too little.
 PARTS: Mapping[str, Part] = {
     "remit.db": Part.STORE,
     "engine.db": Part.ENGINE,
@@ -149,10 +149,13 @@ def read_manifest(data: bytes) -> Manifest:
             )
             for one in raw["missions"]
         ]
-        names = ("made", "remit", "database", "schema", "origin", "head")
-        texts = {name: str(raw[name]) for name in names}
         return Manifest(
-            **texts,
+            made=str(raw["made"]),
+            remit=str(raw["remit"]),
+            database=str(raw["database"]),
+            schema=str(raw["schema"]),
+            origin=str(raw["origin"]),
+            head=str(raw["head"]),
             entries=int(raw["entries"]),
             keys=bool(raw["keys"]),
             members=members,

@@ -48,7 +48,9 @@ class ArchiveWriter:
         self._sealing = None if lock is None else SealingWriter(self._file, lock)
         into = cast("IO[bytes]", self._sealing or self._file)
         self._gzip = gzip.GzipFile(filename="", mode="wb", fileobj=into, compresslevel=_LEVEL, mtime=0)
-        self._tar = tarfile.open(mode="w|", fileobj=cast("IO[bytes]", self._gzip), format=tarfile.PAX_FORMAT)
+        self._tar = tarfile.open(  # noqa: SIM115 - closed by finish
+            mode="w|", fileobj=cast("IO[bytes]", self._gzip), format=tarfile.PAX_FORMAT
+        )
 
     def __enter__(self) -> Self:
         """Nothing to do."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from remit.adapters.git.process import BRANCH, Git
@@ -32,15 +33,17 @@ def pack_out(missions: Path, mission: str, head: str, target: Path) -> dict[str,
     refs = {name: commit for name, commit in refs.items() if not name.startswith(_PASSING)} | {BRANCH: head}
     wanted = "".join(f"{commit}\n" for commit in sorted(set(refs.values()))).encode()
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        for attempt in range(_TRIES):
-            try:
-                name = git.run("pack-objects", "--revs", "-q", str(Path(folder) / "p"), stdin=wanted).decode().strip()
-                break
-            except (Failed, IntegrityError):
-                if attempt + 1 == _TRIES:  # a repack may have moved objects away while they were looked for
-                    raise
+        name = _pack(git, Path(folder) / "p", wanted)
         (Path(folder) / f"p-{name}.pack").replace(target)
     return refs
+
+
+def _pack(git: Git, place: Path, wanted: bytes) -> str:
+    """Write the pack; a repack may move objects away while they are looked for, so try again."""
+    for _ in range(_TRIES - 1):
+        with suppress(Failed, IntegrityError):
+            return git.run("pack-objects", "--revs", "-q", str(place), stdin=wanted).decode().strip()
+    return git.run("pack-objects", "--revs", "-q", str(place), stdin=wanted).decode().strip()
 
 
 def pack_in(missions: Path, mission: str, pack: Path, refs: Mapping[str, str]) -> Repository:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import bindparam, select
 
@@ -177,7 +178,7 @@ class _Database:
             message = "The backup is of a store on SQLite, and store_url names a Postgres database."
             raise Conflict(message, code="restore.database", hint="restore it without store_url")
 
-    def __enter__(self) -> _Database:
+    def __enter__(self) -> Self:
         if self._url:
             empty_database(self._url)
             try:
@@ -218,7 +219,7 @@ def _lay_out(wanted: Wanted, staged: Path, unpacked: Path, manifest: Manifest) -
     for name in manifest.members:
         if name in places:
             (unpacked / name).replace(staged / places[name])
-        elif name.startswith(parts.FILE_FOLDER) or name.startswith(parts.KEY_FOLDER):
+        elif name.startswith((parts.FILE_FOLDER, parts.KEY_FOLDER)):
             target = staged / name.partition("/")[2]
             target.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             (unpacked / name).replace(target)

@@ -137,7 +137,7 @@ class OpeningReader:
         self._source = source
         self._next = source.read(CHUNK + TAG)
         self._number = 0
-        self._plain = b""
+        self._plain: bytes = b""
         self._ended = False
 
     def read(self, size: int = -1) -> bytes:

@@ -22,8 +22,8 @@ from remit.audit.keyring import Keyring
 from remit.audit.note import open_note, parse_checkpoint, sign_note
 from remit.kernel.action import Principal
 from remit.kernel.clock import Clock
-from remit.kernel.errors import IntegrityError, InvalidInput, RemitError, Unavailable
 from remit.kernel.effects import Durability
+from remit.kernel.errors import IntegrityError, InvalidInput, RemitError, Unavailable
 from remit.kernel.ports import ReadTx, Tx
 from remit.operations import manifest as parts
 from remit.operations.manifest import Manifest, Member, MissionPart, Part

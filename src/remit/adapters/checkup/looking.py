@@ -135,7 +135,7 @@ def newest_s(tx: ReadTx) -> float:
     return (next(iter(row.values())) or 0) / 1_000_000 if row else 0.0
 
 
-def port(served: bool) -> str:  # noqa: FBT001 - a fact
+def port(*, served: bool) -> str:
     """What is at ``remit up``'s own port on this machine."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asked:
         asked.settimeout(1)

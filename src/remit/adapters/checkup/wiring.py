@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from sqlalchemy import bindparam, select
 
@@ -62,67 +63,56 @@ def look(
         clock: The time.
     """
     home = settings.home
-    there = (home / "audit.key").is_file()
-    machine = {
-        "python": (sys.version_info.major, sys.version_info.minor, sys.version_info.micro),
-        "libraries": looking.libraries(),
-        "sqlite": looking.sqlite_version(),
-        "git": git,
-        "sandbox": looking.tried(sandbox),
-        "sandbox_wanted": settings.sandbox_tier,
-        "missing_tools": looking.modules_missing(tools),
-        "files": looking.files_limit(),
-        "home": str(home),
-        "home_there": there,
-        "uid": os.getuid(),
-    }
-    if not there:
-        return checkup.examine(Facts(**machine))
-    state = home.stat()
-    found = looking.tried(lambda: looking.schema(home, settings.store_url))
-    seen: dict[str, object] = {"store": found}
-    if not isinstance(found, Trouble):
-        seen = {"schema": found[0], "schema_newer": found[1], "schema_known": HEAD}
-        seen |= _store(settings, open_store, providers, clock, readable=found[0] == HEAD)
-    return checkup.examine(
-        Facts(
-            **machine,
-            home_mode=state.st_mode & 0o777,
-            home_uid=state.st_uid,
-            keys=looking.keys(home),
-            unwritable=looking.unwritable(home),
-            free=looking.free(home),
-            disk_skew_s=looking.disk_skew_s(home),
-            store_skew_s=looking.store_skew_s(settings.store_url),
-            secrets=looking.tried(secrets),
-            port=looking.port(served),
-            **seen,
-        )
+    facts = Facts(
+        python=(sys.version_info.major, sys.version_info.minor, sys.version_info.micro),
+        libraries=looking.libraries(),
+        sqlite=looking.sqlite_version(),
+        git=git,
+        sandbox=looking.tried(sandbox),
+        sandbox_wanted=settings.sandbox_tier,
+        missing_tools=looking.modules_missing(tools),
+        files=looking.files_limit(),
+        home=str(home),
+        home_there=(home / "audit.key").is_file(),
+        uid=os.getuid(),
     )
+    if not facts.home_there:
+        return checkup.examine(facts)
+    state = home.stat()
+    facts = replace(
+        facts,
+        home_mode=state.st_mode & 0o777,
+        home_uid=state.st_uid,
+        keys=looking.keys(home),
+        unwritable=looking.unwritable(home),
+        free=looking.free(home),
+        disk_skew_s=looking.disk_skew_s(home),
+        store_skew_s=looking.store_skew_s(settings.store_url),
+        secrets=looking.tried(secrets),
+        port=looking.port(served=served),
+    )
+    found = looking.tried(lambda: _stored(facts, settings, open_store, providers, clock))
+    return checkup.examine(replace(facts, store=found) if isinstance(found, Trouble) else found)
 
 
-def _store(
-    settings: Settings, open_store: Callable[[], Store], asked: Asked, clock: Clock, *, readable: bool
-) -> dict[str, object]:
-    """What the store tells; of one that is of another version only that."""
+def _stored(facts: Facts, settings: Settings, open_store: Callable[[], Store], asked: Asked, clock: Clock) -> Facts:
+    """With what the store tells; of one that is of another version only that."""
     name = "Postgres" if settings.store_url else "SQLite"
-    if not readable:
-        return {"store": name}
-
-    def seen() -> dict[str, object]:
-        with open_store() as store:
-            statistics = store.statistics()
-            newest = store.view(looking.newest_s)
-            names = [row["name"] for row in store.view(lambda tx: tx.rows(_PROVIDERS, {"of": settings.workspace}))]
-            return {
-                "store": f"{name}, {statistics.bytes >> 10} KiB",
-                "log": looking.tried(lambda: looking.log_of(store)),
-                "future_s": newest - micros_of(clock.now()) / 1_000_000 if newest else 0.0,
-                "providers": {each: asked.get(each) for each in names},
-            }
-
-    found = looking.tried(seen)
-    return {"store": found} if isinstance(found, Trouble) else found
+    revision, newer = looking.schema(settings.home, settings.store_url)
+    facts = replace(facts, store=name, schema=revision, schema_newer=newer, schema_known=HEAD)
+    if revision != HEAD:
+        return facts
+    with open_store() as store:
+        statistics = store.statistics()
+        newest = store.view(looking.newest_s)
+        names = [row["name"] for row in store.view(lambda tx: tx.rows(_PROVIDERS, {"of": settings.workspace}))]
+        return replace(
+            facts,
+            store=f"{name}, {statistics.bytes >> 10} KiB",
+            log=looking.tried(lambda: looking.log_of(store)),
+            future_s=newest - micros_of(clock.now()) / 1_000_000 if newest else 0.0,
+            providers={each: asked.get(each) for each in names},
+        )
 
 
 def look_at_deployment(settings: Settings, open_store: Callable[[], Store], *, clock: Clock) -> list[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from remit.adapters.engine.database import engine_database
 from remit.adapters.engine.records import EXECUTOR, STATUS, Records
@@ -27,7 +28,7 @@ def hold_runs(url: str) -> list[str]:
             if EXECUTOR.name in known:
                 connection.execute(sa.delete(EXECUTOR))
             return records.cancel_unfinished(connection)
-    except sa.exc.SQLAlchemyError as error:
+    except SQLAlchemyError as error:
         message = f"The engine's database does not answer ({type(error).__name__})."
         raise Unavailable(message, code="unavailable.engine") from error
     finally:

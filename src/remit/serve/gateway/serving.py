@@ -16,7 +16,6 @@ from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import Listening, Server, configured, listen
 from remit.settings import Settings
 
-
 __all__ = ["Listening", "configured", "serve"]
 
 
