@@ -138,6 +138,23 @@ class Settings:
         telemetry: Whether figures and spans may leave this machine: ``spans`` to an address elsewhere needs it.
         feedback: Whether what people say about Remit may be collected and leave this machine. Nothing does either.
         stop_notice_s: Seconds between "not ready" and the end of listening when ``remit up`` stops: for load balancers.
+        api_body_bytes: Bytes that a request to the API or the console may have.
+        api_time_s: Seconds until it must be answered; streams are not cut.
+        api_idle_s: Seconds without a byte after which an answer that has begun is given up.
+        api_per_minute: Requests a minute to the API that are taken from one address.
+        api_per_hour: The same in an hour.
+        api_limits: Endpoints with limits of their own: ``POST /api/v1/missions=10/100`` (a minute, an hour), separated
+            by commas.
+        key_per_minute: Requests a minute to the API that are taken with one key or token.
+        key_per_hour: The same in an hour.
+        console_per_minute: Requests a minute to the console that are taken from one address.
+        console_per_hour: The same in an hour.
+        proxies: Networks of the proxies before this server, separated by commas: their word on where a request came
+            from is taken. None when empty.
+        hosts: Names that this server goes by beside that of ``public_url``, separated by commas.
+        cors_origins: Other origins whose pages may use the API, separated by commas; none when empty, never any.
+        https: Whether plain HTTP is turned away: ``auto`` (in production), ``on`` or ``off``.
+        request_log: Whether each request to the API or the console is logged.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -209,6 +226,21 @@ class Settings:
     telemetry: bool = False
     feedback: bool = False
     stop_notice_s: float = 0.0
+    api_body_bytes: int = 10_485_760
+    api_time_s: float = 30.0
+    api_idle_s: float = 60.0
+    api_per_minute: int = 60
+    api_per_hour: int = 1000
+    api_limits: str = ""
+    key_per_minute: int = 600
+    key_per_hour: int = 10_000
+    console_per_minute: int = 600
+    console_per_hour: int = 20_000
+    proxies: str = ""
+    hosts: str = ""
+    cors_origins: str = ""
+    https: str = "auto"
+    request_log: bool = True
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -462,6 +494,40 @@ def _regions(text: str) -> str:
     return text.upper()
 
 
+def _proxies(text: str) -> str:
+    from ipaddress import ip_network  # noqa: PLC0415 - for installs behind a proxy
+
+    for word in words(text):
+        if ip_network(word).prefixlen == 0:
+            _refuse("the networks of your proxies; everybody's is none")
+    return text
+
+
+def _origins(text: str) -> str:
+    for word in words(text):
+        if "*" in word:
+            _refuse("origins by name: any is never let in")
+        if not _origin(word) or word != word.lower().rstrip("/"):
+            _refuse(f"origins such as https://app.example.org, separated by commas; {word!r} is none")
+    return text
+
+
+def _api_limits(text: str) -> str:
+    for word in words(text):
+        place, _, numbers = word.rpartition("=")
+        method, _, path = place.partition(" ")
+        minute, _, hour = numbers.partition("/")
+        if not (method.isalpha() and path.startswith("/") and minute.isdigit() and hour.isdigit()):
+            _refuse(f"METHOD PATH=MINUTE/HOUR, separated by commas; {word!r} is none")
+    return text
+
+
+def _switch(text: str) -> bool:
+    known = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
+    found = known.get(text.lower())
+    return _refuse("true or false") if found is None else found
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -535,6 +601,21 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "oidc_client_id": str,
     "oidc_client_secret": str,
     "oidc_domains": _domains,
+    "api_body_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
+    "api_time_s": lambda text: _within(float(text), 0.1, 600),
+    "api_idle_s": lambda text: _within(float(text), 0.1, 3600),
+    "api_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "api_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "api_limits": _api_limits,
+    "key_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "key_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "console_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "console_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "proxies": _proxies,
+    "hosts": _domains,
+    "cors_origins": _origins,
+    "https": _separation,
+    "request_log": _switch,
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

@@ -9,7 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from remit.serve.api.access import Access, Who
-from remit.serve.api.problems import MEDIA_TYPE, Problem
+from remit.serve.api.problems import Problem
+from remit.serve.edge.problems import MEDIA_TYPE
 
 VERSION = "1"
 TITLE = "Remit"

@@ -63,11 +63,11 @@ class SignIn(Protocol):
         """Whose console session this is, if it counts."""
         ...
 
-    async def key(self, token: str, address: str) -> Known | None:
+    async def key(self, token: str, *, address: str) -> Known | None:
         """Whose API key this is, if it counts and may be shown from ``address``."""
         ...
 
-    async def access(self, token: str) -> Known | None:
+    async def access(self, token: str, *, address: str) -> Known | None:
         """Whose access token this is, if it counts."""
         ...
 
@@ -151,12 +151,12 @@ class Identity:
     """Turns what is shown into a caller.
 
     Args:
-        sign_in: Who knows sessions, tokens and keys; without one only agents' keys are known.
+        sign_in: Who knows sessions, tokens and keys.
         keys: Who knows agents' virtual keys.
         production: Which cookies count.
     """
 
-    def __init__(self, sign_in: SignIn | None, keys: Keys, *, production: bool) -> None:
+    def __init__(self, sign_in: SignIn, keys: Keys, *, production: bool) -> None:
         self._sign_in = sign_in
         self._keys = keys
         self._production = production
@@ -174,7 +174,7 @@ class Identity:
         found = shown(headers, production=self._production)
         if found.bearer:
             return await self._bearer(found.bearer, address)
-        if found.session and self._sign_in is not None:
+        if found.session:
             known = await self._sign_in.session(found.session, address=address)
             if known is not None:
                 return _caller(known, "session", address)
@@ -185,9 +185,9 @@ class Identity:
             key = self._keys.known(token, address=address) or await self._keys.find(token, address=address)
             if key is not None:
                 return Caller(key.principal, key.workspace, "key", EVERY_SCOPE, key.id, "", address)
-        elif self._sign_in is not None:
+        else:
             signed = token.count(".") == 2  # noqa: PLR2004 - header, payload, signature: a JSON web token
-            known = await (self._sign_in.access(token) if signed else self._sign_in.key(token, address))
+            known = await (self._sign_in.access if signed else self._sign_in.key)(token, address=address)
             if known is not None:
                 return _caller(known, "token" if signed else "key", address)
         message = "There is no such token or key, or it does not count any more."
@@ -195,8 +195,7 @@ class Identity:
 
 
 def _caller(known: Known, via: Via, address: str) -> Caller:
-    csrf = getattr(known, "csrf", "") if via == "session" else ""
-    return Caller(known.principal, known.workspace, via, known.scopes, known.session, csrf, address)
+    return Caller(known.principal, known.workspace, via, known.scopes, known.session, "", address)
 
 
 def caller_of(scope: Mapping[str, Any]) -> Caller:
