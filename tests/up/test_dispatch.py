@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from remit.serve.up.dispatch import Dispatcher, Split, to_api, to_gateway
+from remit.serve.api.app import is_api
+from remit.serve.up.dispatch import Dispatcher, to_gateway
 
-API = ["/api/v1/missions", "/api/v1/models", "/api", "/health", "/health/ready", "/.well-known/x", "/openapi.json"]
+API = ["/api/v1/missions", "/api/v1/models", "/health", "/health/ready", "/.well-known/x", "/openapi.json"]
 GATEWAY = [
     "/v1/chat/completions",
     "/v1/messages",
@@ -19,7 +20,7 @@ GATEWAY = [
     "/v1",
     "/x/v1",
 ]
-CONSOLE = ["/", "/approvals", "/missions/1", "/static/1/css/remit.css", "/apix", "/v1x", "/a/b/v1/c", "/v10/x"]
+CONSOLE = ["/", "/api", "/approvals", "/missions/1", "/static/1/css/remit.css", "/apix", "/v1x", "/a/b/v1/c", "/v10/x"]
 
 
 def answering(name: str, told: list[str]) -> Any:
@@ -31,16 +32,15 @@ def answering(name: str, told: list[str]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("path", "who"),
-    [(path, who) for who, paths in [("api", API), ("gateway", GATEWAY), ("console", CONSOLE)] for path in paths],
+    ("path", "who"), [(path, who) for who, paths in [("gateway", GATEWAY), ("rest", API + CONSOLE)] for path in paths]
 )
 async def test_each_path_has_one_who_answers(path: str, who: str) -> None:
     told: list[str] = []
-    split = Split(answering("api", told), answering("console", told))
-    dispatcher = Dispatcher(answering("gateway", told), split)
+    dispatcher = Dispatcher(answering("gateway", told), answering("rest", told))
     await dispatcher({"type": "http", "path": path}, None, None)  # type: ignore[arg-type]
     assert told == [f"{who} {path}"]
-    assert not (to_api(path) and to_gateway(path))
+    assert to_gateway(path) == (who == "gateway")
+    assert is_api(path) == (path in API)
 
 
 class Exchange:

@@ -28,6 +28,7 @@ def test_console_api_and_gateway_answer_on_one_port(up: Starter) -> None:
     status, body = served.get("/v1/models")
     assert (status, json.loads(body)["error"]["code"]) == (401, "gateway.key")
     assert b"<!doctype html>" in served.get("/approvals", Accept="text/html")[1].lower()
+    assert "/set-up#" in served.said["set_up"], "nobody can sign in yet"
     assert served.stop() == 0
     assert served.get("/health/live") == (0, b"")
 

@@ -8,7 +8,7 @@ import click
 
 from remit.cli.context import address_of, settings_of
 from remit.cli.once import tell_once
-from remit.cli.output import common, emit, say
+from remit.cli.output import common, say
 from remit.kernel.action import ActorKind, Principal
 
 

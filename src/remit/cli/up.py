@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from remit.cli.context import settings_of
-from remit.cli.output import common, emit, say
+from remit.cli.once import tell_once
+from remit.cli.output import common, say
 
 HOST, PORT = "127.0.0.1", 4100
 
@@ -44,15 +45,19 @@ def up(
         *(("--debug",) if debug else ()),
     ]
 
-    def ready(at: Any, pid: int) -> None:  # noqa: ANN401 - ``listening.Listening``, loaded by name
+    def ready(at: Any, pid: int, link: str) -> None:  # noqa: ANN401 - ``listening.Listening``, loaded by name
+        base = settings.public_url or at.url
         if as_json:
             where = {"host": at.host, "port": at.port, "pid": pid, "workers": workers}
-            emit({"up": {**where, "console": at.url, "api": f"{at.url}/api/v1", "openai": at.openai}})
+            told = {**where, "console": at.url, "api": f"{at.url}/api/v1", "openai": at.openai}
+            tell_once({"up": {**told, "set_up": base + link} if link else told}, "", as_json=True)
             return
         say(f"remit is up (pid {pid}), stop with Ctrl-C")
         say(f"  console  {at.url}")
         say(f"  API      {at.url}/api/v1  (described at {at.url}/openapi.json)")
         say(f"  gateway  OPENAI_BASE_URL={at.openai}  ANTHROPIC_BASE_URL={at.anthropic}")
+        if link:
+            tell_once({}, f"  set your password, once and within the hour: {base}{link}", as_json=False)
         say("next: remit run build examples/intakes/clinic.yaml --queue, or a key for a client: remit keys create NAME")
 
     code: int = starting.up(

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
+from remit.serve.api.app import is_api
+from remit.serve.edge.asgi import App, Message, Receive, Scope, Send
 from remit.serve.gateway.paths import find
 
-type Scope = MutableMapping[str, Any]
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
-type App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-#: What the API answers. It is asked first: ``/api/v1/models`` is no provider named ``api``.
-API = ("/api/", "/.well-known/", "/health/")
-API_EXACTLY = frozenset({"/api", "/health", "/openapi.json", "/metrics"})
 _EVENTS = b"text/event-stream"
-
-
-def to_api(path: str) -> bool:
-    """Whether the API answers a path."""
-    return path in API_EXACTLY or path.startswith(API)
 
 
 def to_gateway(path: str) -> bool:
     """Whether the gateway answers a path; also what clients of models may ask for and it has not, in their own form."""
-    if to_api(path):
+    if is_api(path):  # asked first: ``/api/v1/models`` is no provider named ``api``
         return False
     first, _, rest = path[1:].partition("/")
     return find(path) is not None or first == "v1" or rest == "v1" or rest.startswith("v1/")
-
-
-class Split:
-    """The API and the console as one application, for the edge to stand before."""
-
-    def __init__(self, api: App, console: App) -> None:
-        self._api = api
-        self._console = console
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        await (self._api if to_api(scope["path"]) else self._console)(scope, receive, send)
 
 
 class Dispatcher:
@@ -50,7 +24,7 @@ class Dispatcher:
 
     Args:
         gateway: Answers clients of models. It has rules of its own about who asks.
-        rest: The edge, with the API and the console behind it.
+        rest: The edge, with the API and the console behind it (``serve.api.app.Served``).
     """
 
     def __init__(self, gateway: App, rest: App) -> None:

@@ -10,19 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Callable
 
-from remit.bootstrap import Runtime, hold_home, open_runtime, prepare_home, verify_on_schedule
-from remit.kernel.errors import Conflict
-from remit.serve.api.app import api_of
+from remit.bootstrap import Runtime, open_runtime, verify_on_schedule
+from remit.serve.api.app import Served
 from remit.serve.console.app import console_of
-from remit.serve.edge.edge import Edge
-from remit.serve.edge.identity import SignIn
 from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import Listening, Server, configured
-from remit.serve.up.dispatch import Dispatcher, Split
+from remit.serve.up.dispatch import Dispatcher
 from remit.settings import Settings
 
 
@@ -31,7 +26,6 @@ def run(
     listener: socket.socket,
     *,
     ready: Callable[[Listening], None],
-    alone: bool,
     access_log: bool = False,
 ) -> None:
     """Serve and work until the process is asked to stop.
@@ -40,15 +34,11 @@ def run(
         settings: The settings in force.
         listener: A bound socket; closed at the end.
         ready: Told once, when everything answers.
-        alone: Whether this process is not one of several that a supervisor keeps: then it makes the home ready itself.
         access_log: Whether each request gets a line in the log.
-
-    Raises:
-        Conflict: Another ``remit up`` serves this home (SQLite).
     """
     import uvloop  # noqa: PLC0415 - only who serves pays for it
 
-    work = _serve(settings, listener, ready=ready, alone=alone, access_log=access_log)
+    work = _serve(settings, listener, ready=ready, access_log=access_log)
     with listener:
         asyncio.run(work, loop_factory=uvloop.new_event_loop)
 
@@ -58,47 +48,23 @@ async def _serve(
     listener: socket.socket,
     *,
     ready: Callable[[Listening], None],
-    alone: bool,
     access_log: bool,
 ) -> None:
-    with _sole(settings):
-        if alone:
-            await prepare_home(settings)
-        async with open_runtime(settings) as runtime:
-            await runtime.start(worker=True)
-            await _answer(runtime, listener, ready=ready, access_log=access_log)
-
-
-@contextmanager
-def _sole(settings: Settings) -> Generator[None]:
-    """On SQLite one process works on a home.
-
-    Raises:
-        Conflict: Another one does.
-    """
-    if settings.store_url:
-        yield
-        return
-    with hold_home(settings) as held:
-        if not held:
-            message = f"Another remit up serves {settings.home}: on SQLite one process does."
-            raise Conflict(message, code="up.running", hint="stop it, or use another home: remit up --home DIR")
-        yield
+    async with open_runtime(settings) as runtime:
+        await runtime.start(worker=True)
+        await _answer(runtime, listener, ready=ready, access_log=access_log)
 
 
 async def _answer(
     runtime: Runtime, listener: socket.socket, *, ready: Callable[[Listening], None], access_log: bool
 ) -> None:
     settings = runtime.settings
-    api = api_of(runtime)
-    edge = Edge(
-        Split(api, console_of(runtime)), runtime, sign_in=cast("SignIn | None", getattr(runtime, "sign_in", None))
-    )
-    dispatcher = Dispatcher(gateway_of(runtime), edge)
+    served = Served(runtime, console=console_of(runtime))
+    dispatcher = Dispatcher(gateway_of(runtime), served)
     halting: list[asyncio.Task[None]] = []
 
     def stopping() -> None:
-        api.state.readiness.draining = True
+        served.drain()
         dispatcher.stop()
         halting.append(asyncio.create_task(runtime.worker.halt()))
 

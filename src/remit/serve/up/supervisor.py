@@ -39,7 +39,7 @@ class Supervisor:
         command: What is run; the same for each.
         count: How many.
         listener: The bound socket.
-        ready: Told once, when the first answers, with the process ids by then.
+        ready: Told once, when the first answers, with this process's id.
         drain_s: Seconds that calls get to end.
     """
 
