@@ -132,6 +132,20 @@ def test_an_approval_that_was_not_used_must_be_given_again(tmp_path: Path, place
         assert ran.code == 4, "it asks anew"
 
 
+def test_nobody_stays_signed_in(drill: Drill, settings: Settings, place: Path) -> None:
+    with closing(sqlite3.connect(drill.home / "remit.db")) as store, store:
+        kinds = {row[1]: row[2] for row in store.execute("PRAGMA table_info(sign_in_session)")}
+        values: dict[str, object] = {name: 0 if "INT" in kind else "" for name, kind in kinds.items()}
+        values |= {"id": "s1", "workspace": "default", "person": "owner", "expires_us": 1 << 60, "ended_us": None}
+        marks = ", ".join("?" for _ in values)
+        names = ", ".join(values)
+        store.execute(f"INSERT INTO sign_in_session ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608
+    put(take(settings, place), drill.folder / "new")
+    with closing(sqlite3.connect(drill.folder / "new" / "remit.db")) as store:
+        found = store.execute("SELECT ended_us > 0, ended_why FROM sign_in_session").fetchall()
+    assert found == [(1, "restored")]
+
+
 # ------------------------------------------------------------------------------------------------------ what is refused
 
 

@@ -12,6 +12,7 @@ from typing import Self
 
 from sqlalchemy import bindparam, select
 
+from remit.accounts.restored import end_sign_ins
 from remit.adapters.backup.archive import sync_folder, unpack
 from remit.adapters.backup.aside import aside
 from remit.adapters.backup.emptying import clear_database, empty_database
@@ -280,7 +281,9 @@ def _verified(
 
     def op(tx: Tx) -> list[Held]:
         allow(tx)
-        held = hold_missions(tx, by=by, now_us=micros_of(clock.now()))
+        now_us = micros_of(clock.now())
+        held = hold_missions(tx, by=by, now_us=now_us)
+        end_sign_ins(tx, now_us=now_us)
         told = {"made": manifest.made, "by": manifest.remit, "entries": manifest.entries, "held": len(held)}
         tx.append(entry, told)
         return held
