@@ -526,12 +526,6 @@ def _api_limits(text: str) -> str:
     return text
 
 
-def _switch(text: str) -> bool:
-    known = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
-    found = known.get(text.lower())
-    return _refuse("true or false") if found is None else found
-
-
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
