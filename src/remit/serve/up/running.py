@@ -16,7 +16,7 @@ from remit.bootstrap import Runtime, open_runtime, verify_on_schedule
 from remit.serve.api.app import Served
 from remit.serve.console.app import console_of
 from remit.serve.gateway.wiring import gateway_of
-from remit.serve.listening import Listening, Server, configured
+from remit.serve.listening import Listening, Server, configured, settle_memory
 from remit.serve.up.dispatch import Dispatcher
 from remit.settings import Settings
 
@@ -74,6 +74,7 @@ async def _answer(
         asyncio.create_task(runtime.tend()),
         asyncio.create_task(verify_on_schedule(runtime.store, runtime.clock, every_s=settings.audit_verify_every_s)),
     ]
+    settle_memory()
     try:
         await server.serve(sockets=[listener])
     finally:
