@@ -1,4 +1,4 @@
--- revisions 52f71969f6731550a7ef6d46a0ac8b8f4958dd6f0061aa7c98e7569d118e8beb
+-- revisions 0d72ce33a225c2363f0619190a0e07477a06c3cfbfbdcdfcfdfddcf9ae2e01e8
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -183,11 +183,9 @@ CREATE TABLE mission (
 	budget_micros INTEGER NOT NULL, 
 	cost_micros INTEGER NOT NULL, 
 	created_us INTEGER NOT NULL, 
-	updated_us INTEGER NOT NULL, 
+	updated_us INTEGER NOT NULL, title TEXT DEFAULT '' NOT NULL, agents TEXT DEFAULT '' NOT NULL, searched TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_mission PRIMARY KEY (id)
 )
-;
-CREATE INDEX ix_mission_workspace_created_us_id ON mission (workspace, created_us, id)
 ;
 CREATE INDEX ix_mission_workspace_parent ON mission (workspace, parent)
 ;
@@ -1131,6 +1129,8 @@ CREATE TABLE repeated_order (
 )
 ;
 CREATE INDEX ix_repeated_order_created_us ON repeated_order (created_us)
+;
+CREATE INDEX ix_mission_listed ON mission (workspace, created_us, id, status, pack, originator, agents, searched)
 ;
 INSERT INTO "alembic_version" VALUES ('0024')
 ;
