@@ -25,7 +25,10 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
+_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
+#: Settings whose values may hold secrets: no message and no page shows them.
+SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
 
 #: ``REMIT_*`` variables that are not settings: read by the bootstrap script, the test suite or a crash drill.
 OTHER_VARIABLES = frozenset(
@@ -38,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_LOG",
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
+        "REMIT_UP_SOCKET",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -112,6 +116,19 @@ class Settings:
         personal_tools: Tools that get personal data back in the arguments a model wrote, separated by commas.
         personal_analyzer: Address of a Presidio analyzer that also reads what goes to models; none when empty.
         phone_regions: Countries (ISO 3166-1) whose national phone numbers are known, separated by commas.
+        signing_secret: What access tokens are signed with: 32 bytes at least; the home's own key when empty, which a
+            production install refuses.
+        session_idle_minutes: A console session ends when nothing was asked with it for so many minutes.
+        session_hours: It ends after so many hours whatever is done with it.
+        access_minutes: For how many minutes an access token of a program holds.
+        refresh_days: A program's sign-in ends after so many days whatever is done with it.
+        second_factor: Who must have a second factor: ``nobody``, ``administrators`` or ``everybody``.
+        public_url: Where people reach this install (``https://remit.example.org``): links and OIDC lead there; the
+            address that it listens at when empty.
+        oidc_issuer: An OpenID provider that people may sign in by; none when empty.
+        oidc_client_id: This install's name there.
+        oidc_client_secret: Its secret there, or a reference such as ``secret://oidc``; none when empty.
+        oidc_domains: Domains, separated by commas, whose verified e-mail addresses may sign in without an invitation.
         gateway_body_bytes: Bytes that a request to the gateway may have.
         gateway_body_s: Seconds in which its body must have arrived.
         gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
@@ -121,6 +138,28 @@ class Settings:
         gateway_queue_s: Seconds that a call waits for a place among them, where it waits.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
+        streams: Live streams that a process serves at once.
+        streams_each: Of them, those of one person.
+        telemetry: Whether figures and spans may leave this machine: ``spans`` to an address elsewhere needs it.
+        feedback: Whether what people say about Remit may be collected and leave this machine. Nothing does either.
+        stop_notice_s: Seconds between "not ready" and the end of listening when ``remit up`` stops: for load balancers.
+        api_body_bytes: Bytes that a request to the API or the console may have.
+        api_time_s: Seconds until it must be answered; streams are not cut.
+        api_idle_s: Seconds without a byte after which an answer that has begun is given up.
+        api_per_minute: Requests a minute to the API that are taken from one address.
+        api_per_hour: The same in an hour.
+        api_limits: Endpoints with limits of their own: ``POST /api/v1/missions=10/100`` (a minute, an hour), separated
+            by commas.
+        key_per_minute: Requests a minute to the API that are taken with one key or token.
+        key_per_hour: The same in an hour.
+        console_per_minute: Requests a minute to the console that are taken from one address.
+        console_per_hour: The same in an hour.
+        proxies: Networks of the proxies before this server, separated by commas: their word on where a request came
+            from is taken. None when empty.
+        hosts: Names that this server goes by beside that of ``public_url``, separated by commas.
+        cors_origins: Other origins whose pages may use the API, separated by commas; none when empty, never any.
+        https: Whether plain HTTP is turned away: ``auto`` (in production), ``on`` or ``off``.
+        request_log: Whether each request to the API or the console is logged.
         log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``; logs go to stderr.
         log_format: ``text``, or ``json``: one object a line.
         audit_retention_days: How long payloads of the audit log are kept; 0: as long as the plan says.
@@ -172,6 +211,17 @@ class Settings:
     personal_tools: str = ""
     personal_analyzer: str = ""
     phone_regions: str = "US,CA,GB,IE,DE,AT,CH,FR,BE,NL,ES,PT,IT,SE,NO,DK,FI,PL,IN,AU,NZ,JP,BR,MX"
+    signing_secret: str = field(default="", repr=False)
+    session_idle_minutes: float = 30.0
+    session_hours: float = 12.0
+    access_minutes: float = 10.0
+    refresh_days: float = 30.0
+    second_factor: str = "nobody"
+    public_url: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = field(default="", repr=False)
+    oidc_domains: str = ""
     gateway_body_bytes: int = 33_554_432
     gateway_body_s: float = 30.0
     gateway_heartbeat_s: float = 15.0
@@ -181,6 +231,26 @@ class Settings:
     gateway_queue_s: float = 30.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
+    streams: int = 2000
+    streams_each: int = 40
+    telemetry: bool = False
+    feedback: bool = False
+    stop_notice_s: float = 0.0
+    api_body_bytes: int = 10_485_760
+    api_time_s: float = 30.0
+    api_idle_s: float = 60.0
+    api_per_minute: int = 60
+    api_per_hour: int = 1000
+    api_limits: str = ""
+    key_per_minute: int = 600
+    key_per_hour: int = 10_000
+    console_per_minute: int = 600
+    console_per_hour: int = 20_000
+    proxies: str = ""
+    hosts: str = ""
+    cors_origins: str = ""
+    https: str = "auto"
+    request_log: bool = True
     log_level: str = "WARNING"
     log_format: LogFormat = LogFormat.TEXT
     audit_retention_days: int = 0
@@ -293,7 +363,7 @@ def _convert(key: str, raw: object, origin: str) -> object:
             case _:
                 return _CONVERT.get(key, _name)(str(raw).strip())
     except (ValueError, InvalidInput) as error:
-        shown = "its value" if key in {"store_url", "notify", "secrets"} else repr(raw)
+        shown = "its value" if key in SHOWN_NEVER else repr(raw)
         message = f"The setting {key!r} (from {origin}) can't be {shown}: {error}."
         raise InvalidInput(message, place=origin) from error
 
@@ -309,6 +379,20 @@ def _level(text: str) -> str:
 
 def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
+
+
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
+def abroad(address: str) -> bool:
+    """Whether an ``http(s)://`` address is another machine's."""
+    scheme, found, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    local = name in {"localhost", "::1"} or (name.startswith("127.") and name.replace(".", "").isdigit())
+    return scheme in {"http", "https"} and bool(found) and not local
 
 
 def _dollars(text: str) -> str:
@@ -343,6 +427,26 @@ def _addresses(text: str) -> str:
 def _ports(text: str) -> str:
     found = [int(_within(int(word), 1, 65_535)) for word in words(text)]
     return text if found else _refuse("ports such as 80, 443")
+
+
+def _origin(text: str) -> str:
+    scheme, found, rest = text.rstrip("/").partition("://")
+    fit = scheme in {"http", "https"} and found and rest and not set("/?#@ ") & set(rest)
+    return (
+        text.rstrip("/") if not text or fit else _refuse("an address without a path, such as https://remit.example.org")
+    )
+
+
+def _issuer(text: str) -> str:
+    scheme, found, rest = text.partition("://")
+    local = rest.partition("/")[0].rpartition(":")[0] in {"127.0.0.1", "localhost", "[::1]"}
+    fit = found and rest and (scheme == "https" or (scheme == "http" and local)) and not set("?#@ ") & set(rest)
+    return text if not text or fit else _refuse("an https:// address (http:// on this machine only)")
+
+
+def _demand(text: str) -> str:
+    word = text.lower()
+    return word if word in {"nobody", "administrators", "everybody"} else _refuse("nobody, administrators or everybody")
 
 
 def _private(text: str) -> str:
@@ -400,6 +504,34 @@ def _regions(text: str) -> str:
     return text.upper()
 
 
+def _proxies(text: str) -> str:
+    from ipaddress import ip_network  # noqa: PLC0415 - for installs behind a proxy
+
+    for word in words(text):
+        if ip_network(word).prefixlen == 0:
+            _refuse("the networks of your proxies; everybody's is none")
+    return text
+
+
+def _origins(text: str) -> str:
+    for word in words(text):
+        if "*" in word:
+            _refuse("origins by name: any is never let in")
+        if not _origin(word) or word != word.lower().rstrip("/"):
+            _refuse(f"origins such as https://app.example.org, separated by commas; {word!r} is none")
+    return text
+
+
+def _api_limits(text: str) -> str:
+    for word in words(text):
+        place, _, numbers = word.rpartition("=")
+        method, _, path = place.partition(" ")
+        minute, _, hour = numbers.partition("/")
+        if not (method.isalpha() and path.startswith("/") and minute.isdigit() and hour.isdigit()):
+            _refuse(f"METHOD PATH=MINUTE/HOUR, separated by commas; {word!r} is none")
+    return text
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -429,6 +561,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
     "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
+    "telemetry": _switch,
+    "feedback": _switch,
+    "stop_notice_s": lambda text: _within(float(text), 0, 300),
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
@@ -462,6 +597,34 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_queue_s": lambda text: _within(float(text), 0, 600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "streams": lambda text: int(_within(int(text), 1, 100_000)),
+    "streams_each": lambda text: int(_within(int(text), 1, 100_000)),
+    "signing_secret": str,
+    "session_idle_minutes": lambda text: _within(float(text), 2, 1440),
+    "session_hours": lambda text: _within(float(text), 0.1, 24 * 30),
+    "access_minutes": lambda text: _within(float(text), 1, 60),
+    "refresh_days": lambda text: _within(float(text), 0.01, 365),
+    "second_factor": _demand,
+    "public_url": _origin,
+    "oidc_issuer": _issuer,
+    "oidc_client_id": str,
+    "oidc_client_secret": str,
+    "oidc_domains": _domains,
+    "api_body_bytes": lambda text: int(_within(int(text), 1024, 1 << 30)),
+    "api_time_s": lambda text: _within(float(text), 0.1, 600),
+    "api_idle_s": lambda text: _within(float(text), 0.1, 3600),
+    "api_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "api_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "api_limits": _api_limits,
+    "key_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "key_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "console_per_minute": lambda text: int(_within(int(text), 1, 10_000_000)),
+    "console_per_hour": lambda text: int(_within(int(text), 1, 1_000_000_000)),
+    "proxies": _proxies,
+    "hosts": _domains,
+    "cors_origins": _origins,
+    "https": _separation,
+    "request_log": _switch,
     "personal_data": _personal,
     "personal_tools": str,
     "personal_analyzer": str,

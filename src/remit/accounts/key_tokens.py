@@ -21,10 +21,10 @@ from enum import StrEnum
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _BYTES = 32
 _SECRET = 43  # digits: 62 ** 43 > 2 ** 256
-_CHECK = 6  # digits: 62 ** 6 > 2 ** 32
+CHECK = 6  # digits: 62 ** 6 > 2 ** 32
 _WORD = len("rk_live_")
 PREFIX = _WORD + 10
-LENGTH = _WORD + _SECRET + _CHECK
+LENGTH = _WORD + _SECRET + CHECK
 
 
 class Word(StrEnum):
@@ -37,15 +37,15 @@ class Word(StrEnum):
 def new_token(rand: Callable[[int], bytes], *, word: Word = Word.LIVE) -> str:
     """A new token. ``rand`` gives so many random bytes, as ``secrets.token_bytes``."""
     number = int.from_bytes(rand(_BYTES), "big")
-    begun = f"rk_{word.value}_{_base62(number, _SECRET)}"
-    return begun + _checksum(begun)
+    begun = f"rk_{word.value}_{base62(number, _SECRET)}"
+    return begun + checksum(begun)
 
 
 def prefix_of(token: str) -> str:
     """What finds a token; empty for a text that is none (its length, its form or its checksum is wrong)."""
     if len(token) != LENGTH or not token.isascii() or not token.startswith(("rk_live_", "rk_test_")):
         return ""
-    return token[:PREFIX] if token[-_CHECK:] == _checksum(token[:-_CHECK]) else ""
+    return token[:PREFIX] if token[-CHECK:] == checksum(token[:-CHECK]) else ""
 
 
 def shown_of(prefix: str) -> str:
@@ -58,11 +58,13 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def _checksum(begun: str) -> str:
-    return _base62(zlib.crc32(begun.encode()), _CHECK)
+def checksum(begun: str) -> str:
+    """Six digits by which a token is told from what only looks like one; no protection against anybody."""
+    return base62(zlib.crc32(begun.encode()), CHECK)
 
 
-def _base62(number: int, digits: int) -> str:
+def base62(number: int, digits: int) -> str:
+    """A number in exactly so many digits of base 62."""
     found: list[str] = []
     for _ in range(digits):
         number, digit = divmod(number, 62)

@@ -5,8 +5,8 @@ action are added on the way down, each where its work starts, and everything in 
 carries them without knowing. The ids belong to the context (``contextvars``): tasks inherit them, and the store's
 writer runs each operation in the context that queued it. A thread that inherits no context has the process's request.
 
-The trace id is the request's id in hexadecimal (16 bytes, as W3C Trace Context has it), so a line finds its trace; the
-span id is there while spans are on.
+The trace id is the request's id in hexadecimal (16 bytes, as W3C Trace Context has it), so a line finds its trace; or,
+for a request that came from outside as part of somebody's trace, that one's. The span id is there while spans are on.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ class Ids(NamedTuple):
     step: str = ""
     action: str = ""
     span_id: str = ""
+    trace: str = ""
 
     @property
     def trace_id(self) -> str:
         """32 hexadecimal digits; empty without a request."""
-        return self.request_id.replace("-", "") if is_id(self.request_id) else ""
+        return self.trace or (self.request_id.replace("-", "") if is_id(self.request_id) else "")
 
     def known(self) -> dict[str, str]:
         """Those that are known, by the names of ``FIELDS``, in that order."""
@@ -86,8 +87,9 @@ class bound:  # noqa: N801 - used as a function; a class, because a generator co
         step: str = "",
         action: str = "",
         span_id: str = "",
+        trace: str = "",
     ) -> None:
-        self._ids = (request_id, workspace, mission, step, action, span_id)
+        self._ids = (request_id, workspace, mission, step, action, span_id, trace)
 
     def __enter__(self) -> Ids:
         now = Ids(*map(_either, self._ids, current()))

@@ -24,6 +24,19 @@ POINTS: frozenset[str] = frozenset(
         # keys and the gateway's policy
         "accounts.key",
         "accounts.gateway",
+        # signing in
+        "sign_in.api_key",
+        "sign_in.factor",
+        "sign_in.identity",
+        "sign_in.link",
+        "sign_in.password",
+        "sign_in.refresh",
+        "sign_in.seen",
+        "sign_in.session",
+        "sign_in.try",
+        # orders that are sent again
+        "api.answer",
+        "api.repeat",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -105,6 +118,13 @@ POINTS: frozenset[str] = frozenset(
         # models
         "models.health",
         "models.set",
+        # backups, restores, upgrades
+        "backup.taken",
+        "backup.archive",
+        "restore.held",
+        "restore.place",
+        "upgrade.copy",
+        "upgrade.done",
         # writes outside the store
         "home.folder",
         "home.keys",

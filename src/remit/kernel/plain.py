@@ -8,6 +8,7 @@ as their code instead.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 #: Control, format (bidirectional, zero-width, tags), surrogates, private use, unassigned, line and paragraph ends.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -32,15 +33,20 @@ def plain_lines(text: str, *, lines: int = 400, width: int = 400) -> list[str]:
     return shown if len(found) <= lines else [*shown, f"… {len(found) - lines} more lines"]
 
 
-def _told(text: str) -> str:
+def spelled(text: str, code: Callable[[str], str], *, keep: str = "") -> str:
+    """``text`` with every character that hides, reverses or controls others as its ``code``; those in ``keep`` stay."""
     parts: list[str] = []
     marks = 0
     for char in text:
         kind = unicodedata.category(char)
         marks = marks + 1 if kind in _MARKS else 0
         hidden = kind in _HIDDEN or char in _BLANK or marks > MOST_MARKS or (kind == "Zs" and char != " ")
-        parts.append(_code(char) if hidden else char)
+        parts.append(code(char) if hidden and char not in keep else char)
     return "".join(parts)
+
+
+def _told(text: str) -> str:
+    return spelled(text, _code)
 
 
 def _code(char: str) -> str:

@@ -10,7 +10,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
 
+from sqlalchemy import Text, column, select, table
+
 from remit.adapters.store.log import LogWriter
+from remit.adapters.store.migrate import HEAD
+from remit.adapters.store.pulse import Pulse
 from remit.adapters.store.statistics import Statistics
 from remit.adapters.store.transaction import ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import FutureWaiter, Item, LoopWaiter, Writer
@@ -20,9 +24,12 @@ from remit.audit.report import Discrepancy, Report
 from remit.audit.signed import recorded
 from remit.kernel.action import Principal
 from remit.kernel.effects import Durability
+from remit.kernel.errors import Conflict, Unavailable
 from remit.kernel.ports import ReadTx
+from remit.kernel.within import joined, pending
 
 COMMIT_SECONDS = 2.0
+_REVISION = select(column("version_num", Text())).select_from(table("alembic_version"))
 
 
 class _Held[T](Future[T]):
@@ -113,8 +120,13 @@ class Store(ABC):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(Item(name, op, durable, LoopWaiter(loop, future)))
-        return await future
+        held = pending()
+        whole = joined(op, held) if held else op
+        self._writer.put(Item(name, whole, durable, LoopWaiter(loop, future)))
+        result = await future
+        for each in held:
+            each.done = True
+        return result
 
     def write[T](self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT) -> T:
         """As ``commit``, for code without an event loop."""
@@ -141,6 +153,29 @@ class Store(ABC):
         """As ``read``, in the calling thread."""
 
     # ------------------------------------------------------------------------------------------------------ the rest
+
+    def check_schema(self, tx: ReadTransaction) -> None:
+        """Refuse a database whose schema is not this version's; inside a read.
+
+        Raises:
+            Conflict: It is of an older or a newer version.
+        """
+        found = {row[0] for row in tx.tuples(_REVISION)}
+        if found != {HEAD}:
+            message = f"The store's schema is {', '.join(sorted(found)) or 'none'}, this version's is {HEAD}."
+            raise Conflict(message, code="store.schema", hint="remit init")
+
+    async def check_writable(self) -> None:
+        """Refuse a store whose audit log takes no entries: an empty transaction must commit, and heads must be signed.
+
+        Raises:
+            RemitError: Why it does not.
+        """
+        error = self._writer.seal_error
+        if error is not None:
+            message = f"The audit log could not be signed: {error}."
+            raise Unavailable(message, code="store.sealing", hint="remit audit verify") from error
+        await self.commit("audit.checkpoint", lambda _tx: None)
 
     def erase(
         self, subject: str, *, workspace: str, by: Principal, reason: str, allow: Callable[[ReadTx], None]
@@ -197,6 +232,10 @@ class Store(ABC):
 
     @abstractmethod
     def _verify_once(self, start: int) -> Report: ...
+
+    @abstractmethod
+    def pulse(self) -> Pulse:
+        """What tells that the store may have changed, not yet started."""
 
     @abstractmethod
     def statistics(self) -> Statistics:

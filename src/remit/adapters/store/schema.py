@@ -6,6 +6,8 @@ from sqlalchemy import MetaData
 
 from remit.accounts import budget_tables as _budgets
 from remit.accounts import key_tables as _keys
+from remit.accounts import repeated_tables as _repeated
+from remit.accounts import sign_in_tables as _sign_in
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
 from remit.audit import tables as _audit
@@ -29,10 +31,12 @@ from remit.models import tables as _models
 
 #: Importing a room's tables registers them; the tuple keeps the imports honest.
 ROOMS = (
-    *(_audit, _accounts, _budgets, _keys, _teams, _guard, _approvals, _rates, _rules),
+    *(_audit, _accounts, _budgets, _keys, _teams, _sign_in),
+    *(_guard, _approvals, _rates, _rules),
     *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
+    *(_repeated,),
     *(_models,),
 )
 

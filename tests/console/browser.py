@@ -1,0 +1,141 @@
+"""A real browser, and what must hold of every page that it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from .served import Served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or "/usr/bin/chromium"
+WIDTHS = (320, 375, 768, 1024)
+SHOTS = ((1440, 900), (375, 812))
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+type Theme = Literal["light", "dark"]
+
+#: Tells the console's log of whatever the page's policy has stopped.
+WATCH = """
+addEventListener('securitypolicyviolation', (event) =>
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser, closed afterwards."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@dataclass
+class Looked:
+    """A page that is open, with what it complained of and asked for."""
+
+    page: Page
+    served: Served
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def go(self, path: str, *, status: int = 200) -> Page:
+        """Open a page of the console."""
+        answer = self.page.goto(f"{self.served.url}{path}")
+        assert answer is not None
+        assert answer.status == status, (path, answer.status, self.page.inner_text("body")[:500])
+        return self.page
+
+    def quiet(self) -> None:
+        """Nothing was complained of, and nothing asked of another place."""
+        assert self.complaints == []
+        assert [url for url in self.asked if not url.startswith((self.served.url, "data:"))] == []
+
+
+@contextmanager
+def looking(
+    browser: Browser, served: Served, *, who: str = "ines", theme: Theme = "light",
+    width: int = 1440, height: int = 900,
+    scripts: bool = True,
+) -> Iterator[Looked]:  # fmt: skip
+    """A person at a browser."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=scripts,
+        reduced_motion="reduce",
+    )  # fmt: skip
+    context.add_cookies([{"name": "as", "value": who, "url": served.url}])
+    if scripts:
+        context.add_init_script(WATCH)
+    page = context.new_page()
+    looked = Looked(page, served)
+    page.on("console", lambda told: looked.complaints.append(told.text) if told.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: looked.complaints.append(str(error)))
+    page.on("request", lambda request: looked.asked.append(request.url))
+    page.on("dialog", lambda dialog: (looked.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
+    page.set_default_timeout(15_000)
+    try:
+        yield looked
+    finally:
+        context.close()
+
+
+def check_page(
+    browser: Browser, served: Served, path: str, *, who: str = "ines", name: str = "", status: int = 200
+) -> None:
+    """What must hold of every page, in both themes and at every width; pictures where ``REMIT_SHOTS`` says."""
+    for theme in THEMES:
+        for width, height in SHOTS:
+            with looking(browser, served, who=who, theme=theme, width=width, height=height) as looked:
+                page = looked.go(path, status=status)
+                page.wait_for_load_state("networkidle")
+                problems = Axe().run(page).response["violations"]
+                assert problems == [], [(one["id"], [node["html"] for node in one["nodes"]][:5]) for one in problems]
+                assert page.locator("h1").count() == 1
+                shoot(page, name or _named(path), theme, width)
+                if status == 200:
+                    looked.quiet()
+    with looking(browser, served, who=who) as looked:
+        page = looked.go(path, status=status)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert not sideways(page), f"{path} scrolls sideways at {width}"
+        if status == 200:
+            plain = page.request.get(f"{served.url}{path}", headers={"Accept": "application/json"})
+            assert plain.status == 200
+            assert plain.headers["content-type"] == "application/json"
+            assert "title" in plain.json()
+    with looking(browser, served, who=who, scripts=False) as looked:
+        page = looked.go(path, status=status)
+        assert page.locator("h1").is_visible()
+
+
+def sideways(page: Page) -> bool:
+    """Whether the page is wider than the window."""
+    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wide
+
+
+def shoot(page: Page, name: str, theme: str, width: int) -> None:
+    """A picture of the whole page, where somebody wants pictures."""
+    folder = os.environ.get("REMIT_SHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png", full_page=True)
+
+
+def _named(path: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
