@@ -16,7 +16,7 @@ _SCOPES = click.Choice(["read", "write", "delete", "approve", "admin"])
 
 @click.group(name="api-keys")
 def api_keys() -> None:
-    """Keys of people for Remit's own API: make, list, revoke. (Keys of agents at the gateway: remit keys.)"""
+    """Keys of people for Remit's own API: make, list, revoke. Keys of agents are remit keys."""
 
 
 @api_keys.command()
