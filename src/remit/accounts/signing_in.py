@@ -215,10 +215,8 @@ async def change_password(
     entrance.sign_in.forget()
 
 
-async def set_factor_up(
-    entrance: Entrance, password: str, *, workspace: str, by: Principal, visit: Visit
-) -> Enrolment:
-    """Begin one's own second factor, showing the password; who has none (they come by a provider) shows nothing. Audited.
+async def set_factor_up(entrance: Entrance, password: str, *, workspace: str, by: Principal, visit: Visit) -> Enrolment:
+    """Begin one's own second factor, showing the password, if there is one (who comes by a provider may have none). Audited.
 
     Raises:
         Unauthenticated: The password is not right.

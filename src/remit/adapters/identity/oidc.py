@@ -1,7 +1,7 @@
 """An OpenID provider, asked for who somebody is: authorization code with PKCE (OpenID Connect Core 1.0, RFC 9700).
 
-The provider's own metadata is believed where it is the named issuer's; its keys are fetched again when it signs with one
-that is not known (rotation). An ID token counts only when an asymmetric algorithm of our list signed it and issuer,
+The provider's own metadata is believed where it is the named issuer's; its keys are fetched again when it signs with
+one that is not known (rotation). An ID token counts only when an asymmetric algorithm of our list signed it and issuer,
 audience, times, nonce and the hash of the access token are right. No redirect is followed, answers are bounded, and
 whatever is wrong is one refusal.
 """
@@ -102,7 +102,7 @@ class OpenIdProvider:
             strong=bool(STRONG & {str(each) for each in claims.get("amr") or ()}),
         )
 
-    # ------------------------------------------------------------------------------------------------------ the protocol
+    # ----------------------------------------------------------------------------------------------------- the protocol
 
     async def _exchange(self, code: str, departure: Departure, redirect: str) -> Mapping[str, Any]:
         metadata = await self._described()

@@ -254,9 +254,7 @@ async def begin(request: Request, caller: Asking, runtime: Open, asked: FactorSt
     """Make a seed for an authenticator app, with your password; it counts once a code of it was confirmed."""
     who = await person_of(caller, runtime, credentials=True)
     visit = Visit(caller.address, request.headers.get("user-agent", ""))
-    made = await set_factor_up(
-        runtime.entrance, asked.password, workspace=caller.workspace, by=who, visit=visit
-    )
+    made = await set_factor_up(runtime.entrance, asked.password, workspace=caller.workspace, by=who, visit=visit)
     found = created(FactorBegun(secret=made.secret, uri=made.uri, svg=made.svg()), "/api/v1/me/second-factor")
     found.headers["cache-control"] = "no-store"
     return found
