@@ -216,7 +216,7 @@ async def change_password(
 
 
 async def set_factor_up(entrance: Entrance, password: str, *, workspace: str, by: Principal, visit: Visit) -> Enrolment:
-    """Begin one's own second factor, showing the password, if there is one (who comes by a provider may have none). Audited.
+    """Begin one's own second factor, showing the password if there is one (a provider's people may have none). Audited.
 
     Raises:
         Unauthenticated: The password is not right.
