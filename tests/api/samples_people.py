@@ -94,9 +94,7 @@ async def a_new_user(api: Api) -> Params:
 
 
 async def a_key_of_the_owner(api: Api) -> Params:
-    key = await create_api_key(
-        api.runtime.entrance, "ci", workspace="default", by=api.runtime.owner, scopes=["read"]
-    )
+    key = await create_api_key(api.runtime.entrance, "ci", workspace="default", by=api.runtime.owner, scopes=["read"])
     return {"key": key.id}
 
 
@@ -126,9 +124,7 @@ SAMPLES = {
     ("POST", "/api/v1/me/second-factor/confirm"): Sample(
         body=lambda _made: {"code": "000000"}, ok=frozenset({409, 422, 429})
     ),
-    ("POST", "/api/v1/me/second-factor/off"): Sample(
-        body=lambda _made: {"password": GOOD}, ok=frozenset({401, 429})
-    ),
+    ("POST", "/api/v1/me/second-factor/off"): Sample(body=lambda _made: {"password": GOOD}, ok=frozenset({401, 429})),
     ("GET", "/api/v1/sessions"): Sample(),
     ("DELETE", "/api/v1/sessions"): Sample(),
     ("DELETE", "/api/v1/sessions/{session}"): Sample(with_tokens, ok=frozenset({204, 403, 404})),

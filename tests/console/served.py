@@ -18,6 +18,7 @@ from remit.accounts.agents import Agent, register_agent
 from remit.accounts.people import Person, add_user
 from remit.accounts.roles import Role
 from remit.bootstrap import Runtime, open_runtime, prepare_home
+from remit.guard.approval_rows import unfinished
 from remit.guard.rules.revisions import save
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Effect, Fetch, Order, Publish
@@ -126,6 +127,11 @@ class Served:
             return await work(self.runtime)
 
         return asyncio.run_coroutine_threadsafe(done(), self.loop).result(60)
+
+    def waiting(self) -> list[str]:
+        """The ids of requests that wait, oldest first."""
+        found = self.run(lambda runtime: runtime.store.read(lambda tx: unfinished(tx, WORKSPACE)))
+        return [one.id for one in found if one.status == "pending"]
 
     def ask(self, effect: Effect, **more: Any) -> str:
         """Have an agent ask for an effect that needs a person; the request's id."""

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alembic import command
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from remit.adapters.store.migrate import alembic_config
 from remit.testing.drill import PACK, Drill, Ran, until
 
 SHOP = "remit.testing.shop:PACK"
@@ -25,6 +30,9 @@ SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 _SOURCE = Path(__file__).parents[2] / "src"
+
+#: Writes that only a server makes: `tests/api/test_crash.py` dies at them.
+SERVED = frozenset({"api.answer", "api.repeat"})
 
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.
@@ -134,6 +142,8 @@ ORDERED = frozenset(
         "audit.prune",
         "audit.release",
         "audit.verified",
+        "backup.archive",
+        "backup.taken",
         "deploy.back",
         "deploy.evidence",
         "deploy.prune",
@@ -166,6 +176,8 @@ ORDERED = frozenset(
         "queue.refused",
         "queue.take",
         "queue.worker",
+        "restore.held",
+        "restore.place",
         "secret.policy",
         "secret.retire",
         "secret.seen",
@@ -182,6 +194,8 @@ ORDERED = frozenset(
         "sign_in.seen",
         "sign_in.session",
         "sign_in.try",
+        "upgrade.copy",
+        "upgrade.done",
     }
 )
 
@@ -245,7 +259,21 @@ def record(drill: Drill) -> Recorded:
         _sign_in(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
+        _recovery(drill, took)
     return found
+
+
+def _recovery(drill: Drill, took: Callable[..., Ran]) -> None:
+    """The home is backed up, lost and restored; then a newer version finds it."""
+    backup = drill.folder / "home.backup"
+    took("backup", drill.remit("backup", backup, "--with-keys", record=True))
+    drill.home.rename(drill.folder / "lost")
+    took("restore", drill.remit("restore", backup, record=True))
+    engine = create_engine(f"sqlite:///{drill.home / 'remit.db'}", poolclass=NullPool)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0020")
+    engine.dispose()
+    took("upgrade", drill.remit("upgrade", record=True))
 
 
 def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:

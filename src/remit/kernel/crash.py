@@ -34,6 +34,9 @@ POINTS: frozenset[str] = frozenset(
         "sign_in.seen",
         "sign_in.session",
         "sign_in.try",
+        # orders that are sent again
+        "api.answer",
+        "api.repeat",
         # audit
         "audit.checkpoint",
         "audit.genesis",
@@ -115,6 +118,13 @@ POINTS: frozenset[str] = frozenset(
         # models
         "models.health",
         "models.set",
+        # backups, restores, upgrades
+        "backup.taken",
+        "backup.archive",
+        "restore.held",
+        "restore.place",
+        "upgrade.copy",
+        "upgrade.done",
         # writes outside the store
         "home.folder",
         "home.keys",

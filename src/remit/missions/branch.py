@@ -18,6 +18,7 @@ from remit.missions.critics import carry
 from remit.missions.deps import Deps
 from remit.missions.estimate import estimated, preset_of
 from remit.missions.estimate import keep as keep_estimate
+from remit.missions.labels import labels
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
 from remit.missions.presets import require_critics
@@ -91,6 +92,7 @@ async def branch(
         workspace_commit=top,
         tree=await repository.tree(top),
         pending="" if start == top else restack_order(prefix, why=f"branch from {step}"),
+        **labels(plan.plan, name),
     )
     steps = [
         _adopted(each, child, now)

@@ -25,6 +25,7 @@ from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.ports import Tx
 from remit.missions.holding import SYSTEM, Holding
+from remit.missions.labels import labels
 from remit.missions.pack import Pack
 from remit.missions.plan import OrderedPlan, order
 from remit.missions.plan_json import dump
@@ -102,12 +103,16 @@ async def rollback_feature(holding: Holding, pack: Pack, feature: str, *, actor:
     rows = restack(plan, holding.rows, keep=keep, prefix=prefix, mission=mission.id, workspace=mission.workspace)
     rows = [replace(row, revision=revision, changed_us=holding.stamp()) for row in rows]
     gone = [_rolled_back(row) for name, row in holding.rows.items() if name not in plan.position]
+    listed = labels(plan.plan, mission.input_name)
     values: dict[str, str | int | bytes] = {
         "input": data,
         "input_sha256": sha256_hex(data),
         "plan": stored,
         "plan_hash": sha256_hex(stored),
         "revision": revision,
+        "title": listed["title"],
+        "agents": listed["agents"],
+        "searched": listed["searched"],
     }
     pending = restack_order(prefix, why=f"feature {feature}")
     entry = holding.entry("mission.rollback", Result.SUCCESS, reason="feature", actor=actor)

@@ -86,6 +86,9 @@ class MissionRow:
     tree: str = ""
     budget_micros: int = 0
     cost_micros: int = 0
+    title: str = ""
+    agents: str = ""
+    searched: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from remit.accounts.access import Permission, Resource, reading, require
 from remit.accounts.budgets import BudgetScope, add_limit
@@ -32,6 +31,7 @@ from remit.missions.drive import drive, run_id
 from remit.missions.estimate import Estimate, estimated, keep, read_estimate
 from remit.missions.holding import Holding, principal
 from remit.missions.intake import planned, refuse_secrets
+from remit.missions.labels import labels
 from remit.missions.plan import OrderedPlan
 from remit.missions.plan_json import dump
 from remit.missions.presets import chosen, require_critics
@@ -53,23 +53,10 @@ from remit.missions.rows import (
     set_mission,
     set_step,
 )
+from remit.missions.shown import ORDER, Shown, lives, shown_status
 
 CANCEL_WAIT_S = 3.0
 PAGE_LIMIT = 500
-ORDER = "order-"  # how the owner's name begins while a person's order is carried out
-
-
-class Shown(StrEnum):
-    """The statuses that a person sees: those of the row, and one that is derived."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    ROLLED_BACK = "rolled_back"
-    INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +154,7 @@ class Missions:
             created_us=now,
             updated_us=now,
             run=0 if queue is None else 1,
+            **labels(plan.plan, name),
         )
         steps = [
             StepRow(
@@ -352,9 +340,18 @@ class Missions:
     # -------------------------------------------------------------------------------------------------- going back
 
     async def rollback(
-        self, workspace: str, mission: str, *, actor: Principal, to_step: str = "", feature: str = ""
+        self,
+        workspace: str,
+        mission: str,
+        *,
+        actor: Principal,
+        to_step: str = "",
+        feature: str = "",
+        queued: bool = False,
     ) -> View:
         """Roll back everything, to a step's checkpoint, or one feature (then the rest is run again where it changed).
+
+        That run is awaited, or (``queued``) left to any worker.
 
         Raises:
             NotFound: No such mission, step or feature.
@@ -382,7 +379,9 @@ class Missions:
             row = await self._row(workspace, mission)
             status = MissionStatus.QUEUED
             await self._control(row, self._retry_steps, actor=actor, run=row.run + 1, status=status, control="")
-            return await self.run(workspace, mission)
+            if not queued:
+                return await self.run(workspace, mission)
+            await self.submit(workspace, mission, queued=True)
         return await self.show(workspace, mission)
 
     async def branch(
@@ -539,13 +538,10 @@ class Missions:
         return await self.deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
 
     def _lives(self, owner: str) -> bool:
-        """Whether a run has the mission in hand. A person's order is short, and another one simply fences it."""
-        return bool(owner) and not owner.startswith(ORDER) and self.deps.alive(owner)
+        return lives(owner, alive=self.deps.alive)
 
     def _shown(self, status: str, owner: str) -> Shown:
-        if status == MissionStatus.RUNNING and not self._lives(owner):
-            return Shown.INTERRUPTED
-        return Shown(status)
+        return shown_status(status, owner, alive=self.deps.alive)
 
     def _not_running(self, row: MissionRow) -> None:
         if row.status == MissionStatus.RUNNING and self._lives(row.owner):

@@ -54,7 +54,12 @@ MISSION = Table(
     Column("cost_micros", _Big, nullable=False),
     Column("created_us", _Big, nullable=False),
     Column("updated_us", _Big, nullable=False),
-    Index(None, "workspace", "created_us", "id"),
+    Column("title", Text, nullable=False, server_default=""),  # what it is about, of its plan, in one line
+    Column("agents", Text, nullable=False, server_default=""),  # those its plan names, each between spaces
+    Column("searched", Text, nullable=False, server_default=""),  # what a list is searched in: lower case, bounded
+    # All that a list filters by, in the list's order: whatever the filter, no page reads a row that it doesn't show.
+    # ``listing`` bounds the texts, for Postgres takes no index entry beyond a third of a page.
+    Index("ix_mission_listed", "workspace", "created_us", "id", "status", "pack", "originator", "agents", "searched"),
     Index(None, "workspace", "status", "created_us", "id"),
     Index(None, "workspace", "parent"),
 )

@@ -27,6 +27,7 @@ from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_postgres
 from remit.adapters.store.pending import PendingMac, pending_rows
+from remit.adapters.store.pulse_postgres import PostgresPulse
 from remit.adapters.store.sealer import Sealer
 from remit.adapters.store.shown import Masking
 from remit.adapters.store.statements import Statements
@@ -247,6 +248,10 @@ class PostgresStore(Store):
         finally:
             connection.close()
         return True
+
+    def pulse(self) -> PostgresPulse:
+        """What tells that the store may have changed, not yet started."""
+        return PostgresPulse(self._url)
 
     def statistics(self) -> Statistics:
         """Rows, sizes and queues, for administrators."""

@@ -10,11 +10,12 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, func, select
 
 from remit.adapters.store.errors import from_postgres
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.pending import PendingMac, draft_of
+from remit.adapters.store.pulse import CHANNEL
 from remit.adapters.store.statements import Statements
 from remit.adapters.store.transaction import WriteTransaction
 from remit.audit.tables import PENDING
@@ -41,6 +42,7 @@ _WAITING = (
     .order_by(PENDING.c.id)
     .limit(MAX_MOVE)
 )
+_NOTIFY = select(func.pg_notify(CHANNEL, "").label("told"))
 _MOVED = delete(PENDING).where(PENDING.c.id == bindparam("moved"))
 _WORK = (
     "SELECT EXISTS (SELECT 1 FROM audit_pending) "
@@ -132,6 +134,7 @@ class Sealer:
         if rows:
             self._log.write(tx, [draft_of(row, self._mac) for row in rows])
             tx.execute(_MOVED, [{"moved": row[0]} for row in rows])
+            tx.row(_NOTIFY)  # told to whoever listens when this transaction commits, see ``pulse``
         return len(rows)
 
     def _in_transaction[T](

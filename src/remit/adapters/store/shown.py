@@ -33,7 +33,15 @@ READ = frozenset(
     ]
 )
 #: Read by people, in these tables; elsewhere columns of that name are keys.
-READ_IN = frozenset({("account_user", "name"), ("team", "name"), ("workspace", "name"), ("break_glass", "what")})
+READ_IN = frozenset(
+    {
+        ("account_user", "name"),
+        ("team", "name"),
+        ("workspace", "name"),
+        ("break_glass", "what"),
+        ("mission", "searched"),
+    }
+)
 
 #: Executed, or what others are computed from: never changed, so a secret in one refuses the whole write.
 EXECUTED = frozenset(

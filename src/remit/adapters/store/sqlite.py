@@ -18,6 +18,7 @@ from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import migrate_sqlite
+from remit.adapters.store.pulse import SqlitePulse
 from remit.adapters.store.shown import Masking
 from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
@@ -168,6 +169,10 @@ class SqliteStore(Store):
 
     def _shred(self) -> bool:
         return truncate_wal(self.path)
+
+    def pulse(self) -> SqlitePulse:
+        """What tells that the store may have changed, not yet started."""
+        return SqlitePulse(self.path)
 
     def statistics(self) -> Statistics:
         """Rows, sizes and queues, for administrators."""

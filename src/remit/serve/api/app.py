@@ -1,4 +1,4 @@
-"""The API as an application: its nouns, its access table, its errors. ``serve.edge`` stands before it."""
+"""The API as an application: its nouns, its access table, its errors; and behind the edge, with the console."""
 
 from __future__ import annotations
 
@@ -9,16 +9,51 @@ from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.routing import WebSocketRoute
 
 from remit.bootstrap import Runtime
 from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
+from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
-from remit.serve.api.routes import account, people, sign_in, teams
+from remit.serve.api.idempotency import Idempotency
+from remit.serve.api.routes import (
+    about,
+    account,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    people,
+    queue,
+    sign_in,
+    stores,
+    teams,
+)
+from remit.serve.edge.asgi import App, Receive, Scope, Send
+from remit.serve.edge.edge import Edge
+from remit.serve.edge.rates import EndpointLimit
+from remit.serve.live.hub import Hub
+from remit.serve.live.socket import PATH, EventSocket
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
-NOUNS: tuple[ModuleType, ...] = (health, teams, sign_in, account, people)
+NOUNS: tuple[ModuleType, ...] = (
+    health,
+    about,
+    account,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    people,
+    queue,
+    sign_in,
+    stores,
+    teams,
+)
 
 
 def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
@@ -30,6 +65,21 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
 
     Raises:
         InternalError: An endpoint without a row in the access table, or a row without its endpoint.
+    """
+    app = described(nouns)
+    app.state.runtime = runtime
+    app.state.responses = Responses()
+    app.state.readiness = health.Readiness(runtime)
+    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
+    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
+    return app
+
+
+def described(nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
+    """The API without anything behind it: for its description.
+
+    Raises:
+        InternalError: As ``api_of``.
     """
     app = FastAPI(
         title=openapi.TITLE,
@@ -44,15 +94,53 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
         app.include_router(noun.ROUTES)
     rows = table(row for noun in nouns for row in noun.ACCESS)
     _check(endpoints(nouns), rows)
-    app.state.runtime = runtime
     app.state.access = rows
-    app.state.readiness = health.Readiness(runtime)
     app.openapi = lambda: openapi.describe(app, rows)
     app.add_exception_handler(RemitError, problems.remit_error)
     app.add_exception_handler(RequestValidationError, problems.bad_request)
     app.add_exception_handler(HTTPException, problems.http_error)
     app.add_exception_handler(Exception, problems.fault)
     return app
+
+
+class Served:
+    """The API and the console behind one edge: what a server serves.
+
+    Args:
+        runtime: The open Remit, which must stay open as long as this answers.
+        console: What answers every path that is not the API's.
+
+    Attributes:
+        api: The API.
+        edge: What stands before both.
+    """
+
+    def __init__(self, runtime: Runtime, *, console: App | None = None) -> None:
+        self.api = api_of(runtime)
+        self._once = Idempotency(self.api, runtime)
+        self._console = console
+        rows: Mapping[tuple[str, str], Access] = self.api.state.access
+        limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
+        self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self.edge(scope, receive, send)
+
+    def drain(self) -> None:
+        """Say that no new work is taken: readiness answers 503 from now on."""
+        self.api.state.readiness.draining = True
+
+    async def _switch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._console is None or is_api(scope["path"]):
+            await self._once(scope, receive, send)
+        else:
+            await self._console(scope, receive, send)
+
+
+def is_api(path: str) -> bool:
+    """Whether a path is the API's; the others are the console's."""
+    return path.startswith(("/api/", "/health", "/.well-known/")) or path == "/openapi.json"
 
 
 def endpoints(nouns: tuple[ModuleType, ...] = NOUNS) -> set[tuple[str, str]]:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.bootstrap import Runtime
 from remit.kernel import correlation
-from remit.kernel.errors import InternalError, NotFound, RemitError, Unauthenticated, UserError
+from remit.kernel.errors import Conflict, InternalError, NotFound, RemitError, Unauthenticated, UserError
 from remit.serve.console import preferences
 from remit.serve.console.asking import NOTHING, Ask, Problem, caller_of, now_of, refused_field
 from remit.serve.console.entry import ACCOUNT, SIGN_IN, Entry
@@ -125,8 +125,13 @@ class _Console:
         if stamp_of(view) == known:
             return Response(status_code=204, headers=_NO_STORE)
         address = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        context = {"now_us": ask.now_us, "nonce": request.state.nonce, "address": address, "view": view}
-        return _html(self._templates.render("changed.html", context))
+        gone = str(getattr(view, "gone", ""))
+        context = {"now_us": ask.now_us, "nonce": request.state.nonce, "address": address, "view": view, "gone": gone}
+        answer = _html(self._templates.render("gone.html" if gone else "changed.html", context))
+        if gone:  # what the page was for is over: a notice stands in its place
+            answer.headers["HX-Retarget"] = "#main"
+            answer.headers["HX-Reswap"] = "innerHTML"
+        return answer
 
     async def _form(self, request: Request, form: Form) -> Response:
         ask = self._ask(request, about_self=form.again.about_self)
@@ -137,8 +142,9 @@ class _Console:
             return RedirectResponse(await form.order(ask), 303)
         except NotFound:
             raise
-        except UserError as error:
-            again = replace(ask, problem=Problem(refused_field(error), error.message, error.hint))
+        except (UserError, Conflict) as error:
+            field = "" if isinstance(error, Conflict) else refused_field(error)
+            again = replace(ask, problem=Problem(field, error.message, error.hint))
             return await self._html(request, form.again, again, await form.again.show(again), status=error.row.http)
 
     def _ask(self, request: Request, *, about_self: bool) -> Ask:

@@ -21,7 +21,10 @@ _STAMP = 16
 
 
 class View(Protocol):
-    """What a page shows: any frozen dataclass with a title, which says in words what there is."""
+    """What a page shows: any frozen dataclass with a title, which says in words what there is.
+
+    It may have ``gone``, a sentence: what the page was for is over. A live page that is open then gives way to it.
+    """
 
     @property
     def title(self) -> str:

@@ -34,7 +34,7 @@ class Templates:
         )
         filters = cast("dict[str, object]", self._known.filters)
         filters.update(words.FILTERS)
-        filters.update({"moment": _moment, "left": _left, "ago": _ago})
+        filters.update({"moment": _moment, "left": _left, "remaining": _remaining, "ago": _ago})
         cast("dict[str, object]", self._known.globals).update({"static": files.address, **svg.DRAWINGS})
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
@@ -63,6 +63,11 @@ def _moment(context: Context, at_us: int) -> Markup:
 @pass_context
 def _left(context: Context, deadline_us: int) -> Markup:
     return words.left(deadline_us, context["now_us"])
+
+
+@pass_context
+def _remaining(context: Context, deadline_us: int) -> Markup:
+    return words.remaining(deadline_us, context["now_us"])
 
 
 @pass_context

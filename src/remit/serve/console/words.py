@@ -110,6 +110,12 @@ def left(deadline_us: int, now_us: int) -> Markup:
     )
 
 
+def remaining(deadline_us: int, now_us: int) -> Markup:
+    """The time left in figures alone, for an element that counts it down itself; ``0:00`` when it is over."""
+    rest = max(0, deadline_us - now_us)
+    return Markup("{}").format(f"0:{rest // SECOND:02}" if rest < MINUTE else _long(rest))
+
+
 def moment(at_us: int, now_us: int) -> Markup:
     """``14:32:07`` today, ``17 Nov`` on another day, ``17 Nov 2025`` in another year; the full instant in its title."""
     at, now = _utc(at_us), _utc(now_us)
@@ -162,6 +168,14 @@ def effect(kind: str, target: str) -> str:
     return f"{does} {target}" if target else does.removesuffix(" to").removesuffix(" in")
 
 
+def figure(value: str, name: str) -> str:
+    """A field's value; one in micros (its name says so) also in whole units."""
+    if name.endswith("_micros") and re.fullmatch(r"-?[0-9]{1,18}", value):
+        whole = (Decimal(value) / _DOLLAR).quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
+        return f"{value} ({whole:,})"
+    return value
+
+
 def who(principal: str) -> str:
     """``user:ines`` as ``ines``: what a person is called; others keep their kind."""
     kind, _, name = principal.partition(":")
@@ -182,6 +196,8 @@ FILTERS = {
     "ident": ident,
     "anchor": anchor,
     "effect": effect,
+    "figure": figure,
     "who": who,
     "day": day,
+    "iso": iso,
 }

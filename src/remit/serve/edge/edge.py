@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Iterable, Mapping
+from functools import partial
 
 from remit.accounts.keys import Keys
 from remit.accounts.sealing import derived
@@ -44,9 +45,7 @@ class Edge:
         InvalidInput: A production install without a good signing secret.
     """
 
-    def __init__(
-        self, app: App, runtime: Runtime, *, sign_in: SignIn | None, limits: Iterable[EndpointLimit] = ()
-    ) -> None:
+    def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = ()) -> None:
         settings = runtime.settings
         check_signing(settings)
         self._app = app
@@ -60,6 +59,7 @@ class Edge:
         self._origins = Origins(proxies, frozenset(hosts))
         self._cors = Cors(words(settings.cors_origins))
         self._rates = Rates(settings, runtime.clock.monotonic, limits)
+        check_signing(settings)
         key = signing_key(settings, home_key=payload_key(settings))
         self._forms = Forms(derived(key, "forms of the console"), production=settings.production)
         self._identity = Identity(sign_in, Keys(runtime.store, runtime.clock), production=settings.production)
@@ -132,7 +132,9 @@ class Edge:
         check_site(method, headers, origin, self._cors, self._public)
         if caller.via == "session":
             caller = await self._with_form(exchange, caller, method)
-        scope.setdefault("state", {})["caller"] = caller
+        state = scope.setdefault("state", {})
+        state["caller"] = caller
+        state["again"] = partial(self._identity.caller, headers, origin.address)  # for streams, while they are open
         if caller.known and (head := await self._newest.value()):
             exchange.more.append((HEADER, head))
         await self._app(scope, exchange.receive, exchange.send)
@@ -185,7 +187,8 @@ class Edge:
             try:
                 origin = self._origin(scope, headers)
                 check_site("POST", headers, origin, self._cors, self._public)
-                scope.setdefault("state", {})["caller"] = await self._identity.caller(headers, origin.address)
+                again = partial(self._identity.caller, headers, origin.address)
+                scope.setdefault("state", {}).update(caller=await again(), again=again)
             except RemitError as error:
                 _log.info("a WebSocket was refused (%s)", error.code)
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})

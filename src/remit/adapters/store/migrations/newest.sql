@@ -1,4 +1,4 @@
--- revisions 44a146451bbd3d6d260377c8539cf70e93b54361c46b1a8b3e1f34b249fc39a1
+-- revisions 52f71969f6731550a7ef6d46a0ac8b8f4958dd6f0061aa7c98e7569d118e8beb
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1003,6 +1003,134 @@ CREATE TABLE recorded_effect (
 )
 ;
 CREATE INDEX ix_recorded_effect_workspace_mission ON recorded_effect (workspace, mission)
+;
+CREATE TABLE sign_in_password (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	hash TEXT NOT NULL, 
+	set_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_password PRIMARY KEY (workspace, person)
+)
+;
+CREATE TABLE sign_in_session (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	token_hash TEXT NOT NULL, 
+	previous_hash TEXT NOT NULL, 
+	salt BLOB NOT NULL, 
+	generation INTEGER NOT NULL, 
+	rotated_us BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	seen_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	how TEXT NOT NULL, 
+	strong INTEGER NOT NULL, 
+	limited INTEGER NOT NULL, 
+	address TEXT NOT NULL, 
+	agent TEXT NOT NULL, 
+	ended_us BIGINT, 
+	ended_by TEXT NOT NULL, 
+	ended_why TEXT NOT NULL, 
+	CONSTRAINT pk_sign_in_session PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_sign_in_session_token_hash ON sign_in_session (token_hash)
+;
+CREATE INDEX ix_sign_in_session_workspace_person ON sign_in_session (workspace, person)
+;
+CREATE TABLE api_key (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	prefix TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	scopes TEXT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	used_us BIGINT, 
+	revoked_us BIGINT, 
+	revoked_by TEXT NOT NULL, 
+	CONSTRAINT pk_api_key PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_api_key_prefix ON api_key (prefix)
+;
+CREATE INDEX ix_api_key_workspace_person ON api_key (workspace, person)
+;
+CREATE TABLE sign_in_link (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	purpose TEXT NOT NULL, 
+	token_hash TEXT NOT NULL, 
+	created_by TEXT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	closed_us BIGINT, 
+	CONSTRAINT pk_sign_in_link PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_sign_in_link_token_hash ON sign_in_link (token_hash)
+;
+CREATE INDEX ix_sign_in_link_workspace_person ON sign_in_link (workspace, person)
+;
+CREATE TABLE sign_in_try (
+	workspace TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	failures INTEGER NOT NULL, 
+	last_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_try PRIMARY KEY (workspace, subject)
+)
+;
+CREATE INDEX ix_sign_in_try_last_us ON sign_in_try (last_us)
+;
+CREATE TABLE sign_in_factor (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	confirmed_us BIGINT, 
+	last_step BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_factor PRIMARY KEY (workspace, person)
+)
+;
+CREATE TABLE sign_in_recovery (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	used_us BIGINT, 
+	CONSTRAINT pk_sign_in_recovery PRIMARY KEY (workspace, person, digest)
+)
+;
+CREATE TABLE sign_in_identity (
+	workspace TEXT NOT NULL, 
+	issuer TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	linked_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_identity PRIMARY KEY (workspace, issuer, subject)
+)
+;
+CREATE INDEX ix_sign_in_identity_workspace_person ON sign_in_identity (workspace, person)
+;
+CREATE TABLE repeated_order (
+	workspace TEXT NOT NULL, 
+	principal TEXT NOT NULL, 
+	key_hash TEXT NOT NULL, 
+	request_hash TEXT NOT NULL, 
+	owner TEXT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	carried INTEGER NOT NULL, 
+	status INTEGER NOT NULL, 
+	answer BLOB NOT NULL, 
+	CONSTRAINT pk_repeated_order PRIMARY KEY (workspace, principal, key_hash)
+)
+;
+CREATE INDEX ix_repeated_order_created_us ON repeated_order (created_us)
 ;
 INSERT INTO "alembic_version" VALUES ('0024')
 ;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import account, approvals, people
+from remit.serve.console.pages import account, approval, approvals, home, people
 
-PAGES: Sequence[Page] = (approvals.inbox, people.people, account.account)
-FORMS: Sequence[Form] = (*people.FORMS, *account.FORMS)
+PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval, people.people, account.account)
+FORMS: Sequence[Form] = (approval.decision, *people.FORMS, *account.FORMS)

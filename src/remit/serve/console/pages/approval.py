@@ -1,0 +1,226 @@
+"""One request: the exact effect with its hash, what was checked and found, what it would do, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from remit.accounts.roles import Resource
+from remit.guard.approval_decisions import decide
+from remit.guard.approval_listing import USED, Place
+from remit.guard.approval_rows import Status
+from remit.guard.approval_story import CheckShown, EvidenceShown, PreviewShown, Reach, Story, read_story
+from remit.kernel.clock import iso
+from remit.kernel.errors import InvalidInput
+from remit.serve.console import words
+from remit.serve.console.asking import Ask
+from remit.serve.console.page import form, page
+from remit.serve.console.pages.approvals import MARKS
+from remit.serve.console.pages.diffs import DiffLine, changed, diff_lines
+
+_EIGHT = 8
+_DECISIONS = {"approve": True, "deny": False}
+#: What the buttons call it: "Approve this order".
+_NOUNS = {"files": "change", "model": "call", "tool": "call", "notify": "notice"}
+
+
+@dataclass(frozen=True, slots=True)
+class SeatShown:
+    """One person's place: a mark, its word, who, and a note."""
+
+    mark: str
+    word: str
+    who: str
+    note: str
+    at_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The page.
+
+    Attributes:
+        title: What will happen.
+        id: The request.
+        state: Where it stands; ``mark`` is that as a mark and its word.
+        gone: Why it can't be decided any more, in a sentence; empty: it waits.
+        newer: The request that stands in its place now; empty: none.
+        kind: Of the effect, and ``noun``, what a button calls it.
+        subject_hash: What a decision binds to; ``exact``: it comes out again from what is shown.
+        fields: The effect's fields.
+        payload: The canonical payload, masked.
+        diff: Lines of the preview's diff, with how many are added and taken away.
+        seats: Who has decided, who may not, and the one who looks.
+        given: Approvals given, of ``quorum``.
+        why_not: Why the one who looks may not decide; empty: they may.
+        alike: How such requests of this asker ended in 90 days.
+    """
+
+    title: str
+    id: str
+    state: str
+    mark: tuple[str, str]
+    gone: str
+    newer: str
+    kind: str
+    noun: str
+    target: str
+    principal: str
+    on_behalf_of: str
+    mission: str
+    step: str
+    risk: str
+    policy_rev: str
+    cost_micros: int
+    requested_us: int
+    expires_us: int
+    subject_hash: str
+    exact: bool
+    why: str
+    fields: tuple[tuple[str, str], ...]
+    payload: str
+    payload_bytes: int
+    checks: tuple[CheckShown, ...]
+    evidence: tuple[EvidenceShown, ...]
+    reach: Reach
+    preview: PreviewShown
+    diff: tuple[DiffLine, ...]
+    changed: tuple[int, int]
+    seats: tuple[SeatShown, ...]
+    given: int
+    quorum: int
+    why_not: str
+    place: Place | None
+    alike: Mapping[str, int]
+    used_by: str
+
+
+@page("/approvals/{id}", template="approval.html", live=True)
+async def approval(ask: Ask) -> Approval:
+    """One request whole."""
+    which = ask.path["id"]
+    story = await ask.read(
+        lambda tx: read_story(tx, ask.workspace, which, who=ask.who, now_us=ask.now_us), resource=Resource.APPROVAL
+    )
+    return _view(story, ask.now_us)
+
+
+@form("/approvals/{id}/decision", again=approval)
+async def decision(ask: Ask) -> str:
+    """Approve or deny exactly what was read."""
+    typed = ask.form
+    approve = _DECISIONS.get(typed.get("decision", ""))
+    reason = typed.get("reason", "")
+    if approve is None:
+        raise InvalidInput("Say whether you approve or deny it.", code="approval.decision", hint="use a button")
+    if not reason.strip():
+        message = "A decision needs a reason: whoever asked is told, and the audit log keeps it."
+        raise InvalidInput(message, code="approval.reason", hint="write why")
+    if approve and not typed.get("seen"):
+        message = "Say that you have read the effect: approving binds to exactly that."
+        raise InvalidInput(message, code="approval.seen", hint="tick the box above the buttons")
+    decided = await decide(
+        ask.runtime.store,
+        ask.path["id"],
+        workspace=ask.workspace,
+        by=ask.who,
+        approve=approve,
+        subject_hash=typed.get("hash", ""),
+        reason=reason,
+        clock=ask.runtime.clock,
+        redactor=ask.runtime.redactor,
+    )
+    return f"/approvals?done={quote(decided.id, safe='')}"
+
+
+def _view(story: Story, now_us: int) -> Approval:
+    request = story.request
+    state = request.state(now_us)
+    lines = diff_lines(story.preview.diff)
+    given = sum(vote.verdict == Status.APPROVED for vote in story.said)
+    return Approval(
+        title=words.effect(request.kind, request.target),
+        id=request.id,
+        state=state,
+        mark=MARKS[state],
+        gone=_gone(story, state),
+        newer=story.newer,
+        kind=request.kind,
+        noun=_NOUNS.get(request.kind, request.kind),
+        target=request.target,
+        principal=request.principal,
+        on_behalf_of=request.on_behalf_of,
+        mission=request.mission,
+        step=request.step,
+        risk=request.risk,
+        policy_rev=request.policy_rev,
+        cost_micros=request.estimate_micros,
+        requested_us=request.requested_us,
+        expires_us=request.expires_us,
+        subject_hash=request.subject_hash,
+        exact=story.exact,
+        why=story.why.removeprefix("A person must be asked: "),
+        fields=story.fields,
+        payload=story.payload,
+        payload_bytes=len(story.payload.encode()),
+        checks=story.checks,
+        evidence=story.evidence,
+        reach=story.reach,
+        preview=story.preview,
+        diff=lines,
+        changed=changed(lines),
+        seats=_seats(story, state),
+        given=given,
+        quorum=request.quorum,
+        why_not=story.why_not,
+        place=story.place,
+        alike=story.alike,
+        used_by=request.used_by or "",
+    )
+
+
+def _gone(story: Story, state: str) -> str:
+    """Why nobody can decide about it any more."""
+    request = story.request
+    by = ", ".join(vote.voter for vote in story.said if vote.verdict == request.status) or "a person"
+    return {
+        Status.PENDING.value: "",
+        Status.APPROVED.value: f"Approved by {by}. Not used yet; it ends {_second(request.expires_us)}.",
+        USED: f"Approved by {by}, and used once, by action {request.used_by}.",
+        Status.DENIED.value: f"Denied by {by}.",
+        Status.EXPIRED.value: f"Refused by itself {_second(request.expires_us)}: nobody decided in time.",
+        Status.WITHDRAWN.value: "Nobody asks any more: its mission or step is over.",
+        Status.SUPERSEDED.value: "What was asked, or the policy, has changed since: a new request stands in its place.",
+    }[state]
+
+
+def _second(at_us: int) -> str:
+    return iso(at_us // words.SECOND * words.SECOND)
+
+
+def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
+    """Who has decided; the one who looks; and who may not, where duties are separated."""
+    request = story.request
+    seats = [
+        SeatShown(
+            "done" if vote.verdict == Status.APPROVED else "denied",
+            vote.verdict,
+            vote.voter,
+            f"with the right of {vote.right_of}" if vote.right_of != vote.voter else "",
+            vote.voted_us,
+        )
+        for vote in story.said
+    ]
+    you = story.seat.who.id
+    if state == Status.PENDING and you not in {vote.voter for vote in story.said}:
+        seats.append(
+            SeatShown("skipped", "not you", you, "") if story.why_not else SeatShown("waiting", "open", "you", "")
+        )
+    involved = dict.fromkeys((request.on_behalf_of, request.principal)) if request.separated else {}
+    for each in involved:
+        kind, _, name = each.partition(":")
+        if name != you:
+            why = "agents never approve" if kind == "agent" else "asked for it"
+            seats.append(SeatShown("skipped", "not allowed", name, why))
+    return tuple(seats)

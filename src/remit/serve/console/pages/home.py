@@ -1,0 +1,219 @@
+"""The start page: what needs a person, what runs, what it costs, what was stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from remit.guard.approval_listing import Found, Wanted, list_requests
+from remit.guard.approval_rows import Status
+from remit.guard.approval_seats import Seat, seat_of
+from remit.guard.overview import (
+    Money,
+    RefusedAction,
+    SpentToday,
+    Unwell,
+    last_refusals,
+    money_of,
+    spent_today,
+    unwell,
+)
+from remit.kernel.ports import ReadTx
+from remit.missions.listing import Summary, find_missions
+from remit.missions.listing import Wanted as WantedMissions
+from remit.missions.shown import Shown
+from remit.serve.console import words
+from remit.serve.console.asking import Ask
+from remit.serve.console.numbers import told
+from remit.serve.console.page import page
+
+MOST = 20  # rows of each kind; more are behind a link
+FAILED_US = words.DAY  # how long a failure stands here
+_GOING = (Shown.QUEUED, Shown.RUNNING, Shown.WAITING, Shown.INTERRUPTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Something that needs a person: a mark and its word, what, and where to go. ``deadline_us``: 0 is none."""
+
+    mark: str
+    word: str
+    what: str
+    note: str
+    href: str
+    label: str
+    asked_by: str
+    through: str
+    reach: str
+    cost_micros: int
+    deadline_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A mission that goes on."""
+
+    id: str
+    name: str
+    mark: str
+    word: str
+    done: int
+    total: int
+    since_us: int
+    cost_micros: int
+    low_micros: int
+    high_micros: int
+    retry_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The page. ``more``: whether more missions go on than are shown."""
+
+    title: str
+    needs: tuple[Need, ...]
+    running: tuple[Running, ...]
+    more: bool
+    queued: int
+    others_wait: int
+    spent: SpentToday
+    money: tuple[Money, ...]
+    breakers: tuple[Unwell, ...]
+    refusals: tuple[RefusedAction, ...]
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """The day's spend: percent of the day, dollars. The hour that runs ends now."""
+        return [(0.0, 0.0), *((100 * (hour + 1) / 24, sum_ / 1e6) for hour, sum_ in enumerate(self.spent.by_hour))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the store said, in one snapshot."""
+
+    requests: Found
+    seat: Seat
+    going: tuple[Summary, ...]
+    more: bool
+    failed: tuple[Summary, ...]
+    spent: SpentToday
+    money: tuple[Money, ...]
+    breakers: tuple[Unwell, ...]
+    refusals: tuple[RefusedAction, ...]
+
+
+@page("/", template="home.html", group="Work", label="Home", live=True)
+async def home(ask: Ask) -> Home:
+    """What needs somebody, what agents do, and what was stopped."""
+    now_us, workspace = ask.now_us, ask.workspace
+    alive = ask.runtime.missions.deps.alive
+
+    def op(tx: ReadTx) -> _Read:
+        going = find_missions(tx, workspace, WantedMissions(_GOING), size=MOST, alive=alive, now_us=now_us)
+        since = WantedMissions((Shown.FAILED,), since_us=now_us - FAILED_US)
+        failed = find_missions(tx, workspace, since, size=MOST, alive=alive, now_us=now_us)
+        return _Read(
+            list_requests(tx, workspace, Wanted(), now_us=now_us, after=None, limit=MOST),
+            seat_of(tx, workspace, ask.who, now_us=now_us),
+            going.missions,
+            going.next is not None,
+            failed.missions,
+            spent_today(tx, workspace, now_us=now_us),
+            money_of(tx, workspace, now_us=now_us),
+            unwell(tx, workspace),
+            last_refusals(tx, workspace),
+        )
+
+    return _view(await ask.read(op), now_us)
+
+
+def _view(read: _Read, now_us: int) -> Home:
+    asks, others = _asks(read, now_us)
+    needs = (*asks, *(_need(one) for one in (*read.going, *read.failed) if _trouble(one)))
+    running = tuple(_running(one, now_us) for one in read.going if one.status in {Shown.RUNNING, Shown.WAITING})
+    return Home(
+        title=told(len(needs), "thing needs you", "things need you") if needs else "Nothing needs you",
+        needs=needs,
+        running=running,
+        more=read.more,
+        queued=sum(one.status is Shown.QUEUED for one in read.going),
+        others_wait=others,
+        spent=read.spent,
+        money=read.money,
+        breakers=read.breakers,
+        refusals=read.refusals,
+    )
+
+
+def _asks(read: _Read, now_us: int) -> tuple[list[Need], int]:
+    """Requests that wait for the one who looks, and how many of those read wait for others alone."""
+    found: list[Need] = []
+    for one in read.requests.requests:
+        said = read.requests.votes.get(one.id, ())
+        if read.seat.why_not(one, said, now_us=now_us):
+            continue
+        given = sum(vote.verdict == Status.APPROVED for vote in said)
+        found.append(
+            Need(
+                mark="waiting",
+                word="approve",
+                what=words.effect(one.kind, one.target),
+                note=f"{given} of {one.quorum} approvals given" if one.quorum > 1 else "",
+                href=f"/approvals/{one.id}",
+                label="Review",
+                asked_by=one.on_behalf_of,
+                through=one.principal,
+                reach=one.risk,
+                cost_micros=one.estimate_micros,
+                deadline_us=one.expires_us,
+            )
+        )
+    return found, len(read.requests.requests) - len(found)
+
+
+def _trouble(one: Summary) -> bool:
+    return bool(one.stuck_us) or one.status in {Shown.FAILED, Shown.INTERRUPTED}
+
+
+def _need(one: Summary) -> Need:
+    if one.stuck_us:
+        minutes = one.stuck_us // words.MINUTE
+        mark, word, note = "stuck", "stuck", f"no progress for {minutes} min"
+    elif one.status is Shown.FAILED:
+        mark, word, note = "failed", "failed", one.error
+    else:
+        mark, word, note = "stuck", "interrupted", "its worker is gone; a worker takes it up, or: resume it"
+    return Need(
+        mark=mark,
+        word=word,
+        what=one.name,
+        note=note,
+        href=f"/missions/{one.id}",
+        label="Inspect",
+        asked_by=one.originator,
+        through=f"agent:{one.agents[0]}" if one.agents else one.originator,
+        reach="",
+        cost_micros=one.cost_micros,
+    )
+
+
+def _running(one: Summary, now_us: int) -> Running:
+    mark, word, retry_us = "running", "running", 0
+    if one.status is Shown.WAITING:
+        mark, word = "waiting", "waits for a person"
+    elif one.stuck_us:
+        mark, word = "stuck", "stuck"
+    elif one.steps.retry_us > now_us:
+        mark, word, retry_us = "retrying", "retry in", one.steps.retry_us
+    return Running(
+        id=one.id,
+        name=one.name,
+        mark=mark,
+        word=word,
+        done=one.steps.done,
+        total=one.steps.total,
+        since_us=one.created_us,
+        cost_micros=one.cost_micros,
+        low_micros=one.estimate.cost_low if one.estimate else 0,
+        high_micros=one.estimate.cost_high if one.estimate else 0,
+        retry_us=retry_us,
+    )

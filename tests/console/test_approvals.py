@@ -1,0 +1,269 @@
+"""Deciding in a real browser: by keyboard, with a reason, about exactly what was read, and never twice."""
+
+import re
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from remit.guard.approval_decisions import decide
+from remit.guard.approval_rows import Request, read_request, votes
+from remit.kernel.action import ActorKind, Principal
+from remit.kernel.effects import Fetch, Order, Publish
+
+from .browser import check_page, looking
+from .served import CSRF, WORKSPACE, Served, three_requests
+
+NUMBERS = count(7)
+HOSTILE = (
+    "<img src=x onerror=alert(1)><script>alert(2)</script><b hx-get='/approvals' hx-trigger='load'>b</b>"
+    "<svg onload=alert(3)> [click](javascript:alert(4)) \u202etxt.exe\u202c \u200bhidden {{ 7 * 7 }}"
+)
+
+
+@pytest.fixture(scope="module")
+def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A console of its own: these tests decide."""
+    made = Served(
+        tmp_path_factory.mktemp("home") / "home", three_requests, approval_hours=3.0, approval_quorum="1, publish=2"
+    ).start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def request_of(served: Served, which: str) -> Request:
+    return served.run(lambda runtime: runtime.store.read(lambda tx: read_request(tx, WORKSPACE, which)))
+
+
+def order(served: Served, **more: str) -> str:
+    """An order like no other before: what was denied once is not asked again."""
+    number = next(NUMBERS)
+    return served.ask(Order("broker-gateway", {"mode": "real", "instrument": "IDX-EU50", "quantity": number}), **more)
+
+
+def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_approve_with_the_keyboard_alone(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        press(page, "a")
+        expect(page.get_by_role("button", name="Approve this order")).to_be_focused()
+        assert request_of(crew, which).status == "pending", "no key sends anything"
+        page.locator("#why").focus()
+        page.keyboard.type("read it, the limits hold")
+        press(page, "Tab", "Space", "Tab", "Enter")
+        page.wait_for_url(re.compile(r"/approvals\?done="))
+        title = page.locator("h1")
+        expect(title).to_have_text("Approved: order to broker-gateway")
+        expect(title).to_be_focused()
+        looked.quiet()
+    found = request_of(crew, which)
+    assert found.status == "approved"
+    said = crew.run(lambda runtime: runtime.store.read(lambda tx: votes(tx, found)))
+    assert [(vote.voter, vote.verdict, vote.reason) for vote in said] == [
+        ("ines", "approved", "read it, the limits hold")
+    ]
+
+
+def test_deny_with_the_keyboard_alone_by_sending_the_form(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.locator("#why").focus()
+        page.keyboard.type("spread too wide")
+        press(page, "Escape", "d")
+        expect(page.get_by_role("button", name="Deny")).to_be_focused()
+        press(page, "Control+Enter")
+        expect(page.locator("h1")).to_have_text("Denied: order to broker-gateway")
+        looked.quiet()
+    assert request_of(crew, which).status == "denied"
+
+
+def test_without_scripts(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew, scripts=False) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.locator("#why").fill("no scripts needed")
+        page.get_by_label("I have read the effect").check()
+        page.get_by_role("button", name="Approve this order").click()
+        expect(page.locator("h1")).to_have_text("Approved: order to broker-gateway")
+    assert request_of(crew, which).status == "approved"
+
+
+def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.get_by_role("button", name="Deny").click()
+        expect(page.locator("#why")).to_be_focused()
+        expect(page.locator("#why")).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#reason-e")).to_contain_text("needs a reason")
+        answer = page.request.post(
+            f"{crew.url}/approvals/{which}/decision",
+            form={"csrf": CSRF, "decision": "approve", "reason": "kept <b>as typed</b>", "hash": "00000000"},
+        )
+        assert answer.status == 422
+        assert "kept &lt;b&gt;as typed&lt;/b&gt;</textarea>" in answer.text()
+        assert "you have read the effect" in answer.text()
+    assert request_of(crew, which).status == "pending"
+
+
+def test_another_hash_decides_nothing(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.evaluate("document.querySelector('input[name=hash]').value = '0'.repeat(64)")
+        page.locator("#why").fill("what I read was something else")
+        page.get_by_label("I have read the effect").check()
+        page.get_by_role("button", name="Approve this order").click()
+        expect(page.get_by_role("alert")).to_contain_text("what you read is not what was asked")
+    assert request_of(crew, which).status == "pending"
+
+
+def test_who_asked_sees_why_they_may_not_and_is_refused(browser: Browser, crew: Served) -> None:
+    which = order(crew, by="ines")
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        expect(page.locator(".decide")).to_contain_text("You may not decide this")
+        expect(page.locator(".decide")).to_contain_text("another person must decide")
+        assert page.locator(".decide form").count() == 0
+        typed = {"csrf": CSRF, "decision": "approve", "reason": "mine", "seen": "yes", "hash": "0" * 64}
+        answer = page.request.post(f"{crew.url}/approvals/{which}/decision", form=typed)
+        assert answer.status == 403
+    assert request_of(crew, which).status == "pending"
+
+
+@pytest.mark.parametrize("who", ["tomas", "vera"])
+def test_who_has_no_right_is_told_so(browser: Browser, crew: Served, who: str) -> None:
+    which = order(crew, by="ada")
+    with looking(browser, crew, who=who) as looked:
+        page = looked.go(f"/approvals/{which}")
+        expect(page.locator(".decide")).to_contain_text("You have no right to approve here")
+
+
+def test_two_people(browser: Browser, crew: Served) -> None:
+    which = crew.ask(Publish("film-channel", {"asset": "harbour-fog"}), agent="lantern")
+    for who, says in (("ines", "another person must approve, too"), ("priya", "Approved: publish to film-channel")):
+        with looking(browser, crew, who=who) as looked:
+            page = looked.go(f"/approvals/{which}")
+            page.locator("#why").fill("looked at all of it")
+            page.get_by_label("I have read the effect").check()
+            page.get_by_role("button", name="Approve this publish").click()
+            expect(page.locator("h1")).to_contain_text(says)
+    check_page(browser, crew, f"/approvals/{which}", name="approval-decided")
+
+
+def test_a_page_that_is_open_gives_way_when_somebody_else_decides(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.locator("#why").fill("half a rea")
+        found = request_of(crew, which)
+        by = Principal(ActorKind.USER, "priya")
+        crew.run(
+            lambda runtime: decide(
+                *(runtime.store, which),
+                workspace=WORKSPACE, by=by, approve=False, subject_hash=found.subject_hash, reason="too late",
+                clock=runtime.clock, redactor=runtime.redactor,
+            )
+        )  # fmt: skip
+        page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        notice = page.get_by_role("alert")
+        expect(notice).to_contain_text("You can't decide this any more")
+        expect(notice).to_contain_text("Denied by priya.")
+        assert page.locator("#why").count() == 0
+        notice.get_by_role("link", name="Show the request as it stands").click()
+        expect(page.locator(".decide")).to_contain_text("Denied by priya.")
+        looked.quiet()
+
+
+def test_the_inbox_holds_still_and_says_what_came(browser: Browser, crew: Served) -> None:
+    with looking(browser, crew) as looked:
+        page = looked.go("/approvals")
+        rows = page.locator("tbody tr").count()
+        page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        page.wait_for_timeout(300)
+        expect(page.locator("#fresh")).to_be_hidden()
+        order(crew)
+        page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        expect(page.locator("#fresh")).to_contain_text("Show what has changed")
+        assert page.locator("tbody tr").count() == rows
+        page.locator("#fresh a").click()
+        expect(page.locator("tbody tr")).to_have_count(rows + 1)
+        looked.quiet()
+
+
+def test_hostile_text_in_every_field_stays_text(browser: Browser, crew: Served) -> None:
+    which = crew.ask(Order(HOSTILE, {"mode": "real", HOSTILE: HOSTILE, "note": [HOSTILE]}))
+    other = crew.ask(Fetch("https://a.gov/" + "x" * 800))
+    check_page(browser, crew, f"/approvals/{which}", name="approval-hostile")
+    check_page(browser, crew, f"/approvals/{other}", name="approval-long")
+    with looking(browser, crew) as looked:
+        for path in (f"/approvals/{which}", "/approvals"):
+            page = looked.go(path)
+            assert "<img src=x onerror=alert(1)>" in page.inner_text("main")
+            assert page.locator("main img, main script, main [hx-get]").count() == 0
+            assert page.locator("main a[href^=javascript]").count() == 0
+            page.wait_for_timeout(300)
+            looked.quiet()
+        page = looked.go(f"/approvals/{which}")
+        assert "[U+202E]txt.exe[U+202C] [U+200B]hidden {{ 7 * 7 }}" in page.inner_text("main")
+
+
+def test_filters_are_the_address(browser: Browser, crew: Served) -> None:
+    with looking(browser, crew) as looked:
+        page = looked.go("/approvals?state=denied&kind=order")
+        assert set(page.locator("tbody tr td:first-child").all_inner_texts()) == {"denied"}
+        page.get_by_label("State").select_option("all")
+        page.get_by_role("button", name="Show").click()
+        page.wait_for_url(re.compile("state=all"))
+        looked.go("/approvals?state=denied&kind=fetch")
+        expect(page.locator(".empty")).to_contain_text("No request fits these filters")
+
+
+def test_keys_move_between_rows_and_pages(browser: Browser, crew: Served) -> None:
+    with looking(browser, crew) as looked:
+        page = looked.go("/approvals")
+        press(page, "j", "j")
+        expect(page.locator("tr[aria-current]")).to_have_count(1)
+        first = page.locator("tr[aria-current] a").first.get_attribute("href")
+        press(page, "Enter")
+        page.wait_for_url(f"**{first}")
+        press(page, "?")
+        expect(page.locator("#keys")).to_be_visible()
+        press(page, "Escape", "g", "a")
+        page.wait_for_url(re.compile(r"/approvals$"))
+        looked.quiet()
+
+
+def test_a_request_that_is_not_there(browser: Browser, crew: Served) -> None:
+    check_page(browser, crew, "/approvals/nothing-here", name="not-found", status=404)
+    with looking(browser, crew) as looked:
+        answer = looked.page.request.get(f"{crew.url}/approvals/nothing-here.json")
+        assert answer.status == 404
+        assert answer.json()["code"] == "approval.unknown"
+
+
+def test_who_has_not_signed_in_is_sent_to(browser: Browser, crew: Served) -> None:
+    with looking(browser, crew) as looked:
+        looked.page.context.clear_cookies()
+        answer = looked.page.request.get(f"{crew.url}/approvals", max_redirects=0)
+        assert answer.status == 303
+        assert answer.headers["location"] == "/sign-in?next=/approvals"
+
+
+def test_themes_and_keys_are_chosen_without_a_script(browser: Browser, crew: Served) -> None:
+    with looking(browser, crew, scripts=False) as looked:
+        page = looked.go("/approvals?state=all")
+        page.get_by_role("button", name="Dark").click()
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        assert page.url.endswith("/approvals?state=all")
+        page.get_by_role("button", name="Keys off").click()
+        expect(page.locator("html")).to_have_attribute("data-keys", "off")
