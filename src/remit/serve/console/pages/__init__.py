@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import approval, approvals, home
+from remit.serve.console.pages import approval, approvals, home, stop
 
-PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval)
-FORMS: Sequence[Form] = (approval.decision,)
+PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval, stop.stop)
+FORMS: Sequence[Form] = (approval.decision, stop.set_stop, stop.lift)
