@@ -142,8 +142,11 @@ class Tokens:
 class Api:
     """What tests have of it: where it listens, the runtime in it, a client for everybody."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, pack: str = "tests.api.quick:PACK", worker: bool = False) -> None:
         self.settings = settings
+        self.pack = pack
+        self.worker = worker
+        self.finished = ""
         self.tokens = Tokens()
         self.url = ""
         self.agent_key = ""
@@ -221,9 +224,10 @@ class Api:
 
     async def _main(self) -> None:
         await prepare_home(self.settings)
-        async with open_runtime(self.settings) as self.runtime:
+        async with open_runtime(self.settings, pack=self.pack) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
+            await self.runtime.start(worker=self.worker)
             inner = api_of(self.runtime)
             self.hub: Hub = inner.state.live
             app = Edge(inner, self.runtime, sign_in=self.tokens)

@@ -47,7 +47,7 @@ def ask(api: Api, client: Client, row: Access, sample: Sample) -> tuple[Reply, d
     """Ask about something made for this try alone."""
     made = api.do(lambda: sample.make(api))
     body = None if sample.body is None else sample.body(made)
-    path = row.path.format(**made) + sample.query
+    path = row.path.format(**made) + sample.query.format(**made)
     return client.ask(row.method, path, body, **sample.headers), made
 
 

@@ -340,9 +340,18 @@ class Missions:
     # -------------------------------------------------------------------------------------------------- going back
 
     async def rollback(
-        self, workspace: str, mission: str, *, actor: Principal, to_step: str = "", feature: str = ""
+        self,
+        workspace: str,
+        mission: str,
+        *,
+        actor: Principal,
+        to_step: str = "",
+        feature: str = "",
+        queued: bool = False,
     ) -> View:
         """Roll back everything, to a step's checkpoint, or one feature (then the rest is run again where it changed).
+
+        That run is awaited, or (``queued``) left to any worker.
 
         Raises:
             NotFound: No such mission, step or feature.
@@ -370,7 +379,9 @@ class Missions:
             row = await self._row(workspace, mission)
             status = MissionStatus.QUEUED
             await self._control(row, self._retry_steps, actor=actor, run=row.run + 1, status=status, control="")
-            return await self.run(workspace, mission)
+            if not queued:
+                return await self.run(workspace, mission)
+            await self.submit(workspace, mission, queued=True)
         return await self.show(workspace, mission)
 
     async def branch(

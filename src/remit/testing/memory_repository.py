@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from difflib import unified_diff
 from hashlib import sha1, sha256
 from pathlib import Path
 
 from remit.kernel import crash
 from remit.kernel.canonical import digest
-from remit.kernel.errors import Conflict, IntegrityError
+from remit.kernel.errors import Conflict, IntegrityError, NotFound
 from remit.missions.repository import START, Changes, Checkpoint
 
 type Files = dict[str, tuple[str, bytes]]
@@ -167,6 +168,27 @@ class MemoryRepository:
         twin.tip = commit
         await twin.init()
         await twin.reset_workspace(commit)
+
+    async def files(self, commit: str) -> Mapping[str, tuple[str, str]]:
+        """Every file of a commit by path: its mode and the id of its content."""
+        return {path: (mode, sha1(data).hexdigest()) for path, (mode, data) in self._files(commit).items()}  # noqa: S324 - as git names contents
+
+    async def content(self, commit: str, path: str, *, most: int) -> bytes:
+        """The first bytes of a file."""
+        files = self._files(commit)
+        if path not in files:
+            raise NotFound(f"The checkpoint {commit[:12]} has no file {path!r}.", code="artefact.missing")
+        return files[path][1][:most]
+
+    async def diff(self, old: str, new: str) -> str:
+        """The difference as a patch."""
+        before, after = self._files(old), self._files(new)
+        parts: list[str] = []
+        for path in sorted(before.keys() | after.keys()):
+            was, now = (side.get(path, ("", b""))[1].decode("utf-8", "replace") for side in (before, after))
+            if was != now:
+                parts += unified_diff(was.splitlines(), now.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
+        return "\n".join(parts)
 
     async def verify(self) -> None:
         """Every commit that the head reaches is there."""

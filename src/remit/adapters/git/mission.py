@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 from remit.adapters.files.removal import remove_tree
 from remit.adapters.git import collect, commit, tree
+from remit.adapters.git.process import Git
 from remit.adapters.git.repository import IDENTITY
 from remit.adapters.git.repository import Repository as GitRepository
 from remit.kernel import crash
-from remit.kernel.errors import Failed, IntegrityError
+from remit.kernel.errors import Failed, IntegrityError, NotFound
 from remit.missions.repository import START, Changes, Checkpoint
 
 _LONGEST_NAME = 120
@@ -148,6 +149,31 @@ class MissionRepository:
         """Make the repository of a new mission, with this history up to `commit` and its files as workspace."""
         folder = self._missions / mission
         await self._git.clone_to(folder / "repo.git", folder / "workspace", commit or None)
+
+    async def files(self, commit: str) -> Mapping[str, tuple[str, str]]:
+        """Every file of a commit by path: its mode and the id of its content."""
+        found = await self._with_git(lambda git: tree.entries(git, commit or None))
+        return {path: (entry.mode, entry.blob) for path, entry in found.items()}
+
+    async def content(self, commit: str, path: str, *, most: int) -> bytes:
+        """The first `most` bytes of a file (of a link: where it leads).
+
+        Raises:
+            NotFound: The commit has no such file.
+        """
+
+        def work(git: Git) -> bytes:
+            entry = tree.entries(git, commit or None).get(path)
+            if entry is None:
+                message = f"The checkpoint {commit[:12]} has no file {path[:120]!r}."
+                raise NotFound(message, code="artefact.missing", hint="remit show ID")
+            return git.run("cat-file", "blob", entry.blob)[:most]
+
+        return await self._with_git(work)
+
+    async def diff(self, old: str, new: str) -> str:
+        """The difference of two commits as a patch for people."""
+        return await self._git.diff(old or None, new or None)
 
     async def verify(self) -> None:
         """Check every object of the repository.
