@@ -25,6 +25,7 @@ from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import Money, usd
 from remit.kernel.ports import Preview
+from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.identity import EVERY_SCOPE
@@ -60,6 +61,17 @@ class Sessions:
     async def access(self, token: str, *, address: str) -> Known | None:
         del token, address
         return None
+
+
+class Both:
+    """The API and the console behind one edge, by path."""
+
+    def __init__(self, api: Any, console: Any) -> None:
+        self._api, self._console = api, console
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        which = self._api if scope["path"].startswith("/api/") else self._console
+        await which(scope, receive, send)
 
 
 #: As much as tests ask for.
@@ -197,7 +209,7 @@ class Served:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
             listener = socket.create_server(("127.0.0.1", 0))
-            app = Edge(console_of(runtime), runtime, sign_in=Sessions())
+            app = Edge(Both(api_of(runtime), console_of(runtime)), runtime, sign_in=Sessions())
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"
