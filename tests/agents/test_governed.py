@@ -1,6 +1,6 @@
 """``remit.governed``: the agent behaves as before, and every model attempt and tool call passed the guard."""
 
-# ruff: noqa: ARG001, ARG002, ASYNC221, PT012 - scripts of models take what the library gives; one command is run
+# ruff: noqa: ARG001, ARG002, PT012 - scripts of models take what the library gives; one command is run
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from remit.guard.approval_tables import APPROVAL
 from remit.kernel.errors import ApprovalPending, Denied, InvalidInput, NotFound
 from remit.sdk import effect_key
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 from .conftest import ASK, CLOCK, Place
 
 TOKEN = base64.b64decode("Z2hwX1J4N3E5WnYyTGtNNHRQYldjMXNKZDZGaDhZZzNOYTBVZVZi").decode()  # made up
@@ -231,7 +232,7 @@ async def test_what_a_tool_gives_back_is_masked(place: Place) -> None:
 async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(place: Place) -> None:
     for words in ("set mail --generate", "allow mail --agent helper"):
         order = ["secrets", *words.split(), "--home", str(place.home)]
-        subprocess.run([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
+        run_command([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
     seen: list[Any] = []
     got: list[Any] = []
     agent = Agent(scripted(("mail", {"to": ["a"], "key": "secret://mail"}), seen=seen), name="helper")

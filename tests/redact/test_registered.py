@@ -335,6 +335,6 @@ def test_four_kilobytes_beside_a_thousand_values_take_well_under_a_millisecond()
 
 
 def _seconds(made: Redactor, text: str) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     made.registered.find(text)
-    return time.perf_counter() - began
+    return time.thread_time() - began
