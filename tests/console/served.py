@@ -279,4 +279,4 @@ async def three_requests(served: Served) -> None:
         Publish("film-channel", {"asset": "harbour-fog", "sha256": "e2" * 32}),
         agent="lantern", by="ines", estimate=usd("6.42"),
     )  # fmt: skip
-    await served.asked(Fetch("https://registry.health-board.gov/list"), agent="quill", by="priya", estimate=usd("0.12"))
+    await served.asked(Fetch("https://health-board.gov/register"), agent="quill", by="priya", estimate=usd("0.12"))
