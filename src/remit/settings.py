@@ -42,6 +42,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_UP_SOCKET",
+        "REMIT_SHOTS",
         "REMIT_PROBE_WITNESS",
     }
 )
