@@ -60,8 +60,8 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "users link owner"),
     (0, "users sessions"),
     (0, "users sign-out owner"),
-    (0, "api-keys create drill --scope read"),
-    (2, "api-keys revoke nothing"),
+    (0, "apikeys create drill --scope read"),
+    (2, "apikeys revoke nothing"),
     # keys and the gateway's policy
     (0, "agents register gate --effect model"),
     (0, "keys create drill --agent gate --budget 1"),

@@ -296,7 +296,7 @@ async def make_key(caller: Asking, runtime: Open, asked: NewApiKey) -> Response:
     beyond = sorted({scope.value for scope in asked.scopes} - caller.scopes)
     if beyond:
         message = f"What was shown does not open {', '.join(beyond)}, so no key made with it does."
-        raise Denied(message, code="api.scope", hint="remit api-keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
     made = await create_api_key(
         runtime.entrance,
         asked.name,
@@ -337,7 +337,7 @@ async def person_of(caller: Caller, runtime: Runtime, *, credentials: bool = Fal
         others not in {"", who.id} and not caller.opens(Permission.ADMIN.value)
     ):
         message = "What was shown does not open this: its scopes do not hold it."
-        raise Denied(message, code="api.scope", hint="remit api-keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
     return who
 
 
