@@ -59,7 +59,7 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # signing in
     (0, "users link owner"),
     (0, "users sessions"),
-    (0, "users sign-out owner"),
+    (0, "users signout owner"),
     (0, "apikeys create drill --scope read"),
     (2, "apikeys revoke nothing"),
     # keys and the gateway's policy

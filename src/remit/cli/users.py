@@ -189,7 +189,7 @@ def sessions(user: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     return 0
 
 
-@users.command("sign-out")
+@users.command("signout")
 @click.argument("user")
 @click.option("--session", default="", help="Only this one of them.")
 @common
