@@ -42,6 +42,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_UP_SOCKET",
+        "REMIT_SHOTS",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -127,7 +128,7 @@ class Settings:
             address that it listens at when empty.
         oidc_issuer: An OpenID provider that people may sign in by; none when empty.
         oidc_client_id: This install's name there.
-        oidc_client_secret: Its secret there, or a reference such as ``secret://oidc``; none when empty.
+        oidc_client_secret: Its secret there; a public client when empty.
         oidc_domains: Domains, separated by commas, whose verified e-mail addresses may sign in without an invitation.
         gateway_body_bytes: Bytes that a request to the gateway may have.
         gateway_body_s: Seconds in which its body must have arrived.
