@@ -25,7 +25,6 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
-_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -380,11 +379,6 @@ def _level(text: str) -> str:
 
 def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
-
-
-def _switch(text: str) -> bool:
-    word = text.lower()
-    return word in _ON if word in _ON | _OFF else _refuse("true or false")
 
 
 def abroad(address: str) -> bool:
