@@ -195,6 +195,32 @@ async def test_secrets_are_masked_for_the_model_and_in_what_it_asks_for(place: P
     assert TOKEN not in sent[0] + done.output
 
 
+async def test_cards_are_masked_both_ways_though_nothing_was_said_about_personal_data(place: Place) -> None:
+    card, seen = "4242 4242 4242 4242", list[Any]()
+
+    async def words(messages: list[ModelMessage], info: AgentInfo) -> Any:
+        seen.append(str(messages))
+        for piece in ("It is 4242 ", "4242 42", "42 424", "2, and mail ", "ada@example.org ", "is yours."):
+            yield piece
+
+    def whole(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        seen.append(str(messages))
+        return ModelResponse(parts=[TextPart(f"It is {card}, and mail ada@example.org is yours.")])
+
+    model = FunctionModel(whole, stream_function=words, model_name="words")
+    async with remit.governed(Agent(model, name="helper"), home=place.home) as governed:
+        done = (await governed.run(f"my card is {card}")).output
+        async with governed.run_stream(f"my card is {card}") as stream:
+            streamed = "".join([piece async for piece in stream.stream_text(delta=True, debounce_by=None)])
+    assert done == streamed
+    assert done.startswith("It is [REDACTED:card:")
+    assert done.endswith("], and mail ada@example.org is yours.")
+    assert len(seen) == 2
+    for prompt in seen:
+        assert card not in prompt
+        assert "my card is [REDACTED:card:" in prompt
+
+
 async def test_a_secret_that_another_capability_puts_into_an_argument_is_refused(place: Place) -> None:
     class Meddler(AbstractCapability[Any]):
         async def before_tool_execute(self, ctx: Any, *, call: Any, tool_def: Any, args: Any) -> Any:

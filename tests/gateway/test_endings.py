@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import socket
 import threading
 import time
 from typing import Any
@@ -120,6 +121,21 @@ def test_a_client_that_reads_slowly_slows_the_provider_and_loses_nothing(gate: G
     assert status == 200
     said = "".join(told["choices"][0]["delta"].get("content") or "" for told in events(body) if told["choices"])
     assert len(said) == 600 * 18 * 1200
+
+
+def test_a_client_that_stops_reading_is_given_up_and_settled(gate: Gateway) -> None:
+    before = len(gate.rows())
+    gate.provider.say(Reply(deltas=("lorem ipsum dolor " * 600,) * 1200))
+    wire = Wire(gate.url)
+    wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.send("/v1/messages", PATHS["/v1/messages"], token=gate.token)
+    wire.head()
+    assert gate.provider.wait(lambda seen: seen.requests[-1].ended == "gone", timeout_s=40), "its provider is let go"
+    (row,) = gate.settled(before + 1)[before:]
+    assert row["state"] == "cancelled"
+    assert row["cost_micros"] > 0, "what was written until then"
+    assert not any(gate.reserved())
+    wire.close()
 
 
 # ------------------------------------------------------------------------------------------ providers that misbehave
