@@ -234,7 +234,9 @@ class Served:
             if self._furnish is not None:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
-            listener = socket.create_server(("127.0.0.1", 0))
+            # Named TCP: else asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            listener.bind(("127.0.0.1", 0))
             app = Edge(Both(api_of(runtime), console_of(runtime)), runtime, sign_in=Sessions())
             self._server = uvicorn.Server(
                 uvicorn.Config(
