@@ -27,6 +27,7 @@ from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import Money, usd
 from remit.kernel.ports import Preview
+from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
 from remit.serve.edge.identity import EVERY_SCOPE, Caller
 from remit.settings import Settings
@@ -54,6 +55,18 @@ class As:
             if "as" in jar:
                 scope.setdefault("state", {})["caller"] = signed(jar["as"].value)
         await self._app(scope, receive, send)
+
+
+class Both:
+    """As ``remit up``: the API's paths to the API, the others to the console."""
+
+    def __init__(self, api: ASGIApp, console: ASGIApp) -> None:
+        self._api = api
+        self._console = console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        api = scope["type"] == "http" and scope["path"].startswith("/api/")
+        await (self._api if api else self._console)(scope, receive, send)
 
 
 @dataclass
@@ -116,6 +129,7 @@ class Served:
         return self
 
     def stop(self) -> None:
+        self.run(lambda _: self.hub.close())
         self._server.should_exit = True
         self._thread.join(60)
         assert not self._thread.is_alive(), "the console did not stop"
@@ -185,7 +199,9 @@ class Served:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
             listener = socket.create_server(("127.0.0.1", 0))
-            app = As(console_of(runtime))
+            api = api_of(runtime)
+            self.hub = api.state.live
+            app = As(Both(api, console_of(runtime)))
             self._server = uvicorn.Server(
                 uvicorn.Config(app, lifespan="off", loop="none", log_config=None, access_log=False, ws="none")
             )

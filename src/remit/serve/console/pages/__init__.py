@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import approval, approvals, home
+from remit.serve.console.pages import approval, approvals, home, mission, mission_forms, missions, new_mission, queue
 
-PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval)
-FORMS: Sequence[Form] = (approval.decision,)
+PAGES: Sequence[Page] = (
+    *(home.home, approvals.inbox, approval.approval),
+    *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
+)
+FORMS: Sequence[Form] = (
+    approval.decision,
+    *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
+    *(new_mission.start, queue.move),
+)
