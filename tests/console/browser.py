@@ -60,6 +60,12 @@ class Looked:
         assert answer.status == status, (path, answer.status, self.page.inner_text("body")[:500])
         return self.page
 
+    def csrf(self) -> str:
+        """The token of the page's forms."""
+        token = self.page.locator("input[name=csrf]").first.get_attribute("value")
+        assert token
+        return token
+
     def quiet(self) -> None:
         """Nothing was complained of, and nothing asked of another place."""
         assert self.complaints == []
@@ -77,7 +83,7 @@ def looking(
         viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=scripts,
         reduced_motion="reduce",
     )  # fmt: skip
-    context.add_cookies([{"name": "as", "value": who, "url": served.url}])
+    context.add_cookies([{"name": "remit_session", "value": f"session-of-{who}", "url": served.url}])
     if scripts:
         context.add_init_script(WATCH)
     page = context.new_page()
@@ -101,7 +107,7 @@ def check_page(
         for width, height in SHOTS:
             with looking(browser, served, who=who, theme=theme, width=width, height=height) as looked:
                 page = looked.go(path, status=status)
-                page.wait_for_load_state("networkidle")
+                page.wait_for_load_state("load")
                 problems = Axe().run(page).response["violations"]
                 assert problems == [], [(one["id"], [node["html"] for node in one["nodes"]][:5]) for one in problems]
                 assert page.locator("h1").count() == 1

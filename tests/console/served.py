@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.people import Person, add_user
@@ -29,44 +27,57 @@ from remit.kernel.money import Money, usd
 from remit.kernel.ports import Preview
 from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
-from remit.serve.edge.identity import EVERY_SCOPE, Caller
+from remit.serve.edge.edge import Edge
+from remit.serve.edge.identity import EVERY_SCOPE
 from remit.settings import Settings
 
 WORKSPACE = "harbour"
 PEOPLE = {"ada": Role.OWNER, "ines": Role.ADMIN, "priya": Role.ADMIN, "tomas": Role.MEMBER, "vera": Role.VIEWER}
-CSRF = "csrf-of-the-test"
 
 
-def signed(name: str) -> Caller:
-    """Who asks: what the edge says of a person's session."""
-    who = Principal(ActorKind.USER, name)
-    return Caller(who, WORKSPACE, "session", EVERY_SCOPE, f"session of {name}", CSRF, "127.0.0.1")
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Somebody whom sign-in knows."""
+
+    principal: Principal
+    workspace: str
+    scopes: frozenset[str]
+    session: str
 
 
-class As:
-    """In the edge's place: who the cookie ``as`` names has signed in."""
+class Sessions:
+    """Sign-in by session tokens that name whose they are: everything else of the edge is the real one."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    async def session(self, token: str, *, address: str) -> Known | None:
+        del address
+        name = token.removeprefix("session-of-")
+        known = name in PEOPLE and name != token
+        return Known(Principal(ActorKind.USER, name), WORKSPACE, EVERY_SCOPE, token) if known else None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            jar: SimpleCookie = SimpleCookie(dict(scope["headers"]).get(b"cookie", b"").decode())
-            if "as" in jar:
-                scope.setdefault("state", {})["caller"] = signed(jar["as"].value)
-        await self._app(scope, receive, send)
+    async def key(self, token: str, *, address: str) -> Known | None:
+        del token, address
+        return None
+
+    async def access(self, token: str, *, address: str) -> Known | None:
+        del token, address
+        return None
 
 
 class Both:
-    """As ``remit up``: the API's paths to the API, the others to the console."""
+    """The API and the console behind one edge, by path."""
 
-    def __init__(self, api: ASGIApp, console: ASGIApp) -> None:
-        self._api = api
-        self._console = console
+    def __init__(self, api: Any, console: Any) -> None:
+        self._api, self._console = api, console
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        api = scope["type"] == "http" and scope["path"].startswith("/api/")
-        await (self._api if api else self._console)(scope, receive, send)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        which = self._api if scope["path"].startswith("/api/") else self._console
+        await which(scope, receive, send)
+
+
+#: As much as tests ask for.
+PLENTY: Mapping[str, Any] = dict.fromkeys(
+    ("api_per_minute", "api_per_hour", "console_per_minute", "console_per_hour"), 1_000_000
+)
 
 
 @dataclass
@@ -107,7 +118,7 @@ class Served:
     """What tests have of it: its address, the runtime in it, and a way to ask things of agents."""
 
     def __init__(self, home: Path, furnish: Callable[[Served], Awaitable[None]] | None = None, **more: Any) -> None:
-        self.settings = Settings(home=home, workspace=WORKSPACE, owner="ada", **more)
+        self.settings = Settings(home=home, workspace=WORKSPACE, owner="ada", **{**PLENTY, **more})
         self.order = Looking(ORDER)
         self.publish = Looking(Preview(summary="Harbour fog, teaser, 24 s", links=("assets/fog.mp4",)))
         self.deploy = Looking(Preview(summary="Replaces release 7 by release 8.", diff=DIFF))
@@ -201,9 +212,11 @@ class Served:
             listener = socket.create_server(("127.0.0.1", 0))
             api = api_of(runtime)
             self.hub = api.state.live
-            app = As(Both(api, console_of(runtime)))
+            app = Edge(Both(api, console_of(runtime)), runtime, sign_in=Sessions())
             self._server = uvicorn.Server(
-                uvicorn.Config(app, lifespan="off", loop="none", log_config=None, access_log=False, ws="none")
+                uvicorn.Config(
+                    app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"
+                )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -244,8 +257,3 @@ async def three_requests(served: Served) -> None:
         agent="lantern", by="ines", estimate=usd("6.42"),
     )  # fmt: skip
     await served.asked(Fetch("https://registry.health-board.gov/list"), agent="quill", by="priya", estimate=usd("0.12"))
-
-
-def paths(pages: Sequence[str]) -> list[str]:
-    """Addresses without what a test fills in."""
-    return [page for page in pages if "{" not in page]

@@ -13,7 +13,7 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.effects import Fetch, Order, Publish
 
 from .browser import check_page, looking
-from .served import CSRF, WORKSPACE, Served, three_requests
+from .served import WORKSPACE, Served, three_requests
 
 NUMBERS = count(7)
 HOSTILE = (
@@ -107,7 +107,7 @@ def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(browser: Bro
         expect(page.locator("#reason-e")).to_contain_text("needs a reason")
         answer = page.request.post(
             f"{crew.url}/approvals/{which}/decision",
-            form={"csrf": CSRF, "decision": "approve", "reason": "kept <b>as typed</b>", "hash": "00000000"},
+            form={"csrf": looked.csrf(), "decision": "approve", "reason": "kept <b>as typed</b>", "hash": "00000000"},
         )
         assert answer.status == 422
         assert "kept &lt;b&gt;as typed&lt;/b&gt;</textarea>" in answer.text()
@@ -134,7 +134,7 @@ def test_who_asked_sees_why_they_may_not_and_is_refused(browser: Browser, crew: 
         expect(page.locator(".decide")).to_contain_text("You may not decide this")
         expect(page.locator(".decide")).to_contain_text("another person must decide")
         assert page.locator(".decide form").count() == 0
-        typed = {"csrf": CSRF, "decision": "approve", "reason": "mine", "seen": "yes", "hash": "0" * 64}
+        typed = {"csrf": looked.csrf(), "decision": "approve", "reason": "mine", "seen": "yes", "hash": "0" * 64}
         answer = page.request.post(f"{crew.url}/approvals/{which}/decision", form=typed)
         assert answer.status == 403
     assert request_of(crew, which).status == "pending"
@@ -197,6 +197,19 @@ def test_the_inbox_holds_still_and_says_what_came(browser: Browser, crew: Served
         assert page.locator("tbody tr").count() == rows
         page.locator("#fresh a").click()
         expect(page.locator("tbody tr")).to_have_count(rows + 1)
+        looked.quiet()
+
+
+def test_an_event_is_enough(browser: Browser, crew: Served) -> None:
+    """Nobody asks now and then: what came is said as it comes."""
+    with looking(browser, crew) as looked:
+        page = looked.go("/approvals")
+        expect(page.locator("#live[data-live=watched]")).to_have_text("Live", timeout=15_000)
+        page.wait_for_timeout(1000)
+        expect(page.locator("#fresh")).to_be_hidden()
+        order(crew)
+        expect(page.locator("#fresh")).to_contain_text("Show what has changed", timeout=9000)
+        expect(page.locator("#live")).to_contain_text("Changed since")
         looked.quiet()
 
 

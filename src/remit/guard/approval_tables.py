@@ -39,7 +39,8 @@ APPROVAL = Table(
     Column("told_us", BigInteger),  # when a refusal was handed to whoever had asked
     Column("notified_us", BigInteger),
     Index(None, "workspace", "open_key", unique=True),
-    Index(None, "workspace", "status"),
+    Index(None, "workspace", "status", "expires_us", "id"),
+    Index(None, "workspace", "requested_us", "id"),
     Index(None, "workspace", "mission", "step"),
     Index(None, "workspace", "subject_hash"),
 )
