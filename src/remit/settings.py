@@ -131,6 +131,9 @@ class Settings:
         gateway_body_s: Seconds in which its body must have arrived.
         gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
+        gateway_slow_s: Seconds after which a client that takes nothing of its stream counts as gone.
+        gateway_queue: Writes that may wait for the store before the policy ``on_full`` says what becomes of a call.
+        gateway_queue_s: Seconds that a call waits for a place among them, where it waits.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         streams: Live streams that a process serves at once.
@@ -218,6 +221,9 @@ class Settings:
     gateway_body_s: float = 30.0
     gateway_heartbeat_s: float = 15.0
     gateway_wait_s: float = 120.0
+    gateway_slow_s: float = 60.0
+    gateway_queue: int = 4096
+    gateway_queue_s: float = 30.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
     streams: int = 2000
@@ -567,6 +573,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_body_s": lambda text: _within(float(text), 0.1, 600),
     "gateway_heartbeat_s": lambda text: _within(float(text), 0.1, 300),
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_slow_s": lambda text: _within(float(text), 1, 3600),
+    "gateway_queue": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "gateway_queue_s": lambda text: _within(float(text), 0, 600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
     "streams": lambda text: int(_within(int(text), 1, 100_000)),
