@@ -177,7 +177,7 @@ def test_without_a_mouse_and_without_scripts_a_mission_is_cancelled(browser: Bro
         page.keyboard.press("Enter")
         expect(page.locator("main")).to_contain_text("It is cancelled.")
         again = page.locator("#cancel")
-        expect(again).to_contain_text("It is cancelled already.")
+        expect(again).to_contain_text("It is over: cancelled.")
     view = house.run(lambda runtime: runtime.missions.show(WORKSPACE, mission))
     assert view.status == "cancelled"
 

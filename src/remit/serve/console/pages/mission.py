@@ -457,7 +457,7 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
         ),
         "cancel": Order(
             "cancel",
-            f"It is {MARKS[status][1]} already." if over else "",
+            f"It is over: {MARKS[status][1]}." if over else "",
             f"Within a second: {_many(running, 'running step')} stopped, "
             f"{_many(len(detail.waits_for), 'open approval')} void. "
             "What is done stays; it can be resumed.",
