@@ -40,6 +40,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_LOG",
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
+        "REMIT_SHOTS",
         "REMIT_PROBE_WITNESS",
     }
 )
