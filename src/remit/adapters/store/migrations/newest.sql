@@ -1,4 +1,4 @@
--- revisions 44a146451bbd3d6d260377c8539cf70e93b54361c46b1a8b3e1f34b249fc39a1
+-- revisions 69a1c9f8d0e4fcc49419ec9a362b2bbbba26e31f819995342759294965215f7a
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -183,11 +183,9 @@ CREATE TABLE mission (
 	budget_micros INTEGER NOT NULL, 
 	cost_micros INTEGER NOT NULL, 
 	created_us INTEGER NOT NULL, 
-	updated_us INTEGER NOT NULL, 
+	updated_us INTEGER NOT NULL, title TEXT DEFAULT '' NOT NULL, agents TEXT DEFAULT '' NOT NULL, searched TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_mission PRIMARY KEY (id)
 )
-;
-CREATE INDEX ix_mission_workspace_created_us_id ON mission (workspace, created_us, id)
 ;
 CREATE INDEX ix_mission_workspace_parent ON mission (workspace, parent)
 ;
@@ -410,8 +408,6 @@ CREATE TABLE approval (
 )
 ;
 CREATE UNIQUE INDEX ix_approval_workspace_open_key ON approval (workspace, open_key)
-;
-CREATE INDEX ix_approval_workspace_status ON approval (workspace, status)
 ;
 CREATE INDEX ix_approval_workspace_mission_step ON approval (workspace, mission, step)
 ;
@@ -1004,5 +1000,124 @@ CREATE TABLE recorded_effect (
 ;
 CREATE INDEX ix_recorded_effect_workspace_mission ON recorded_effect (workspace, mission)
 ;
-INSERT INTO "alembic_version" VALUES ('0024')
+CREATE TABLE sign_in_password (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	hash TEXT NOT NULL, 
+	set_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_password PRIMARY KEY (workspace, person)
+)
+;
+CREATE TABLE sign_in_session (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	token_hash TEXT NOT NULL, 
+	previous_hash TEXT NOT NULL, 
+	salt BLOB NOT NULL, 
+	generation INTEGER NOT NULL, 
+	rotated_us BIGINT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	seen_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	how TEXT NOT NULL, 
+	strong INTEGER NOT NULL, 
+	limited INTEGER NOT NULL, 
+	address TEXT NOT NULL, 
+	agent TEXT NOT NULL, 
+	ended_us BIGINT, 
+	ended_by TEXT NOT NULL, 
+	ended_why TEXT NOT NULL, 
+	CONSTRAINT pk_sign_in_session PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_sign_in_session_token_hash ON sign_in_session (token_hash)
+;
+CREATE INDEX ix_sign_in_session_workspace_person ON sign_in_session (workspace, person)
+;
+CREATE TABLE api_key (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	prefix TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	scopes TEXT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	used_us BIGINT, 
+	revoked_us BIGINT, 
+	revoked_by TEXT NOT NULL, 
+	CONSTRAINT pk_api_key PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_api_key_prefix ON api_key (prefix)
+;
+CREATE INDEX ix_api_key_workspace_person ON api_key (workspace, person)
+;
+CREATE TABLE sign_in_link (
+	id TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	purpose TEXT NOT NULL, 
+	token_hash TEXT NOT NULL, 
+	created_by TEXT NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	expires_us BIGINT NOT NULL, 
+	closed_us BIGINT, 
+	CONSTRAINT pk_sign_in_link PRIMARY KEY (id)
+)
+;
+CREATE UNIQUE INDEX ix_sign_in_link_token_hash ON sign_in_link (token_hash)
+;
+CREATE INDEX ix_sign_in_link_workspace_person ON sign_in_link (workspace, person)
+;
+CREATE TABLE sign_in_try (
+	workspace TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	failures INTEGER NOT NULL, 
+	last_us BIGINT NOT NULL, 
+	until_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_try PRIMARY KEY (workspace, subject)
+)
+;
+CREATE INDEX ix_sign_in_try_last_us ON sign_in_try (last_us)
+;
+CREATE TABLE sign_in_factor (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	sealed BLOB NOT NULL, 
+	created_us BIGINT NOT NULL, 
+	confirmed_us BIGINT, 
+	last_step BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_factor PRIMARY KEY (workspace, person)
+)
+;
+CREATE TABLE sign_in_recovery (
+	workspace TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	digest TEXT NOT NULL, 
+	used_us BIGINT, 
+	CONSTRAINT pk_sign_in_recovery PRIMARY KEY (workspace, person, digest)
+)
+;
+CREATE TABLE sign_in_identity (
+	workspace TEXT NOT NULL, 
+	issuer TEXT NOT NULL, 
+	subject TEXT NOT NULL, 
+	person TEXT NOT NULL, 
+	linked_us BIGINT NOT NULL, 
+	CONSTRAINT pk_sign_in_identity PRIMARY KEY (workspace, issuer, subject)
+)
+;
+CREATE INDEX ix_sign_in_identity_workspace_person ON sign_in_identity (workspace, person)
+;
+CREATE INDEX ix_mission_listed ON mission (workspace, created_us, id, status, pack, originator, agents, searched)
+;
+CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
+;
+CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+INSERT INTO "alembic_version" VALUES ('0025')
 ;
