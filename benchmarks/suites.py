@@ -26,6 +26,8 @@ STREAMS = "tests/redact/test_stream.py"
 ENDINGS = "tests/gateway/test_endings.py"
 GATEWAY_SECRETS = "tests/gateway/test_secrets.py"
 WIRE = "tests/models/wire"
+LIVE = "tests/api/test_live.py"
+PAGES = "tests/missions/test_listing.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -145,3 +147,13 @@ def registered() -> dict[str, object]:
 def streams() -> dict[str, object]:
     """10,000 texts cut anywhere, every encoding and token cut at every place: as the whole text each time."""
     return run("streams", STREAMS, timeout_s=3 * 3600)
+
+
+def live() -> dict[str, object]:
+    """Live streams: 1,000 clients, reconnecting at any point, slow readers, the server killed in between."""
+    return run("live", LIVE)
+
+
+def pages() -> dict[str, object]:
+    """Lists of 100,000 missions: statements a page, and p95 over every filter."""
+    return run("pages", PAGES)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, case, func, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, select, tuple_
 
 from remit.guard.approval_rows import Status
 from remit.guard.approval_tables import APPROVAL
@@ -291,15 +291,10 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
     if wanted.agent:
         statement = statement.where(columns.agents.contains(bindparam("w_agent"), autoescape=False))
         params["w_agent"] = f" {wanted.agent} "
-    text = searched(wanted.text.strip())
-    if text:
-        found = columns.searched.like(bindparam("w_text"), escape="\\")
-        params["w_text"] = f"%{_literal(text)}%"
-        if _ID_PART.fullmatch(text):
-            ends = (("w_from", f"{text}%"), ("w_to", f"%{text}"))
-            found |= columns.id.like(bindparam("w_from")) | columns.id.like(bindparam("w_to"))
-            params |= dict(ends)
+    if wanted.text.strip():
+        found, sought = _searching(searched(wanted.text.strip()))
         statement = statement.where(found)
+        params |= sought
     if wanted.since_us:
         statement = statement.where(columns.created_us >= bindparam("w_since"))
         params["w_since"] = wanted.since_us
@@ -307,6 +302,16 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
         statement = statement.where(columns.created_us < bindparam("w_until"))
         params["w_until"] = wanted.until_us
     return statement, params
+
+
+def _searching(text: str) -> tuple[ColumnElement[bool], dict[str, Any]]:
+    """Where a text is looked for, and its parameters."""
+    found: ColumnElement[bool] = MISSION.c.searched.like(bindparam("w_text"), escape="\\")
+    params = {"w_text": f"%{_literal(text)}%"}
+    if _ID_PART.fullmatch(text):
+        found |= MISSION.c.id.like(bindparam("w_from")) | MISSION.c.id.like(bindparam("w_to"))
+        params |= {"w_from": f"{text}%", "w_to": f"%{text}"}
+    return found, params
 
 
 def _literal(text: str) -> str:
