@@ -527,6 +527,11 @@ def _api_limits(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -540,6 +545,9 @@ def _refuse(need: str) -> Never:
     message = f"it must be {need}"
     raise ValueError(message)
 
+
+_ON = frozenset({"true", "on", "1", "yes"})
+_OFF = frozenset({"false", "off", "0", "no"})
 
 _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
