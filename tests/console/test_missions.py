@@ -64,7 +64,6 @@ async def stand(runtime: Runtime, mission: str, *, done: int, last: StepStatus, 
 async def furnish(served: Served) -> None:
     """A mission that runs, one that failed (and says hostile things), two that wait."""
     runtime = served.runtime
-    await runtime.start()
     await stand(runtime, await order(runtime), done=9, last=StepStatus.RUNNING)
     await stand(runtime, await order(runtime, "shop.yaml", "ines"), done=4, last=StepStatus.FAILED, said=HOSTILE)
     await order(runtime, "third.yaml")
