@@ -578,6 +578,7 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
     more: Mapping[str, Adapter],
     rehearsal: Rehearsal | None = None,
 ) -> Runtime:
+    from remit.accounts.signing import weakness
     from remit.adapters.agents.room import set_room
     from remit.adapters.agents.wiring import wire_agents
     from remit.adapters.classifier.http import HttpClassifier
@@ -606,9 +607,10 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
     redactor = make_redactor(settings)
     for signer in store.signers:
         redactor.register(signer.skey)
-    for secret in (settings.signing_secret, settings.oidc_client_secret):
-        if secret:
-            redactor.register(secret)
+    if settings.signing_secret and not weakness(settings.signing_secret):  # nobody serves with a weak one
+        redactor.register(settings.signing_secret)
+    if settings.oidc_client_secret:
+        redactor.register(settings.oidc_client_secret)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",

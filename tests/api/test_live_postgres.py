@@ -18,7 +18,7 @@ __all__ = ["postgres_server", "postgres_url"]
 
 async def test_what_another_process_commits_is_told_here(tmp_path: Path, postgres_url: str) -> None:
     with serving(tmp_path / "home", store_url=postgres_url) as api:
-        token = api.tokens.make("viewer")
+        token = api.key("viewer")
         other = await asyncio.to_thread(make_store, api.settings)
         try:
             async with watching(api.url, token) as watch:
