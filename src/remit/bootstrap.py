@@ -27,7 +27,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from remit.accounts.agents import Agent, read_agents, register_agent
+from remit.accounts.entrance import Entrance
 from remit.accounts.owner import create_local_owner
+from remit.accounts.sign_in import SignIn
 from remit.adapters.agents.room import set_room
 from remit.adapters.agents.wiring import doors, steps, wire_agents
 from remit.adapters.classifier.http import HttpClassifier
@@ -42,6 +44,7 @@ from remit.adapters.fetch.wiring import put_behind
 from remit.adapters.files.writing import FilesAdapter
 from remit.adapters.git.mission import MissionRepository
 from remit.adapters.git.process import Git
+from remit.adapters.identity.wiring import make_entrance
 from remit.adapters.notify import NotifyAdapter
 from remit.adapters.providers.wiring import ModelRoom, model_calls, model_room
 from remit.adapters.sandbox.adapter import CommandAdapter
@@ -300,6 +303,11 @@ def check_home(settings: Settings) -> None:
         raise NotFound(message, code="home.missing", hint=f"remit init --home {settings.home}")
 
 
+def open_entrance(settings: Settings, store: Store) -> Entrance:
+    """Signing in, for commands that administer it without a runtime."""
+    return make_entrance(settings, store, home_key=payload_key(settings), clock=SystemClock())
+
+
 def secrets_order(settings: Settings, store: Store, redactor: Redactor, *, by: Principal) -> Order:
     """What an order about secrets is given with; every value that it reads is registered with ``redactor`` first."""
     mask = Redactor(mask_key(settings))
@@ -428,7 +436,13 @@ class Runtime:
     notices: Notices
     secrets: Secrets
     models: ModelRoom
+    entrance: Entrance
     faults: Faults | None = None
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Recognises who asks by a session, an access token or an API key."""
+        return self.entrance.sign_in
 
     @property
     def owner(self) -> Principal:
@@ -521,6 +535,7 @@ async def open_runtime(
             finally:
                 await runtime.stop()
                 await runtime.models.asking.close()
+                runtime.entrance.hasher.close()
                 with suppress(RemitError):  # whoever opens a runtime next tells what could not be told
                     await runtime.tell_of_budgets()
                     await runtime.tell_of_secrets()
@@ -632,6 +647,7 @@ def _wire(
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
         room,
+        make_entrance(settings, store, home_key=key, clock=clock),
         faults,
     )
 

@@ -17,6 +17,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.git": "Checkpoints are Remit's memory of a mission; steps never reach the repository itself.",
         "remit.adapters.fetch.output": "What a person fetched, into the file that they named.",
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
+        "remit.adapters.identity.oidc": "Asks the OpenID provider that the owner named who somebody is; no content.",
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",

@@ -17,15 +17,19 @@ import orjson
 import uvicorn
 
 from remit.accounts.agents import Agent, register_agent
+from remit.accounts.api_keys import create_api_key
+from remit.accounts.entrance import Visit
 from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
 from remit.accounts.people import Person, add_user
 from remit.accounts.roles import Permission, Role
+from remit.accounts.sessions import Begun, How, SessionKind, begin_session, new_cookie
+from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.teams import Team, create_team, set_member
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
-from remit.serve.api.app import api_of
-from remit.serve.edge.edge import Edge
+from remit.serve.api.app import Served
+from remit.serve.edge.asgi import App
 from remit.serve.live.hub import Hub
 from remit.settings import Settings
 
@@ -77,8 +81,12 @@ class Client:
             more.setdefault("content-type", "application/json")
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
-        self._connection.request(method, path, body=body or None, headers=self.headers | more)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, path, body=body or None, headers=self.headers | more)
+            answer = self._connection.getresponse()
+        except OSError:
+            self.close()
+            raise
         reply = Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         if answer.will_close:
             self.close()
@@ -105,49 +113,23 @@ class Client:
             self._connection = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """Somebody whom sign-in knows."""
-
-    principal: Principal
-    workspace: str
-    scopes: frozenset[str]
-    session: str
-
-
-class Tokens:
-    """Sign-in by tokens that the tests hand out."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, Signed] = {}
-
-    def make(self, user: str, *, scopes: frozenset[str] = EVERY) -> str:
-        token = "t" + secrets.token_hex(16)
-        self.known[token] = Signed(Principal(ActorKind.USER, user), WORKSPACE, scopes, f"session-of-{user}")
-        return token
-
-    async def session(self, token: str, *, address: str) -> Signed | None:
-        del address
-        return self.known.get(token)
-
-    async def key(self, token: str, *, address: str) -> Signed | None:
-        del address
-        return self.known.get(token)
-
-    async def access(self, token: str, *, address: str) -> Signed | None:
-        del address
-        return self.known.get(token)
-
-
 class Api:
     """What tests have of it: where it listens, the runtime in it, a client for everybody."""
 
-    def __init__(self, settings: Settings, *, pack: str = "tests.api.quick:PACK", worker: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        console: App | None = None,
+        pack: str = "tests.api.quick:PACK",
+        worker: bool = False,
+    ) -> None:
         self.settings = settings
+        self.console = console
         self.pack = pack
         self.worker = worker
         self.finished = ""
-        self.tokens = Tokens()
+        self._keys: dict[tuple[str, frozenset[str]], str] = {}
         self.url = ""
         self.agent_key = ""
         self.runtime: Runtime
@@ -165,7 +147,7 @@ class Api:
         """`owner`, `admin`, `member`, `viewer`, `stranger`, `agent` (by its virtual key) or `nobody`."""
         if who not in self._clients:
             token = {"nobody": "", "agent": self.agent_key}.get(who)
-            self._clients[who] = self.open(self.tokens.make(who) if token is None else token)
+            self._clients[who] = self.open(self.key(who) if token is None else token)
         return self._clients[who]
 
     def open(self, token: str = "", **headers: str) -> Client:
@@ -180,7 +162,35 @@ class Api:
 
     def limited(self, who: str, *scopes: str) -> Client:
         """Somebody with a key that opens only this."""
-        return self.open(self.tokens.make(who, scopes=frozenset(scopes)))
+        return self.open(self.key(who, frozenset(scopes)))
+
+    def key(self, who: str, scopes: frozenset[str] = EVERY) -> str:
+        """Somebody's API key."""
+        if (who, scopes) not in self._keys:
+            by = Principal(ActorKind.USER, who)
+            made = self.do(
+                lambda: create_api_key(self.runtime.entrance, "of a test", workspace=WORKSPACE, by=by, scopes=scopes)
+            )
+            self._keys[who, scopes] = made.token
+        return self._keys[who, scopes]
+
+    def session(self, who: str) -> str:
+        """The cookie of a new console session of somebody who signed in."""
+        entrance = self.runtime.entrance
+        cookie = new_cookie(entrance)
+        begun = Begun(WORKSPACE, who, SessionKind.CONSOLE, How.PASSWORD, strong=False, limited=False, visit=Visit())
+        now = entrance.now_us()
+
+        async def begin() -> None:
+            await self.runtime.store.commit(
+                "sign_in.session",
+                lambda tx: begin_session(
+                    tx, begun, token_hash=digest_of(cookie), at_us=now, expires_us=now + 3_600_000_000
+                ),
+            )
+
+        self.do(begin)
+        return cookie
 
     def name(self, word: str) -> str:
         """A name that was not used yet."""
@@ -216,9 +226,8 @@ class Api:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to who waits for the start
             self._failed = error
-            raise
         finally:
             self._ready.set()
 
@@ -228,12 +237,19 @@ class Api:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
             await self.runtime.start(worker=self.worker)
-            inner = api_of(self.runtime)
-            self.hub: Hub = inner.state.live
-            app = Edge(inner, self.runtime, sign_in=self.tokens)
+            app = Served(self.runtime, console=self.console)
+            self.hub: Hub = app.api.state.live
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
-                uvicorn.Config(app, http="httptools", ws="websockets-sansio", lifespan="off", log_config=None, server_header=False)  # pyright: ignore[reportArgumentType]
+                uvicorn.Config(
+                    app,  # pyright: ignore[reportArgumentType]
+                    http="httptools",
+                    ws="websockets-sansio",
+                    lifespan="off",
+                    log_config=None,
+                    server_header=False,
+                    proxy_headers=False,
+                )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
@@ -272,9 +288,9 @@ PLENTY: Mapping[str, Any] = {
 
 
 @contextmanager
-def serving(home: Path, **settings: Any) -> Iterator[Api]:
+def serving(home: Path, *, console: App | None = None, **settings: Any) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **{**PLENTY, **settings})).start()
+    made = Api(Settings(home=home, **{**PLENTY, **settings}), console=console).start()
     try:
         yield made
     finally:

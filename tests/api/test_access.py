@@ -91,7 +91,7 @@ def test_nobody_and_agents_administer_nothing(api: Api, row: Access) -> None:
         assert nobody.status == 401, nobody
         assert nobody.json["code"] == "api.credential"
         assert nobody.headers["www-authenticate"].startswith("Bearer")
-        assert agent.status == REFUSED, agent
+        assert agent.status in (sample.ok if row.who is Who.KNOWN else {REFUSED}), agent
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.method} {row.path}")
@@ -104,6 +104,6 @@ def test_a_key_opens_only_what_its_scopes_say(api: Api, row: Access) -> None:
 
 
 def test_a_token_that_does_not_count_is_nobodys(api: Api) -> None:
-    reply = api.open("t" + "0" * 32).get("/api/v1/teams")
+    reply = api.open("rmt_live_" + "0" * 49).get("/api/v1/teams")
     assert (reply.status, reply.json["code"]) == (401, "api.credential")
     assert api.open(authorization="Basic b3duZXI6").get("/api/v1/teams").status == 401

@@ -150,31 +150,40 @@ async def accept(journal: Journal, token: str, *, workspace: str, who: Principal
     """
 
     def op(tx: Tx) -> str:
-        lock(tx, workspace)
-        row = tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)})
-        now = micros_of(clock.now())
-        if who.kind is not ActorKind.USER:
-            _refuse(who, workspace, "only a person joins a team")
-        if row is None:
-            _refuse(who, workspace, "there is no such invitation")
-        status = _status(row, now)
-        if status != OPEN:
-            _refuse(who, workspace, f"the invitation is {status}", row=row)
-        person = _account(tx, row, who=who, name=name, clock=clock)
-        if find_member(tx, workspace=workspace, team=row["team"], user=person.id) is not None:
-            message = f"{person.id!r} is in the team {row['team']!r}."
-            raise Conflict(message, code="accounts.taken", hint=f"remit teams show {row['team']}")
-        if (
-            tx.execute(_CLOSE, {"of": workspace, "which": row["id"], "now_is": ACCEPTED, "by": str(who), "at": now})
-            != 1
-        ):
-            _refuse(who, workspace, "the invitation was used", row=row)
-        join(tx, Member(row["team"], person.id, Role(row["role"])), workspace=workspace, at_us=now)
-        told: dict[str, Json] = {"team": row["team"], "role": row["role"], "user": person.id}
-        tx.append(_entry("accounts.invitation.accepted", workspace, row["id"], who), told)
-        return str(row["team"])
+        return accept_in(tx, token, workspace=workspace, who=who, clock=clock, name=name)
 
     return await journal.commit("accounts.team", op)
+
+
+def accept_in(tx: Tx, token: str, *, workspace: str, who: Principal, clock: Clock, name: str) -> str:
+    """As ``accept``, inside another operation."""
+    lock(tx, workspace)
+    row = tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)})
+    now = micros_of(clock.now())
+    if who.kind is not ActorKind.USER:
+        _refuse(who, workspace, "only a person joins a team")
+    if row is None:
+        _refuse(who, workspace, "there is no such invitation")
+    status = _status(row, now)
+    if status != OPEN:
+        _refuse(who, workspace, f"the invitation is {status}", row=row)
+    person = _account(tx, row, who=who, name=name, clock=clock)
+    if find_member(tx, workspace=workspace, team=row["team"], user=person.id) is not None:
+        message = f"{person.id!r} is in the team {row['team']!r}."
+        raise Conflict(message, code="accounts.taken", hint=f"remit teams show {row['team']}")
+    if tx.execute(_CLOSE, {"of": workspace, "which": row["id"], "now_is": ACCEPTED, "by": str(who), "at": now}) != 1:
+        _refuse(who, workspace, "the invitation was used", row=row)
+    join(tx, Member(row["team"], person.id, Role(row["role"])), workspace=workspace, at_us=now)
+    told: dict[str, Json] = {"team": row["team"], "role": row["role"], "user": person.id}
+    tx.append(_entry("accounts.invitation.accepted", workspace, row["id"], who), told)
+    return str(row["team"])
+
+
+async def look_at_invitation(journal: Journal, token: str, *, workspace: str, clock: Clock) -> Invitation | None:
+    """What an open invitation offers, for whoever has its token; ``None``: nothing."""
+    row = await journal.read(lambda tx: tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)}))
+    found = None if row is None else _invitation(row, micros_of(clock.now()))
+    return found if found is not None and found.status == OPEN else None
 
 
 async def revoke_invitation(journal: Journal, which: str, *, workspace: str, by: Principal, clock: Clock) -> None:

@@ -19,6 +19,7 @@ from remit.accounts.access import (
     refuse,
     require,
 )
+from remit.accounts.credentials import forget_credentials
 from remit.accounts.plans import lifting, plan_of
 from remit.accounts.roles import BITS, NONE, Role, effective, names_of
 from remit.accounts.tables import USER
@@ -240,6 +241,7 @@ async def remove_user(journal: Journal, user: str, *, workspace: str, by: Princi
             raise Conflict(message, code="accounts.last_owner", hint=f"remit teams role {alone[0]} USER owner")
         tx.execute(_LEAVE_ALL, {"of": workspace, "who": user})
         tx.execute(_REMOVE, {"of": workspace, "who": user})
+        forget_credentials(tx, workspace=workspace, person=user)
         told: dict[str, Json] = {"before": names_of(person.rights), "teams": sorted(person.teams)}
         tx.append(_entry("accounts.user.removed", workspace, user, by), told, subject=user)
 

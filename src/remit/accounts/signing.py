@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections import Counter
 
 from remit.accounts.sealing import derived
@@ -16,13 +17,16 @@ _MAKE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
 
 
 def bits_of(secret: str) -> float:
-    """How much a text can tell at most, in bits, by how often each of its characters stands in it (Shannon).
+    """How much a text can tell at most, in bits: by how often each of its characters stands in it (Shannon).
 
-    Characters that follow from the one before (``abcd``, ``4321``, ``aaaa``) count once: they tell nothing.
+    Characters that follow from the one before (``abcd``, ``4321``, ``aaaa``) tell nothing, and no more is counted than
+    the text has left when it was compressed (less what the container of an empty one takes).
     """
     kept = "".join(now for now, before in zip(secret, " " + secret, strict=False) if abs(ord(now) - ord(before)) > 1)
     counts = Counter(kept)
-    return -sum(number * math.log2(number / len(kept)) for number in counts.values()) if kept else 0.0
+    shannon = -sum(number * math.log2(number / len(kept)) for number in counts.values()) if kept else 0.0
+    left = len(zlib.compress(kept.encode("utf-8", "replace"), 9)) - len(zlib.compress(b"", 9))
+    return min(shannon, 8.0 * left)
 
 
 def weakness(secret: str) -> str:
@@ -60,10 +64,8 @@ def check_signing(settings: Settings) -> None:
 def signing_key(settings: Settings, *, home_key: bytes) -> bytes:
     """The key that access tokens are signed with: of the setting ``signing_secret``, or the home's own.
 
-    Raises:
-        InvalidInput: As ``check_signing``.
+    Commands that serve nobody need none, so it is not checked here: whoever starts a server calls ``check_signing``.
     """
-    check_signing(settings)
     if settings.signing_secret:
         return derived(settings.signing_secret.encode("utf-8", "replace"), "access tokens")
     return derived(home_key, "access tokens of a development install")

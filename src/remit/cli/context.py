@@ -55,6 +55,11 @@ def acting(settings: Settings) -> Principal:
     return Principal(ActorKind.USER, settings.acting)
 
 
+def address_of(settings: Settings) -> str:
+    """Where people reach this install, as far as a command can know: for links that it prints."""
+    return settings.public_url or "http://127.0.0.1:8700"
+
+
 def masking(settings: Settings) -> Callable[[str], str]:
     """Masks secrets in what a person typed, with this install's own suffixes.
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import click
 
-from remit.cli.context import acting, settings_of
+from remit.cli.context import acting, address_of, settings_of
+from remit.cli.once import tell_once
 from remit.cli.output import common, emit, say, table
 from remit.cli.teams import ROLES
-from remit.kernel.clock import SystemClock
+from remit.kernel.clock import SystemClock, iso
 from remit.kernel.errors import InvalidInput
 
 _PERMISSIONS = click.Choice(["read", "write", "delete", "approve", "admin"])
@@ -128,6 +129,86 @@ def remove(user: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     with open_store(settings) as store:
         asyncio.run(remove_user(store, user, workspace=settings.workspace, by=acting(settings)))
     emit({"user": user, "removed": True}) if as_json else say(f"removed {user}")
+    return 0
+
+
+@users.command()
+@click.argument("user")
+@click.option("--lost-factor", is_flag=True, help="They lost their second factor: the link turns it off.")
+@common
+def link(user: str, home: str | None, *, lost_factor: bool, as_json: bool, debug: bool) -> int:
+    """Make a one-time link with which USER sets a password; it holds an hour, and earlier ones end."""
+    del debug
+    from remit.accounts.links import make_link
+    from remit.bootstrap import open_entrance, open_store
+
+    settings = settings_of(home)
+    with open_store(settings) as store:
+        entrance, of = open_entrance(settings, store), settings.workspace
+        order = make_link(entrance, user, workspace=of, by=acting(settings), factor=not lost_factor, own=True)
+        made = asyncio.run(order)
+    url = address_of(settings) + made.path()
+    told = {"user": user, "purpose": made.purpose.value, "link": url, "expires_at": iso(made.expires_us)}
+    return tell_once(told, f"{url}\nfor {user}, once, until {iso(made.expires_us)}", as_json=as_json)
+
+
+@users.command()
+@click.argument("user", required=False, default="")
+@common
+def sessions(user: str, home: str | None, *, as_json: bool, debug: bool) -> int:
+    """List your sign-ins of the last 30 days, or USER's: from where, since when, until when."""
+    del debug
+    from remit.accounts.sessions import list_sessions
+    from remit.bootstrap import open_entrance, open_store
+
+    settings = settings_of(home)
+    with open_store(settings) as store:
+        entrance = open_entrance(settings, store)
+        found = asyncio.run(list_sessions(entrance, workspace=settings.workspace, by=acting(settings), person=user))
+        now, idle = entrance.now_us(), entrance.terms.idle_us
+    if as_json:
+        emit({"sessions": [view.as_json(now, idle_us=idle) for view in found]})
+        return 0
+    if not found:
+        say("There is no session.")
+        return 0
+    rows = [
+        (
+            view.id,
+            view.kind.value,
+            view.status(now, idle_us=idle),
+            view.address or "-",
+            view.agent or "-",
+            "yes" if view.strong else "no",
+            iso(view.seen_us),
+            iso(view.expires_us),
+        )
+        for view in found
+    ]
+    say(table(rows, head=("session", "for", "status", "from", "with", "second factor", "seen", "until")))
+    return 0
+
+
+@users.command("sign-out")
+@click.argument("user")
+@click.option("--session", default="", help="Only this one of them.")
+@common
+def sign_out(user: str, session: str, home: str | None, *, as_json: bool, debug: bool) -> int:
+    """End all sign-ins of USER, of browsers and of programs; their API keys stay (remit api-keys revoke)."""
+    del debug
+    from remit.accounts.sessions import end_session, end_sessions
+    from remit.bootstrap import open_entrance, open_store
+
+    settings = settings_of(home)
+    by, of = acting(settings), settings.workspace
+    with open_store(settings) as store:
+        entrance = open_entrance(settings, store)
+        if session:
+            asyncio.run(end_session(entrance, session, workspace=of, by=by))
+            ended = 1
+        else:
+            ended = asyncio.run(end_sessions(entrance, workspace=of, by=by, person=user))
+    emit({"user": user, "ended": ended}) if as_json else say(f"ended {ended} of {user}'s sign-ins")
     return 0
 
 

@@ -34,6 +34,9 @@ POINTS: frozenset[str] = frozenset(
         "sign_in.seen",
         "sign_in.session",
         "sign_in.try",
+        # orders that are sent again
+        "api.answer",
+        "api.repeat",
         # audit
         "audit.checkpoint",
         "audit.genesis",

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Self
 
-from sqlalchemy import column, select, table
+from sqlalchemy import Text, column, select, table
 
 from remit.adapters.store.log import LogWriter
 from remit.adapters.store.migrate import HEAD
@@ -26,9 +26,10 @@ from remit.kernel.action import Principal
 from remit.kernel.effects import Durability
 from remit.kernel.errors import Conflict, Unavailable
 from remit.kernel.ports import ReadTx
+from remit.kernel.within import joined, pending
 
 COMMIT_SECONDS = 2.0
-_REVISION = select(column("version_num")).select_from(table("alembic_version"))
+_REVISION = select(column("version_num", Text())).select_from(table("alembic_version"))
 
 
 class _Held[T](Future[T]):
@@ -109,8 +110,13 @@ class Store(ABC):
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._writer.put(Item(name, op, durable, LoopWaiter(loop, future)))
-        return await future
+        held = pending()
+        whole = joined(op, held) if held else op
+        self._writer.put(Item(name, whole, durable, LoopWaiter(loop, future)))
+        result = await future
+        for each in held:
+            each.done = True
+        return result
 
     def write[T](self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT) -> T:
         """As ``commit``, for code without an event loop."""

@@ -6,6 +6,7 @@ from sqlalchemy import MetaData
 
 from remit.accounts import budget_tables as _budgets
 from remit.accounts import key_tables as _keys
+from remit.accounts import repeated_tables as _repeated
 from remit.accounts import sign_in_tables as _sign_in
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
@@ -35,6 +36,7 @@ ROOMS = (
     *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
+    *(_repeated,),
     *(_models,),
 )
 

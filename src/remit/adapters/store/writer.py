@@ -339,7 +339,7 @@ class Writer:
                 raise Unavailable(message, code="store.ended") from error
             tx.drafts = []
             if isinstance(error, Refused) and error.entry is not None:
-                tx.append(error.entry, error.payload)
+                item.context.run(tx.append, error.entry, error.payload)
             return tx.drafts
         if mark:
             self.backend.keep()

@@ -14,6 +14,7 @@ from enum import StrEnum
 from remit.accounts.roles import Permission, Resource
 from remit.kernel.errors import Denied, InternalError, Unauthenticated
 from remit.serve.edge.identity import Caller
+from remit.serve.edge.windows import Limits
 
 
 class Who(StrEnum):
@@ -44,6 +45,7 @@ class Access:
         resource: What it is about, as ``accounts.roles`` counts.
         elsewhere: What people of another team get for an id that is not theirs.
         who: Who reaches it at all.
+        limits: Its own limits for each address, within those of the API; ``None``: none.
         own: Whether somebody without the permission may do it about themselves (leaving a team).
     """
 
@@ -54,6 +56,7 @@ class Access:
     elsewhere: Elsewhere = Elsewhere.REFUSED
     who: Who = Who.PERMITTED
     own: bool = False
+    limits: Limits | None = None
 
     @property
     def key(self) -> tuple[str, str]:

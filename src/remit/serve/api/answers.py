@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 from starlette.responses import Response
+
+from remit.kernel.errors import Conflict, NotFound, RemitError
+from remit.kernel.ports import ReadTx, Tx
+from remit.kernel.within import Within, within
+from remit.serve.edge.problems import PRECONDITION
 
 JSON = "application/json"
 _TAG_SIZE = 12  # bytes: nobody finds two forms of a resource with one tag by accident
@@ -61,6 +67,32 @@ def created(model: BaseModel, location: str) -> Response:
     made = answer(model, 201, headers={"location": location})
     made.headers["etag"] = tag_of(bytes(made.body))
     return made
+
+
+def unchanged(request: Request, shown: Callable[[ReadTx], BaseModel]) -> AbstractContextManager[object]:
+    """The next order counts only if the resource is what ``If-Match`` names: asked in the order's own transaction.
+
+    Without that header every form of it will do.
+
+    Args:
+        request: The request.
+        shown: The resource as ``GET`` shows it, read in the order's own transaction.
+    """
+    wanted = request.headers.get("if-match")
+    if wanted is None:
+        return nullcontext()
+
+    def asked(tx: Tx) -> RemitError | None:
+        try:
+            now = tag_of(written(shown(tx)))
+        except NotFound:
+            return None  # the order says so itself, to whoever may know
+        if among(now, wanted, weak=False):
+            return None
+        message = "The resource is not what If-Match names any more."
+        return Conflict(message, code=PRECONDITION, hint="read it again, and decide by what it is now")
+
+    return within(Within(asked=asked))
 
 
 def nothing() -> Response:

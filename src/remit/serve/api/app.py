@@ -1,4 +1,4 @@
-"""The API as an application: its nouns, its access table, its errors. ``serve.edge`` stands before it."""
+"""The API as an application: its nouns, its access table, its errors; and behind the edge, with the console."""
 
 from __future__ import annotations
 
@@ -15,13 +15,29 @@ from remit.bootstrap import Runtime
 from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
+from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
-from remit.serve.api.routes import approvals, events, mission_orders, missions, queue, teams
+from remit.serve.api.idempotency import Idempotency
+from remit.serve.api.routes import about, approvals, events, log, mission_orders, missions, queue, stores, teams
+from remit.serve.edge.asgi import App, Receive, Scope, Send
+from remit.serve.edge.edge import Edge
+from remit.serve.edge.rates import EndpointLimit
 from remit.serve.live.hub import Hub
 from remit.serve.live.socket import PATH, EventSocket
 
 #: Every noun: a module with ``ROUTES`` (an ``APIRouter``) and ``ACCESS`` (a row for each of its endpoints).
-NOUNS: tuple[ModuleType, ...] = (health, approvals, events, mission_orders, missions, queue, teams)
+NOUNS: tuple[ModuleType, ...] = (
+    health,
+    about,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    queue,
+    stores,
+    teams,
+)
 
 
 def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
@@ -49,6 +65,7 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     _check(endpoints(nouns), rows)
     app.state.runtime = runtime
     app.state.access = rows
+    app.state.responses = Responses()
     app.state.readiness = health.Readiness(runtime)
     app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
     app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
@@ -58,6 +75,46 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     app.add_exception_handler(HTTPException, problems.http_error)
     app.add_exception_handler(Exception, problems.fault)
     return app
+
+
+class Served:
+    """The API and the console behind one edge: what a server serves.
+
+    Args:
+        runtime: The open Remit, which must stay open as long as this answers.
+        console: What answers every path that is not the API's.
+
+    Attributes:
+        api: The API.
+        edge: What stands before both.
+    """
+
+    def __init__(self, runtime: Runtime, *, console: App | None = None) -> None:
+        self.api = api_of(runtime)
+        self._once = Idempotency(self.api, runtime)
+        self._console = console
+        rows: Mapping[tuple[str, str], Access] = self.api.state.access
+        limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
+        self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self.edge(scope, receive, send)
+
+    def drain(self) -> None:
+        """Say that no new work is taken: readiness answers 503 from now on."""
+        self.api.state.readiness.draining = True
+
+    async def _switch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._console is None or is_api(scope["path"]):
+            await self._once(scope, receive, send)
+        else:
+            await self._console(scope, receive, send)
+
+
+def is_api(path: str) -> bool:
+    """Whether a path is the API's; the others are the console's."""
+    return path.startswith(("/api/", "/health", "/.well-known/")) or path == "/openapi.json"
 
 
 def endpoints(nouns: tuple[ModuleType, ...] = NOUNS) -> set[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The audit log's newest signed head, for a header of every answer: who keeps one can prove that a log was rewritten."""
+"""The audit log's newest signed head, for a header of every answer: whoever keeps it can prove a log was rewritten."""
 
 from __future__ import annotations
 

@@ -45,9 +45,7 @@ class Edge:
         InvalidInput: A production install without a good signing secret.
     """
 
-    def __init__(
-        self, app: App, runtime: Runtime, *, sign_in: SignIn | None, limits: Iterable[EndpointLimit] = ()
-    ) -> None:
+    def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = ()) -> None:
         settings = runtime.settings
         self._app = app
         self._settings = settings

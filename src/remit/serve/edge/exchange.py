@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import cast
 
 from remit.kernel.errors import RemitError, TooLarge
@@ -14,6 +15,8 @@ from remit.serve.edge.problems import body_of, headers_of, status_of
 from remit.serve.edge.rates import Counted
 from remit.serve.edge.traces import Trace
 
+LINGER_S = 5.0
+LINGER_BYTES = 32 << 20
 _STREAM = b"text/event-stream"
 
 
@@ -135,8 +138,21 @@ class Exchange:
         """Answer with a problem document, if nothing was answered yet."""
         if self.status:
             return
+        if isinstance(error, TooLarge):
+            await self._linger()
         body = body_of(error, path=self.path)
         await self.answer(status_of(error), headers_of(error), body)
+
+    async def _linger(self) -> None:
+        """Read on for a moment what is thrown away: who still sends hears a broken connection, and not the answer."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while size < LINGER_BYTES:
+                    message = await self._receive()
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return
+                    size += len(cast("bytes", message.get("body", b"")))
 
     async def answer(self, status: int, headers: Headers, body: bytes = b"") -> None:
         """Answer at once."""

@@ -151,12 +151,12 @@ class Identity:
     """Turns what is shown into a caller.
 
     Args:
-        sign_in: Who knows sessions, tokens and keys; without one only agents' keys are known.
+        sign_in: Who knows sessions, tokens and keys.
         keys: Who knows agents' virtual keys.
         production: Which cookies count.
     """
 
-    def __init__(self, sign_in: SignIn | None, keys: Keys, *, production: bool) -> None:
+    def __init__(self, sign_in: SignIn, keys: Keys, *, production: bool) -> None:
         self._sign_in = sign_in
         self._keys = keys
         self._production = production
@@ -174,7 +174,7 @@ class Identity:
         found = shown(headers, production=self._production)
         if found.bearer:
             return await self._bearer(found.bearer, address)
-        if found.session and self._sign_in is not None:
+        if found.session:
             known = await self._sign_in.session(found.session, address=address)
             if known is not None:
                 return _caller(known, "session", address)
@@ -185,7 +185,7 @@ class Identity:
             key = self._keys.known(token, address=address) or await self._keys.find(token, address=address)
             if key is not None:
                 return Caller(key.principal, key.workspace, "key", EVERY_SCOPE, key.id, "", address)
-        elif self._sign_in is not None:
+        else:
             signed = token.count(".") == 2  # noqa: PLR2004 - header, payload, signature: a JSON web token
             known = await (self._sign_in.access if signed else self._sign_in.key)(token, address=address)
             if known is not None:

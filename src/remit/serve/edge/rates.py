@@ -67,7 +67,7 @@ class Rates:
         Raises:
             RateLimited: Too many.
         """
-        if path.startswith(("/health", "/static/", "/.well-known/")):
+        if path == "/health" or path.startswith(("/health/", "/static/", "/.well-known/")):
             return None
         api = path.startswith("/api/") or path == "/openapi.json"
         key = f"{'api' if api else 'console'} {bucket}"

@@ -18,13 +18,16 @@ from remit.accounts.teams import (
     change_team,
     create_team,
     delete_team,
+    find_team,
     leave_team,
     set_member,
     show_team,
+    view_team,
 )
 from remit.kernel.clock import iso
+from remit.kernel.ports import ReadTx
 from remit.serve.api.access import Access, Elsewhere
-from remit.serve.api.answers import Asked, Shown, answer, created, example, nothing, resource
+from remit.serve.api.answers import Asked, Shown, answer, created, example, nothing, resource, unchanged
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.paging import AskedPage, Page, cut
 
@@ -159,21 +162,23 @@ async def show(request: Request, caller: Asking, runtime: Open, team: Slug) -> R
 @ROUTES.patch("/{team}", response_model=TeamShown, summary="Change a team")
 async def change(request: Request, caller: Asking, runtime: Open, team: Slug, asked: TeamChange) -> Response:
     """Change its name or where its bills go."""
-    await change_team(
-        runtime.store,
-        team,
-        workspace=caller.workspace,
-        by=caller.principal,
-        name=asked.name,
-        billing=asked.billing_email,
-    )
+    with unchanged(request, lambda tx: _read(tx, caller, team)):
+        await change_team(
+            runtime.store,
+            team,
+            workspace=caller.workspace,
+            by=caller.principal,
+            name=asked.name,
+            billing=asked.billing_email,
+        )
     return resource(request, await _shown(runtime, caller, team))
 
 
 @ROUTES.delete("/{team}", status_code=204, summary="End a team")
-async def end(caller: Asking, runtime: Open, team: Slug) -> Response:
+async def end(request: Request, caller: Asking, runtime: Open, team: Slug) -> Response:
     """End a team: its members leave it, its open invitations end. Only an owner may."""
-    await delete_team(runtime.store, team, workspace=caller.workspace, by=caller.principal, clock=runtime.clock)
+    with unchanged(request, lambda tx: _read(tx, caller, team)):
+        await delete_team(runtime.store, team, workspace=caller.workspace, by=caller.principal, clock=runtime.clock)
     return nothing()
 
 
@@ -219,6 +224,10 @@ async def leave(caller: Asking, runtime: Open, team: Slug, user: User) -> Respon
 
 async def _shown(runtime: Open, caller: Asking, slug: str) -> TeamShown:
     return _view(await show_team(runtime.store, slug, workspace=caller.workspace, by=caller.principal))
+
+
+def _read(tx: ReadTx, caller: Asking, slug: str) -> TeamShown:
+    return _view(view_team(tx, find_team(tx, workspace=caller.workspace, slug=slug)))
 
 
 def _view(view: TeamView) -> TeamShown:

@@ -1,0 +1,51 @@
+"""Putting signing in together from the settings: for ``bootstrap``, which alone calls this."""
+
+from __future__ import annotations
+
+import secrets
+
+from remit.accounts.access_tokens import AccessTokens
+from remit.accounts.entrance import Entrance
+from remit.accounts.lockout import Tries
+from remit.accounts.passwords import Hasher
+from remit.accounts.sealing import Box, derived
+from remit.accounts.sign_in import SignIn
+from remit.accounts.sign_in_terms import SECOND_US, terms_of
+from remit.accounts.sign_in_tokens import TokenWord
+from remit.accounts.signing import signing_key
+from remit.adapters.identity.hashing import ArgonHasher
+from remit.kernel.clock import Clock
+from remit.kernel.ports import Journal
+from remit.settings import Settings
+
+ISSUER = "remit"
+
+
+def make_entrance(
+    settings: Settings, journal: Journal, *, home_key: bytes, clock: Clock, hasher: Hasher | None = None
+) -> Entrance:
+    """Everything that signing in needs; nothing heavy is loaded until somebody does.
+
+    Args:
+        settings: How long what holds, and the signing secret.
+        journal: The store.
+        home_key: The home's key: what is sealed can't be read without it.
+        clock: Wall and monotonic time.
+        hasher: Another one than argon2id with OWASP's parameters.
+    """
+    terms = terms_of(settings)
+    key = signing_key(settings, home_key=home_key)
+    tokens = AccessTokens(key, clock=clock, issuer=settings.public_url or ISSUER, seconds=terms.access_us / SECOND_US)
+    return Entrance(
+        journal=journal,
+        clock=clock,
+        rand=secrets.token_bytes,
+        hasher=hasher or ArgonHasher(),
+        sign_in=SignIn(journal, clock, terms=terms, tokens=tokens),
+        tries=Tries(journal, clock, key=home_key),
+        seeds=Box(home_key, "seeds of second factors"),
+        notes=Box(home_key, "notes of a sign-in"),
+        refresh_key=derived(home_key, "refresh tokens"),
+        workspace=settings.workspace,
+        api_word=TokenWord.LIVE if settings.production else TokenWord.TEST,
+    )
