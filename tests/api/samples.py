@@ -36,9 +36,23 @@ class Sample:
 
 def every_sample() -> Mapping[tuple[str, str], Sample]:
     """By method and path."""
-    from . import samples_approvals, samples_core, samples_events, samples_missions, samples_teams
+    from . import (
+        samples_approvals,
+        samples_core,
+        samples_events,
+        samples_governance,
+        samples_missions,
+        samples_teams,
+    )
 
     found: dict[tuple[str, str], Sample] = {}
-    for module in (samples_approvals, samples_core, samples_events, samples_missions, samples_teams):
+    for module in (
+        samples_approvals,
+        samples_core,
+        samples_events,
+        samples_governance,
+        samples_missions,
+        samples_teams,
+    ):
         found |= module.SAMPLES
     return found

@@ -18,7 +18,19 @@ from remit.serve.api.access import Access, table
 from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
 from remit.serve.api.idempotency import Idempotency
-from remit.serve.api.routes import about, approvals, events, log, mission_orders, missions, queue, stores, teams
+from remit.serve.api.routes import (
+    about,
+    agents,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    queue,
+    stops,
+    stores,
+    teams,
+)
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.rates import EndpointLimit
@@ -29,12 +41,14 @@ from remit.serve.live.socket import PATH, EventSocket
 NOUNS: tuple[ModuleType, ...] = (
     health,
     about,
+    agents,
     approvals,
     events,
     log,
     mission_orders,
     missions,
     queue,
+    stops,
     stores,
     teams,
 )
