@@ -102,7 +102,7 @@ from remit.missions.waking import wake
 from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
 from remit.redact.redactor import Redactor
-from remit.settings import Settings, quorums, words
+from remit.settings import Settings, abroad, quorums, words
 from remit.settings import load as load_settings
 
 scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
@@ -111,9 +111,13 @@ if TYPE_CHECKING:
     from remit.adapters.agents.agent import Governed, Opened
     from remit.adapters.agents.library import AbstractAgent
     from remit.adapters.agents.steps import agent_step
+    from remit.adapters.backup.restoring import Restored
+    from remit.adapters.backup.taking import Taken
+    from remit.adapters.backup.upgrading import Upgraded
     from remit.adapters.mcp.tools import McpTools
     from remit.adapters.store.postgres import PostgresStore
     from remit.adapters.store.sqlite import SqliteStore
+    from remit.operations.checkup import Check, Trouble
 
 #: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
 __all__ = ["agent_step", "check_export", "erase_person", "export_log", "find_leaks", "known_values"]
@@ -129,6 +133,7 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+SERVING = "remit-up"  # the lock of whoever serves a home
 DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
@@ -399,6 +404,9 @@ def traced(settings: Settings) -> Generator[None]:
     if not settings.spans:
         yield
         return
+    if abroad(settings.spans) and not settings.telemetry:
+        message = "The setting 'spans' names another machine, and 'telemetry' is off: nothing is sent there."
+        raise InvalidInput(message, code="settings.telemetry", hint="set telemetry = true, or spans to a file")
     from remit.adapters.telemetry.spans import make_spans
 
     spans = make_spans(settings.spans)
@@ -919,6 +927,104 @@ async def prepare_home(settings: Settings) -> bool:
                 await register_agent(store, agent, by=owner.principal, clock=clock)
         await asyncio.to_thread(store.seal)
     return fresh
+
+
+@contextmanager
+def hold_home(settings: Settings) -> Generator[bool]:
+    """Be the process that serves this home, while this lasts; ``False``: another one is."""
+    locks = ExecutorLocks(settings.home / LOCKS)
+    held = locks.take(SERVING)
+    try:
+        yield held
+    finally:
+        locks.release(SERVING)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process stop when the process ``parent``, which started it, is gone."""
+    from remit.adapters.sandbox import parent as parents
+
+    parents.end_with_parent(parent)
+
+
+def examine(settings: Settings, *, tools: Sequence[str], production: bool, network: bool) -> list[Check]:
+    """Everything that ``remit doctor`` looks at; see ``operations.checkup`` and ``operations.deployment``.
+
+    Args:
+        settings: The settings in force.
+        tools: Modules of the build environment.
+        production: Whether the deployment checklist is gone through too.
+        network: Whether providers are asked for their lists of models, under the guard.
+    """
+    from remit.adapters.checkup.wiring import look, look_at_deployment
+
+    there = (settings.home / KEY).is_file()
+    clock = SystemClock()
+    found = look(
+        settings,
+        lambda: make_store(settings),
+        tools=tools,
+        sandbox=sandbox_tier,
+        git=git_version(),
+        secrets=lambda: len(where_kept(settings)),
+        providers=asyncio.run(_ask_providers(settings)) if network and there else {},
+        served=ExecutorLocks(settings.home / LOCKS).alive(SERVING) is True,
+        clock=clock,
+    )
+    if production:
+        found += look_at_deployment(settings, lambda: make_store(settings), clock=clock)
+    return found
+
+
+async def _ask_providers(settings: Settings) -> dict[str, float | Trouble]:
+    """Every provider, for its list of models."""
+    from remit.adapters.providers.probe import probe as ask
+    from remit.operations.checkup import Trouble
+
+    found: dict[str, float | Trouble] = {}
+    async with open_runtime(settings) as runtime:
+        catalogue = await runtime.models.catalogues.catalogue(settings.workspace)
+        for name in catalogue.providers:
+            try:
+                said = await ask(runtime.guard, workspace=settings.workspace, provider=name, by=runtime.acting)
+            except RemitError as error:
+                found[name] = Trouble(error.message, error.hint)
+            else:
+                found[name] = said.seconds
+    return found
+
+
+def take_backup(
+    settings: Settings, place: Path, *, keys: bool, passphrase_file: Path | None, key_file: Path | None
+) -> Taken:
+    """Back up the home, see ``adapters.backup.taking``. It may be in use."""
+    from remit.adapters.backup.wiring import back_up, lock_of
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    with open_store(settings) as store:
+        key = payload_key(settings)
+        return back_up(settings, store, place, keys=keys, lock=lock, payload_key=key, clock=SystemClock(), by=by)
+
+
+def restore_backup(
+    settings: Settings, source: Path, *, keys: Path | None, passphrase_file: Path | None, key_file: Path | None
+) -> Restored:
+    """Restore a backup as this home, see ``adapters.backup.restoring``."""
+    from remit.adapters.backup.wiring import lock_of, put_back
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    return put_back(settings, source, make_store, keys=keys, lock=lock, clock=SystemClock(), by=by)
+
+
+def upgrade_home(settings: Settings) -> Upgraded:
+    """Copy the store, migrate it, verify it, see ``adapters.backup.upgrading``."""
+    from remit.adapters.backup.wiring import bring_up_to_date
+
+    check_home(settings)
+    by = Principal(ActorKind.USER, settings.acting)
+    return bring_up_to_date(settings, make_store, clock=SystemClock(), by=by)
 
 
 def make_mcp_tools() -> McpTools:

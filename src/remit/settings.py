@@ -25,6 +25,7 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
+_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -40,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_LOG",
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
+        "REMIT_UP_SOCKET",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -135,6 +137,9 @@ class Settings:
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         streams: Live streams that a process serves at once.
         streams_each: Of them, those of one person.
+        telemetry: Whether figures and spans may leave this machine: ``spans`` to an address elsewhere needs it.
+        feedback: Whether what people say about Remit may be collected and leave this machine. Nothing does either.
+        stop_notice_s: Seconds between "not ready" and the end of listening when ``remit up`` stops: for load balancers.
         api_body_bytes: Bytes that a request to the API or the console may have.
         api_time_s: Seconds until it must be answered; streams are not cut.
         api_idle_s: Seconds without a byte after which an answer that has begun is given up.
@@ -222,6 +227,9 @@ class Settings:
     gateway_max_out: int = 4096
     streams: int = 2000
     streams_each: int = 40
+    telemetry: bool = False
+    feedback: bool = False
+    stop_notice_s: float = 0.0
     api_body_bytes: int = 10_485_760
     api_time_s: float = 30.0
     api_idle_s: float = 60.0
@@ -365,6 +373,20 @@ def _level(text: str) -> str:
 
 def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
+
+
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
+def abroad(address: str) -> bool:
+    """Whether an ``http(s)://`` address is another machine's."""
+    scheme, found, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    local = name in {"localhost", "::1"} or (name.startswith("127.") and name.replace(".", "").isdigit())
+    return scheme in {"http", "https"} and bool(found) and not local
 
 
 def _dollars(text: str) -> str:
@@ -539,6 +561,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
     "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
+    "telemetry": _switch,
+    "feedback": _switch,
+    "stop_notice_s": lambda text: _within(float(text), 0, 300),
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,

@@ -25,7 +25,7 @@ def migrate_sqlite(path: Path) -> None:
         Conflict: A newer Remit wrote it.
         Unavailable: It cannot be opened or written.
     """
-    if _sqlite_version(path) == HEAD:
+    if revision_of_sqlite(path) == HEAD:
         return
     crash.reach("store.migrate:before")
     from sqlalchemy import create_engine, event
@@ -56,7 +56,12 @@ def migrate_sqlite(path: Path) -> None:
     crash.reach("store.migrate:after")
 
 
-def _sqlite_version(path: Path) -> str | None:
+def revision_of_sqlite(path: Path) -> str | None:
+    """The revision that the file is at; ``None``: there is none yet.
+
+    Raises:
+        Unavailable: It can't be read.
+    """
     if not path.exists():
         return None
     try:
@@ -71,8 +76,8 @@ def _sqlite_version(path: Path) -> str | None:
     return row[0] if row else None
 
 
-def migrate_postgres(url: str) -> None:
-    """As ``migrate_sqlite``, for the database at ``url``; workers that start at once take turns."""
+def revision_of_postgres(url: str) -> str | None:
+    """As ``revision_of_sqlite``, for the database at ``url``."""
     import psycopg
 
     from remit.adapters.store.errors import from_postgres
@@ -80,10 +85,20 @@ def migrate_postgres(url: str) -> None:
     try:
         with psycopg.connect(url, autocommit=True) as connection:
             exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-            if exists and exists[0] is not None and connection.execute(_VERSION).fetchone() == (HEAD,):
-                return
+            row = connection.execute(_VERSION).fetchone() if exists and exists[0] is not None else None
     except psycopg.Error as error:
         raise from_postgres(error) from error
+    return str(row[0]) if row else None
+
+
+def migrate_postgres(url: str) -> None:
+    """As ``migrate_sqlite``, for the database at ``url``; workers that start at once take turns."""
+    import psycopg
+
+    from remit.adapters.store.errors import from_postgres
+
+    if revision_of_postgres(url) == HEAD:
+        return
     crash.reach("store.migrate:before")
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
@@ -108,15 +123,26 @@ def upgrade(connection: Any) -> None:
     """
     from alembic import command
     from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 
     config = alembic_config(connection)
     current = MigrationContext.configure(connection).get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
-        message = f"This store was written by a newer Remit (schema {current}; this version knows up to {HEAD})."
-        raise Conflict(message, code="store.newer", hint="install the newer Remit, or restore the home from a backup")
+    if current is not None:
+        check_known(current)
     command.upgrade(config, "head")
+
+
+def check_known(revision: str) -> None:
+    """Refuse a store of a revision that this version does not know: there is no way back down.
+
+    Raises:
+        Conflict: It was written by a newer Remit.
+    """
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config(None)).walk_revisions()}
+    if revision not in known:
+        message = f"This store was written by a newer Remit (schema {revision}; this version knows up to {HEAD})."
+        raise Conflict(message, code="store.newer", hint="install the newer Remit, or restore the home from a backup")
 
 
 def alembic_config(connection: Any, *, folder: Callable[[], Path] | None = None) -> Any:

@@ -20,13 +20,16 @@ from remit.serve.api.caller import admitted
 from remit.serve.api.idempotency import Idempotency
 from remit.serve.api.routes import (
     about,
+    account,
     agents,
     approvals,
     events,
     log,
     mission_orders,
     missions,
+    people,
     queue,
+    sign_in,
     stops,
     stores,
     teams,
@@ -41,13 +44,16 @@ from remit.serve.live.socket import PATH, EventSocket
 NOUNS: tuple[ModuleType, ...] = (
     health,
     about,
+    account,
     agents,
     approvals,
     events,
     log,
     mission_orders,
     missions,
+    people,
     queue,
+    sign_in,
     stops,
     stores,
     teams,
@@ -64,6 +70,21 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     Raises:
         InternalError: An endpoint without a row in the access table, or a row without its endpoint.
     """
+    app = described(nouns)
+    app.state.runtime = runtime
+    app.state.responses = Responses()
+    app.state.readiness = health.Readiness(runtime)
+    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
+    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
+    return app
+
+
+def described(nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
+    """The API without anything behind it: for its description.
+
+    Raises:
+        InternalError: As ``api_of``.
+    """
     app = FastAPI(
         title=openapi.TITLE,
         version=openapi.VERSION,
@@ -77,12 +98,7 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
         app.include_router(noun.ROUTES)
     rows = table(row for noun in nouns for row in noun.ACCESS)
     _check(endpoints(nouns), rows)
-    app.state.runtime = runtime
     app.state.access = rows
-    app.state.responses = Responses()
-    app.state.readiness = health.Readiness(runtime)
-    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
-    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
     app.openapi = lambda: openapi.describe(app, rows)
     app.add_exception_handler(RemitError, problems.remit_error)
     app.add_exception_handler(RequestValidationError, problems.bad_request)

@@ -47,6 +47,7 @@ class Page:
         group: The heading of the navigation that it stands under (``frame.GROUPS``); empty: not there.
         label: Its name there.
         live: Whether it says when what it shows has changed.
+        about_self: Whether it is about the caller's own account.
     """
 
     path: str
@@ -55,6 +56,7 @@ class Page:
     group: str = ""
     label: str = ""
     live: bool = False
+    about_self: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,11 @@ class Form:
     again: Page
 
 
-def page(path: str, *, template: str, group: str = "", label: str = "", live: bool = False) -> Callable[[Show], Page]:
+def page(
+    path: str, *, template: str, group: str = "", label: str = "", live: bool = False, about_self: bool = False
+) -> Callable[[Show], Page]:
     """Make a view the page at ``path``; list it in ``pages.PAGES``."""
-    return lambda show: Page(path, template, show, group, label, live)
+    return lambda show: Page(path, template, show, group, label, live, about_self)
 
 
 def form(path: str, *, again: Page) -> Callable[[Order], Form]:

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import agents, approval, approvals, home, stop
+from remit.serve.console.pages import account, agents, approval, approvals, home, people, stop
 
 PAGES: Sequence[Page] = (
     home.home,
     approvals.inbox,
     approval.approval,
-    agents.agents,
-    agents.new,
-    agents.agent,
+    *agents.PAGES,
     stop.stop,
+    people.people,
+    account.account,
 )
-FORMS: Sequence[Form] = (approval.decision, stop.set_stop, stop.lift, agents.register, agents.change, agents.retire)
+FORMS: Sequence[Form] = (
+    approval.decision,
+    stop.set_stop,
+    stop.lift,
+    *agents.FORMS,
+    *people.FORMS,
+    *account.FORMS,
+)

@@ -254,3 +254,7 @@ def _words(given: Mapping[str, str], name: str) -> frozenset[str]:
 
 def _dollars(text: str) -> Money | None:
     return usd(text) if text.strip() else None
+
+
+PAGES = (agents, new, agent)
+FORMS = (register, change, retire)
