@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.kills import KillScope, Target, kill
+from remit.audit.export import Selection
+from remit.audit.query import Filter, find
+from remit.bootstrap import export_log
+from remit.kernel.ids import new_id
+from remit.serve.audit_reads import exports_of
 
 from .samples import Params, Sample
 
@@ -38,7 +44,38 @@ def an_order(made: Params) -> dict[str, str]:
     return {"scope": "agent", "name": made["agent"], "reason": "a test"}
 
 
+async def an_export(api: Api) -> Params:
+    runtime = api.runtime
+    name = new_id()
+    await asyncio.to_thread(
+        export_log,
+        runtime.store,
+        exports_of(runtime.settings, "default") / name,
+        wanted=Selection("default", action="audit.export"),
+        form="jsonl",
+        by=runtime.owner,
+        allow=lambda _tx: None,
+        made_at="2026-11-22T00:00:00Z",
+    )
+    return {"export": name, "file": "manifest.json"}
+
+
+async def an_entry(api: Api) -> Params:
+    """One of the workspace's own, under a signed checkpoint."""
+    await asyncio.to_thread(api.runtime.store.seal)
+    return {"seq": str((await api.runtime.store.read(lambda tx: find(tx, Filter("default", limit=1))))[0].seq)}
+
+
+AUDIT = "/api/v1/audit"
+
 SAMPLES = {
+    ("GET", f"{AUDIT}/entries"): Sample(query="?limit=2"),
+    ("GET", f"{AUDIT}/entries/{{seq}}"): Sample(an_entry),
+    ("GET", f"{AUDIT}/entries/{{seq}}/proof"): Sample(an_entry),
+    ("GET", f"{AUDIT}/checkpoint"): Sample(an_entry),
+    ("POST", f"{AUDIT}/verifications"): Sample(),
+    ("POST", f"{AUDIT}/exports"): Sample(body=lambda _made: {"action": "audit.export"}),
+    ("GET", f"{AUDIT}/exports/{{export}}/{{file}}"): Sample(an_export),
     ("GET", "/api/v1/agents"): Sample(an_agent),
     ("POST", "/api/v1/agents"): Sample(a_name, lambda made: {"name": made["new"], "owner": "owner"}),
     ("GET", AGENT): Sample(an_agent),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import account, agents, approval, approvals, home, people, stop
+from remit.serve.console.pages import account, agents, approval, approvals, audit, home, people, stop
 
 PAGES: Sequence[Page] = (
     home.home,
     approvals.inbox,
     approval.approval,
     *agents.PAGES,
+    *audit.PAGES,
     stop.stop,
     people.people,
     account.account,
@@ -21,6 +22,7 @@ FORMS: Sequence[Form] = (
     stop.set_stop,
     stop.lift,
     *agents.FORMS,
+    *audit.FORMS,
     *people.FORMS,
     *account.FORMS,
 )
