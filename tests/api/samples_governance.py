@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from remit.accounts.agents import Agent, register_agent
@@ -10,6 +11,10 @@ from remit.accounts.kills import KillScope, Target, kill
 from remit.audit.export import Selection
 from remit.audit.query import Filter, find
 from remit.bootstrap import export_log
+from remit.guard.rules.revisions import save
+from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.effects import Fetch
+from remit.kernel.errors import RemitError
 from remit.kernel.ids import new_id
 from remit.serve.audit_reads import exports_of
 
@@ -68,7 +73,71 @@ async def an_entry(api: Api) -> Params:
 
 AUDIT = "/api/v1/audit"
 
+POLICY = "/api/v1/policy"
+MORE = """use: []
+rules:
+  - id: NAME
+    on: [fetch]
+    assert: depth < 9
+    else: deny
+    message: too deep
+"""
+
+
+def a_file(name: str) -> str:
+    return MORE.replace("NAME", name.replace("-", "."))
+
+
+async def a_revision(api: Api) -> Params:
+    runtime = api.runtime
+    number = 0
+    for _ in range(2):
+        made = await save(
+            runtime.store, a_file(api.name("own.r")), workspace="default", name="r", reason="a test",
+            by=runtime.owner, clock=runtime.clock,
+        )  # fmt: skip
+        number = made.number
+    return {"number": str(number - 1), "text": a_file(api.name("own.n"))}
+
+
+async def a_decision(api: Api) -> Params:
+    runtime = api.runtime
+    action = Action(
+        id=new_id(),
+        effect=Fetch("https://example.org/"),
+        principal=Principal(ActorKind.AGENT, "laptop"),
+        on_behalf_of=runtime.owner,
+        workspace="default",
+        effect_key=f"test/{new_id()}",
+    )
+    with suppress(RemitError):
+        await runtime.guard.run(action)
+    return {"action": action.id}
+
+
+async def a_breaker(api: Api) -> Params:
+    return {"operation": api.name("example.org")}
+
+
 SAMPLES = {
+    ("GET", POLICY): Sample(),
+    ("GET", f"{POLICY}/revisions"): Sample(a_revision),
+    ("POST", f"{POLICY}/revisions"): Sample(a_revision, lambda made: {"text": made["text"], "reason": "a test"}),
+    ("GET", f"{POLICY}/revisions/{{number}}"): Sample(a_revision),
+    ("POST", f"{POLICY}/revisions/{{number}}/restoration"): Sample(a_revision, lambda _made: {"reason": "a test"}),
+    ("GET", f"{POLICY}/differences"): Sample(a_revision, query="?before={number}"),
+    ("POST", f"{POLICY}/checks"): Sample(body=lambda _made: {"text": "use: []\n"}),
+    ("POST", f"{POLICY}/shadow"): Sample(body=lambda _made: {"text": "use: []\n", "days": 1}),
+    ("POST", f"{POLICY}/rehearsals"): Sample(
+        body=lambda _made: {"action": "kind: fetch\npayload: {url: 'https://a.org/'}"}
+    ),
+    ("GET", f"{POLICY}/explanations/{{action}}"): Sample(a_decision, ok=frozenset({200, 404})),
+    ("GET", f"{POLICY}/gateway"): Sample(),
+    ("PATCH", f"{POLICY}/gateway"): Sample(body=lambda _made: {"switches": {"cache": "off"}}),
+    ("GET", "/api/v1/breakers"): Sample(),
+    ("POST", "/api/v1/breakers/moves"): Sample(
+        a_breaker, lambda made: {"kind": "fetch", "operation": made["operation"], "to": "open", "reason": "a test"}
+    ),
     ("GET", f"{AUDIT}/entries"): Sample(query="?limit=2"),
     ("GET", f"{AUDIT}/entries/{{seq}}"): Sample(an_entry),
     ("GET", f"{AUDIT}/entries/{{seq}}/proof"): Sample(an_entry),

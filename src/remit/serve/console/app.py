@@ -136,10 +136,14 @@ class _Console:
     async def _form(self, request: Request, form: Form) -> Response:
         ask = self._ask(request, about_self=form.again.about_self)
         async with request.form(max_files=0, max_fields=LONGEST_FORM) as sent:
-            typed = {name: value for name, value in sent.items() if isinstance(value, str)}
+            # A browser sends a line's end as CRLF; what is typed has the line ends that files have.
+            typed = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
         try:
-            return RedirectResponse(await form.order(ask), 303)
+            address = await form.order(ask)
+            if address:
+                return RedirectResponse(address, 303)
+            return await self._html(request, form.again, ask, await form.again.show(ask))
         except NotFound:
             raise
         except (UserError, Conflict) as error:

@@ -23,7 +23,7 @@ from remit.serve.api.paging import AskedPage, Page, cut
 from remit.serve.api.reads import read
 
 STOPS = "/api/v1/stops"
-ROUTES = APIRouter(prefix=STOPS, tags=["agents"])
+ROUTES = APIRouter(prefix=STOPS, tags=["stops"])
 ACCESS = (
     Access("GET", STOPS, Permission.READ, Resource.AGENT),
     Access("GET", f"{STOPS}/reach", Permission.READ, Resource.AGENT),

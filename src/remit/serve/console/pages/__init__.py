@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import account, agents, approval, approvals, audit, home, people, stop
+from remit.serve.console.pages import account, agents, approval, approvals, audit, breakers, home, people, policy, stop
 
 PAGES: Sequence[Page] = (
     home.home,
     approvals.inbox,
     approval.approval,
     *agents.PAGES,
+    *policy.PAGES,
+    *breakers.PAGES,
     *audit.PAGES,
     stop.stop,
     people.people,
@@ -22,6 +24,8 @@ FORMS: Sequence[Form] = (
     stop.set_stop,
     stop.lift,
     *agents.FORMS,
+    *policy.FORMS,
+    *breakers.FORMS,
     *audit.FORMS,
     *people.FORMS,
     *account.FORMS,
