@@ -78,7 +78,7 @@ MORE = """use: []
 rules:
   - id: NAME
     on: [fetch]
-    assert: depth < 9
+    assert: fetch.depth < 9
     else: deny
     message: too deep
 """

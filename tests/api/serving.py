@@ -28,7 +28,6 @@ from remit.accounts.sessions import Begun, How, SessionKind, begin_session, new_
 from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.teams import Team, create_team, set_member
 from remit.accounts.workspaces import set_plan
-from remit.accounts.workspaces import set_plan
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import Served
@@ -266,6 +265,7 @@ class Api:
                     log_config=None,
                     server_header=False,
                     proxy_headers=False,
+                    timeout_keep_alive=75,
                 )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
@@ -292,7 +292,6 @@ class Api:
             assert role is not None
             await set_member(store, user, team="house", workspace=WORKSPACE, by=who, role=role, clock=clock)
         await create_team(store, Team(WORKSPACE, "other", "The others"), by=who, clock=clock, owner="stranger")
-        await set_plan(store, PlanName.ENTERPRISE, workspace=WORKSPACE, by=who)
         agent = Agent(WORKSPACE, "laptop", who.id, kind="client", effects=frozenset({"model"}))
         await register_agent(store, agent, by=who, clock=clock)
         key = Key(WORKSPACE, "first", "laptop", who.id)

@@ -27,9 +27,9 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Callable[..., lis
         """All pages of a search, two entries each; none is larger than a stretch, none repeats."""
         lines: list[Line] = []
         before: int | None = None
+        wanted = Wanted("default", **filters)  # pyright: ignore[reportArgumentType]
         with open_store(settings) as store:
             while True:
-                wanted = Wanted("default", **filters)  # pyright: ignore[reportArgumentType]
                 page: Found = store.view(lambda tx, at=before: search(tx, wanted, before=at, limit=2))
                 lines += page.lines
                 assert len(page.lines) <= 2
@@ -77,7 +77,9 @@ def test_every_filter_finds_what_looking_at_all_would(asked: "Callable[..., list
         assert [line.seq for line in asked(**filters)] == [line.seq for line in whole if fits(line)], filters
     middle = tests[75].ts_us
     since = asked(since_us=middle, action="test.odd")
-    assert [line.seq for line in since] == [l.seq for l in whole if l.ts_us >= middle and l.action == "test.odd"]
+    assert [line.seq for line in since] == [
+        line.seq for line in whole if line.ts_us >= middle and line.action == "test.odd"
+    ]
     until = asked(until_us=middle)
     assert [line.seq for line in until] == [line.seq for line in whole if line.ts_us <= middle]
     assert asked(since_us=1 << 52) == []

@@ -35,7 +35,7 @@ def test_try_save_compare_and_restore(browser: Browser, served: Served) -> None:
         expect(page.get_by_role("region", name="Differences")).to_contain_text("+ rule own.small")
         page.get_by_label("Reason for saving").fill("cheap orders only")
         page.get_by_role("button", name="Save as revision 3").click()
-        expect(page.locator("h1")).to_have_text("One rule holds, revision 3")
+        expect(page.locator("h1")).to_have_text("One rule is in force, revision 3")
         expect(page.get_by_role("region", name="Differences")).to_contain_text("+ rule own.small")
         looked.quiet()
         page = looked.go("/policy/try")
@@ -48,7 +48,7 @@ def test_try_save_compare_and_restore(browser: Browser, served: Served) -> None:
         page = looked.go("/policy?since=2")
         page.get_by_label("Reason, kept in the audit log").fill("that was too strict")
         page.get_by_role("button", name="Restore revision 2").click()
-        expect(page.locator("h1")).to_have_text("No rules hold, revision 4")
+        expect(page.locator("h1")).to_have_text("No rules are in force, revision 4")
 
 
 def test_set_a_switch_of_the_gateway(browser: Browser, served: Served) -> None:

@@ -231,7 +231,7 @@ def _page(index: str, others: tuple[str, ...], parts: tuple[str, ...]) -> Select
     return _filtered(select(rows.seq, rows.header, rows.leaf_hash), rows, others, parts)
 
 
-def _filtered(stmt: Select[Any], rows: Any, others: tuple[str, ...], parts: tuple[str, ...]) -> Select[Any]:  # noqa: ANN401 - a table's or a subquery's columns
+def _filtered(stmt: Any, rows: Any, others: tuple[str, ...], parts: tuple[str, ...]) -> Select[Any]:  # noqa: ANN401 - a table's or a subquery's columns
     stmt = stmt.where(rows.ts_us + 0 >= bindparam("since"), rows.ts_us + 0 <= bindparam("until"))
     for name in others:
         stmt = stmt.where(rows[name].concat("") == bindparam(f"w_{name}"))

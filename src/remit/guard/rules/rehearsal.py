@@ -1,4 +1,4 @@
-"""Trying an action that nobody asked for: described as a test of a rule file is, judged and told condition by condition."""
+"""Trying an action that nobody asked for: described as tests of rule files are, told condition by condition."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, select
 from remit.guard.rule_tables import RULE_REVISION
 from remit.guard.rules.book import Book
 from remit.guard.rules.cases import cases_of, strongest
-from remit.guard.rules.reading import read_document
 from remit.guard.rules.explain import Told, tell
+from remit.guard.rules.reading import read_document
 from remit.guard.rules.resolving import SETS
 from remit.guard.rules.revisions import newest_revision
 from remit.guard.rules.variables import read, read_evidence

@@ -130,6 +130,7 @@ async def list_(
     caller: Asking,
     runtime: Open,
     paging: AskedPage,
+    *,
     text: Annotated[str, Query(max_length=200, description="In name, owner, tools, models or domains.")] = "",
     kind: Annotated[str, Query(max_length=64)] = "",
     team: Annotated[str, Query(max_length=64)] = "",

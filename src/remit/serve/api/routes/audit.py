@@ -185,6 +185,7 @@ async def list_(
     caller: Asking,
     runtime: Open,
     paging: AskedPage,
+    *,
     actor: Word = "",
     action: Word = "",
     mission: Word = "",

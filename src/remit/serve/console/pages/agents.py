@@ -182,8 +182,6 @@ async def change(ask: Ask) -> str:
     if given.get("revision") != str(before.revision):
         message = f"Somebody changed the agent {name!r} since you opened it (revision {before.revision})."
         raise Conflict(message, code="accounts.agent_changed", hint="look at it again, then change it")
-    wanted = {key: given.get(key, "").strip() for key in ("kind", "owner", "team")}
-    sets = {key: _words(given, key) for key in ("effects", "tools", "models", "domains")}
     limit = _dollars(given.get("spend", ""))
     await update_agent(
         ask.runtime.store,
@@ -191,8 +189,13 @@ async def change(ask: Ask) -> str:
         workspace=ask.workspace,
         by=ask.who,
         change=AgentChange(
-            **{key: value for key, value in wanted.items() if value != getattr(before, key)},
-            **{key: value for key, value in sets.items() if value != getattr(before, key)},
+            kind=_other(given.get("kind", "").strip(), before.kind),
+            owner=_other(given.get("owner", "").strip(), before.owner),
+            team=_other(given.get("team", "").strip(), before.team),
+            effects=_other(_words(given, "effects"), before.effects),
+            tools=_other(_words(given, "tools"), before.tools),
+            models=_other(_words(given, "models"), before.models),
+            domains=_other(_words(given, "domains"), before.domains),
             spend_limit=None if limit == view.limit else limit,
         ),
     )
@@ -246,6 +249,11 @@ def _row(view: AgentView) -> AgentRow:
 
 def _typed(ask: Ask) -> dict[str, str]:
     return dict(ask.form) if ask.problem else {}
+
+
+def _other[T](new: T, old: T) -> T | None:
+    """What is new, or ``None`` when nothing is."""
+    return None if new == old else new
 
 
 def _words(given: Mapping[str, str], name: str) -> frozenset[str]:

@@ -91,7 +91,7 @@ async def policy(ask: Ask) -> Policy:
     known = gateway_policy.switches()
     words = gateway.as_json()
     return Policy(
-        title=f"{told(len(resolved.rules), 'rule holds', 'rules hold')}, revision {newest.number}",
+        title=f"{told(len(resolved.rules), 'rule is in force', 'rules are in force')}, revision {newest.number}",
         number=newest.number,
         rules=resolved.rules,
         limits=tuple((name, f"{value:g}") for name, value in sorted(resolved.limits.items())),
