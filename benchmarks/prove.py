@@ -3,10 +3,10 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals ssrf gateway
-                                    # gateway_races gateway_endings gateway_secrets wire
+                                    # gateway_races gateway_soak gateway_endings gateway_secrets wire
                                     # api api_fuzz api_access api_crashes
                                     # retention crashes personal registered streams redaction_stream redaction
-                                    # redaction_quality
+                                    # redaction_quality live pages
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -242,11 +242,26 @@ PARTS: dict[str, Part] = {
     "api_access": Part(_suite("api_access"), (Goal("api_access_missed", ("figures", "failed"), 0),)),
     "api_crashes": Part(_suite("api_crashes"), (Goal("api_crashes_missed", ("figures", "failed"), 0),)),
     "rate_race": Part(_suite("rate_race"), (Goal("rate_race_missed", ("figures", "failed"), 0),)),
+    "live": Part(_suite("live"), (Goal("live_missed", ("figures", "failed"), 0),)),
+    "pages": Part(_suite("pages"), (Goal("pages_missed", ("figures", "failed"), 0),)),
     "gateway_races": Part(
         _suite("gateway_races"),
         (
             Goal("gateway_races_run", ("figures", "passed"), 4, least=True),
             Goal("gateway_races_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "gateway_soak": Part(
+        _bench("gateway_soak"),
+        (
+            Goal("soak_requests", ("figures", "requests"), 200_000, least=True),
+            Goal("soak_rss_growth", ("figures", "rss_growth_mb"), 16, unit=" MB"),
+            Goal("soak_lost_intents", ("figures", "lost_intents"), 0),
+            Goal("soak_lost_outcomes", ("figures", "lost_outcomes"), 0),
+            Goal("soak_lost_actions", ("figures", "lost_actions"), 0),
+            Goal("soak_lost_usage", ("figures", "lost_usage"), 0),
+            Goal("soak_held", ("figures", "held_micros"), 0),
+            Goal("soak_log_verifies", ("figures", "log_verifies"), 1, least=True),
         ),
     ),
     "gateway_endings": Part(_suite("gateway_endings"), (Goal("gateway_endings_missed", ("figures", "failed"), 0),)),

@@ -25,7 +25,6 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
-_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -42,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_UP_SOCKET",
+        "REMIT_SHOTS",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -127,12 +127,15 @@ class Settings:
             address that it listens at when empty.
         oidc_issuer: An OpenID provider that people may sign in by; none when empty.
         oidc_client_id: This install's name there.
-        oidc_client_secret: Its secret there, or a reference such as ``secret://oidc``; none when empty.
+        oidc_client_secret: Its secret there; a public client when empty.
         oidc_domains: Domains, separated by commas, whose verified e-mail addresses may sign in without an invitation.
         gateway_body_bytes: Bytes that a request to the gateway may have.
         gateway_body_s: Seconds in which its body must have arrived.
         gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
+        gateway_slow_s: Seconds after which a client that takes nothing of its stream counts as gone.
+        gateway_queue: Writes that may wait for the store before the policy ``on_full`` says what becomes of a call.
+        gateway_queue_s: Seconds that a call waits for a place among them, where it waits.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         streams: Live streams that a process serves at once.
@@ -223,6 +226,9 @@ class Settings:
     gateway_body_s: float = 30.0
     gateway_heartbeat_s: float = 15.0
     gateway_wait_s: float = 120.0
+    gateway_slow_s: float = 60.0
+    gateway_queue: int = 4096
+    gateway_queue_s: float = 30.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
     streams: int = 2000
@@ -375,11 +381,6 @@ def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
 
 
-def _switch(text: str) -> bool:
-    word = text.lower()
-    return word in _ON if word in _ON | _OFF else _refuse("true or false")
-
-
 def abroad(address: str) -> bool:
     """Whether an ``http(s)://`` address is another machine's."""
     scheme, found, rest = address.partition("://")
@@ -527,9 +528,8 @@ def _api_limits(text: str) -> str:
 
 
 def _switch(text: str) -> bool:
-    known = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
-    found = known.get(text.lower())
-    return _refuse("true or false") if found is None else found
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
 
 
 def _separation(text: str) -> str:
@@ -545,6 +545,9 @@ def _refuse(need: str) -> Never:
     message = f"it must be {need}"
     raise ValueError(message)
 
+
+_ON = frozenset({"true", "on", "1", "yes"})
+_OFF = frozenset({"false", "off", "0", "no"})
 
 _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),
@@ -592,6 +595,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_body_s": lambda text: _within(float(text), 0.1, 600),
     "gateway_heartbeat_s": lambda text: _within(float(text), 0.1, 300),
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_slow_s": lambda text: _within(float(text), 1, 3600),
+    "gateway_queue": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "gateway_queue_s": lambda text: _within(float(text), 0, 600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
     "streams": lambda text: int(_within(int(text), 1, 100_000)),

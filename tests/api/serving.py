@@ -261,6 +261,7 @@ class Api:
                     app,  # pyright: ignore[reportArgumentType]
                     http="httptools",
                     ws="websockets-sansio",
+                    timeout_keep_alive=60,  # a busy machine may take its time between two requests
                     lifespan="off",
                     log_config=None,
                     server_header=False,

@@ -1,4 +1,4 @@
-"""A store that came out of a backup: nobody stays signed in, for what was ended since the backup must not hold again."""
+"""A store that came out of a backup: nobody stays signed in, for what was ended since must not hold again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from remit.accounts.sign_in_tables import LINK, SESSION
 from remit.kernel.ports import Tx
 
 _END = (
-    update(SESSION)
-    .where(SESSION.c.ended_us.is_(None))
-    .values(ended_us=bindparam("at"), ended_why=Ended.RESTORED.value)
+    update(SESSION).where(SESSION.c.ended_us.is_(None)).values(ended_us=bindparam("at"), ended_why=Ended.RESTORED.value)
 )
 _CLOSE = update(LINK).where(LINK.c.closed_us.is_(None)).values(closed_us=bindparam("at"))
 

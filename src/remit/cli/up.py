@@ -52,7 +52,7 @@ def up(
             told = {**where, "console": at.url, "api": f"{at.url}/api/v1", "openai": at.openai}
             tell_once({"up": {**told, "set_up": base + link} if link else told}, "", as_json=True)
             return
-        say(f"remit is up (pid {pid}), stop with Ctrl-C")
+        say(f"serving (pid {pid}), stop with Ctrl-C")
         say(f"  console  {at.url}")
         say(f"  API      {at.url}/api/v1  (described at {at.url}/openapi.json)")
         say(f"  gateway  OPENAI_BASE_URL={at.openai}  ANTHROPIC_BASE_URL={at.anthropic}")

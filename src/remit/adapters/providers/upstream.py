@@ -40,6 +40,9 @@ class _StaleError(Exception):
     """A connection that was kept turned out to be closed: nothing came back for the request."""
 
 
+_ENDS = frozenset("\r\n\0")  # what would begin another header, or end this one early
+
+
 class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """As its parent, but not on a connection on which something came that nobody had asked for."""
@@ -84,12 +87,15 @@ class HttpUpstream:
         more on a new one.
 
         Raises:
-            InvalidInput: The address is none.
+            InvalidInput: The address is none, or a header would end its line.
             Unavailable: No connection, or none that lasted until the head (``Timeout``: not in time; ``InvalidAnswer``:
                 what came is no HTTP).
         """
         sessions = self._sessions.get(asyncio.get_running_loop()) or self._open()
         url = _url(call.url)
+        if any(not _ENDS.isdisjoint(value) for _, value in call.headers):
+            message = "A header for a provider holds the end of a line, so it can't be sent."
+            raise InvalidInput(message, code="model.header", hint="remit providers list")
         try:
             try:
                 response = await self._ask(sessions[0], url, call)

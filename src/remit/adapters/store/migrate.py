@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from remit.adapters.store.errors import from_sqlite
+from remit.adapters.store.newest import make, written
 from remit.kernel import crash
 from remit.kernel.errors import Conflict
 
@@ -25,14 +28,30 @@ def migrate_sqlite(path: Path) -> None:
         Conflict: A newer Remit wrote it.
         Unavailable: It cannot be opened or written.
     """
-    if revision_of_sqlite(path) == HEAD:
+    version = revision_of_sqlite(path)
+    if version == HEAD:
         return
     crash.reach("store.migrate:before")
+    if not path.exists():
+        path.touch(mode=0o600)
+    try:
+        made = version is None and make(path)
+    except sqlite3.Error as error:
+        raise from_sqlite(error) from error
+    if not made:
+        take_revisions(path)
+    crash.reach("store.migrate:after")
+
+
+def take_revisions(path: Path) -> None:
+    """Take the revisions that are missing, one after the other, in one transaction.
+
+    Raises:
+        Conflict, Unavailable: As ``migrate_sqlite``.
+    """
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
 
-    if not path.exists():
-        path.touch(mode=0o600)
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 30})
 
     def connected(connection: Any, _record: object) -> None:
@@ -53,7 +72,6 @@ def migrate_sqlite(path: Path) -> None:
         raise from_sqlite(error) from error
     finally:
         engine.dispose()
-    crash.reach("store.migrate:after")
 
 
 def revision_of_sqlite(path: Path) -> str | None:
@@ -155,3 +173,16 @@ def alembic_config(connection: Any, *, folder: Callable[[], Path] | None = None)
         config.set_main_option("version_locations", str(folder()))
     config.attributes["connection"] = connection
     return config
+
+
+def newest() -> str:
+    """What ``migrations/newest.sql`` should hold, see ``newest``."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "new.db")
+        take_revisions(path)
+        with closing(sqlite3.connect(path)) as connection:
+            return written(connection)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(newest())

@@ -136,14 +136,14 @@ class _Console:
     async def _form(self, request: Request, form: Form) -> Response:
         ask = self._ask(request, about_self=form.again.about_self)
         async with request.form(max_files=0, max_fields=LONGEST_FORM) as sent:
-            # A browser sends a line's end as CRLF; what is typed has the line ends that files have.
+            # Browsers send line ends as CR LF, whatever stood in the page.
             typed = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
         try:
-            address = await form.order(ask)
-            if address:
-                return RedirectResponse(address, 303)
-            return await self._html(request, form.again, ask, await form.again.show(ask))
+            place = await form.order(ask)
+            if not place:  # nothing was ordered: what was typed is only looked at
+                return await self._html(request, form.again, ask, await form.again.show(ask))
+            return RedirectResponse(place, 303)
         except NotFound:
             raise
         except (UserError, Conflict) as error:

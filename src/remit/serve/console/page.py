@@ -48,6 +48,8 @@ class Page:
         label: Its name there.
         live: Whether it says when what it shows has changed.
         about_self: Whether it is about the caller's own account.
+        topics: Kinds of events after which that may be so (``approval,mission``): it watches them while it is looked
+            at. Without any it asks now and then.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Page:
     label: str = ""
     live: bool = False
     about_self: bool = False
+    topics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +79,17 @@ class Form:
 
 
 def page(
-    path: str, *, template: str, group: str = "", label: str = "", live: bool = False, about_self: bool = False
+    path: str,
+    *,
+    template: str,
+    group: str = "",
+    label: str = "",
+    live: bool = False,
+    about_self: bool = False,
+    topics: str = "",
 ) -> Callable[[Show], Page]:
     """Make a view the page at ``path``; list it in ``pages.PAGES``."""
-    return lambda show: Page(path, template, show, group, label, live, about_self)
+    return lambda show: Page(path, template, show, group, label, live, about_self, topics)
 
 
 def form(path: str, *, again: Page) -> Callable[[Order], Form]:

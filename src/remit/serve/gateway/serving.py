@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from remit.bootstrap import open_runtime, prepare_home
 from remit.serve.gateway.wiring import gateway_of
-from remit.serve.listening import Listening, Server, configured, listen
+from remit.serve.listening import Listening, Server, configured, listen, settle_memory
 from remit.settings import Settings
 
 __all__ = ["Listening", "configured", "serve"]
@@ -57,6 +57,7 @@ async def _serve(
         await runtime.guard.restore(settings.workspace)
         server = Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
         tending = asyncio.create_task(runtime.tend(missions=False))
+        settle_memory()
         try:
             await server.serve(sockets=[listener])
         finally:

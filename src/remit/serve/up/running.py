@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from remit.bootstrap import Runtime, open_runtime, verify_on_schedule
 from remit.serve.api.app import Served
 from remit.serve.console.app import console_of
 from remit.serve.gateway.wiring import gateway_of
-from remit.serve.listening import Listening, Server, configured
+from remit.serve.listening import Listening, Server, configured, settle_memory
 from remit.serve.up.dispatch import Dispatcher
 from remit.settings import Settings
 
@@ -50,8 +51,14 @@ async def _serve(
     ready: Callable[[Listening], None],
     access_log: bool,
 ) -> None:
+    asked: list[int] = []
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # from now on, not only once it listens
+        loop.add_signal_handler(number, asked.append, number)
     async with open_runtime(settings) as runtime:
         await runtime.start(worker=True)
+        if asked:
+            return
         await _answer(runtime, listener, ready=ready, access_log=access_log)
 
 
@@ -74,6 +81,7 @@ async def _answer(
         asyncio.create_task(runtime.tend()),
         asyncio.create_task(verify_on_schedule(runtime.store, runtime.clock, every_s=settings.audit_verify_every_s)),
     ]
+    settle_memory()
     try:
         await server.serve(sockets=[listener])
     finally:
