@@ -16,7 +16,7 @@ from .test_approvals import HOSTILE
 
 
 def test_hostile_text_is_inert_everywhere(browser: Browser, served: Served) -> None:
-    async def write(runtime: object) -> None:
+    async def write(_runtime: object) -> None:
         one = served.runtime
         who, clock, store = one.owner, one.clock, one.store
         mason = Target(KillScope.AGENT, "mason")

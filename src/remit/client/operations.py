@@ -639,7 +639,7 @@ class NewPriority(TypedDict):
 
 
 class NewRevision(TypedDict):
-    text: str
+    text: RemitServeApiRoutesPolicyKept1
     reason: str
 
 
@@ -896,8 +896,8 @@ class RefreshToken(TypedDict):
 
 
 class RehearsalAsked(TypedDict):
-    action: str
-    text: NotRequired[str | None]
+    action: RemitServeApiRoutesPolicyKept2
+    text: NotRequired[RemitServeApiRoutesPolicyKept1 | None]
 
 
 class RehearsalShown(TypedDict):
@@ -992,7 +992,7 @@ class Sessions(TypedDict):
 
 
 class ShadowAsked(TypedDict):
-    text: str
+    text: RemitServeApiRoutesPolicyKept1
     days: NotRequired[int]
     limit: NotRequired[int]
 
@@ -1124,7 +1124,7 @@ class TeamShown(TypedDict):
 
 
 class Text(TypedDict):
-    text: str
+    text: RemitServeApiRoutesPolicyKept1
 
 
 class TextShown(TypedDict):
@@ -1194,6 +1194,12 @@ class Why(TypedDict):
 
 
 type Words = list[str]
+
+
+type RemitServeApiRoutesPolicyKept1 = str
+
+
+type RemitServeApiRoutesPolicyKept2 = str
 
 
 class AboutCalls:

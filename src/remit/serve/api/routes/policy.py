@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
-from pydantic import Field
+from pydantic import Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -47,6 +47,8 @@ ACCESS = (
 )
 MOST_TEXT = 1 << 20
 
+#: A file's text as it is: its first indentation and its last line end belong to it.
+type Kept = Annotated[str, StringConstraints(strip_whitespace=False)]
 type Number = Annotated[int, Path(ge=1, le=MOST_INTEGER, examples=[2])]
 
 
@@ -107,7 +109,7 @@ class Text(Asked):
 
     model_config = example(text="use: [safety]\n")
 
-    text: str = Field(max_length=MOST_TEXT)
+    text: Kept = Field(max_length=MOST_TEXT)
 
 
 class NewRevision(Text):
@@ -175,8 +177,8 @@ class RehearsalAsked(Asked):
 
     model_config = example(action="kind: order\ntarget: broker\npayload: {mode: real}\n")
 
-    action: str = Field(max_length=LONGEST, description="YAML, the fields of a test of a rule file.")
-    text: str | None = Field(default=None, max_length=MOST_TEXT, description="A rule file; null: the rules in force.")
+    action: Kept = Field(max_length=LONGEST, description="YAML, the fields of a test of a rule file.")
+    text: Kept | None = Field(default=None, max_length=MOST_TEXT, description="A rule file; null: the rules in force.")
 
 
 class ToldShown(Shown):
