@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +27,7 @@ from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
+from remit.serve.listening import listen
 from remit.settings import Settings
 from remit.testing.issuer import issuer
 
@@ -78,7 +78,7 @@ class Install:
             edge = Edge(
                 Split(api_of(self.runtime), console_of(self.runtime)), self.runtime, sign_in=self.runtime.sign_in
             )
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listen("127.0.0.1", 0, anywhere=False, command="up")
             config = uvicorn.Config(edge, http="httptools", ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
             self.server = uvicorn.Server(config)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
