@@ -25,6 +25,7 @@ from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
+from weakref import WeakSet
 
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
@@ -252,6 +253,32 @@ async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report |
         named = "; ".join(str(each) for each in report.discrepancies[:3])
         _log.error("the audit log was changed: %s (remit audit verify)", named)
     return report
+
+
+async def verify_now(store: Store, *, by: Principal, allow: Callable[[ReadTx], None]) -> Report:
+    """Verify the whole log because somebody asks, and log what was found; one at a time in a process.
+
+    Raises:
+        Refused: ``by`` may not, as ``allow`` says.
+        Conflict: Another one is under way.
+    """
+    from remit.accounts.access import reading
+    from remit.audit.schedule import Due, record_verified
+
+    await reading(store, allow)
+    if store in _VERIFYING:
+        message = "The log is being verified at this moment; its result will be an entry of the log."
+        raise Conflict(message, code="audit.verifying", hint="remit audit show --action audit.verified")
+    _VERIFYING.add(store)
+    try:
+        report = await asyncio.to_thread(store.verify)
+    finally:
+        _VERIFYING.discard(store)
+    await store.commit("audit.verified", lambda tx: record_verified(tx, report, Due(0), by=by))
+    return report
+
+
+_VERIFYING: WeakSet[Store] = WeakSet()  # those that are being verified because somebody asked
 
 
 async def verify_on_schedule(store: Store, clock: Clock, *, every_s: int) -> None:

@@ -160,6 +160,10 @@ class Served:
         found = self.run(lambda runtime: runtime.store.read(lambda tx: unfinished(tx, WORKSPACE)))
         return [one.id for one in found if one.status == "pending"]
 
+    def ask_something(self) -> str:
+        """Have an agent ask for something new."""
+        return self.ask(Fetch(f"https://registry.health-board.gov/list?{new_id()}"), agent="quill", by="priya")
+
     def ask(self, effect: Effect, **more: Any) -> str:
         """Have an agent ask for an effect that needs a person; the request's id."""
         return self.run(lambda _: self.asked(effect, **more))

@@ -52,6 +52,7 @@ class AgentChange:
     tools: frozenset[str] | None = None
     models: frozenset[str] | None = None
     domains: frozenset[str] | None = None
+    owner: str | None = None
     spend_limit: Money | None = None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -193,18 +193,22 @@ async def list_agents(journal: Journal, *, workspace: str, activity: Activity) -
     """Every agent of a workspace, by name, with the answers to the five questions, read in one snapshot."""
 
     def op(tx: ReadTx) -> list[AgentView]:
-        agents = read_agents(tx, workspace)
-        budgets = {row["name"]: row for row in tx.rows(_BUDGETS, {"of": workspace})}
-        kills = tx.rows(_KILLS, {"of": workspace})
-        busy = activity(tx, workspace)
-        return [_view(agent, budgets.get(agent.name), kills, busy.get(agent.name, ())) for agent in agents.values()]
+        return read_views(tx, list(read_agents(tx, workspace).values()), workspace=workspace, activity=activity)
 
     return await journal.read(op)
 
 
+def read_views(tx: ReadTx, agents: Sequence[Agent], *, workspace: str, activity: Activity) -> list[AgentView]:
+    """These agents with the answers to the five questions: three statements, however many there are."""
+    budgets = {row["name"]: row for row in tx.rows(_BUDGETS, {"of": workspace})}
+    kills = tx.rows(_KILLS, {"of": workspace})
+    busy = activity(tx, workspace)
+    return [_view(agent, budgets.get(agent.name), kills, busy.get(agent.name, ())) for agent in agents]
+
+
 def read_agents(tx: ReadTx, workspace: str) -> dict[str, Agent]:
     """The agents of a workspace by name."""
-    return {row["name"]: _agent(row) for row in tx.rows(_ALL, {"of": workspace})}
+    return {row["name"]: agent_of(row) for row in tx.rows(_ALL, {"of": workspace})}
 
 
 def find_agent(tx: ReadTx, *, workspace: str, name: str) -> Agent:
@@ -215,7 +219,7 @@ def find_agent(tx: ReadTx, *, workspace: str, name: str) -> Agent:
     """
     row = tx.row(_BY_NAME, {"of": workspace, "called": name})
     if row is not None:
-        return _agent(row)
+        return agent_of(row)
     near = difflib.get_close_matches(name, read_agents(tx, workspace), 1)
     message = f"There is no agent {name[:60]!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
     raise NotFound(message, code="accounts.agent", hint="remit agents")
@@ -338,7 +342,8 @@ def row_of(agent: Agent) -> dict[str, str | int]:
     }
 
 
-def _agent(row: Row) -> Agent:
+def agent_of(row: Row) -> Agent:
+    """An agent as its row says."""
     return Agent(
         workspace=row["workspace"],
         name=row["name"],

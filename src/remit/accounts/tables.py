@@ -70,6 +70,7 @@ KILL = Table(
     Column("lifted_reason", Text),
     Column("mode", Text, nullable=False, server_default="kill"),  # kill | pause: what runs may finish
     Index(None, "workspace", "lifted_us"),
+    Index(None, "workspace", "killed_us", "id"),
 )
 
 #: One row for each leave to pass a stop or a rule for a while; in force from ``confirmed_us`` to ``expires_us``.

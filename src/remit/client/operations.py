@@ -32,6 +32,36 @@ class ActionShown(TypedDict):
     cost_usd: str
 
 
+class AgentChanged(TypedDict):
+    kind: NotRequired[str | None]
+    owner: NotRequired[str | None]
+    team: NotRequired[str | None]
+    effects: NotRequired[Words | None]
+    tools: NotRequired[Words | None]
+    models: NotRequired[Words | None]
+    domains: NotRequired[Words | None]
+    may_spend_micros: NotRequired[int | None]
+
+
+class AgentShown(TypedDict):
+    name: str
+    kind: str
+    status: AgentStatus
+    revision: int
+    owner: str
+    team: str
+    running: list[str]
+    may_touch: MayTouch
+    may_spend_micros: int | None
+    spent_micros: int
+    reserved_micros: int
+    stopped_because: str
+    stop: str
+
+
+type AgentStatus = Literal["active", "paused", "killed", "retired"]
+
+
 class ApiKeyItem(TypedDict):
     api_key: str
     user: str
@@ -126,10 +156,38 @@ class AttemptShown(TypedDict):
     log: str
 
 
+class Because(TypedDict):
+    reason: str
+
+
 class Branch(TypedDict):
     from_step: str
     input: NotRequired[str | None]
     name: NotRequired[str]
+
+
+class BreakerShown(TypedDict):
+    kind: str
+    operation: str
+    phase: Phase
+    why: str
+    moved_by: str
+    changed_at: str
+    until: str | None
+    trials: int
+    successes: int
+    trips: int
+    trips_ever: int
+    tripped_at: str | None
+
+
+class ChangeShown(TypedDict):
+    how: str
+    what: str
+    name: str
+    field: str
+    before: str
+    after: str
 
 
 class CheckView(TypedDict):
@@ -137,6 +195,19 @@ class CheckView(TypedDict):
     verdict: str
     reason: str
     detail: str
+
+
+class Checked(TypedDict):
+    sha256: str
+    rules: int
+    own: int
+    remarks: list[RemarkShown]
+
+
+class CheckpointShown(TypedDict):
+    size: int
+    root: str
+    note: str
 
 
 class Cleared(TypedDict):
@@ -209,8 +280,44 @@ class DeployedShown(TypedDict):
     text: str
 
 
+class Differences(TypedDict):
+    before: int
+    after: int
+    changes: list[ChangeShown]
+
+
+class DiscrepancyShown(TypedDict):
+    place: str
+    problem: str
+    kind: str
+
+
 class Ended(TypedDict):
     ended: int
+
+
+class EntryItem(TypedDict):
+    seq: int
+    at: str
+    actor: str
+    on_behalf_of: str
+    action: str
+    domain: str
+    result: str
+    reason: str
+    subject: str
+    mission: str
+    step: str
+    approval_id: str
+    policy_rev: str
+    leaf_hash: str
+
+
+class EntryShown(TypedDict):
+    seq: int
+    header: dict[str, Any]
+    payload: dict[str, Any] | None
+    leaf_hash: str
 
 
 class EstimateShown(TypedDict):
@@ -227,6 +334,33 @@ class EvidenceView(TypedDict):
     source: str
     at: str
     findings: list[FindingView]
+
+
+class ExplanationShown(TypedDict):
+    kind: str
+    target: str
+    verdict: str
+    rules: list[ToldShown]
+    action: str
+    policy_rev: str
+
+
+class ExportAsked(TypedDict):
+    format: NotRequired[str]
+    since: NotRequired[str | None]
+    until: NotRequired[str | None]
+    user: NotRequired[str]
+    action: NotRequired[str]
+    domain: NotRequired[str]
+    mission: NotRequired[str]
+
+
+class ExportShown(TypedDict):
+    export: str
+    folder: str
+    files: list[str]
+    key: str
+    manifest: dict[str, Any]
 
 
 class FactorBegun(TypedDict):
@@ -266,6 +400,16 @@ class FormToken(TypedDict):
     token: str
     header: NotRequired[str]
     field: NotRequired[str]
+
+
+class GatewayChange(TypedDict):
+    switches: dict[str, str]
+
+
+class GatewayShown(TypedDict):
+    revision: int
+    switches: dict[str, str]
+    known: dict[str, list[str]]
 
 
 class HappeningItem(TypedDict):
@@ -317,6 +461,9 @@ class KeptResponses(TypedDict):
     misses: int
 
 
+type KillScope = Literal["install", "team", "agent", "mission"]
+
+
 type Kind = Literal["", "command", "deploy", "fetch", "files", "model", "notify", "order", "publish", "tool"]
 
 
@@ -349,6 +496,13 @@ class LogKeys(TypedDict):
 
 
 type Login = str
+
+
+class MayTouch(TypedDict):
+    effects: list[str]
+    tools: list[str]
+    models: list[str]
+    domains: list[str]
 
 
 class Me(TypedDict):
@@ -420,6 +574,28 @@ class MissionShown(TypedDict):
     steps: list[StepShown]
 
 
+type Mode = Literal["kill", "pause"]
+
+
+class MoveAsked(TypedDict):
+    kind: str
+    operation: str
+    to: str
+    reason: str
+
+
+class NewAgent(TypedDict):
+    name: str
+    kind: NotRequired[str]
+    owner: NotRequired[str]
+    team: NotRequired[str]
+    effects: NotRequired[Words]
+    tools: NotRequired[Words]
+    models: NotRequired[Words]
+    domains: NotRequired[Words]
+    may_spend_micros: NotRequired[int | None]
+
+
 class NewApiKey(TypedDict):
     name: str
     scopes: list[Permission]
@@ -462,6 +638,11 @@ class NewPriority(TypedDict):
     priority: Literal["critical", "high", "normal", "low"]
 
 
+class NewRevision(TypedDict):
+    text: RemitServeApiRoutesPolicyKept1
+    reason: str
+
+
 class NewTeam(TypedDict):
     team: str
     name: str
@@ -479,13 +660,35 @@ class NewUser(TypedDict):
 type OnDrift = Literal["refuse", "reset", "rerun"]
 
 
+class Order(TypedDict):
+    scope: KillScope
+    name: NotRequired[str]
+    mode: NotRequired[Mode]
+    reason: str
+
+
 class PageActionShown(TypedDict):
     items: list[ActionShown]
     next: str | None
 
 
+class PageAgentShown(TypedDict):
+    items: list[AgentShown]
+    next: str | None
+
+
 class PageApprovalItem(TypedDict):
     items: list[ApprovalItem]
+    next: str | None
+
+
+class PageBreakerShown(TypedDict):
+    items: list[BreakerShown]
+    next: str | None
+
+
+class PageEntryItem(TypedDict):
+    items: list[EntryItem]
     next: str | None
 
 
@@ -504,6 +707,11 @@ class PagePresetShown(TypedDict):
     next: str | None
 
 
+class PageRevisionItem(TypedDict):
+    items: list[RevisionItem]
+    next: str | None
+
+
 class PageStepAttempt(TypedDict):
     items: list[StepAttempt]
     next: str | None
@@ -511,6 +719,11 @@ class PageStepAttempt(TypedDict):
 
 class PageStepShown(TypedDict):
     items: list[StepShown]
+    next: str | None
+
+
+class PageStopShown(TypedDict):
+    items: list[StopShown]
     next: str | None
 
 
@@ -542,6 +755,9 @@ class PasswordChange(TypedDict):
 
 
 type Permission = Literal["read", "write", "delete", "approve", "admin"]
+
+
+type Phase = Literal["closed", "open", "half_open"]
 
 
 class PlanShown(TypedDict):
@@ -602,6 +818,15 @@ class ProgramCredentials(TypedDict):
     code: NotRequired[str]
 
 
+class ProofShown(TypedDict):
+    index: int
+    header: str
+    path: list[str]
+    checkpoint: str
+    keys: list[str]
+    tlog_proof: str
+
+
 class QueuePlace(TypedDict):
     mission: str
     state: str
@@ -643,6 +868,16 @@ class Range(TypedDict):
     high: str
 
 
+class ReachShown(TypedDict):
+    agents: int
+    running: int
+    queued: int
+    calls: int
+    requests: int
+    keys: int
+    more: bool
+
+
 class ReachView(TypedDict):
     target: str
     files: list[str]
@@ -660,6 +895,25 @@ class RefreshToken(TypedDict):
     refresh_token: Token
 
 
+class RehearsalAsked(TypedDict):
+    action: RemitServeApiRoutesPolicyKept2
+    text: NotRequired[RemitServeApiRoutesPolicyKept1 | None]
+
+
+class RehearsalShown(TypedDict):
+    kind: str
+    target: str
+    verdict: str
+    rules: list[ToldShown]
+
+
+class RemarkShown(TypedDict):
+    kind: str
+    rule: str
+    line: int
+    what: str
+
+
 class ReportShown(TypedDict):
     mission: MissionShown
     approvals: list[dict[str, Any]]
@@ -673,9 +927,34 @@ class ResponseCache(TypedDict):
     endpoints: list[KeptResponses]
 
 
+type Result = Literal["success", "failure", "blocked", "pending"]
+
+
 class Resume(TypedDict):
     from_step: NotRequired[str]
     drift: NotRequired[OnDrift]
+
+
+class RevisionItem(TypedDict):
+    revision: int
+    sha256: str
+    origin: str
+    saved_by: str
+    saved_at: str | None
+    reason: str
+
+
+class RevisionShown(TypedDict):
+    revision: int
+    sha256: str
+    origin: str
+    saved_by: str
+    saved_at: str | None
+    reason: str
+    text: str
+    rules: list[dict[str, Any]]
+    limits: dict[str, float]
+    lists: dict[str, list[str]]
 
 
 type Role = Literal["owner", "admin", "member", "viewer"]
@@ -710,6 +989,21 @@ class SessionItem(TypedDict):
 
 class Sessions(TypedDict):
     items: list[SessionItem]
+
+
+class ShadowAsked(TypedDict):
+    text: RemitServeApiRoutesPolicyKept1
+    days: NotRequired[int]
+    limit: NotRequired[int]
+
+
+class ShadowShown(TypedDict):
+    judged: int
+    unreached: int
+    unknown: int
+    more: bool
+    moves: list[dict[str, Any]]
+    changed: list[dict[str, Any]]
 
 
 type Shown = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "rolled_back", "interrupted"]
@@ -778,6 +1072,20 @@ class StepShown(TypedDict):
     approvals: list[str]
 
 
+class StopShown(TypedDict):
+    id: str
+    scope: KillScope
+    name: str
+    mode: Mode
+    reason: str
+    by: str
+    at: str
+    in_force: bool
+    lifted_by: str | None
+    lifted_at: str | None
+    lifted_reason: str | None
+
+
 class StoryShown(TypedDict):
     id: str
     kind: str
@@ -815,6 +1123,10 @@ class TeamShown(TypedDict):
     agents: list[str]
 
 
+class Text(TypedDict):
+    text: RemitServeApiRoutesPolicyKept1
+
+
 class TextShown(TypedDict):
     text: str
     cut: bool
@@ -831,6 +1143,12 @@ class TokenAnswer(TypedDict):
     refresh_token: str
     refresh_expires_in: int
     session: str
+
+
+ToldShown = TypedDict(
+    "ToldShown",
+    {"rule": "str", "set": "str", "said": "str", "else": "str", "message": "str", "conditions": "list[dict[str, Any]]"},
+)
 
 
 class UserItem(TypedDict):
@@ -851,12 +1169,37 @@ class VerdictShown(TypedDict):
     findings: list[dict[str, str]]
 
 
+class VerificationShown(TypedDict):
+    ok: bool
+    size: int
+    root: str
+    signed: int
+    heads: int
+    pruned: int
+    erased: int
+    pending: int
+    discrepancies: list[DiscrepancyShown]
+
+
 class VoteShown(TypedDict):
     by: str
     right_of: str
     verdict: str
     reason: str
     at: str
+
+
+class Why(TypedDict):
+    reason: str
+
+
+type Words = list[str]
+
+
+type RemitServeApiRoutesPolicyKept1 = str
+
+
+type RemitServeApiRoutesPolicyKept2 = str
 
 
 class AboutCalls:
@@ -945,6 +1288,65 @@ class AccountCalls:
         return cast("Sessions", self._run(Call("GET", "/api/v1/sessions", query={"user": user})))
 
 
+class AgentsCalls:
+    """About agents."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def change(self, agent: str, body: AgentChanged, *, if_match: str = "") -> AgentShown:
+        """Change an agent."""
+        return cast(
+            "AgentShown",
+            self._run(
+                Call(
+                    "PATCH",
+                    "/api/v1/agents/{agent}",
+                    params={"agent": agent},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def list(
+        self,
+        *,
+        text: str | None = None,
+        kind: str | None = None,
+        team: str | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageAgentShown:
+        """List agents."""
+        return cast(
+            "PageAgentShown",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/agents",
+                    query={"text": text, "kind": kind, "team": team, "owner": owner, "limit": limit, "cursor": cursor},
+                )
+            ),
+        )
+
+    def make(self, body: NewAgent) -> AgentShown:
+        """Register an agent."""
+        return cast("AgentShown", self._run(Call("POST", "/api/v1/agents", body=body)))
+
+    def retire(self, agent: str, body: Why) -> AgentShown:
+        """Retire an agent."""
+        return cast(
+            "AgentShown",
+            self._run(Call("POST", "/api/v1/agents/{agent}/retirement", params={"agent": agent}, body=body)),
+        )
+
+    def show(self, agent: str) -> AgentShown:
+        """Show an agent."""
+        return cast("AgentShown", self._run(Call("GET", "/api/v1/agents/{agent}", params={"agent": agent})))
+
+
 class ApprovalsCalls:
     """About approvals."""
 
@@ -1028,13 +1430,91 @@ class AuditCalls:
     def __init__(self, run: Callable[[Call], Any]) -> None:
         self._run = run
 
+    def checkpoint(self) -> CheckpointShown:
+        """The newest checkpoint."""
+        return cast("CheckpointShown", self._run(Call("GET", "/api/v1/audit/checkpoint")))
+
     def consistency(self, *, old: int, new: int) -> Consistency:
         """Prove that the log was only added to."""
         return cast("Consistency", self._run(Call("GET", "/api/v1/audit/consistency", query={"old": old, "new": new})))
 
+    def export(self, body: ExportAsked) -> ExportShown:
+        """Export entries."""
+        return cast("ExportShown", self._run(Call("POST", "/api/v1/audit/exports", body=body)))
+
+    def fetch(self, export: str, file: str) -> None:
+        """Fetch a file of an export."""
+        self._run(Call("GET", "/api/v1/audit/exports/{export}/{file}", params={"export": export, "file": file}))
+
     def keys(self) -> LogKeys:
         """The keys of the audit log."""
         return cast("LogKeys", self._run(Call("GET", "/.well-known/remit-audit")))
+
+    def list(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        mission: str | None = None,
+        domain: str | None = None,
+        result: Result | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageEntryItem:
+        """Search the audit log."""
+        return cast(
+            "PageEntryItem",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/audit/entries",
+                    query={
+                        "actor": actor,
+                        "action": action,
+                        "mission": mission,
+                        "domain": domain,
+                        "result": result,
+                        "text": text,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    def prove(self, seq: int) -> ProofShown:
+        """Prove an entry."""
+        return cast("ProofShown", self._run(Call("GET", "/api/v1/audit/entries/{seq}/proof", params={"seq": seq})))
+
+    def show(self, seq: int) -> EntryShown:
+        """Show an entry."""
+        return cast("EntryShown", self._run(Call("GET", "/api/v1/audit/entries/{seq}", params={"seq": seq})))
+
+    def verify(self) -> VerificationShown:
+        """Verify the log."""
+        return cast("VerificationShown", self._run(Call("POST", "/api/v1/audit/verifications")))
+
+
+class BreakersCalls:
+    """About breakers."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageBreakerShown:
+        """List breakers."""
+        return cast(
+            "PageBreakerShown", self._run(Call("GET", "/api/v1/breakers", query={"limit": limit, "cursor": cursor}))
+        )
+
+    def moved(self, body: MoveAsked) -> BreakerShown:
+        """Reset or open a breaker."""
+        return cast("BreakerShown", self._run(Call("POST", "/api/v1/breakers/moves", body=body)))
 
 
 class HealthCalls:
@@ -1362,6 +1842,82 @@ class PeopleCalls:
         return cast("PageUserItem", self._run(Call("GET", "/api/v1/users", query={"limit": limit, "cursor": cursor})))
 
 
+class PolicyCalls:
+    """About policy."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def check(self, body: Text) -> Checked:
+        """Check a rule file."""
+        return cast("Checked", self._run(Call("POST", "/api/v1/policy/checks", body=body)))
+
+    def compare(self, *, before: int, after: int | None = None) -> Differences:
+        """Compare revisions."""
+        return cast(
+            "Differences",
+            self._run(Call("GET", "/api/v1/policy/differences", query={"before": before, "after": after})),
+        )
+
+    def explained(self, action: str) -> ExplanationShown:
+        """Explain a decision."""
+        return cast(
+            "ExplanationShown",
+            self._run(Call("GET", "/api/v1/policy/explanations/{action}", params={"action": action})),
+        )
+
+    def gateway(self) -> GatewayShown:
+        """The gateway's switches."""
+        return cast("GatewayShown", self._run(Call("GET", "/api/v1/policy/gateway")))
+
+    def in_force(self) -> RevisionShown:
+        """The rules in force."""
+        return cast("RevisionShown", self._run(Call("GET", "/api/v1/policy")))
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageRevisionItem:
+        """List revisions."""
+        return cast(
+            "PageRevisionItem",
+            self._run(Call("GET", "/api/v1/policy/revisions", query={"limit": limit, "cursor": cursor})),
+        )
+
+    def restore(self, number: int, body: Because) -> RevisionShown:
+        """Restore a revision."""
+        return cast(
+            "RevisionShown",
+            self._run(
+                Call("POST", "/api/v1/policy/revisions/{number}/restoration", params={"number": number}, body=body)
+            ),
+        )
+
+    def save(self, body: NewRevision) -> RevisionShown:
+        """Save rules."""
+        return cast("RevisionShown", self._run(Call("POST", "/api/v1/policy/revisions", body=body)))
+
+    def set_gateway(self, body: GatewayChange, *, if_match: str = "") -> GatewayShown:
+        """Set switches of the gateway."""
+        return cast(
+            "GatewayShown",
+            self._run(
+                Call("PATCH", "/api/v1/policy/gateway", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
+    def shadow(self, body: ShadowAsked) -> ShadowShown:
+        """Try rules on what was recorded."""
+        return cast("ShadowShown", self._run(Call("POST", "/api/v1/policy/shadow", body=body)))
+
+    def show(self, number: int) -> RevisionShown:
+        """Show a revision."""
+        return cast(
+            "RevisionShown", self._run(Call("GET", "/api/v1/policy/revisions/{number}", params={"number": number}))
+        )
+
+    def try_action(self, body: RehearsalAsked) -> RehearsalShown:
+        """Try an action."""
+        return cast("RehearsalShown", self._run(Call("POST", "/api/v1/policy/rehearsals", body=body)))
+
+
 class QueueCalls:
     """About queue."""
 
@@ -1436,6 +1992,29 @@ class SignInCalls:
     def token(self, body: ProgramCredentials) -> TokenAnswer:
         """Sign a program in."""
         return cast("TokenAnswer", self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class StopsCalls:
+    """About stops."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def lift(self, body: Order) -> None:
+        """Let go."""
+        self._run(Call("POST", "/api/v1/stops/lift", body=body))
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageStopShown:
+        """List stops."""
+        return cast("PageStopShown", self._run(Call("GET", "/api/v1/stops", query={"limit": limit, "cursor": cursor})))
+
+    def reach(self, *, scope: KillScope, name: str | None = None) -> ReachShown:
+        """What a stop would reach."""
+        return cast("ReachShown", self._run(Call("GET", "/api/v1/stops/reach", query={"scope": scope, "name": name})))
+
+    def stop(self, body: Order) -> StopShown:
+        """Stop or pause."""
+        return cast("StopShown", self._run(Call("POST", "/api/v1/stops", body=body)))
 
 
 class TeamsCalls:
@@ -1529,14 +2108,18 @@ class Operations:
     def __init__(self, run: Callable[[Call], Any]) -> None:
         self.about = AboutCalls(run)
         self.account = AccountCalls(run)
+        self.agents = AgentsCalls(run)
         self.approvals = ApprovalsCalls(run)
         self.audit = AuditCalls(run)
+        self.breakers = BreakersCalls(run)
         self.health = HealthCalls(run)
         self.missions = MissionsCalls(run)
         self.operations = OperationsCalls(run)
         self.people = PeopleCalls(run)
+        self.policy = PolicyCalls(run)
         self.queue = QueueCalls(run)
         self.sign_in = SignInCalls(run)
+        self.stops = StopsCalls(run)
         self.teams = TeamsCalls(run)
 
 
@@ -1627,6 +2210,65 @@ class AsyncAccountCalls:
         return cast("Sessions", await self._run(Call("GET", "/api/v1/sessions", query={"user": user})))
 
 
+class AsyncAgentsCalls:
+    """About agents."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def change(self, agent: str, body: AgentChanged, *, if_match: str = "") -> AgentShown:
+        """Change an agent."""
+        return cast(
+            "AgentShown",
+            await self._run(
+                Call(
+                    "PATCH",
+                    "/api/v1/agents/{agent}",
+                    params={"agent": agent},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def list(
+        self,
+        *,
+        text: str | None = None,
+        kind: str | None = None,
+        team: str | None = None,
+        owner: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageAgentShown:
+        """List agents."""
+        return cast(
+            "PageAgentShown",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/agents",
+                    query={"text": text, "kind": kind, "team": team, "owner": owner, "limit": limit, "cursor": cursor},
+                )
+            ),
+        )
+
+    async def make(self, body: NewAgent) -> AgentShown:
+        """Register an agent."""
+        return cast("AgentShown", await self._run(Call("POST", "/api/v1/agents", body=body)))
+
+    async def retire(self, agent: str, body: Why) -> AgentShown:
+        """Retire an agent."""
+        return cast(
+            "AgentShown",
+            await self._run(Call("POST", "/api/v1/agents/{agent}/retirement", params={"agent": agent}, body=body)),
+        )
+
+    async def show(self, agent: str) -> AgentShown:
+        """Show an agent."""
+        return cast("AgentShown", await self._run(Call("GET", "/api/v1/agents/{agent}", params={"agent": agent})))
+
+
 class AsyncApprovalsCalls:
     """About approvals."""
 
@@ -1714,15 +2356,96 @@ class AsyncAuditCalls:
     def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
         self._run = run
 
+    async def checkpoint(self) -> CheckpointShown:
+        """The newest checkpoint."""
+        return cast("CheckpointShown", await self._run(Call("GET", "/api/v1/audit/checkpoint")))
+
     async def consistency(self, *, old: int, new: int) -> Consistency:
         """Prove that the log was only added to."""
         return cast(
             "Consistency", await self._run(Call("GET", "/api/v1/audit/consistency", query={"old": old, "new": new}))
         )
 
+    async def export(self, body: ExportAsked) -> ExportShown:
+        """Export entries."""
+        return cast("ExportShown", await self._run(Call("POST", "/api/v1/audit/exports", body=body)))
+
+    async def fetch(self, export: str, file: str) -> None:
+        """Fetch a file of an export."""
+        await self._run(Call("GET", "/api/v1/audit/exports/{export}/{file}", params={"export": export, "file": file}))
+
     async def keys(self) -> LogKeys:
         """The keys of the audit log."""
         return cast("LogKeys", await self._run(Call("GET", "/.well-known/remit-audit")))
+
+    async def list(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        mission: str | None = None,
+        domain: str | None = None,
+        result: Result | None = None,
+        text: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageEntryItem:
+        """Search the audit log."""
+        return cast(
+            "PageEntryItem",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/audit/entries",
+                    query={
+                        "actor": actor,
+                        "action": action,
+                        "mission": mission,
+                        "domain": domain,
+                        "result": result,
+                        "text": text,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    async def prove(self, seq: int) -> ProofShown:
+        """Prove an entry."""
+        return cast(
+            "ProofShown", await self._run(Call("GET", "/api/v1/audit/entries/{seq}/proof", params={"seq": seq}))
+        )
+
+    async def show(self, seq: int) -> EntryShown:
+        """Show an entry."""
+        return cast("EntryShown", await self._run(Call("GET", "/api/v1/audit/entries/{seq}", params={"seq": seq})))
+
+    async def verify(self) -> VerificationShown:
+        """Verify the log."""
+        return cast("VerificationShown", await self._run(Call("POST", "/api/v1/audit/verifications")))
+
+
+class AsyncBreakersCalls:
+    """About breakers."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageBreakerShown:
+        """List breakers."""
+        return cast(
+            "PageBreakerShown",
+            await self._run(Call("GET", "/api/v1/breakers", query={"limit": limit, "cursor": cursor})),
+        )
+
+    async def moved(self, body: MoveAsked) -> BreakerShown:
+        """Reset or open a breaker."""
+        return cast("BreakerShown", await self._run(Call("POST", "/api/v1/breakers/moves", body=body)))
 
 
 class AsyncHealthCalls:
@@ -2067,6 +2790,83 @@ class AsyncPeopleCalls:
         )
 
 
+class AsyncPolicyCalls:
+    """About policy."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def check(self, body: Text) -> Checked:
+        """Check a rule file."""
+        return cast("Checked", await self._run(Call("POST", "/api/v1/policy/checks", body=body)))
+
+    async def compare(self, *, before: int, after: int | None = None) -> Differences:
+        """Compare revisions."""
+        return cast(
+            "Differences",
+            await self._run(Call("GET", "/api/v1/policy/differences", query={"before": before, "after": after})),
+        )
+
+    async def explained(self, action: str) -> ExplanationShown:
+        """Explain a decision."""
+        return cast(
+            "ExplanationShown",
+            await self._run(Call("GET", "/api/v1/policy/explanations/{action}", params={"action": action})),
+        )
+
+    async def gateway(self) -> GatewayShown:
+        """The gateway's switches."""
+        return cast("GatewayShown", await self._run(Call("GET", "/api/v1/policy/gateway")))
+
+    async def in_force(self) -> RevisionShown:
+        """The rules in force."""
+        return cast("RevisionShown", await self._run(Call("GET", "/api/v1/policy")))
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageRevisionItem:
+        """List revisions."""
+        return cast(
+            "PageRevisionItem",
+            await self._run(Call("GET", "/api/v1/policy/revisions", query={"limit": limit, "cursor": cursor})),
+        )
+
+    async def restore(self, number: int, body: Because) -> RevisionShown:
+        """Restore a revision."""
+        return cast(
+            "RevisionShown",
+            await self._run(
+                Call("POST", "/api/v1/policy/revisions/{number}/restoration", params={"number": number}, body=body)
+            ),
+        )
+
+    async def save(self, body: NewRevision) -> RevisionShown:
+        """Save rules."""
+        return cast("RevisionShown", await self._run(Call("POST", "/api/v1/policy/revisions", body=body)))
+
+    async def set_gateway(self, body: GatewayChange, *, if_match: str = "") -> GatewayShown:
+        """Set switches of the gateway."""
+        return cast(
+            "GatewayShown",
+            await self._run(
+                Call("PATCH", "/api/v1/policy/gateway", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
+    async def shadow(self, body: ShadowAsked) -> ShadowShown:
+        """Try rules on what was recorded."""
+        return cast("ShadowShown", await self._run(Call("POST", "/api/v1/policy/shadow", body=body)))
+
+    async def show(self, number: int) -> RevisionShown:
+        """Show a revision."""
+        return cast(
+            "RevisionShown",
+            await self._run(Call("GET", "/api/v1/policy/revisions/{number}", params={"number": number})),
+        )
+
+    async def try_action(self, body: RehearsalAsked) -> RehearsalShown:
+        """Try an action."""
+        return cast("RehearsalShown", await self._run(Call("POST", "/api/v1/policy/rehearsals", body=body)))
+
+
 class AsyncQueueCalls:
     """About queue."""
 
@@ -2141,6 +2941,33 @@ class AsyncSignInCalls:
     async def token(self, body: ProgramCredentials) -> TokenAnswer:
         """Sign a program in."""
         return cast("TokenAnswer", await self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class AsyncStopsCalls:
+    """About stops."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def lift(self, body: Order) -> None:
+        """Let go."""
+        await self._run(Call("POST", "/api/v1/stops/lift", body=body))
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageStopShown:
+        """List stops."""
+        return cast(
+            "PageStopShown", await self._run(Call("GET", "/api/v1/stops", query={"limit": limit, "cursor": cursor}))
+        )
+
+    async def reach(self, *, scope: KillScope, name: str | None = None) -> ReachShown:
+        """What a stop would reach."""
+        return cast(
+            "ReachShown", await self._run(Call("GET", "/api/v1/stops/reach", query={"scope": scope, "name": name}))
+        )
+
+    async def stop(self, body: Order) -> StopShown:
+        """Stop or pause."""
+        return cast("StopShown", await self._run(Call("POST", "/api/v1/stops", body=body)))
 
 
 class AsyncTeamsCalls:
@@ -2236,12 +3063,16 @@ class AsyncOperations:
     def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
         self.about = AsyncAboutCalls(run)
         self.account = AsyncAccountCalls(run)
+        self.agents = AsyncAgentsCalls(run)
         self.approvals = AsyncApprovalsCalls(run)
         self.audit = AsyncAuditCalls(run)
+        self.breakers = AsyncBreakersCalls(run)
         self.health = AsyncHealthCalls(run)
         self.missions = AsyncMissionsCalls(run)
         self.operations = AsyncOperationsCalls(run)
         self.people = AsyncPeopleCalls(run)
+        self.policy = AsyncPolicyCalls(run)
         self.queue = AsyncQueueCalls(run)
         self.sign_in = AsyncSignInCalls(run)
+        self.stops = AsyncStopsCalls(run)
         self.teams = AsyncTeamsCalls(run)

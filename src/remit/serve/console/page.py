@@ -68,7 +68,8 @@ class Form:
 
     Attributes:
         path: Its address.
-        order: Gives the order; the address of the page to go to then.
+        order: Gives the order; the address of the page to go to then. Empty: nothing was ordered but tried, and
+            ``again`` shows what came of it (it has what was typed in ``ask.form``).
         again: The page that is shown again, with what was typed, when the input is wrong.
     """
 

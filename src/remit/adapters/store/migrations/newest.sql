@@ -1,4 +1,4 @@
--- revisions 4e284e6af4e5ec0a90732f3406e9dc92d679bd461bd416bee6c68fd2e549e609
+-- revisions 6fbd6ab0a7263ac358351c35bed0ca0bab047713494417f11e765f7a83528f8e
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1129,6 +1129,8 @@ CREATE TABLE repeated_order (
 CREATE INDEX ix_repeated_order_created_us ON repeated_order (created_us)
 ;
 CREATE INDEX ix_mission_listed ON mission (workspace, created_us, id, status, pack, originator, agents, searched)
+;
+CREATE INDEX ix_kill_workspace_killed_us_id ON kill (workspace, killed_us, id)
 ;
 CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
 ;

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from remit.serve.console.page import Form, Page
 from remit.serve.console.pages import (
     account,
+    agents,
     approval,
     approvals,
+    audit,
+    breakers,
     home,
     mission,
     mission_forms,
     missions,
     new_mission,
     people,
+    policy,
     queue,
     stop,
 )
@@ -22,6 +26,7 @@ from remit.serve.console.pages import (
 PAGES: Sequence[Page] = (
     *(home.home, approvals.inbox, approval.approval),
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
+    *(*agents.PAGES, *policy.PAGES, *breakers.PAGES, *audit.PAGES),
     *(people.people, account.account, stop.stop),
 )
 FORMS: Sequence[Form] = (
@@ -29,6 +34,7 @@ FORMS: Sequence[Form] = (
     *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
     *(new_mission.start, queue.move),
     *(stop.set_stop, stop.lift),
+    *(*agents.FORMS, *policy.FORMS, *breakers.FORMS, *audit.FORMS),
     *people.FORMS,
     *account.FORMS,
 )

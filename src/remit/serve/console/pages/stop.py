@@ -6,20 +6,15 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from remit.accounts import kills
-from remit.accounts.agents import read_agents
+from remit.accounts.agents import AgentStatus
 from remit.accounts.kills import KillScope, Mode, Target, read_stops
 from remit.accounts.roles import Resource
-from remit.guard.approval_listing import count_waiting
 from remit.kernel.errors import InvalidInput
 from remit.kernel.ports import ReadTx
-from remit.missions.listing import Wanted, find_missions
-from remit.missions.shown import Shown
+from remit.missions.stopping import Reach, under_way
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import form, page
-
-MOST = 100
-_GOING = (Shown.RUNNING, Shown.WAITING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +28,30 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Choice:
+    """Something that could be stopped, and what that would reach now. ``target`` is what the form sends."""
+
+    target: str
+    what: str
+    reach: Reach
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The page.
 
     Attributes:
         title: What is stopped now.
-        agents: Every agent that is not retired, by name.
-        running: Missions that go on, counted up to 100; ``queued`` and ``waiting`` (requests) likewise.
+        choices: What could be stopped: the install, each team with agents, each agent that is not retired; and the
+            mission that the address names.
+        chosen: The one that the address names; without one, the install.
         stops: What is stopped now.
         decided: Whether the title tells of an order just given.
     """
 
     title: str
-    agents: tuple[str, ...]
-    running: int
-    queued: int
-    waiting: int
+    choices: tuple[Choice, ...]
+    chosen: Choice
     stops: tuple[Standing, ...]
     decided: bool = False
 
@@ -56,24 +59,28 @@ class Stop:
 @page("/stop", template="stop.html")
 async def stop(ask: Ask) -> Stop:
     """What would stop, and what is stopped."""
-    alive = ask.runtime.missions.deps.alive
+    asked = ask.form.get("target") or ask.query.get("target", "")
 
     def op(tx: ReadTx) -> Stop:
-        found = read_agents(tx, ask.workspace)
+        under = under_way(tx, ask.workspace, now_us=ask.now_us)
         killed, paused = read_stops(tx, ask.workspace)
         stops = tuple(
             Standing(f"{scope.value}:{name}", _what(scope, name), mode.value, reason)
             for mode, each in ((Mode.KILL, killed), (Mode.PAUSE, paused))
             for (scope, name), reason in each.items()
         )
-        running, queued = (
-            len(find_missions(tx, ask.workspace, Wanted(some), size=MOST, alive=alive, now_us=ask.now_us).missions)
-            for some in (_GOING, (Shown.QUEUED,))
+        there = {name: agent for name, agent in under.agents.items() if agent.status is not AgentStatus.RETIRED}
+        targets = [Target(KillScope.INSTALL)]
+        targets += [Target(KillScope.TEAM, team) for team in sorted({each.team for each in there.values()} - {""})]
+        targets += [Target(KillScope.AGENT, name) for name in there]
+        if asked.startswith("mission:") and len(asked) > len("mission:"):
+            targets.append(Target(KillScope.MISSION, asked.partition(":")[2][:64]))
+        choices = tuple(
+            Choice(f"{one.scope.value}:{one.name}", _what(one.scope, one.name), under.reach(one)) for one in targets
         )
-        waiting = count_waiting(tx, ask.workspace, now_us=ask.now_us, most=MOST)
+        chosen = next((one for one in choices if one.target == asked), choices[0])
         title = told(len(stops), "stop is in force", "stops are in force") if stops else "No agent is stopped"
-        names = tuple(name for name, agent in found.items() if agent.status.value != "retired")
-        return Stop(title, names, running, queued, waiting, stops, decided="done" in ask.query)
+        return Stop(title, choices, chosen, stops, decided="done" in ask.query)
 
     return await ask.read(op, resource=Resource.AGENT)
 

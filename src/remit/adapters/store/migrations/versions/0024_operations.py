@@ -18,9 +18,13 @@ _LISTED = ["workspace", "created_us", "id", "status", "pack", "originator", "age
 
 def upgrade() -> None:
     _list_missions()
+    # Governance: the history of stops, newest first.
+    op.create_index(op.f("ix_kill_workspace_killed_us_id"), "kill", ["workspace", "killed_us", "id"])
 
 
 def downgrade() -> None:
+    # Governance.
+    op.drop_index(op.f("ix_kill_workspace_killed_us_id"), table_name="kill")
     # Missions' lists.
     op.drop_index("ix_mission_listed", table_name="mission")
     for name in ("searched", "agents", "title"):
