@@ -107,7 +107,7 @@ def check_page(
         for width, height in SHOTS:
             with looking(browser, served, who=who, theme=theme, width=width, height=height) as looked:
                 page = looked.go(path, status=status)
-                page.wait_for_load_state("networkidle")
+                page.wait_for_load_state("load")
                 problems = Axe().run(page).response["violations"]
                 assert problems == [], [(one["id"], [node["html"] for node in one["nodes"]][:5]) for one in problems]
                 assert page.locator("h1").count() == 1

@@ -19,18 +19,20 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard.approval_rows import unfinished
 from remit.guard.rules.revisions import save
 from remit.kernel.action import Action, ActorKind, Principal
-from remit.kernel.effects import Effect, Fetch, Order, Publish
+from remit.kernel.effects import Effect, Fetch, Order, Publish, Tool
 from remit.kernel.errors import ApprovalPending
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
-from remit.kernel.money import Money, usd
+from remit.kernel.money import ZERO, Money, usd
 from remit.kernel.ports import Preview
+from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.identity import EVERY_SCOPE
 from remit.settings import Settings
 
 WORKSPACE = "harbour"
+PACK = "tests.console.works:PACK"
 PEOPLE = {"ada": Role.OWNER, "ines": Role.ADMIN, "priya": Role.ADMIN, "tomas": Role.MEMBER, "vera": Role.VIEWER}
 
 
@@ -62,6 +64,17 @@ class Sessions:
         return None
 
 
+class Both:
+    """The API and the console behind one edge, by path."""
+
+    def __init__(self, api: Any, console: Any) -> None:
+        self._api, self._console = api, console
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        which = self._api if scope["path"].startswith("/api/") else self._console
+        await which(scope, receive, send)
+
+
 #: As much as tests ask for.
 PLENTY: Mapping[str, Any] = dict.fromkeys(
     ("api_per_minute", "api_per_hour", "console_per_minute", "console_per_hour"), 1_000_000
@@ -74,10 +87,11 @@ class Looking:
 
     seen: Preview
     calls: list[Action] = field(default_factory=list)
+    cost: Money = ZERO
 
     async def perform(self, action: Action) -> Outcome:
         self.calls.append(action)
-        return Outcome(ok=True, value={"done": True}, text="done")
+        return Outcome(ok=True, value={"done": True}, text="done", cost=self.cost)
 
     async def preview(self, action: Action) -> Preview:
         del action
@@ -110,8 +124,8 @@ class Served:
         self.order = Looking(ORDER)
         self.publish = Looking(Preview(summary="Harbour fog, teaser, 24 s", links=("assets/fog.mp4",)))
         self.deploy = Looking(Preview(summary="Replaces release 7 by release 8.", diff=DIFF))
+        self.tool = Looking(Preview(), cost=usd("1.37"))
         self.url = ""
-        self.requests: list[str] = []
         self._furnish = furnish
         self._ready = threading.Event()
         self._failed: BaseException | None = None
@@ -177,6 +191,29 @@ class Served:
         message = "nobody was asked"
         raise AssertionError(message)
 
+    async def mission(self, how: str, *, by: str = "tomas", run: bool = True) -> str:
+        """A mission that ends as ``how`` says (``works``), run here and now, or left in the queue; its id."""
+        runtime, who = self.runtime, Principal(ActorKind.USER, by)
+        queue = None if run else True
+        made = await runtime.missions.create(
+            WORKSPACE, PACK, how.encode(), name=f"{how}.txt", originator=who, queue=queue
+        )
+        if run:
+            await runtime.missions.run(WORKSPACE, made)
+        return made
+
+    async def spend(self, *, agent: str = "lantern", by: str = "ines") -> None:
+        """Have an agent do something that costs $1.37."""
+        action = Action(
+            id=new_id(),
+            effect=Tool("render", {"frame": new_id()}),
+            principal=Principal(ActorKind.AGENT, agent),
+            on_behalf_of=Principal(ActorKind.USER, by),
+            workspace=WORKSPACE,
+            estimate=usd("1.37"),
+        )
+        await self.runtime.guard.run(action)
+
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
@@ -188,16 +225,17 @@ class Served:
 
     async def _main(self) -> None:
         await prepare_home(self.settings)
-        adapters = {"order": self.order, "publish": self.publish, "deploy": self.deploy}
-        async with open_runtime(self.settings, adapters=adapters) as runtime:
+        adapters = {"order": self.order, "publish": self.publish, "deploy": self.deploy, "tool": self.tool}
+        async with open_runtime(self.settings, adapters=adapters, pack=PACK) as runtime:
             self.runtime = runtime
             self.loop = asyncio.get_running_loop()
             await self.people()
+            await runtime.start()
             if self._furnish is not None:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
             listener = socket.create_server(("127.0.0.1", 0))
-            app = Edge(console_of(runtime), runtime, sign_in=Sessions())
+            app = Edge(Both(api_of(runtime), console_of(runtime)), runtime, sign_in=Sessions())
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"
@@ -219,9 +257,9 @@ class Served:
                 await add_user(store, Person(WORKSPACE, name, name, role=role), by=who, clock=clock)
         text = "use: []\n"
         await save(store, text, workspace=WORKSPACE, name="rules.yaml", reason="test", by=who, clock=clock)
-        kinds = frozenset({"order", "publish", "fetch", "deploy", "model"})
+        kinds = frozenset({"order", "publish", "fetch", "deploy", "model", "tool"})
         for name in ("broker", "lantern", "quill", "mason"):
-            agent = Agent(WORKSPACE, name, who.id, kind="worker", effects=kinds)
+            agent = Agent(WORKSPACE, name, who.id, kind="worker", effects=kinds, tools=frozenset({"render"}))
             await register_agent(store, agent, by=who, clock=clock)
         await runtime.guard.register.refresh(WORKSPACE)
 

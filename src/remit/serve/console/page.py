@@ -47,6 +47,8 @@ class Page:
         group: The heading of the navigation that it stands under (``frame.GROUPS``); empty: not there.
         label: Its name there.
         live: Whether it says when what it shows has changed.
+        topics: Kinds of events after which that may be so (``approval,mission``): it watches them while it is looked
+            at. Without any it asks now and then.
     """
 
     path: str
@@ -55,6 +57,7 @@ class Page:
     group: str = ""
     label: str = ""
     live: bool = False
+    topics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +75,11 @@ class Form:
     again: Page
 
 
-def page(path: str, *, template: str, group: str = "", label: str = "", live: bool = False) -> Callable[[Show], Page]:
+def page(
+    path: str, *, template: str, group: str = "", label: str = "", live: bool = False, topics: str = ""
+) -> Callable[[Show], Page]:
     """Make a view the page at ``path``; list it in ``pages.PAGES``."""
-    return lambda show: Page(path, template, show, group, label, live)
+    return lambda show: Page(path, template, show, group, label, live, topics)
 
 
 def form(path: str, *, again: Page) -> Callable[[Order], Form]:

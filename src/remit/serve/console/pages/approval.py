@@ -96,7 +96,7 @@ class Approval:
     used_by: str
 
 
-@page("/approvals/{id}", template="approval.html", live=True)
+@page("/approvals/{id}", template="approval.html", live=True, topics="approval")
 async def approval(ask: Ask) -> Approval:
     """One request whole."""
     which = ask.path["id"]

@@ -94,7 +94,7 @@ class Inbox:
     decided: bool = False
 
 
-@page("/approvals", template="approvals.html", group="Work", label="Approvals", live=True)
+@page("/approvals", template="approvals.html", group="Work", label="Approvals", live=True, topics="approval")
 async def inbox(ask: Ask) -> Inbox:
     """What waits for a person."""
     wanted = _wanted(ask.query)

@@ -101,7 +101,7 @@ class _Read:
     refusals: tuple[RefusedAction, ...]
 
 
-@page("/", template="home.html", group="Work", label="Home", live=True)
+@page("/", template="home.html", group="Work", label="Home", live=True, topics="approval,mission")
 async def home(ask: Ask) -> Home:
     """What needs somebody, what agents do, and what was stopped."""
     now_us, workspace = ask.now_us, ask.workspace

@@ -1,15 +1,22 @@
-// A live page asks, while it is looked at, whether what it shows has changed; the server answers with nothing, or with a
-// sentence and a link. Nothing on the page moves by itself. The seal says how fresh the page is.
+// A live page asks, while it is looked at, whether what it shows has changed: when an event says that it may have, and
+// now and then. The server answers with nothing, or with a sentence and a link. Nothing on the page moves by itself, and
+// over the stream comes no markup. The seal says how fresh the page is.
 "use strict";
 (() => {
-  const EVERY_MS = 10000;
+  const SOON_MS = 400; // after an event: several often come together
+  const WATCHED_MS = 60000; // between looks while the stream is open
+  const ALONE_MS = 10000; // and while it is not
   const SLOWEST_MS = 60000;
   const seal = document.getElementById("live");
   const asking = document.getElementById("changes");
+  const stream = document.getElementById("stream");
   if (!seal || !asking) return;
-  let wait = EVERY_MS;
+  const shown = Number(document.documentElement.dataset.now) / 1000;
+  let watched = false;
+  let wait = ALONE_MS;
+  let due = 0;
   let timer = 0;
-  let shown = Number(document.documentElement.dataset.now) / 1000;
+  let done = false;
 
   const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
 
@@ -20,28 +27,17 @@
   }
 
   function again(ms) {
+    const at = Date.now() + ms;
+    if (timer && due <= at) return;
     clearTimeout(timer);
+    due = at;
     timer = setTimeout(look, ms);
   }
 
   function look() {
-    if (document.hidden) return;
-    htmx.trigger(asking, "remit:look");
+    timer = 0;
+    if (!document.hidden && !done) htmx.trigger(asking, "remit:look");
   }
-
-  asking.addEventListener("htmx:after:request", (event) => {
-    const status = event.detail.ctx.response?.status ?? 0;
-    if (status === 204) {
-      wait = EVERY_MS;
-      say("running", "Live");
-      again(wait);
-    } else if (status === 200) {
-      say("waiting", `Changed since ${clock(shown)} UTC`);
-    } else {
-      lost();
-    }
-  });
-  asking.addEventListener("htmx:error", lost);
 
   function lost() {
     wait = Math.min(SLOWEST_MS, wait * 2);
@@ -49,9 +45,30 @@
     again(wait);
   }
 
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+  asking.addEventListener("htmx:after:request", (event) => {
+    const status = event.detail.ctx.response?.status ?? 0;
+    if (status === 204) {
+      wait = ALONE_MS;
+      say("running", "Live");
+      again(watched ? WATCHED_MS : ALONE_MS);
+    } else if (status === 200) {
+      done = true;
+      say("waiting", `Changed since ${clock(shown)} UTC`);
+    } else {
+      lost();
+    }
+  });
+  asking.addEventListener("htmx:error", lost);
+
+  stream?.addEventListener("ready", () => { watched = true; seal.dataset.live = "watched"; again(SOON_MS); });
+  stream?.addEventListener("entry", () => again(SOON_MS));
+  stream?.addEventListener("reset", () => again(SOON_MS));
+  for (const name of ["htmx:sse:error", "htmx:sse:close", "dropped", "gone", "end"]) {
+    stream?.addEventListener(name, () => { watched = false; seal.dataset.live = "on"; again(ALONE_MS); });
+  }
+
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) again(0); });
   document.addEventListener("remit:over", () => again(1500));
-  document.addEventListener("remit:event", () => again(200));
   say("running", "Live");
-  again(EVERY_MS);
+  again(ALONE_MS);
 })();
