@@ -4,6 +4,7 @@
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals ssrf gateway
                                     # gateway_races gateway_endings gateway_secrets wire
+                                    # api api_fuzz api_access api_crashes
                                     # retention crashes personal registered streams redaction_stream redaction
                                     # redaction_quality
 
@@ -230,6 +231,16 @@ PARTS: dict[str, Part] = {
             Goal("guard_gcra", ("figures", "gcra_us"), 1, unit=" us"),
         ),
     ),
+    "api": Part(
+        _bench("api"),
+        (
+            Goal("api_list_per_s", ("figures", "remit_list_per_s"), 500, least=True, unit="/s"),
+            Goal("api_single_per_s", ("figures", "remit_single_per_s"), 500, least=True, unit="/s"),
+        ),
+    ),
+    "api_fuzz": Part(_suite("api_fuzz"), (Goal("api_fuzz_missed", ("figures", "failed"), 0),)),
+    "api_access": Part(_suite("api_access"), (Goal("api_access_missed", ("figures", "failed"), 0),)),
+    "api_crashes": Part(_suite("api_crashes"), (Goal("api_crashes_missed", ("figures", "failed"), 0),)),
     "rate_race": Part(_suite("rate_race"), (Goal("rate_race_missed", ("figures", "failed"), 0),)),
     "gateway_races": Part(
         _suite("gateway_races"),

@@ -26,6 +26,9 @@ STREAMS = "tests/redact/test_stream.py"
 ENDINGS = "tests/gateway/test_endings.py"
 GATEWAY_SECRETS = "tests/gateway/test_secrets.py"
 WIRE = "tests/models/wire"
+API_FUZZ = "tests/api/test_fuzz.py"
+API_CRASHES = "tests/api/test_crash.py"
+API_ACCESS = "tests/api/test_access.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -145,3 +148,18 @@ def registered() -> dict[str, object]:
 def streams() -> dict[str, object]:
     """10,000 texts cut anywhere, every encoding and token cut at every place: as the whole text each time."""
     return run("streams", STREAMS, timeout_s=3 * 3600)
+
+
+def api_fuzz() -> dict[str, object]:
+    """Schemathesis over every endpoint, 150 examples that fit and 150 that do not, as the owner."""
+    return run("api_fuzz", API_FUZZ)
+
+
+def api_crashes() -> dict[str, object]:
+    """A kill -9 at every write that each write endpoint reaches, and the same order sent again after it."""
+    return run("api_crashes", API_CRASHES, timeout_s=4 * 3600)
+
+
+def api_access() -> dict[str, object]:
+    """Every endpoint as every role, an agent, somebody of another team, nobody, and a key without its scope."""
+    return run("api_access", API_ACCESS)

@@ -26,6 +26,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.telemetry": "Spans to the file or collector that the owner named: ids, codes and numbers.",
         "remit.adapters.witness": "Vouchers for the log's heads, at addresses a person configured; ids and hashes.",
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
+        "remit.client": "Asks a Remit server that its program named; what it remembers of it lies in the state folder.",
         "remit.serve.gateway.serving": "Listens where a person said; what clients ask for passes the guard.",
         "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
     }

@@ -1,28 +1,18 @@
 """A server that writes an entry every few milliseconds, until it is killed."""
 
 import asyncio
-import contextlib
 import sys
 from pathlib import Path
 
 from tests.api import serving  # pyright: ignore[reportMissingImports]
 from tests.api.watching import append  # pyright: ignore[reportMissingImports]
 
-from remit.kernel.errors import Conflict
 from remit.settings import Settings
 
 
 def main() -> None:
     api = serving.Api(Settings(home=Path(sys.argv[1])))
-    furnish = api._furnish
-
-    async def again() -> None:
-        with contextlib.suppress(Conflict):
-            await furnish()
-
-    api._furnish = again
     api.start()
-    api.tokens.known["viewer"] = api.tokens.known[api.tokens.make("viewer")]
 
     async def write() -> None:
         number = 0
@@ -31,7 +21,7 @@ def main() -> None:
             number += 2
             await asyncio.sleep(0.005)
 
-    sys.stdout.write(f"{api.url}\n")
+    sys.stdout.write(f"{api.url} {api.key('viewer')}\n")
     sys.stdout.flush()
     api.do(write)
 

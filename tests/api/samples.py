@@ -1,12 +1,14 @@
 """How each endpoint is asked in a way that succeeds for whoever may: what the table of access is driven with.
 
-A noun's samples stand in a module of their own (`samples_NOUN.py`, with `SAMPLES`), listed at the end.
+A noun's samples stand in a module of their own: `samples_NOUN.py`, with `SAMPLES`.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,10 +37,8 @@ class Sample:
 
 
 def every_sample() -> Mapping[tuple[str, str], Sample]:
-    """By method and path."""
-    from . import samples_approvals, samples_core, samples_events, samples_missions, samples_teams
-
+    """By method and path: those of each `samples_*.py` beside this."""
     found: dict[tuple[str, str], Sample] = {}
-    for module in (samples_approvals, samples_core, samples_events, samples_missions, samples_teams):
-        found |= module.SAMPLES
+    for path in sorted(Path(__file__).parent.glob("samples_*.py")):
+        found |= importlib.import_module(f".{path.stem}", __package__).SAMPLES
     return found

@@ -17,15 +17,17 @@ import orjson
 import uvicorn
 
 from remit.accounts.agents import Agent, register_agent
-from remit.accounts.api_keys import create_api_key
+from remit.accounts.api_keys import create_api_key, list_api_keys, revoke_api_key
 from remit.accounts.entrance import Visit
 from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
-from remit.accounts.people import Person, add_user
+from remit.accounts.people import Person, add_user, read_people
+from remit.accounts.plans import PlanName
 from remit.accounts.roles import Permission, Role
 from remit.accounts.sessions import Begun, How, SessionKind, begin_session, new_cookie
 from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.teams import Team, create_team, set_member
+from remit.accounts.workspaces import set_plan
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import Served
@@ -122,17 +124,20 @@ class Api:
         *,
         console: App | None = None,
         pack: str = "tests.api.quick:PACK",
+        engine: bool = False,
         worker: bool = False,
     ) -> None:
         self.settings = settings
         self.console = console
         self.pack = pack
+        self.engine = engine or worker  # one in a process: DBOS allows no more
         self.worker = worker
         self.finished = ""
         self._keys: dict[tuple[str, frozenset[str]], str] = {}
         self.url = ""
         self.agent_key = ""
         self.runtime: Runtime
+        self.served: Served
         self.loop: asyncio.AbstractEventLoop
         self._clients: dict[str, Client] = {}
         self._opened: list[Client] = []
@@ -173,6 +178,16 @@ class Api:
             )
             self._keys[who, scopes] = made.token
         return self._keys[who, scopes]
+
+    def revoke(self, token: str) -> None:
+        """End a key."""
+        (who, scopes) = next(held for held, known in self._keys.items() if known == token)
+        del self._keys[who, scopes]
+        by = Principal(ActorKind.USER, who)
+        entrance = self.runtime.entrance
+        there = self.do(lambda: list_api_keys(entrance, workspace=WORKSPACE, by=by))
+        (which,) = [each.id for each in there if each.begins in token and each.revoked_us is None]
+        self.do(lambda: revoke_api_key(entrance, which, workspace=WORKSPACE, by=by))
 
     def session(self, who: str) -> str:
         """The cookie of a new console session of somebody who signed in."""
@@ -236,8 +251,9 @@ class Api:
         async with open_runtime(self.settings, pack=self.pack) as self.runtime:
             self.loop = asyncio.get_running_loop()
             await self._furnish()
-            await self.runtime.start(worker=self.worker)
-            app = Served(self.runtime, console=self.console)
+            if self.engine:
+                await self.runtime.start(worker=self.worker)
+            app = self.served = Served(self.runtime, console=self.console)
             self.hub: Hub = app.api.state.live
             listener = socket.create_server(("127.0.0.1", 0))
             self._server = uvicorn.Server(
@@ -262,6 +278,9 @@ class Api:
         """People of every role, a team of theirs and one that is not, an agent with a key."""
         runtime = self.runtime
         who, clock, store = runtime.owner, runtime.clock, runtime.store
+        if "admin" in await store.read(lambda tx: read_people(tx, WORKSPACE)):
+            return  # a home that is there
+        await set_plan(store, PlanName.ENTERPRISE, workspace=WORKSPACE, by=who)  # as many people as tests make
         for user, role in PEOPLE.items():
             if user != "owner":
                 person = Person(WORKSPACE, user, user.title(), f"{user}@example.org", role)
@@ -288,9 +307,12 @@ PLENTY: Mapping[str, Any] = {
 
 
 @contextmanager
-def serving(home: Path, *, console: App | None = None, **settings: Any) -> Iterator[Api]:
+def serving(
+    home: Path, *, console: App | None = None, engine: bool = False, worker: bool = False, **settings: Any
+) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    made = Api(Settings(home=home, **{**PLENTY, **settings}), console=console).start()
+    wanted = Settings(home=home, **{**PLENTY, **settings})
+    made = Api(wanted, console=console, engine=engine, worker=worker).start()
     try:
         yield made
     finally:

@@ -177,8 +177,8 @@ def test_only_a_token_of_ours_is_one() -> None:
     assert found is not None
     assert found.scopes == {"read"}
     for change in (
-        {"iss": "other"}, {"aud": "other"}, {"aud": ["remit-api", "x"]}, {"exp": now}, {"exp": str(now + 9)}, {"exp": True},
-        {"iat": now + 60}, {"sid": "x"}, {"sub": 7}, {"scope": None}, {"exp": None},
+        {"iss": "other"}, {"aud": "other"}, {"aud": ["remit-api", "x"]}, {"exp": now}, {"exp": str(now + 9)},
+        {"exp": True}, {"iat": now + 60}, {"sid": "x"}, {"sub": 7}, {"scope": None}, {"exp": None},
     ):  # fmt: skip
         assert tokens.read(_signed({**claims, **change}, head, key)) is None, change
     for change in ({"typ": "JWT"}, {"kid": "x"}, {"jku": "https://evil.example"}, {"alg": "HS512"}, {"crit": ["exp"]}):
@@ -208,7 +208,7 @@ def test_only_a_token_of_ours_is_one() -> None:
         assert tokens.read(damaged) is None
 
 
-# ----------------------------------------------------------------------------------------------------- the state machine
+# ---------------------------------------------------------------------------------------------------- the state machine
 
 
 class Families(RuleBasedStateMachine):

@@ -31,7 +31,7 @@ async def test_by_id_and_by_address_and_nothing_of_it_is_stored(gate: Gate) -> N
         assert (known.principal, known.workspace, known.via) == (MIA, "acme", Via.SESSION)
         assert (known.scopes, known.session, known.address) == (EVERY_SCOPE, signed.session, "192.0.2.7")
     stored = str(
-        [dict(row) for table in (SESSION, PASSWORD) for row in gate.store.view(lambda tx: tx.rows(select(table)))]
+        gate.store.view(lambda tx: [dict(row) for each in (SESSION, PASSWORD) for row in tx.rows(select(each))])
     )
     assert GOOD not in stored
     assert signed.cookie not in stored
@@ -86,8 +86,11 @@ async def test_a_password_that_nobody_could_have_is_not_worth_a_hash(gate: Gate)
 
 @pytest.mark.parametrize(
     "password",
-    ["short", "x" * 257, "password1", "Sunshine", "iloveyou", "mia@example.com", "mia-2026-mia", "Remit2026!", "ACME acme 1", "a\x00bcdefgh"],
-)  # fmt: skip
+    [
+        *("short", "x" * 257, "password1", "Sunshine", "iloveyou", "a\x00bcdefgh"),
+        *("mia@example.com", "mia-2026-mia", "Remit2026!", "ACME acme 1"),
+    ],
+)
 async def test_what_can_not_be_a_password(gate: Gate, password: str) -> None:
     with pytest.raises(InvalidInput) as told:
         await gate.password("mia", password)
@@ -104,8 +107,8 @@ async def test_any_characters_and_long_ones_and_no_rules_of_composition(gate: Ga
 
 
 async def test_the_same_characters_from_another_keyboard_are_the_same_password(gate: Gate) -> None:
-    await gate.password("mia", "Zoë’s caf\u00e9 opens")
-    assert await gate.outcome("mia", "Zoë’s cafe\u0301 opens") == "in"
+    await gate.password("mia", "Zoë's caf\u00e9 opens")
+    assert await gate.outcome("mia", "Zoë's cafe\u0301 opens") == "in"
 
 
 async def test_a_hash_of_other_parameters_is_renewed_at_the_next_sign_in(gate: Gate) -> None:

@@ -57,7 +57,7 @@ def acting(settings: Settings) -> Principal:
 
 def address_of(settings: Settings) -> str:
     """Where people reach this install, as far as a command can know: for links that it prints."""
-    return settings.public_url or "http://127.0.0.1:8700"
+    return settings.public_url or "http://127.0.0.1:4100"
 
 
 def masking(settings: Settings) -> Callable[[str], str]:

@@ -18,7 +18,20 @@ from remit.serve.api.access import Access, table
 from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
 from remit.serve.api.idempotency import Idempotency
-from remit.serve.api.routes import about, approvals, events, log, mission_orders, missions, queue, stores, teams
+from remit.serve.api.routes import (
+    about,
+    account,
+    approvals,
+    events,
+    log,
+    mission_orders,
+    missions,
+    people,
+    queue,
+    sign_in,
+    stores,
+    teams,
+)
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.rates import EndpointLimit
@@ -29,12 +42,15 @@ from remit.serve.live.socket import PATH, EventSocket
 NOUNS: tuple[ModuleType, ...] = (
     health,
     about,
+    account,
     approvals,
     events,
     log,
     mission_orders,
     missions,
+    people,
     queue,
+    sign_in,
     stores,
     teams,
 )
@@ -50,6 +66,21 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
     Raises:
         InternalError: An endpoint without a row in the access table, or a row without its endpoint.
     """
+    app = described(nouns)
+    app.state.runtime = runtime
+    app.state.responses = Responses()
+    app.state.readiness = health.Readiness(runtime)
+    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
+    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
+    return app
+
+
+def described(nouns: tuple[ModuleType, ...] = NOUNS) -> FastAPI:
+    """The API without anything behind it: for its description.
+
+    Raises:
+        InternalError: As ``api_of``.
+    """
     app = FastAPI(
         title=openapi.TITLE,
         version=openapi.VERSION,
@@ -63,12 +94,7 @@ def api_of(runtime: Runtime, *, nouns: tuple[ModuleType, ...] = NOUNS) -> FastAP
         app.include_router(noun.ROUTES)
     rows = table(row for noun in nouns for row in noun.ACCESS)
     _check(endpoints(nouns), rows)
-    app.state.runtime = runtime
     app.state.access = rows
-    app.state.responses = Responses()
-    app.state.readiness = health.Readiness(runtime)
-    app.state.live = live = Hub(runtime, most=runtime.settings.streams, most_each=runtime.settings.streams_each)
-    app.router.routes.append(WebSocketRoute(PATH, EventSocket(live)))
     app.openapi = lambda: openapi.describe(app, rows)
     app.add_exception_handler(RemitError, problems.remit_error)
     app.add_exception_handler(RequestValidationError, problems.bad_request)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from remit.kernel.errors import InternalError
 from remit.serve.api.access import Access, Who
 from remit.serve.api.problems import Problem
 from remit.serve.edge.problems import MEDIA_TYPE
@@ -74,11 +76,30 @@ def describe(app: FastAPI, rows: Mapping[tuple[str, str], Access]) -> dict[str, 
             name: {"description": said, "schema": {"type": "integer", "minimum": 0}}
             for name, said in _LIMIT_HEADERS.items()
         }
+        names: set[str] = set()
         for path, methods in made["paths"].items():
             for method, operation in methods.items():
                 _complete(operation, rows[method.upper(), path], method, path)
+                _name(operation, f"{method}_{path}", names)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _name(operation: dict[str, Any], place: str, names: set[str]) -> None:
+    """Call an operation as its route is called, ``teams.list``: clients are written from these names.
+
+    Raises:
+        InternalError: Two routes of one noun have one name.
+    """
+    own = operation["operationId"].removesuffix(
+        re.sub(r"\W", "_", place.partition("_")[2]) + "_" + place.partition("_")[0]
+    )
+    name = f"{operation['tags'][0]}.{own.strip('_')}"
+    if name in names:
+        message = f"Two endpoints are called {name}; name one of the functions otherwise."
+        raise InternalError(message, code="api.name")
+    names.add(name)
+    operation["operationId"] = name
 
 
 def _complete(operation: dict[str, Any], row: Access, method: str, path: str) -> None:
@@ -90,7 +111,7 @@ def _complete(operation: dict[str, Any], row: Access, method: str, path: str) ->
     wrong = dict(_ALWAYS)
     wrong |= {} if open_to_all else _ON_KNOWN
     wrong |= _ON_WRITES if method in _WRITES else {}
-    wrong |= _ON_ITEMS if "{" in path else {}
+    wrong |= _ON_ITEMS if path.startswith("/api/") else {}
     if path.startswith("/health"):
         wrong = {status: said for status, said in _ALWAYS.items() if status in {400, 422, 500, 504}}
     for status, said in sorted(wrong.items()):

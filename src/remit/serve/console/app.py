@@ -21,7 +21,9 @@ from remit.kernel import correlation
 from remit.kernel.errors import Conflict, InternalError, NotFound, RemitError, Unauthenticated, UserError
 from remit.serve.console import preferences
 from remit.serve.console.asking import NOTHING, Ask, Problem, caller_of, now_of, refused_field
+from remit.serve.console.entry import ACCOUNT, SIGN_IN, Entry
 from remit.serve.console.frame import Frame, read_frame
+from remit.serve.console.once import Once
 from remit.serve.console.page import JSON, Form, Page, View, as_json, stamp_of, wants_json
 from remit.serve.console.pages import FORMS, PAGES
 from remit.serve.console.rendering import Templates
@@ -30,7 +32,6 @@ from remit.serve.console.static_files import read_files
 
 _log = logging.getLogger(__name__)
 
-SIGN_IN = "/sign-in"
 LONGEST_FORM = 64  # fields of a form; the edge bounds its bytes
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -85,6 +86,8 @@ class _Console:
                 *(Route(form.path, self._safe(self._form, form), methods=["POST"]) for form in forms),
                 Route(preferences.PATH, preferences.keep, methods=["POST"]),
                 Route("/static/{version}/{path:path}", self._files.answer, methods=["GET"]),
+                *Entry(self._runtime, self._templates).routes(),
+                *Once(self._runtime, self._templates).routes(),
                 *routes,
             ],
             redirect_slashes=False,
@@ -108,7 +111,7 @@ class _Console:
         return answered
 
     async def _page(self, request: Request, page: Page) -> Response:
-        ask = self._ask(request)
+        ask = self._ask(request, about_self=page.about_self)
         view = await page.show(ask)
         if wants_json(request):
             return Response(as_json(view), media_type=JSON, headers=_NO_STORE)
@@ -131,7 +134,7 @@ class _Console:
         return answer
 
     async def _form(self, request: Request, form: Form) -> Response:
-        ask = self._ask(request)
+        ask = self._ask(request, about_self=form.again.about_self)
         async with request.form(max_files=0, max_fields=LONGEST_FORM) as sent:
             typed = {name: value for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
@@ -144,10 +147,10 @@ class _Console:
             again = replace(ask, problem=Problem(field, error.message, error.hint))
             return await self._html(request, form.again, again, await form.again.show(again), status=error.row.http)
 
-    def _ask(self, request: Request) -> Ask:
+    def _ask(self, request: Request, *, about_self: bool) -> Ask:
         return Ask(
             self._runtime,
-            caller_of(request.scope),
+            caller_of(request.scope, about_self=about_self),
             path=dict(request.path_params),
             query=dict(request.query_params),
             now_us=now_of(self._runtime),
@@ -176,6 +179,8 @@ class _Console:
         if isinstance(error, Unauthenticated):
             here = request.url.path if request.method == "GET" else "/"
             return RedirectResponse(f"{SIGN_IN}?next={quote(here, safe='/')}", 303)
+        if error.code == "console.scope" and request.method == "GET":
+            return RedirectResponse(ACCOUNT, 303)  # a second factor must be set up there before anything else
         chosen = preferences.chosen(request)
         context = {
             "view": error,

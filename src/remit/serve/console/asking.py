@@ -81,8 +81,13 @@ class Ask:
         return await reading(self.runtime.store, asked)
 
 
-def caller_of(scope: Scope, *, scope_of: Permission = Permission.READ) -> Caller:
+def caller_of(scope: Scope, *, scope_of: Permission = Permission.READ, about_self: bool = False) -> Caller:
     """Who asks.
+
+    Args:
+        scope: The request's.
+        scope_of: What must be open to them.
+        about_self: Whether it is about their own account: that is open to who must set up a second factor, too.
 
     Raises:
         Unauthenticated: Nobody that is known. Denied: What was shown does not open this.
@@ -91,7 +96,7 @@ def caller_of(scope: Scope, *, scope_of: Permission = Permission.READ) -> Caller
     if not caller.known:
         message = "The console shows itself to people who have signed in."
         raise Unauthenticated(message, hint="sign in at /sign-in")
-    if not caller.opens(scope_of.value):
+    if not about_self and not caller.opens(scope_of.value):
         message = f"What was shown does not open {scope_of.value!r}: its scopes do not hold it."
         raise Denied(message, code="console.scope", hint="sign in at /sign-in")
     return caller

@@ -49,6 +49,7 @@ class Page:
         live: Whether it says when what it shows has changed.
         topics: Kinds of events after which that may be so (``approval,mission``): it watches them while it is looked
             at. Without any it asks now and then.
+        about_self: Whether it is about the caller's own account.
     """
 
     path: str
@@ -58,6 +59,7 @@ class Page:
     label: str = ""
     live: bool = False
     topics: str = ""
+    about_self: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,17 @@ class Form:
 
 
 def page(
-    path: str, *, template: str, group: str = "", label: str = "", live: bool = False, topics: str = ""
+    path: str,
+    *,
+    template: str,
+    group: str = "",
+    label: str = "",
+    live: bool = False,
+    topics: str = "",
+    about_self: bool = False,
 ) -> Callable[[Show], Page]:
     """Make a view the page at ``path``; list it in ``pages.PAGES``."""
-    return lambda show: Page(path, template, show, group, label, live, topics)
+    return lambda show: Page(path, template, show, group, label, live, topics, about_self)
 
 
 def form(path: str, *, again: Page) -> Callable[[Order], Form]:

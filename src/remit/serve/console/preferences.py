@@ -29,7 +29,7 @@ def chosen(request: Request) -> Chosen:
 async def keep(request: Request) -> Response:
     """Keep what was chosen, and go back to the page that asked."""
     async with request.form(max_files=0, max_fields=8) as sent:
-        answer = RedirectResponse(_own(str(sent.get("back", "/"))), 303)
+        answer = RedirectResponse(own(str(sent.get("back", "/"))), 303)
         for name, allowed in (("theme", ("light", "dark", "system")), ("keys", ("on", "off"))):
             value = sent.get(name)
             if value in allowed:
@@ -37,7 +37,7 @@ async def keep(request: Request) -> Response:
     return answer
 
 
-def _own(address: str) -> str:
+def own(address: str) -> str:
     """A path of this console; anything else is the start page."""
     fine = address.startswith("/") and not address.startswith(("//", "/\\")) and address.isprintable()
     return address if fine and "\\" not in address else "/"

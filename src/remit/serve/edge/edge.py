@@ -9,7 +9,7 @@ from functools import partial
 
 from remit.accounts.keys import Keys
 from remit.accounts.sealing import derived
-from remit.accounts.signing import signing_key
+from remit.accounts.signing import check_signing, signing_key
 from remit.bootstrap import Runtime, payload_key
 from remit.kernel import correlation
 from remit.kernel.errors import Denied, RemitError, Timeout
@@ -47,6 +47,7 @@ class Edge:
 
     def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = ()) -> None:
         settings = runtime.settings
+        check_signing(settings)
         self._app = app
         self._settings = settings
         self._production = settings.production
@@ -58,6 +59,7 @@ class Edge:
         self._origins = Origins(proxies, frozenset(hosts))
         self._cors = Cors(words(settings.cors_origins))
         self._rates = Rates(settings, runtime.clock.monotonic, limits)
+        check_signing(settings)
         key = signing_key(settings, home_key=payload_key(settings))
         self._forms = Forms(derived(key, "forms of the console"), production=settings.production)
         self._identity = Identity(sign_in, Keys(runtime.store, runtime.clock), production=settings.production)

@@ -178,7 +178,6 @@ async def why_(
 
 def queue_shown(line: Line) -> QueueShown:
     """The queue."""
-
     return QueueShown(
         running=[_queued(one) for one in line.running],
         waiting=[_queued(one) for one in line.waiting],

@@ -1,0 +1,2243 @@
+"""Every operation of the control API, and the documents that it takes and gives.
+
+Written by ``scripts/client_operations.py`` from ``docs/openapi.json``: change the routes, then run it.
+"""
+# ruff: noqa: D101
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal, NotRequired, TypedDict, cast
+
+from remit.client.steps import Call
+
+
+class Accepting(TypedDict):
+    token: str
+
+
+class ActionShown(TypedDict):
+    action: str
+    step: str
+    attempt: int
+    kind: str
+    target: str
+    state: str
+    reason: str | None
+    principal: str
+    subject_hash: str
+    opened_at: str
+    closed_at: str | None
+    cost_usd: str
+
+
+class ApiKeyItem(TypedDict):
+    api_key: str
+    user: str
+    name: str
+    begins: str
+    scopes: list[str]
+    status: str
+    created_at: str
+    expires_at: str
+    used_at: str | None
+    token: NotRequired[str | None]
+
+
+class ApiKeys(TypedDict):
+    items: list[ApiKeyItem]
+
+
+class ApprovalItem(TypedDict):
+    approval: str
+    state: str
+    kind: str
+    target: str
+    principal: str
+    on_behalf_of: str
+    mission: str | None
+    step: str | None
+    risk: str
+    cost_micros: int
+    subject_hash: str
+    policy_rev: str
+    requested_at: str
+    expires_at: str
+    quorum: int
+    approved_by: list[str]
+    may_decide: bool
+    why_not: str
+
+
+class ApprovalShown(TypedDict):
+    approval: str
+    state: str
+    kind: str
+    target: str
+    principal: str
+    on_behalf_of: str
+    mission: str | None
+    step: str | None
+    risk: str
+    cost_micros: int
+    subject_hash: str
+    policy_rev: str
+    requested_at: str
+    expires_at: str
+    quorum: int
+    approved_by: list[str]
+    may_decide: bool
+    why_not: str
+    reason: str
+    used_by: str | None
+    why: str
+    payload: str
+    exact: bool
+    votes: list[VoteShown]
+    checks: list[CheckView]
+    evidence: list[EvidenceView]
+    blast_radius: ReachView
+    preview: PreviewView
+
+
+class Approve(TypedDict):
+    subject_hash: str
+    reason: NotRequired[str]
+
+
+class ArtefactsShown(TypedDict):
+    commit: str | None
+    tree: str | None
+    files: list[FileItem]
+    more: int
+
+
+class AttemptShown(TypedDict):
+    attempt: int
+    generation: int
+    outcome: str
+    started_at: str
+    seconds: float
+    retry_after_seconds: float
+    cost_usd: str
+    error_code: str | None
+    error: str | None
+    log: str
+
+
+class Branch(TypedDict):
+    from_step: str
+    input: NotRequired[str | None]
+    name: NotRequired[str]
+
+
+class CheckView(TypedDict):
+    check: str
+    verdict: str
+    reason: str
+    detail: str
+
+
+class Cleared(TypedDict):
+    cleared: int
+
+
+class Code(TypedDict):
+    note: str
+    code: str
+
+
+class Component(TypedDict):
+    state: StateOutput
+    detail: NotRequired[str]
+
+
+class Consistency(TypedDict):
+    old: int
+    new: int
+    proof: list[str]
+
+
+class Credentials(TypedDict):
+    user: Login
+    password: Password
+    workspace: NotRequired[str]
+
+
+class Database(TypedDict):
+    database: str
+    rows: dict[str, int]
+    bytes: int
+    wal_bytes: int
+    queued: int
+    connections: dict[str, int]
+    signed: int
+    seal_error: str
+
+
+class DelegationItem(TypedDict):
+    giver: str
+    taker: str
+    reason: str
+    until: str
+
+
+class Delegations(TypedDict):
+    items: list[DelegationItem]
+
+
+class Deny(TypedDict):
+    subject_hash: str
+    reason: str
+
+
+class Deploy(TypedDict):
+    target: str
+    smoke: NotRequired[list[str]]
+    keep: NotRequired[int]
+
+
+class DeployedShown(TypedDict):
+    mission: str
+    status: Literal["deployed", "already", "switched_back", "smoke_failed", "running"]
+    target: str
+    release: str | None
+    previous: str | None
+    live: str | None
+    action: str | None
+    text: str
+
+
+class Ended(TypedDict):
+    ended: int
+
+
+class EstimateShown(TypedDict):
+    cost_usd: Range
+    seconds: Range
+    from_missions: int
+    actual_cost_usd: str | None
+    actual_seconds: float | None
+
+
+class EvidenceView(TypedDict):
+    critic: str
+    holds: bool
+    source: str
+    at: str
+    findings: list[FindingView]
+
+
+class FactorBegun(TypedDict):
+    secret: str
+    uri: str
+    svg: str
+
+
+class FactorCode(TypedDict):
+    code: str
+
+
+class FactorShown(TypedDict):
+    enrolled: bool
+    since: str | None
+    recovery_codes_left: int
+
+
+class FileItem(TypedDict):
+    path: str
+    content: str
+
+
+class FindingView(TypedDict):
+    kind: str
+    severity: str
+    message: str
+    place: str
+    fix: str
+
+
+class FormToken(TypedDict):
+    token: str
+    header: NotRequired[str]
+    field: NotRequired[str]
+
+
+class HappeningItem(TypedDict):
+    seq: int
+    at: str
+    who: str
+    action: str
+    subject: str
+    team: str
+    text: str
+
+
+class Health(TypedDict):
+    status: StateOutput
+    components: NotRequired[dict[str, Component]]
+
+
+class InvitationItem(TypedDict):
+    invitation: str
+    team: str
+    email: str
+    role: Role
+    status: str
+    expires_at: str
+    invited_by: str
+    token: NotRequired[str | None]
+
+
+class Invitations(TypedDict):
+    items: list[InvitationItem]
+
+
+class Joined(TypedDict):
+    team: str
+
+
+class Joining(TypedDict):
+    token: Token
+    user: str
+    name: NotRequired[str]
+    password: Password
+    workspace: NotRequired[str]
+
+
+class KeptResponses(TypedDict):
+    endpoint: str
+    kept: int
+    hits: int
+    misses: int
+
+
+type Kind = Literal["", "command", "deploy", "fetch", "files", "model", "notify", "order", "publish", "tool"]
+
+
+class LinkMade(TypedDict):
+    user: str
+    purpose: str
+    path: str
+    token: str
+    expires_at: str
+
+
+class LinkUse(TypedDict):
+    token: Token
+    password: Password
+
+
+class LiveShown(TypedDict):
+    target: str
+    live: str | None
+    mission: str | None
+    releases: list[str]
+    history: list[dict[str, Any]]
+
+
+class LogKeys(TypedDict):
+    keys: list[str]
+    checkpoint: str | None
+    handovers: list[str]
+    consistency: str
+
+
+type Login = str
+
+
+class Me(TypedDict):
+    user: str
+    name: str
+    email: str
+    workspace: str
+    role: str | None
+    may: list[str]
+    teams: dict[str, list[str]]
+    via: str
+    scopes: list[str]
+    second_factor: bool
+
+
+class MemberChange(TypedDict):
+    role: Role
+    granted: NotRequired[list[Permission]]
+    revoked: NotRequired[list[Permission]]
+
+
+class MissionItem(TypedDict):
+    mission: str
+    title: str
+    status: Shown
+    pack: str
+    input: str
+    originator: str
+    agents: list[str]
+    parent: str | None
+    steps: StepCounts
+    cost_usd: str
+    estimate: EstimateShown | None
+    created_at: str
+    updated_at: str
+    waits_for: list[str]
+    stuck_seconds: int
+    error: str | None
+
+
+class MissionShown(TypedDict):
+    mission: str
+    title: str
+    status: Shown
+    pack: str
+    pack_version: str
+    input: str
+    input_sha256: str
+    plan_sha256: str
+    revision: int
+    originator: str
+    parent: str | None
+    parent_step: str | None
+    created_at: str
+    updated_at: str
+    cost_usd: str
+    budget_usd: str | None
+    seconds_left: float
+    estimate: EstimateShown | None
+    queue: QueuePlace | None
+    critical_path: list[str]
+    features: list[str]
+    tree: str | None
+    commit: str | None
+    actions: dict[str, int]
+    waits_for: list[str]
+    error_code: str | None
+    error: str | None
+    steps: list[StepShown]
+
+
+class NewApiKey(TypedDict):
+    name: str
+    scopes: list[Permission]
+    days: NotRequired[int]
+
+
+class NewDelegation(TypedDict):
+    user: str
+    until: str
+    reason: NotRequired[str]
+
+
+class NewInvitation(TypedDict):
+    email: str
+    role: NotRequired[Role]
+    days: NotRequired[int]
+
+
+class NewLink(TypedDict):
+    lost_factor: NotRequired[bool]
+
+
+class NewMission(TypedDict):
+    pack: str
+    input: str
+    name: NotRequired[str]
+    preset: NotRequired[str]
+    budget_usd: NotRequired[str]
+    priority: NotRequired[Literal["critical", "high", "normal", "low"]]
+
+
+class NewPlan(TypedDict):
+    pack: str
+    input: str
+    name: NotRequired[str]
+    preset: NotRequired[str]
+
+
+class NewPriority(TypedDict):
+    priority: Literal["critical", "high", "normal", "low"]
+
+
+class NewTeam(TypedDict):
+    team: str
+    name: str
+    billing_email: NotRequired[str]
+    owner: NotRequired[str]
+
+
+class NewUser(TypedDict):
+    user: str
+    name: NotRequired[str]
+    email: NotRequired[str]
+    role: NotRequired[Role | None]
+
+
+type OnDrift = Literal["refuse", "reset", "rerun"]
+
+
+class PageActionShown(TypedDict):
+    items: list[ActionShown]
+    next: str | None
+
+
+class PageApprovalItem(TypedDict):
+    items: list[ApprovalItem]
+    next: str | None
+
+
+class PageHappeningItem(TypedDict):
+    items: list[HappeningItem]
+    next: str | None
+
+
+class PageMissionItem(TypedDict):
+    items: list[MissionItem]
+    next: str | None
+
+
+class PagePresetShown(TypedDict):
+    items: list[PresetShown]
+    next: str | None
+
+
+class PageStepAttempt(TypedDict):
+    items: list[StepAttempt]
+    next: str | None
+
+
+class PageStepShown(TypedDict):
+    items: list[StepShown]
+    next: str | None
+
+
+class PageTeamItem(TypedDict):
+    items: list[TeamItem]
+    next: str | None
+
+
+class PageTeamMember(TypedDict):
+    items: list[TeamMember]
+    next: str | None
+
+
+class PageUserItem(TypedDict):
+    items: list[UserItem]
+    next: str | None
+
+
+type Password = str
+
+
+class PasswordAgain(TypedDict):
+    password: Password
+
+
+class PasswordChange(TypedDict):
+    current: Password
+    new: Password
+
+
+type Permission = Literal["read", "write", "delete", "approve", "admin"]
+
+
+class PlanShown(TypedDict):
+    pack: str
+    preset: str | None
+    risk: str | None
+    approval: str | None
+    summary: str
+    notes: list[str]
+    steps: list[dict[str, Any]]
+    critical_path: list[str]
+    critical_seconds: float
+    estimate: EstimateShown
+
+
+class PresetShown(TypedDict):
+    name: str
+    title: str
+    pack: str
+    installed: bool
+    risk: str
+    cost_usd: dict[str, str]
+    seconds: dict[str, int]
+    agents: list[str]
+    tools: list[str]
+    guardrails: list[str]
+    critics: list[str]
+    approval: str | None
+
+
+class PreviewView(TypedDict):
+    failed: str
+    summary: str
+    diff: str
+    simulation: dict[str, str]
+    links: list[str]
+
+
+class Problem(TypedDict):
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    hint: str
+    docs: str
+    retryable: bool
+    request_id: str
+    place: NotRequired[str | None]
+    problems: NotRequired[list[str] | None]
+
+
+class ProgramCredentials(TypedDict):
+    user: Login
+    password: Password
+    workspace: NotRequired[str]
+    code: NotRequired[str]
+
+
+class QueuePlace(TypedDict):
+    mission: str
+    state: str
+    priority: Literal["critical", "high", "normal", "low"]
+    position: int | None
+    wait_seconds: float | None
+    originator: str
+    since: str
+    worker: str | None
+
+
+class QueueShown(TypedDict):
+    running: list[QueuedItem]
+    waiting: list[QueuedItem]
+    workers: int
+    slots: int
+    plan: str
+    parallel_missions: int
+    queued_missions: int
+    hint: str
+
+
+class QueuedItem(TypedDict):
+    mission: str
+    state: str
+    priority: Literal["critical", "high", "normal", "low"]
+    position: int | None
+    wait_seconds: float | None
+    originator: str
+    since: str
+    worker: str | None
+    title: str
+    pack: str
+    reason: str
+
+
+class Range(TypedDict):
+    low: str
+    high: str
+
+
+class ReachView(TypedDict):
+    target: str
+    files: list[str]
+    files_in_all: int
+    reversal: str
+    undo: str
+    network: str
+
+
+class RecoveryCodes(TypedDict):
+    recovery_codes: list[str]
+
+
+class RefreshToken(TypedDict):
+    refresh_token: Token
+
+
+class ReportShown(TypedDict):
+    mission: MissionShown
+    approvals: list[dict[str, Any]]
+    deployments: list[dict[str, Any]]
+    made_at: str
+
+
+class ResponseCache(TypedDict):
+    bytes: int
+    most_bytes: int
+    endpoints: list[KeptResponses]
+
+
+class Resume(TypedDict):
+    from_step: NotRequired[str]
+    drift: NotRequired[OnDrift]
+
+
+type Role = Literal["owner", "admin", "member", "viewer"]
+
+
+class RoleChange(TypedDict):
+    role: NotRequired[Role | None]
+    granted: NotRequired[list[Permission]]
+    revoked: NotRequired[list[Permission]]
+
+
+class Rollback(TypedDict):
+    to_step: NotRequired[str]
+    feature: NotRequired[str]
+
+
+class SessionItem(TypedDict):
+    session: str
+    user: str
+    kind: str
+    how: str
+    second_factor: bool
+    address: str
+    agent: str
+    created_at: str
+    seen_at: str
+    expires_at: str
+    status: str
+    ended_why: str
+    current: bool
+
+
+class Sessions(TypedDict):
+    items: list[SessionItem]
+
+
+type Shown = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "rolled_back", "interrupted"]
+
+
+class SignedIn(TypedDict):
+    status: Literal["signed_in", "code_needed"]
+    note: NotRequired[str]
+    user: NotRequired[str]
+    workspace: NotRequired[str]
+    session: NotRequired[str]
+    until: NotRequired[str | None]
+    limited: NotRequired[bool]
+
+
+type StateInput = Literal["waiting", "all", "approved", "used", "denied", "expired", "withdrawn", "superseded"]
+
+
+type StateOutput = Literal["ok", "failed", "draining"]
+
+
+class StepAttempt(TypedDict):
+    attempt: int
+    generation: int
+    outcome: str
+    started_at: str
+    seconds: float
+    retry_after_seconds: float
+    cost_usd: str
+    error_code: str | None
+    error: str | None
+    log: str
+    step: str
+
+
+class StepCounts(TypedDict):
+    total: int
+    done: int
+    running: int
+    failed: int
+    retry_at: str | None
+
+
+class StepShown(TypedDict):
+    step: str
+    title: str
+    feature: str | None
+    agent: str
+    critic: str | None
+    status: str
+    word: str
+    needs: list[str]
+    waits_for: list[str]
+    attempts: list[AttemptShown]
+    next_attempt_at: str | None
+    generation: int
+    seconds: float
+    expected_seconds: float
+    cost_usd: str
+    commit: str | None
+    paths: list[str]
+    result: dict[str, Any]
+    error_code: str | None
+    error: str | None
+    verdicts: list[VerdictShown]
+    approvals: list[str]
+
+
+class StoryShown(TypedDict):
+    id: str
+    kind: str
+    actions: list[dict[str, Any]]
+
+
+class TeamChange(TypedDict):
+    name: NotRequired[str | None]
+    billing_email: NotRequired[str | None]
+
+
+class TeamItem(TypedDict):
+    team: str
+    name: str
+    billing_email: str
+    created_at: str
+    members: int
+    agents: int
+    role: Role | None
+
+
+class TeamMember(TypedDict):
+    user: str
+    role: Role
+    granted: list[Permission]
+    revoked: list[Permission]
+    may: list[str]
+
+
+class TeamShown(TypedDict):
+    team: str
+    name: str
+    billing_email: str
+    members: list[TeamMember]
+    agents: list[str]
+
+
+class TextShown(TypedDict):
+    text: str
+    cut: bool
+    binary: bool
+
+
+type Token = str
+
+
+class TokenAnswer(TypedDict):
+    access_token: str
+    token_type: NotRequired[Literal["Bearer"]]
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+    session: str
+
+
+class UserItem(TypedDict):
+    user: str
+    name: str
+    email: str
+    role: str | None
+    status: str
+    may: list[str]
+    teams: dict[str, list[str]]
+
+
+class VerdictShown(TypedDict):
+    critic: str
+    passed: bool
+    at: str
+    subject: str
+    findings: list[dict[str, str]]
+
+
+class VoteShown(TypedDict):
+    by: str
+    right_of: str
+    verdict: str
+    reason: str
+    at: str
+
+
+class AboutCalls:
+    """About about."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def description(self) -> dict[str, Any]:
+        """This description."""
+        return cast("dict[str, Any]", self._run(Call("GET", "/openapi.json")))
+
+    def form_token(self) -> FormToken:
+        """The token of a session's forms."""
+        return cast("FormToken", self._run(Call("GET", "/api/v1/csrf")))
+
+
+class AccountCalls:
+    """About account."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def begin(self) -> FactorBegun:
+        """Set up a second factor."""
+        return cast("FactorBegun", self._run(Call("POST", "/api/v1/me/second-factor")))
+
+    def confirm(self, body: FactorCode) -> RecoveryCodes:
+        """Confirm the second factor."""
+        return cast("RecoveryCodes", self._run(Call("POST", "/api/v1/me/second-factor/confirm", body=body)))
+
+    def end(self, session: str, *, if_match: str = "") -> None:
+        """End a sign-in."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/sessions/{session}",
+                params={"session": session},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def end_others(self, *, if_match: str = "") -> Ended:
+        """Sign out everywhere else."""
+        return cast(
+            "Ended", self._run(Call("DELETE", "/api/v1/sessions", headers={"if-match": if_match} if if_match else {}))
+        )
+
+    def factor(self) -> FactorShown:
+        """Show the second factor."""
+        return cast("FactorShown", self._run(Call("GET", "/api/v1/me/second-factor")))
+
+    def factor_off(self, body: PasswordAgain) -> None:
+        """Turn the second factor off."""
+        self._run(Call("POST", "/api/v1/me/second-factor/off", body=body))
+
+    def keys(self, *, everybody: bool | None = None) -> ApiKeys:
+        """List API keys."""
+        return cast("ApiKeys", self._run(Call("GET", "/api/v1/api-keys", query={"everybody": everybody})))
+
+    def make_key(self, body: NewApiKey) -> ApiKeyItem:
+        """Make an API key."""
+        return cast("ApiKeyItem", self._run(Call("POST", "/api/v1/api-keys", body=body)))
+
+    def me(self) -> Me:
+        """Who asks."""
+        return cast("Me", self._run(Call("GET", "/api/v1/me")))
+
+    def password(self, body: PasswordChange) -> None:
+        """Change the password."""
+        self._run(Call("POST", "/api/v1/me/password", body=body))
+
+    def revoke_key(self, key: str, *, if_match: str = "") -> None:
+        """Revoke an API key."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/api-keys/{key}",
+                params={"key": key},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def sessions(self, *, user: str | None = None) -> Sessions:
+        """List sign-ins."""
+        return cast("Sessions", self._run(Call("GET", "/api/v1/sessions", query={"user": user})))
+
+
+class ApprovalsCalls:
+    """About approvals."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def approve(self, approval: str, body: Approve) -> ApprovalShown:
+        """Approve a request."""
+        return cast(
+            "ApprovalShown",
+            self._run(Call("POST", "/api/v1/approvals/{approval}/approve", params={"approval": approval}, body=body)),
+        )
+
+    def delegate(self, body: NewDelegation) -> DelegationItem:
+        """Hand your right to somebody."""
+        return cast("DelegationItem", self._run(Call("POST", "/api/v1/delegations", body=body)))
+
+    def delegations(self) -> Delegations:
+        """List delegations."""
+        return cast("Delegations", self._run(Call("GET", "/api/v1/delegations")))
+
+    def deny(self, approval: str, body: Deny) -> ApprovalShown:
+        """Deny a request."""
+        return cast(
+            "ApprovalShown",
+            self._run(Call("POST", "/api/v1/approvals/{approval}/deny", params={"approval": approval}, body=body)),
+        )
+
+    def list(
+        self,
+        *,
+        state: StateInput | None = None,
+        kind: Kind | None = None,
+        risk: Literal["", "low", "medium", "high"] | None = None,
+        mission: str | None = None,
+        on_behalf_of: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageApprovalItem:
+        """List requests for approval."""
+        return cast(
+            "PageApprovalItem",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/approvals",
+                    query={
+                        "state": state,
+                        "kind": kind,
+                        "risk": risk,
+                        "mission": mission,
+                        "on_behalf_of": on_behalf_of,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    def show(self, approval: str) -> ApprovalShown:
+        """Show a request for approval."""
+        return cast(
+            "ApprovalShown", self._run(Call("GET", "/api/v1/approvals/{approval}", params={"approval": approval}))
+        )
+
+    def take_back(self, user: str, *, if_match: str = "") -> None:
+        """Take your right back."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/delegations/{user}",
+                params={"user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+
+class AuditCalls:
+    """About audit."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def consistency(self, *, old: int, new: int) -> Consistency:
+        """Prove that the log was only added to."""
+        return cast("Consistency", self._run(Call("GET", "/api/v1/audit/consistency", query={"old": old, "new": new})))
+
+    def keys(self) -> LogKeys:
+        """The keys of the audit log."""
+        return cast("LogKeys", self._run(Call("GET", "/.well-known/remit-audit")))
+
+
+class HealthCalls:
+    """About health."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def health(self) -> Health:
+        """Of what it is made, and how it is."""
+        return cast("Health", self._run(Call("GET", "/health")))
+
+    def live(self) -> Health:
+        """Whether the process lives."""
+        return cast("Health", self._run(Call("GET", "/health/live")))
+
+    def ready(self) -> Health:
+        """Whether requests may come."""
+        return cast("Health", self._run(Call("GET", "/health/ready")))
+
+
+class MissionsCalls:
+    """About missions."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def actions(self, mission: str, *, step: str | None = None) -> PageActionShown:
+        """What a mission asked the guard for."""
+        return cast(
+            "PageActionShown",
+            self._run(
+                Call("GET", "/api/v1/missions/{mission}/actions", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    def artefacts(self, mission: str, *, step: str | None = None) -> ArtefactsShown:
+        """List a mission's files."""
+        return cast(
+            "ArtefactsShown",
+            self._run(
+                Call("GET", "/api/v1/missions/{mission}/artefacts", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    def branch(self, mission: str, body: Branch) -> MissionShown:
+        """Branch off a mission."""
+        return cast(
+            "MissionShown",
+            self._run(Call("POST", "/api/v1/missions/{mission}/branches", params={"mission": mission}, body=body)),
+        )
+
+    def cancel(self, mission: str) -> MissionShown:
+        """Stop a mission."""
+        return cast(
+            "MissionShown", self._run(Call("POST", "/api/v1/missions/{mission}/cancel", params={"mission": mission}))
+        )
+
+    def content(self, mission: str, *, path: str, step: str | None = None) -> TextShown:
+        """Read one of a mission's files."""
+        return cast(
+            "TextShown",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/artefacts/content",
+                    params={"mission": mission},
+                    query={"path": path, "step": step},
+                )
+            ),
+        )
+
+    def deploy(self, mission: str, body: Deploy) -> DeployedShown:
+        """Deploy a mission."""
+        return cast(
+            "DeployedShown",
+            self._run(Call("POST", "/api/v1/missions/{mission}/deployments", params={"mission": mission}, body=body)),
+        )
+
+    def diff(self, mission: str, step: str, *, old: int | None = None, new: int | None = None) -> TextShown:
+        """What a step changed."""
+        return cast(
+            "TextShown",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/steps/{step}/diff",
+                    params={"mission": mission, "step": step},
+                    query={"old": old, "new": new},
+                )
+            ),
+        )
+
+    def list(
+        self,
+        *,
+        status: builtins.list[Shown] | None = None,
+        pack: str | None = None,
+        originator: str | None = None,
+        agent: str | None = None,
+        q: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageMissionItem:
+        """List missions."""
+        return cast(
+            "PageMissionItem",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions",
+                    query={
+                        "status": status,
+                        "pack": pack,
+                        "originator": originator,
+                        "agent": agent,
+                        "q": q,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    def logs(self, mission: str, *, step: str | None = None) -> PageStepAttempt:
+        """What a mission's steps said."""
+        return cast(
+            "PageStepAttempt",
+            self._run(
+                Call("GET", "/api/v1/missions/{mission}/logs", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    def make(self, body: NewMission) -> MissionShown:
+        """Make a mission and queue it."""
+        return cast("MissionShown", self._run(Call("POST", "/api/v1/missions", body=body)))
+
+    def plan(self, body: NewPlan) -> PlanShown:
+        """Plan a mission."""
+        return cast("PlanShown", self._run(Call("POST", "/api/v1/missions/plan", body=body)))
+
+    def priority(self, mission: str, body: NewPriority, *, if_match: str = "") -> QueuePlace:
+        """Move a waiting mission."""
+        return cast(
+            "QueuePlace",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/missions/{mission}/priority",
+                    params={"mission": mission},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def report(self, mission: str) -> ReportShown:
+        """What came of a mission."""
+        return cast(
+            "ReportShown", self._run(Call("GET", "/api/v1/missions/{mission}/report", params={"mission": mission}))
+        )
+
+    def resume(self, mission: str, body: Resume) -> MissionShown:
+        """Go on with a mission."""
+        return cast(
+            "MissionShown",
+            self._run(Call("POST", "/api/v1/missions/{mission}/resume", params={"mission": mission}, body=body)),
+        )
+
+    def rollback(self, mission: str, body: Rollback) -> MissionShown:
+        """Roll a mission back."""
+        return cast(
+            "MissionShown",
+            self._run(Call("POST", "/api/v1/missions/{mission}/rollback", params={"mission": mission}, body=body)),
+        )
+
+    def show(self, mission: str) -> MissionShown:
+        """Show a mission."""
+        return cast("MissionShown", self._run(Call("GET", "/api/v1/missions/{mission}", params={"mission": mission})))
+
+    def step(self, mission: str, step: str) -> StepShown:
+        """Show a step."""
+        return cast(
+            "StepShown",
+            self._run(
+                Call("GET", "/api/v1/missions/{mission}/steps/{step}", params={"mission": mission, "step": step})
+            ),
+        )
+
+    def steps(self, mission: str) -> PageStepShown:
+        """List a mission's steps."""
+        return cast(
+            "PageStepShown", self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission}))
+        )
+
+
+class OperationsCalls:
+    """About operations."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def clear(self, *, endpoint: str | None = None, if_match: str = "") -> Cleared:
+        """Forget kept answers."""
+        return cast(
+            "Cleared",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/response-cache",
+                    query={"endpoint": endpoint},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def database(self) -> Database:
+        """Database statistics."""
+        return cast("Database", self._run(Call("GET", "/api/v1/database")))
+
+    def kept(self) -> ResponseCache:
+        """Kept answers."""
+        return cast("ResponseCache", self._run(Call("GET", "/api/v1/response-cache")))
+
+
+class PeopleCalls:
+    """About people."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def accept(self, body: Accepting) -> Joined:
+        """Accept an invitation."""
+        return cast("Joined", self._run(Call("POST", "/api/v1/invitations/accept", body=body)))
+
+    def add(self, body: NewUser) -> UserItem:
+        """Add somebody."""
+        return cast("UserItem", self._run(Call("POST", "/api/v1/users", body=body)))
+
+    def happenings(
+        self, *, team: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageHappeningItem:
+        """List what was done."""
+        return cast(
+            "PageHappeningItem",
+            self._run(Call("GET", "/api/v1/activity", query={"team": team, "limit": limit, "cursor": cursor})),
+        )
+
+    def invitations(self, team: str) -> Invitations:
+        """List invitations."""
+        return cast("Invitations", self._run(Call("GET", "/api/v1/teams/{team}/invitations", params={"team": team})))
+
+    def invite(self, team: str, body: NewInvitation) -> InvitationItem:
+        """Invite somebody."""
+        return cast(
+            "InvitationItem",
+            self._run(Call("POST", "/api/v1/teams/{team}/invitations", params={"team": team}, body=body)),
+        )
+
+    def link(self, user: str, body: NewLink) -> LinkMade:
+        """Make a one-time link."""
+        return cast("LinkMade", self._run(Call("POST", "/api/v1/users/{user}/link", params={"user": user}, body=body)))
+
+    def remove(self, user: str, *, if_match: str = "") -> None:
+        """End somebody's account."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/users/{user}",
+                params={"user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def revoke(self, invitation: str, *, if_match: str = "") -> None:
+        """Take an invitation back."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/invitations/{invitation}",
+                params={"invitation": invitation},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def role(self, user: str, body: RoleChange, *, if_match: str = "") -> UserItem:
+        """Set somebody's role."""
+        return cast(
+            "UserItem",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/users/{user}/role",
+                    params={"user": user},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def show(self, user: str) -> UserItem:
+        """Show somebody."""
+        return cast("UserItem", self._run(Call("GET", "/api/v1/users/{user}", params={"user": user})))
+
+    def sign_out(self, user: str, *, if_match: str = "") -> Ended:
+        """Sign somebody out."""
+        return cast(
+            "Ended",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/users/{user}/sessions",
+                    params={"user": user},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def users(self, *, limit: int | None = None, cursor: str | None = None) -> PageUserItem:
+        """List people."""
+        return cast("PageUserItem", self._run(Call("GET", "/api/v1/users", query={"limit": limit, "cursor": cursor})))
+
+
+class QueueCalls:
+    """About queue."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def deployments(self, *, target: str) -> LiveShown:
+        """What is deployed at a place."""
+        return cast("LiveShown", self._run(Call("GET", "/api/v1/deployments", query={"target": target})))
+
+    def leave(self, mission: str, *, if_match: str = "") -> MissionShown:
+        """Take a mission out."""
+        return cast(
+            "MissionShown",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/queue/{mission}",
+                    params={"mission": mission},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def presets(self) -> PagePresetShown:
+        """List presets."""
+        return cast("PagePresetShown", self._run(Call("GET", "/api/v1/presets")))
+
+    def queue(self) -> QueueShown:
+        """Show the queue."""
+        return cast("QueueShown", self._run(Call("GET", "/api/v1/queue")))
+
+    def why(self, *, id_: str) -> StoryShown:
+        """Why something was, or was not, done."""
+        return cast("StoryShown", self._run(Call("GET", "/api/v1/why", query={"id": id_})))
+
+
+class SignInCalls:
+    """About sign-in."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def enter(self, body: Credentials) -> SignedIn:
+        """Sign in."""
+        return cast("SignedIn", self._run(Call("POST", "/api/v1/sign-in", body=body)))
+
+    def enter_code(self, body: Code) -> SignedIn:
+        """Sign in: the second factor."""
+        return cast("SignedIn", self._run(Call("POST", "/api/v1/sign-in/code", body=body)))
+
+    def join(self, body: Joining) -> SignedIn:
+        """Join with an invitation."""
+        return cast("SignedIn", self._run(Call("POST", "/api/v1/invitations/join", body=body)))
+
+    def leave(self) -> None:
+        """Sign out."""
+        self._run(Call("POST", "/api/v1/sign-out"))
+
+    def renew(self, body: RefreshToken) -> TokenAnswer:
+        """Renew tokens."""
+        return cast("TokenAnswer", self._run(Call("POST", "/api/v1/token/refresh", body=body)))
+
+    def revoke(self, body: RefreshToken) -> None:
+        """Sign a program out."""
+        self._run(Call("POST", "/api/v1/token/revoke", body=body))
+
+    def set_up(self, body: LinkUse) -> SignedIn:
+        """Set a password with a one-time link."""
+        return cast("SignedIn", self._run(Call("POST", "/api/v1/set-up", body=body)))
+
+    def token(self, body: ProgramCredentials) -> TokenAnswer:
+        """Sign a program in."""
+        return cast("TokenAnswer", self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class TeamsCalls:
+    """About teams."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def change(self, team: str, body: TeamChange, *, if_match: str = "") -> TeamShown:
+        """Change a team."""
+        return cast(
+            "TeamShown",
+            self._run(
+                Call(
+                    "PATCH",
+                    "/api/v1/teams/{team}",
+                    params={"team": team},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def end(self, team: str, *, if_match: str = "") -> None:
+        """End a team."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/teams/{team}",
+                params={"team": team},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def leave(self, team: str, user: str, *, if_match: str = "") -> None:
+        """Take a member out."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/teams/{team}/members/{user}",
+                params={"team": team, "user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageTeamItem:
+        """List teams."""
+        return cast("PageTeamItem", self._run(Call("GET", "/api/v1/teams", query={"limit": limit, "cursor": cursor})))
+
+    def make(self, body: NewTeam) -> TeamShown:
+        """Make a team."""
+        return cast("TeamShown", self._run(Call("POST", "/api/v1/teams", body=body)))
+
+    def members(self, team: str, *, limit: int | None = None, cursor: str | None = None) -> PageTeamMember:
+        """List a team's members."""
+        return cast(
+            "PageTeamMember",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/teams/{team}/members",
+                    params={"team": team},
+                    query={"limit": limit, "cursor": cursor},
+                )
+            ),
+        )
+
+    def place(self, team: str, user: str, body: MemberChange, *, if_match: str = "") -> TeamMember:
+        """Set a member's role."""
+        return cast(
+            "TeamMember",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/teams/{team}/members/{user}",
+                    params={"team": team, "user": user},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def show(self, team: str) -> TeamShown:
+        """Show a team."""
+        return cast("TeamShown", self._run(Call("GET", "/api/v1/teams/{team}", params={"team": team})))
+
+
+class Operations:
+    """Every operation, by its noun."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self.about = AboutCalls(run)
+        self.account = AccountCalls(run)
+        self.approvals = ApprovalsCalls(run)
+        self.audit = AuditCalls(run)
+        self.health = HealthCalls(run)
+        self.missions = MissionsCalls(run)
+        self.operations = OperationsCalls(run)
+        self.people = PeopleCalls(run)
+        self.queue = QueueCalls(run)
+        self.sign_in = SignInCalls(run)
+        self.teams = TeamsCalls(run)
+
+
+class AsyncAboutCalls:
+    """About about."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def description(self) -> dict[str, Any]:
+        """This description."""
+        return cast("dict[str, Any]", await self._run(Call("GET", "/openapi.json")))
+
+    async def form_token(self) -> FormToken:
+        """The token of a session's forms."""
+        return cast("FormToken", await self._run(Call("GET", "/api/v1/csrf")))
+
+
+class AsyncAccountCalls:
+    """About account."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def begin(self) -> FactorBegun:
+        """Set up a second factor."""
+        return cast("FactorBegun", await self._run(Call("POST", "/api/v1/me/second-factor")))
+
+    async def confirm(self, body: FactorCode) -> RecoveryCodes:
+        """Confirm the second factor."""
+        return cast("RecoveryCodes", await self._run(Call("POST", "/api/v1/me/second-factor/confirm", body=body)))
+
+    async def end(self, session: str, *, if_match: str = "") -> None:
+        """End a sign-in."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/sessions/{session}",
+                params={"session": session},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def end_others(self, *, if_match: str = "") -> Ended:
+        """Sign out everywhere else."""
+        return cast(
+            "Ended",
+            await self._run(Call("DELETE", "/api/v1/sessions", headers={"if-match": if_match} if if_match else {})),
+        )
+
+    async def factor(self) -> FactorShown:
+        """Show the second factor."""
+        return cast("FactorShown", await self._run(Call("GET", "/api/v1/me/second-factor")))
+
+    async def factor_off(self, body: PasswordAgain) -> None:
+        """Turn the second factor off."""
+        await self._run(Call("POST", "/api/v1/me/second-factor/off", body=body))
+
+    async def keys(self, *, everybody: bool | None = None) -> ApiKeys:
+        """List API keys."""
+        return cast("ApiKeys", await self._run(Call("GET", "/api/v1/api-keys", query={"everybody": everybody})))
+
+    async def make_key(self, body: NewApiKey) -> ApiKeyItem:
+        """Make an API key."""
+        return cast("ApiKeyItem", await self._run(Call("POST", "/api/v1/api-keys", body=body)))
+
+    async def me(self) -> Me:
+        """Who asks."""
+        return cast("Me", await self._run(Call("GET", "/api/v1/me")))
+
+    async def password(self, body: PasswordChange) -> None:
+        """Change the password."""
+        await self._run(Call("POST", "/api/v1/me/password", body=body))
+
+    async def revoke_key(self, key: str, *, if_match: str = "") -> None:
+        """Revoke an API key."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/api-keys/{key}",
+                params={"key": key},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def sessions(self, *, user: str | None = None) -> Sessions:
+        """List sign-ins."""
+        return cast("Sessions", await self._run(Call("GET", "/api/v1/sessions", query={"user": user})))
+
+
+class AsyncApprovalsCalls:
+    """About approvals."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def approve(self, approval: str, body: Approve) -> ApprovalShown:
+        """Approve a request."""
+        return cast(
+            "ApprovalShown",
+            await self._run(
+                Call("POST", "/api/v1/approvals/{approval}/approve", params={"approval": approval}, body=body)
+            ),
+        )
+
+    async def delegate(self, body: NewDelegation) -> DelegationItem:
+        """Hand your right to somebody."""
+        return cast("DelegationItem", await self._run(Call("POST", "/api/v1/delegations", body=body)))
+
+    async def delegations(self) -> Delegations:
+        """List delegations."""
+        return cast("Delegations", await self._run(Call("GET", "/api/v1/delegations")))
+
+    async def deny(self, approval: str, body: Deny) -> ApprovalShown:
+        """Deny a request."""
+        return cast(
+            "ApprovalShown",
+            await self._run(
+                Call("POST", "/api/v1/approvals/{approval}/deny", params={"approval": approval}, body=body)
+            ),
+        )
+
+    async def list(
+        self,
+        *,
+        state: StateInput | None = None,
+        kind: Kind | None = None,
+        risk: Literal["", "low", "medium", "high"] | None = None,
+        mission: str | None = None,
+        on_behalf_of: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageApprovalItem:
+        """List requests for approval."""
+        return cast(
+            "PageApprovalItem",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/approvals",
+                    query={
+                        "state": state,
+                        "kind": kind,
+                        "risk": risk,
+                        "mission": mission,
+                        "on_behalf_of": on_behalf_of,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    async def show(self, approval: str) -> ApprovalShown:
+        """Show a request for approval."""
+        return cast(
+            "ApprovalShown", await self._run(Call("GET", "/api/v1/approvals/{approval}", params={"approval": approval}))
+        )
+
+    async def take_back(self, user: str, *, if_match: str = "") -> None:
+        """Take your right back."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/delegations/{user}",
+                params={"user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+
+class AsyncAuditCalls:
+    """About audit."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def consistency(self, *, old: int, new: int) -> Consistency:
+        """Prove that the log was only added to."""
+        return cast(
+            "Consistency", await self._run(Call("GET", "/api/v1/audit/consistency", query={"old": old, "new": new}))
+        )
+
+    async def keys(self) -> LogKeys:
+        """The keys of the audit log."""
+        return cast("LogKeys", await self._run(Call("GET", "/.well-known/remit-audit")))
+
+
+class AsyncHealthCalls:
+    """About health."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def health(self) -> Health:
+        """Of what it is made, and how it is."""
+        return cast("Health", await self._run(Call("GET", "/health")))
+
+    async def live(self) -> Health:
+        """Whether the process lives."""
+        return cast("Health", await self._run(Call("GET", "/health/live")))
+
+    async def ready(self) -> Health:
+        """Whether requests may come."""
+        return cast("Health", await self._run(Call("GET", "/health/ready")))
+
+
+class AsyncMissionsCalls:
+    """About missions."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def actions(self, mission: str, *, step: str | None = None) -> PageActionShown:
+        """What a mission asked the guard for."""
+        return cast(
+            "PageActionShown",
+            await self._run(
+                Call("GET", "/api/v1/missions/{mission}/actions", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    async def artefacts(self, mission: str, *, step: str | None = None) -> ArtefactsShown:
+        """List a mission's files."""
+        return cast(
+            "ArtefactsShown",
+            await self._run(
+                Call("GET", "/api/v1/missions/{mission}/artefacts", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    async def branch(self, mission: str, body: Branch) -> MissionShown:
+        """Branch off a mission."""
+        return cast(
+            "MissionShown",
+            await self._run(
+                Call("POST", "/api/v1/missions/{mission}/branches", params={"mission": mission}, body=body)
+            ),
+        )
+
+    async def cancel(self, mission: str) -> MissionShown:
+        """Stop a mission."""
+        return cast(
+            "MissionShown",
+            await self._run(Call("POST", "/api/v1/missions/{mission}/cancel", params={"mission": mission})),
+        )
+
+    async def content(self, mission: str, *, path: str, step: str | None = None) -> TextShown:
+        """Read one of a mission's files."""
+        return cast(
+            "TextShown",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/artefacts/content",
+                    params={"mission": mission},
+                    query={"path": path, "step": step},
+                )
+            ),
+        )
+
+    async def deploy(self, mission: str, body: Deploy) -> DeployedShown:
+        """Deploy a mission."""
+        return cast(
+            "DeployedShown",
+            await self._run(
+                Call("POST", "/api/v1/missions/{mission}/deployments", params={"mission": mission}, body=body)
+            ),
+        )
+
+    async def diff(self, mission: str, step: str, *, old: int | None = None, new: int | None = None) -> TextShown:
+        """What a step changed."""
+        return cast(
+            "TextShown",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/steps/{step}/diff",
+                    params={"mission": mission, "step": step},
+                    query={"old": old, "new": new},
+                )
+            ),
+        )
+
+    async def list(
+        self,
+        *,
+        status: builtins.list[Shown] | None = None,
+        pack: str | None = None,
+        originator: str | None = None,
+        agent: str | None = None,
+        q: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageMissionItem:
+        """List missions."""
+        return cast(
+            "PageMissionItem",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions",
+                    query={
+                        "status": status,
+                        "pack": pack,
+                        "originator": originator,
+                        "agent": agent,
+                        "q": q,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    async def logs(self, mission: str, *, step: str | None = None) -> PageStepAttempt:
+        """What a mission's steps said."""
+        return cast(
+            "PageStepAttempt",
+            await self._run(
+                Call("GET", "/api/v1/missions/{mission}/logs", params={"mission": mission}, query={"step": step})
+            ),
+        )
+
+    async def make(self, body: NewMission) -> MissionShown:
+        """Make a mission and queue it."""
+        return cast("MissionShown", await self._run(Call("POST", "/api/v1/missions", body=body)))
+
+    async def plan(self, body: NewPlan) -> PlanShown:
+        """Plan a mission."""
+        return cast("PlanShown", await self._run(Call("POST", "/api/v1/missions/plan", body=body)))
+
+    async def priority(self, mission: str, body: NewPriority, *, if_match: str = "") -> QueuePlace:
+        """Move a waiting mission."""
+        return cast(
+            "QueuePlace",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/missions/{mission}/priority",
+                    params={"mission": mission},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def report(self, mission: str) -> ReportShown:
+        """What came of a mission."""
+        return cast(
+            "ReportShown",
+            await self._run(Call("GET", "/api/v1/missions/{mission}/report", params={"mission": mission})),
+        )
+
+    async def resume(self, mission: str, body: Resume) -> MissionShown:
+        """Go on with a mission."""
+        return cast(
+            "MissionShown",
+            await self._run(Call("POST", "/api/v1/missions/{mission}/resume", params={"mission": mission}, body=body)),
+        )
+
+    async def rollback(self, mission: str, body: Rollback) -> MissionShown:
+        """Roll a mission back."""
+        return cast(
+            "MissionShown",
+            await self._run(
+                Call("POST", "/api/v1/missions/{mission}/rollback", params={"mission": mission}, body=body)
+            ),
+        )
+
+    async def show(self, mission: str) -> MissionShown:
+        """Show a mission."""
+        return cast(
+            "MissionShown", await self._run(Call("GET", "/api/v1/missions/{mission}", params={"mission": mission}))
+        )
+
+    async def step(self, mission: str, step: str) -> StepShown:
+        """Show a step."""
+        return cast(
+            "StepShown",
+            await self._run(
+                Call("GET", "/api/v1/missions/{mission}/steps/{step}", params={"mission": mission, "step": step})
+            ),
+        )
+
+    async def steps(self, mission: str) -> PageStepShown:
+        """List a mission's steps."""
+        return cast(
+            "PageStepShown",
+            await self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission})),
+        )
+
+
+class AsyncOperationsCalls:
+    """About operations."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def clear(self, *, endpoint: str | None = None, if_match: str = "") -> Cleared:
+        """Forget kept answers."""
+        return cast(
+            "Cleared",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/response-cache",
+                    query={"endpoint": endpoint},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def database(self) -> Database:
+        """Database statistics."""
+        return cast("Database", await self._run(Call("GET", "/api/v1/database")))
+
+    async def kept(self) -> ResponseCache:
+        """Kept answers."""
+        return cast("ResponseCache", await self._run(Call("GET", "/api/v1/response-cache")))
+
+
+class AsyncPeopleCalls:
+    """About people."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def accept(self, body: Accepting) -> Joined:
+        """Accept an invitation."""
+        return cast("Joined", await self._run(Call("POST", "/api/v1/invitations/accept", body=body)))
+
+    async def add(self, body: NewUser) -> UserItem:
+        """Add somebody."""
+        return cast("UserItem", await self._run(Call("POST", "/api/v1/users", body=body)))
+
+    async def happenings(
+        self, *, team: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageHappeningItem:
+        """List what was done."""
+        return cast(
+            "PageHappeningItem",
+            await self._run(Call("GET", "/api/v1/activity", query={"team": team, "limit": limit, "cursor": cursor})),
+        )
+
+    async def invitations(self, team: str) -> Invitations:
+        """List invitations."""
+        return cast(
+            "Invitations", await self._run(Call("GET", "/api/v1/teams/{team}/invitations", params={"team": team}))
+        )
+
+    async def invite(self, team: str, body: NewInvitation) -> InvitationItem:
+        """Invite somebody."""
+        return cast(
+            "InvitationItem",
+            await self._run(Call("POST", "/api/v1/teams/{team}/invitations", params={"team": team}, body=body)),
+        )
+
+    async def link(self, user: str, body: NewLink) -> LinkMade:
+        """Make a one-time link."""
+        return cast(
+            "LinkMade", await self._run(Call("POST", "/api/v1/users/{user}/link", params={"user": user}, body=body))
+        )
+
+    async def remove(self, user: str, *, if_match: str = "") -> None:
+        """End somebody's account."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/users/{user}",
+                params={"user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def revoke(self, invitation: str, *, if_match: str = "") -> None:
+        """Take an invitation back."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/invitations/{invitation}",
+                params={"invitation": invitation},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def role(self, user: str, body: RoleChange, *, if_match: str = "") -> UserItem:
+        """Set somebody's role."""
+        return cast(
+            "UserItem",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/users/{user}/role",
+                    params={"user": user},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def show(self, user: str) -> UserItem:
+        """Show somebody."""
+        return cast("UserItem", await self._run(Call("GET", "/api/v1/users/{user}", params={"user": user})))
+
+    async def sign_out(self, user: str, *, if_match: str = "") -> Ended:
+        """Sign somebody out."""
+        return cast(
+            "Ended",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/users/{user}/sessions",
+                    params={"user": user},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def users(self, *, limit: int | None = None, cursor: str | None = None) -> PageUserItem:
+        """List people."""
+        return cast(
+            "PageUserItem", await self._run(Call("GET", "/api/v1/users", query={"limit": limit, "cursor": cursor}))
+        )
+
+
+class AsyncQueueCalls:
+    """About queue."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def deployments(self, *, target: str) -> LiveShown:
+        """What is deployed at a place."""
+        return cast("LiveShown", await self._run(Call("GET", "/api/v1/deployments", query={"target": target})))
+
+    async def leave(self, mission: str, *, if_match: str = "") -> MissionShown:
+        """Take a mission out."""
+        return cast(
+            "MissionShown",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/queue/{mission}",
+                    params={"mission": mission},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def presets(self) -> PagePresetShown:
+        """List presets."""
+        return cast("PagePresetShown", await self._run(Call("GET", "/api/v1/presets")))
+
+    async def queue(self) -> QueueShown:
+        """Show the queue."""
+        return cast("QueueShown", await self._run(Call("GET", "/api/v1/queue")))
+
+    async def why(self, *, id_: str) -> StoryShown:
+        """Why something was, or was not, done."""
+        return cast("StoryShown", await self._run(Call("GET", "/api/v1/why", query={"id": id_})))
+
+
+class AsyncSignInCalls:
+    """About sign-in."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def enter(self, body: Credentials) -> SignedIn:
+        """Sign in."""
+        return cast("SignedIn", await self._run(Call("POST", "/api/v1/sign-in", body=body)))
+
+    async def enter_code(self, body: Code) -> SignedIn:
+        """Sign in: the second factor."""
+        return cast("SignedIn", await self._run(Call("POST", "/api/v1/sign-in/code", body=body)))
+
+    async def join(self, body: Joining) -> SignedIn:
+        """Join with an invitation."""
+        return cast("SignedIn", await self._run(Call("POST", "/api/v1/invitations/join", body=body)))
+
+    async def leave(self) -> None:
+        """Sign out."""
+        await self._run(Call("POST", "/api/v1/sign-out"))
+
+    async def renew(self, body: RefreshToken) -> TokenAnswer:
+        """Renew tokens."""
+        return cast("TokenAnswer", await self._run(Call("POST", "/api/v1/token/refresh", body=body)))
+
+    async def revoke(self, body: RefreshToken) -> None:
+        """Sign a program out."""
+        await self._run(Call("POST", "/api/v1/token/revoke", body=body))
+
+    async def set_up(self, body: LinkUse) -> SignedIn:
+        """Set a password with a one-time link."""
+        return cast("SignedIn", await self._run(Call("POST", "/api/v1/set-up", body=body)))
+
+    async def token(self, body: ProgramCredentials) -> TokenAnswer:
+        """Sign a program in."""
+        return cast("TokenAnswer", await self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class AsyncTeamsCalls:
+    """About teams."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def change(self, team: str, body: TeamChange, *, if_match: str = "") -> TeamShown:
+        """Change a team."""
+        return cast(
+            "TeamShown",
+            await self._run(
+                Call(
+                    "PATCH",
+                    "/api/v1/teams/{team}",
+                    params={"team": team},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def end(self, team: str, *, if_match: str = "") -> None:
+        """End a team."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/teams/{team}",
+                params={"team": team},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def leave(self, team: str, user: str, *, if_match: str = "") -> None:
+        """Take a member out."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/teams/{team}/members/{user}",
+                params={"team": team, "user": user},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageTeamItem:
+        """List teams."""
+        return cast(
+            "PageTeamItem", await self._run(Call("GET", "/api/v1/teams", query={"limit": limit, "cursor": cursor}))
+        )
+
+    async def make(self, body: NewTeam) -> TeamShown:
+        """Make a team."""
+        return cast("TeamShown", await self._run(Call("POST", "/api/v1/teams", body=body)))
+
+    async def members(self, team: str, *, limit: int | None = None, cursor: str | None = None) -> PageTeamMember:
+        """List a team's members."""
+        return cast(
+            "PageTeamMember",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/teams/{team}/members",
+                    params={"team": team},
+                    query={"limit": limit, "cursor": cursor},
+                )
+            ),
+        )
+
+    async def place(self, team: str, user: str, body: MemberChange, *, if_match: str = "") -> TeamMember:
+        """Set a member's role."""
+        return cast(
+            "TeamMember",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/teams/{team}/members/{user}",
+                    params={"team": team, "user": user},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def show(self, team: str) -> TeamShown:
+        """Show a team."""
+        return cast("TeamShown", await self._run(Call("GET", "/api/v1/teams/{team}", params={"team": team})))
+
+
+class AsyncOperations:
+    """Every operation, by its noun."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self.about = AsyncAboutCalls(run)
+        self.account = AsyncAccountCalls(run)
+        self.approvals = AsyncApprovalsCalls(run)
+        self.audit = AsyncAuditCalls(run)
+        self.health = AsyncHealthCalls(run)
+        self.missions = AsyncMissionsCalls(run)
+        self.operations = AsyncOperationsCalls(run)
+        self.people = AsyncPeopleCalls(run)
+        self.queue = AsyncQueueCalls(run)
+        self.sign_in = AsyncSignInCalls(run)
+        self.teams = AsyncTeamsCalls(run)

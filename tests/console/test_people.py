@@ -1,0 +1,259 @@
+"""Signing in, one's own account, people and teams: in a real browser, through the real edge."""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from remit.accounts.api_keys import create_api_key
+from remit.accounts.entrance import Visit
+from remit.accounts.invitations import invite
+from remit.accounts.links import first_link, make_link, use_link
+from remit.accounts.people import Person, add_user
+from remit.accounts.roles import Role
+from remit.accounts.sessions import SessionKind, person_of
+from remit.accounts.signing_in import sign_in
+from remit.accounts.teams import Team, create_team
+from remit.bootstrap import Runtime, open_runtime, prepare_home
+from remit.serve.api.app import api_of
+from remit.serve.console.app import console_of
+from remit.serve.edge.asgi import App, Receive, Scope, Send
+from remit.serve.edge.edge import Edge
+from remit.settings import Settings
+
+from .browser import SHOTS, THEMES, WATCH, check_page, shoot, sideways
+from .served import WORKSPACE, Served
+
+GOOD, OTHER = "three quiet lanterns drift", "seven loud kettles dance"
+
+
+class Split:
+    """The API and the console behind one edge, as ``remit up`` has them."""
+
+    def __init__(self, api: App, console: App) -> None:
+        self.api, self.console = api, console
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.api if scope["path"].startswith("/api/") else self.console)(scope, receive, send)
+
+
+class Install:
+    """Everything that people reach, listening on loopback."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home, workspace="default", owner="ada", console_per_minute=1_000_000)
+        self.ready = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
+        self.url = self.link = ""
+        self.runtime: Runtime
+
+    def start(self) -> "Install":
+        self.thread.start()
+        assert self.ready.wait(90)
+        return self
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join(60)
+
+    async def _main(self) -> None:
+        await prepare_home(self.settings)
+        async with open_runtime(self.settings) as self.runtime:
+            who = self.runtime.owner
+            link = await first_link(self.runtime.entrance, workspace="default", owner=who)
+            assert link is not None
+            self.link = link.path()
+            bob = Person("default", "bob", "Bob", "bob@example.org", Role.MEMBER)
+            await add_user(self.runtime.store, bob, by=who, clock=self.runtime.clock)
+            edge = Edge(
+                Split(api_of(self.runtime), console_of(self.runtime)), self.runtime, sign_in=self.runtime.sign_in
+            )
+            listener = socket.create_server(("127.0.0.1", 0))
+            config = uvicorn.Config(edge, http="httptools", ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
+            self.server = uvicorn.Server(config)
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            self.ready.set()
+            await self.server.serve(sockets=[listener])
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Iterator[Install]:
+    made = Install(tmp_path / "home").start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(reduced_motion="reduce")
+    made.add_init_script(WATCH)
+    yield made
+    made.close()
+
+
+def opened(context: BrowserContext, complaints: list[str]) -> Page:
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    page.on("console", lambda told: complaints.append(told.text) if "CSP" in told.text else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    return page
+
+
+def sign_in_as(page: Page, install: Install, user: str, password: str) -> None:
+    page.goto(f"{install.url}/sign-in")
+    page.fill("#user", user)
+    page.fill("#password", password)
+    page.click("button.go")
+
+
+async def furnish(runtime: Runtime) -> None:
+    """Ines has signed in at two places and has a key; there is a team with an open invitation."""
+    entrance, ines = runtime.entrance, person_of("ines")
+    link = await make_link(entrance, "ines", workspace=WORKSPACE, by=runtime.owner)
+    await use_link(entrance, link.token, GOOD, visit=Visit("192.0.2.7", "Firefox 140 on Linux"))
+    kind = SessionKind.PROGRAM
+    await sign_in(entrance, "ines", GOOD, workspace=WORKSPACE, visit=Visit("198.51.100.9", "curl"), kind=kind)
+    await create_api_key(entrance, "nightly", workspace=WORKSPACE, by=ines, scopes=["read", "write"])
+    await create_team(runtime.store, Team(WORKSPACE, "crew", "The crew"), by=runtime.owner, clock=runtime.clock)
+    await invite(
+        runtime.store, "crew", workspace=WORKSPACE, email="zoe@example.org", role=Role.MEMBER, by=runtime.owner,
+        clock=runtime.clock, rand=entrance.rand,
+    )  # fmt: skip
+
+
+def test_the_pages_of_people_and_of_ones_own_account(browser: Browser, served: Served) -> None:
+    served.run(furnish)
+    check_page(browser, served, "/people")
+    check_page(browser, served, "/account")
+    check_page(browser, served, "/people", who="vera", name="people-viewer")
+
+
+def test_the_pages_before_sign_in(browser: Browser, install: Install) -> None:
+    for path in ("/sign-in", "/set-up", "/join"):
+        for theme in THEMES:
+            for width, height in SHOTS:
+                size = {"width": width, "height": height}
+                context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+                page = context.new_page()
+                page.goto(install.url + path)
+                assert Axe().run(page).response["violations"] == []
+                assert not sideways(page)
+                shoot(page, path.strip("/"), theme, width)
+                context.close()
+
+
+def test_from_the_first_link_to_a_second_factor(install: Install, browser: Browser, context: BrowserContext) -> None:
+    complaints: list[str] = []
+    page = opened(context, complaints)
+    page.goto(install.url + install.link)
+    assert page.input_value("#token").startswith("rmt_link_")
+    assert "#" not in page.url  # out of the address, and out of the history
+    page.fill("#password", GOOD)
+    page.click("button.go")
+    page.goto(f"{install.url}/account")
+    assert page.inner_text("h1") == "Your account"
+    (cookie,) = [each for each in context.cookies() if each["name"] == "remit_session"]
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
+
+    page.click("text=Sign out >> nth=0")
+    assert page.url.endswith("/sign-in")
+    page.goto(f"{install.url}/account")
+    assert page.url.endswith("/sign-in?next=/account")
+    for user in ("ada", "nobody"):
+        page.fill("#user", user)
+        page.fill("#password", "not the password")
+        page.click("button.go")
+        assert page.inner_text("#problem") == "The name, the password or the code is not right."
+    page.fill("#user", "ada")
+    page.fill("#password", GOOD)
+    page.click("button.go")
+    assert page.url.endswith("/account")
+
+    page.click("text=Set it up")
+    secret = page.inner_text("pre.once")
+    assert page.locator(".qr svg").count() == 1
+    assert Axe().run(page).response["violations"] == []
+    shoot(page, "factor", "light", 1440)
+    app = pyotp.TOTP(secret)
+    page.fill("#code", app.now())
+    page.click("button.go")
+    codes = [each.inner_text() for each in page.locator("pre.once").all()]
+    assert len(codes) == 10
+    page.click("text=Go on")
+    assert "10 recovery codes are left" in page.inner_text("main")
+
+    with browser.new_context() as elsewhere:
+        other = opened(elsewhere, complaints)
+        sign_in_as(other, install, "ada", GOOD)
+        assert other.inner_text("h1") == "Your second factor"
+        other.fill("#code", "000000")
+        other.click("button.go")
+        assert "not right" in other.inner_text("#problem")
+        other.fill("#code", codes[0])
+        other.click("button.go")
+        other.goto(f"{install.url}/account")
+        assert "9 recovery codes are left" in other.inner_text("main")
+        page.reload()
+        page.click("text=Sign out everywhere else")
+        assert page.inner_text("h1") == "Every other sign-in has ended"
+        other.goto(f"{install.url}/account")
+        assert "/sign-in" in other.url
+    assert complaints == []
+
+
+def test_inviting_joining_and_a_key_for_a_program(install: Install, browser: Browser, context: BrowserContext) -> None:
+    complaints: list[str] = []
+    page = opened(context, complaints)
+    page.goto(install.url + install.link)
+    page.fill("#password", GOOD)
+    page.click("button.go")
+    page.goto(f"{install.url}/people")
+    page.fill("#n-team", "red")
+    page.click("text=Make it")
+    assert page.inner_text("h1") == "The team is made"
+    page.fill("#i-1", "zoe@example.org")
+    page.click("text=Make an invitation")
+    token = page.inner_text("pre.once").rpartition("#")[2]
+    with browser.new_context() as elsewhere:
+        other = opened(elsewhere, complaints)
+        other.goto(f"{install.url}/join#{token}")
+        other.fill("#user", "zoe")
+        other.fill("#password", "password1")
+        other.click("button.go")
+        assert "many people use it" in other.inner_text("#problem")
+        other.fill("#password", OTHER)
+        other.click("button.go")
+        other.goto(f"{install.url}/account")
+        assert "red" in other.inner_text("main")
+        other.fill("#k-name", "ci")
+        other.click("text=Make it")
+        key = other.inner_text("pre.once")
+        assert re.fullmatch(r"rmt_test_[0-9A-Za-z]{49}", key)
+        other.goto(f"{install.url}/account")
+        assert key not in other.content()
+        asked = elsewhere.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
+        assert (asked.status, asked.json()["user"], asked.json()["scopes"]) == (200, "zoe", ["read"])
+        forbidden = elsewhere.request.post(
+            f"{install.url}/api/v1/api-keys",
+            headers={"Authorization": f"Bearer {key}"},
+            data={"name": "more", "scopes": ["admin"]},
+        )
+        assert (forbidden.status, forbidden.json()["code"]) == (403, "api.scope")
+        # A form without the session's token, as another site would send it, changes nothing.
+        forged = elsewhere.request.post(f"{install.url}/account/sessions/end", form={})
+        assert forged.status == 403
+    page.goto(f"{install.url}/people")
+    assert "joined red as member" in page.inner_text("main")
+    page.click("[aria-label='End the account of zoe']")
+    assert page.inner_text("h1") == "The account has ended"
+    asked = context.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
+    assert asked.status == 401
+    assert complaints == []
