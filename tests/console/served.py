@@ -142,6 +142,7 @@ class Served:
         return self
 
     def stop(self) -> None:
+        self.run(lambda _: self.hub.close())
         self._server.should_exit = True
         self._thread.join(60)
         assert not self._thread.is_alive(), "the console did not stop"
@@ -235,7 +236,9 @@ class Served:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
             listener = socket.create_server(("127.0.0.1", 0))
-            app = Edge(Both(api_of(runtime), console_of(runtime)), runtime, sign_in=Sessions())
+            api = api_of(runtime)
+            self.hub = api.state.live
+            app = Edge(Both(api, console_of(runtime)), runtime, sign_in=Sessions())
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Effect
@@ -156,4 +156,13 @@ class Pack(Protocol):
         Raises:
             NotFound: The input has no such feature.
         """
+        ...
+
+
+@runtime_checkable
+class Described(Protocol):
+    """What a pack may also offer: what its input looks like."""
+
+    def schema(self) -> Mapping[str, Json]:
+        """The input's JSON Schema (2020-12)."""
         ...

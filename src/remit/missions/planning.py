@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from remit.accounts.access import Permission, Resource, reading, require
 from remit.kernel.action import Principal
+from remit.kernel.canonical import Json
 from remit.kernel.errors import NotFound
 from remit.kernel.ports import ReadTx
 from remit.missions.deps import Deps
 from remit.missions.estimate import Estimate, estimated
 from remit.missions.intake import planned, refuse_secrets
+from remit.missions.pack import Described
 from remit.missions.plan import OrderedPlan
 from remit.missions.presets import PRESETS, Preset, chosen, refuse_uninstalled, require_critics
 
@@ -87,3 +90,56 @@ def require_installed(deps: Deps, pack: str) -> None:
         refuse_uninstalled(pack, dict.fromkeys(deps.packs))
         message = f"There is no pack {pack[:80]!r} here: there are {', '.join(deps.packs)}."
         raise NotFound(message, code="pack.missing", hint="remit presets")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a pack's input, from its schema. ``path`` is as in ``metadata.appName``, ``features[]`` a list's."""
+
+    path: str
+    kind: str
+    required: bool
+    about: str
+
+
+def input_fields(deps: Deps, pack: str, *, deep: int = 2) -> list[Field]:
+    """What a pack's input may hold, to a depth; empty for a pack that does not tell.
+
+    Raises:
+        NotFound: The pack is not installed.
+    """
+    require_installed(deps, pack)
+    found = deps.pack(pack)
+    if not isinstance(found, Described):
+        return []
+    schema = found.schema()
+    return list(_fields(schema, schema, "", deep))
+
+
+def _fields(node: Mapping[str, Json], whole: Mapping[str, Json], before: str, deep: int) -> Iterator[Field]:
+    required = node.get("required")
+    needed = set(cast("list[str]", required)) if isinstance(required, list) else set[str]()
+    properties = node.get("properties")
+    for name, value in properties.items() if isinstance(properties, Mapping) else ():
+        member, many = _resolved(cast("Mapping[str, Json]", value), whole)
+        path = f"{before}{name}{'[]' if many else ''}"
+        about = str(member.get("description") or "").strip().partition("\n")[0]
+        yield Field(path, "list" if many else str(member.get("type") or "value"), name in needed, about)
+        if deep > 1:
+            yield from _fields(member, whole, f"{path}.", deep - 1)
+
+
+def _resolved(node: Mapping[str, Json], whole: Mapping[str, Json]) -> tuple[Mapping[str, Json], bool]:
+    """What a schema's node stands for: its reference followed, of a list its items, of a choice its first."""
+    many = False
+    for _ in range(8):
+        if isinstance(node.get("$ref"), str):
+            definitions = cast("Mapping[str, Mapping[str, Json]]", whole.get("$defs", {}))
+            node = definitions.get(str(node["$ref"]).rpartition("/")[2], {})
+        elif node.get("type") == "array" and isinstance(node.get("items"), Mapping):
+            node, many = cast("Mapping[str, Json]", node["items"]), True
+        elif isinstance(node.get("anyOf"), list):
+            node = cast("list[Mapping[str, Json]]", node["anyOf"])[0]
+        else:
+            break
+    return node, many

@@ -7,6 +7,7 @@ lost: a kind of step or condition that missions can't run is an error here, befo
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version as installed
 
@@ -22,6 +23,7 @@ from remit.packs.build.intake import read_intake
 from remit.packs.build.plan import plan_build
 from remit.packs.build.removal import without_feature
 from remit.packs.build.render import TEMPLATE_VERSION
+from remit.packs.build.schema import Intake
 from remit.packs.build.steps import STEPS
 
 TOOLS = ("ruff", "mypy", "pytest", "bandit", "alembic", "sqlalchemy", "fastapi", "pydantic", "uvicorn")
@@ -57,6 +59,11 @@ class BuildPack:
         entities, features = len(found.ir.entities), len(found.ir.features)
         summary = f"{found.ir.title}: {features} features, {entities} entities, {len(steps)} steps"
         return Plan(self.name, steps, summary=summary, notes=found.notes)
+
+    def schema(self) -> Mapping[str, Json]:
+        """An intake's JSON Schema."""
+        found: Mapping[str, Json] = Intake.model_json_schema(by_alias=True)
+        return found
 
     def step(self, uses: str) -> StepFunction:
         """The function behind a step.

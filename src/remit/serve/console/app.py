@@ -139,7 +139,10 @@ class _Console:
             typed = {name: value for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
         try:
-            return RedirectResponse(await form.order(ask), 303)
+            place = await form.order(ask)
+            if not place:  # nothing was ordered: what was typed is only looked at
+                return await self._html(request, form.again, ask, await form.again.show(ask))
+            return RedirectResponse(place, 303)
         except NotFound:
             raise
         except (UserError, Conflict) as error:

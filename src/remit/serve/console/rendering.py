@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from remit.serve.console import svg, words
+from remit.serve.console import plan_graph, svg, words
 from remit.serve.console.static_files import Files
 from remit.serve.console.tables import TableRoles
 
@@ -35,7 +35,8 @@ class Templates:
         filters = cast("dict[str, object]", self._known.filters)
         filters.update(words.FILTERS)
         filters.update({"moment": _moment, "left": _left, "remaining": _remaining, "ago": _ago})
-        cast("dict[str, object]", self._known.globals).update({"static": files.address, **svg.DRAWINGS})
+        drawings = {**svg.DRAWINGS, **plan_graph.DRAWINGS}
+        cast("dict[str, object]", self._known.globals).update({"static": files.address, **drawings})
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
         """A page or a fragment.

@@ -5,7 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from remit.serve.console.page import Form, Page
-from remit.serve.console.pages import account, approval, approvals, home, people, stop
+from remit.serve.console.pages import (
+    account,
+    approval,
+    approvals,
+    home,
+    mission,
+    mission_forms,
+    missions,
+    new_mission,
+    people,
+    queue,
+    stop,
+)
 
-PAGES: Sequence[Page] = (home.home, approvals.inbox, approval.approval, people.people, account.account, stop.stop)
-FORMS: Sequence[Form] = (approval.decision, *people.FORMS, *account.FORMS, stop.set_stop, stop.lift)
+PAGES: Sequence[Page] = (
+    *(home.home, approvals.inbox, approval.approval),
+    *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
+    stop.stop,
+    *(people.people, account.account),
+)
+FORMS: Sequence[Form] = (
+    approval.decision,
+    *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
+    *(new_mission.start, queue.move),
+    *(stop.set_stop, stop.lift),
+    *(*people.FORMS, *account.FORMS),
+)
