@@ -29,6 +29,7 @@ from remit.serve.api.routes import (
     people,
     queue,
     sign_in,
+    spend,
     stores,
     teams,
 )
@@ -51,6 +52,7 @@ NOUNS: tuple[ModuleType, ...] = (
     people,
     queue,
     sign_in,
+    spend,
     stores,
     teams,
 )

@@ -16,12 +16,14 @@ from remit.serve.console.pages import (
     new_mission,
     people,
     queue,
+    spend,
     stop,
 )
 
 PAGES: Sequence[Page] = (
     *(home.home, approvals.inbox, approval.approval),
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
+    spend.spend,
     stop.stop,
     *(people.people, account.account),
 )
@@ -30,5 +32,6 @@ FORMS: Sequence[Form] = (
     *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
     *(new_mission.start, queue.move),
     *(stop.set_stop, stop.lift),
+    *spend.FORMS,
     *(*people.FORMS, *account.FORMS),
 )
