@@ -15,6 +15,7 @@ from remit.guard.breaker import Phase
 from remit.guard.breakers import Order, move
 from remit.guard.budget_rollup import By, Used, usage_by
 from remit.guard.overview import Unwell, unwell
+from remit.guard.trials import FOREVER_US
 from remit.kernel.action import Principal
 from remit.kernel.clock import Clock
 from remit.kernel.errors import Conflict
@@ -100,7 +101,7 @@ def standings(tx: ReadTx, workspace: str, *, rates: Rates | None, minutes: int, 
     for each in circuits:
         target = target_of(each.operation)
         known = found.get(target) or standing_of(target, Cell(), last_us=0)
-        found[target] = replace(known, phase=Phase(each.phase), why=each.why, until_us=each.until_us or None)
+        found[target] = replace(known, phase=Phase(each.phase), why=each.why, until_us=until_of(each))
     points = -(-minutes * MINUTE_US // step)
     return Standings(
         catalogue,
@@ -153,6 +154,11 @@ async def close_circuits(
             if len(stuck) <= 1:  # of several, another process may have closed one meanwhile
                 raise
     return stuck
+
+
+def until_of(circuit: Unwell) -> int | None:
+    """When it may be tried; ``None``: not before somebody resets it."""
+    return circuit.until_us if 0 < circuit.until_us < FOREVER_US else None
 
 
 def target_of(operation: str) -> str:

@@ -10,9 +10,11 @@ from remit.serve.console.pages import (
     approval,
     approvals,
     home,
+    keys,
     mission,
     mission_forms,
     missions,
+    models,
     new_mission,
     people,
     queue,
@@ -23,15 +25,15 @@ from remit.serve.console.pages import (
 PAGES: Sequence[Page] = (
     *(home.home, approvals.inbox, approval.approval),
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
-    spend.spend,
+    *(spend.spend, models.models),
     stop.stop,
-    *(people.people, account.account),
+    *(people.people, keys.keys, account.account),
 )
 FORMS: Sequence[Form] = (
     approval.decision,
     *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
     *(new_mission.start, queue.move),
     *(stop.set_stop, stop.lift),
-    *spend.FORMS,
+    *(*spend.FORMS, *models.FORMS, *keys.FORMS),
     *(*people.FORMS, *account.FORMS),
 )
