@@ -67,7 +67,7 @@ def test_a_key_from_its_making_to_its_end(browser: Browser, house: Served) -> No
         assert holds(house, token)
         page.get_by_role("link", name="Go on").click()
         assert token not in page.content()
-        row = page.locator("tr", has=page.locator("th", has_text=re.compile(r"^ci")))
+        row = page.locator("tr", has=page.locator("td", has_text=re.compile(r"^ci")))
         row.locator("summary").click()
         row.get_by_label("Requests a minute").fill("30")
         row.get_by_label("Dollars a month").fill("12.50")

@@ -321,4 +321,6 @@ def _history(target: str, found: Standings) -> tuple[tuple[float, ...], str]:
     values = tuple(point.p95 for point in found.history.get(target, ()) if point.p95 is not None)
     if not values:
         return (), ""
+    if min(values) == max(values):
+        return values[-POINTS:], f"p95 {_seconds(values[0])}"
     return values[-POINTS:], f"p95 from {_seconds(min(values))} to {_seconds(max(values))}"
