@@ -35,6 +35,9 @@ class ActionShown(TypedDict):
 type Amount = int
 
 
+type Anomaly = Literal["first_use", "denied", "unusual_count"]
+
+
 class ApiKeyItem(TypedDict):
     api_key: str
     user: str
@@ -659,6 +662,17 @@ class NewUser(TypedDict):
     role: NotRequired[Role | None]
 
 
+class OddityItem(TypedDict):
+    secret: str
+    principal: str
+    what: Anomaly
+    mission: str
+    at: str
+    seen: int
+    usual: int
+    told: bool
+
+
 type OnDrift = Literal["refuse", "reset", "rerun"]
 
 
@@ -726,6 +740,11 @@ class PageTeamItem(TypedDict):
 
 class PageTeamMember(TypedDict):
     items: list[TeamMember]
+    next: str | None
+
+
+class PageUseItem(TypedDict):
+    items: list[UseItem]
     next: str | None
 
 
@@ -945,6 +964,31 @@ class RouteShown(TypedDict):
     why: list[str]
 
 
+class SecretItem(TypedDict):
+    name: str
+    backend: str
+    version: str
+    status: str
+    set_by: str
+    set_at: str | None
+
+
+class SecretUses(TypedDict):
+    secret: str
+    principal: str
+    mission: str
+    uses: int
+    denied: int
+    first: str
+    last: str
+
+
+class SecretsShown(TypedDict):
+    secrets: list[SecretItem]
+    statistics: list[SecretUses]
+    anomalies: list[OddityItem]
+
+
 class SessionItem(TypedDict):
     session: str
     user: str
@@ -1123,6 +1167,18 @@ class UsageReport(TypedDict):
     usage: list[UsedItem]
     total: UsedItem
     forecast: Outlooks
+
+
+class UseItem(TypedDict):
+    entry: int
+    at: str
+    secret: str
+    principal: str
+    on_behalf_of: str
+    mission: str
+    step: str
+    denied: bool
+    reason: str
 
 
 class UsedItem(TypedDict):
@@ -1822,6 +1878,24 @@ class QueueCalls:
         return cast("StoryShown", self._run(Call("GET", "/api/v1/why", query={"id": id_})))
 
 
+class SecretsCalls:
+    """About secrets."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def overview(self, *, days: int | None = None) -> SecretsShown:
+        """What is known of secrets."""
+        return cast("SecretsShown", self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
+
+    def uses(self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None) -> PageUseItem:
+        """List uses of secrets."""
+        return cast(
+            "PageUseItem",
+            self._run(Call("GET", "/api/v1/secrets/uses", query={"denied": denied, "limit": limit, "cursor": cursor})),
+        )
+
+
 class SignInCalls:
     """About sign-in."""
 
@@ -2072,6 +2146,7 @@ class Operations:
         self.operations = OperationsCalls(run)
         self.people = PeopleCalls(run)
         self.queue = QueueCalls(run)
+        self.secrets = SecretsCalls(run)
         self.sign_in = SignInCalls(run)
         self.spend = SpendCalls(run)
         self.teams = TeamsCalls(run)
@@ -2747,6 +2822,28 @@ class AsyncQueueCalls:
         return cast("StoryShown", await self._run(Call("GET", "/api/v1/why", query={"id": id_})))
 
 
+class AsyncSecretsCalls:
+    """About secrets."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def overview(self, *, days: int | None = None) -> SecretsShown:
+        """What is known of secrets."""
+        return cast("SecretsShown", await self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
+
+    async def uses(
+        self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageUseItem:
+        """List uses of secrets."""
+        return cast(
+            "PageUseItem",
+            await self._run(
+                Call("GET", "/api/v1/secrets/uses", query={"denied": denied, "limit": limit, "cursor": cursor})
+            ),
+        )
+
+
 class AsyncSignInCalls:
     """About sign-in."""
 
@@ -3001,6 +3098,7 @@ class AsyncOperations:
         self.operations = AsyncOperationsCalls(run)
         self.people = AsyncPeopleCalls(run)
         self.queue = AsyncQueueCalls(run)
+        self.secrets = AsyncSecretsCalls(run)
         self.sign_in = AsyncSignInCalls(run)
         self.spend = AsyncSpendCalls(run)
         self.teams = AsyncTeamsCalls(run)

@@ -18,6 +18,7 @@ from remit.serve.console.pages import (
     new_mission,
     people,
     queue,
+    secrets_log,
     spend,
     stop,
 )
@@ -27,6 +28,7 @@ PAGES: Sequence[Page] = (
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
     *(spend.spend, models.models),
     stop.stop,
+    secrets_log.secrets,
     *(people.people, keys.keys, account.account),
 )
 FORMS: Sequence[Form] = (
