@@ -3,18 +3,21 @@
 Both are plain ``asyncio`` protocols on uvloop, in a process of their own each, so that neither is what is measured.
 
     python gateway_load.py provider PORT
-    python gateway_load.py callers URL KEY --callers 32 --seconds 4 [--stream] [--model NAME]
+    python gateway_load.py callers URL KEY --callers 32 --seconds 4 [--requests N] [--stream] [--model NAME]
 
-A provider's answer has 780 bytes, or 14 events 2 ms apart. The callers print one JSON line.
+A provider's answer has 780 bytes, or 14 events 2 ms apart; ``GET /count`` says how often it was asked. The callers
+print one JSON line.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 import time
+from collections.abc import Iterator
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -93,6 +96,8 @@ _STREAM = (
 class Provider(asyncio.Protocol):
     """Answers each request of a connection in turn."""
 
+    asked = 0  # by all connections
+
     def __init__(self) -> None:
         self._data = b""
         self._transport: asyncio.Transport
@@ -111,6 +116,11 @@ class Provider(asyncio.Protocol):
             if len(self._data) < end + 4 + size:
                 return
             body, self._data = self._data[end + 4 : end + 4 + size], self._data[end + 4 + size :]
+            if head.startswith(b"get "):
+                told = b'{"count": %d}' % Provider.asked
+                self._transport.write(_HEAD % len(told) + told)
+                continue
+            Provider.asked += 1
             if b'"stream":true' in body.replace(b" ", b""):
                 self._transport.write(_STREAM)
                 self._piece(0)
@@ -128,11 +138,13 @@ class Provider(asyncio.Protocol):
 
 
 class Caller(asyncio.Protocol):
-    """Asks, waits for the whole answer, asks again, on one connection."""
+    """Asks, waits for the whole answer, asks again, on one connection, until the time or ``turns`` are over."""
 
-    def __init__(self, message: bytes, until: float, found: dict[str, list[float]]) -> None:
+    def __init__(self, message: bytes, until: float, found: dict[str, list[float]], turns: Iterator[int]) -> None:
         self._message = message
         self._until = until
+        self._turns = turns
+        self._over = False
         self._found = found
         self._data = bytearray()
         self._began = 0.0
@@ -148,7 +160,8 @@ class Caller(asyncio.Protocol):
         self._ask()
 
     def _ask(self) -> None:
-        if time.perf_counter() > self._until:
+        if time.perf_counter() > self._until or next(self._turns, None) is None:
+            self._over = True
             self._transport.close()
             return
         self._data.clear()
@@ -193,7 +206,7 @@ class Caller(asyncio.Protocol):
         """The end; a connection that was cut is a failure."""
         if self.done.done():
             return
-        if time.perf_counter() < self._until:
+        if not self._over and time.perf_counter() < self._until:
             self.done.set_exception(exc or ConnectionError("the gateway closed the connection"))
         else:
             self.done.set_result(None)
@@ -206,7 +219,15 @@ async def _provide(port: int) -> None:
 
 
 async def _call(
-    url: str, key: str, *, callers: int, seconds: float, stream: bool, model: str, headers: list[str]
+    url: str,
+    key: str,
+    *,
+    callers: int,
+    seconds: float,
+    requests: int,
+    stream: bool,
+    model: str,
+    headers: list[str],
 ) -> dict[str, object]:
     parts = urlsplit(url)
     body = request(model, stream=stream)
@@ -217,11 +238,12 @@ async def _call(
         f"content-length: {len(body)}\r\n\r\n"
     )
     found: dict[str, list[float]] = {"took": [], "first": []}
+    turns = iter(range(requests)) if requests else itertools.count()
     began = time.perf_counter()
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(
-            lambda: Caller(head.encode() + body, began + seconds, found), parts.hostname, parts.port
+            lambda: Caller(head.encode() + body, began + seconds, found, turns), parts.hostname, parts.port
         )
         for _ in range(callers)
     ]
@@ -252,6 +274,7 @@ def main() -> None:
     calls.add_argument("key")
     calls.add_argument("--callers", type=int, default=32)
     calls.add_argument("--seconds", type=float, default=4.0)
+    calls.add_argument("--requests", type=int, default=0)
     calls.add_argument("--stream", action="store_true")
     calls.add_argument("--model", default="gpt-4o-mini")
     calls.add_argument("--header", action="append", default=[])
@@ -265,6 +288,7 @@ def main() -> None:
             given.key,
             callers=given.callers,
             seconds=given.seconds,
+            requests=given.requests,
             stream=given.stream,
             model=given.model,
             headers=given.header,

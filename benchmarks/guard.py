@@ -103,9 +103,11 @@ class Watched:
     def __init__(self, store: Journal) -> None:
         self._store = store
 
-    def submit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+    def submit[T](
+        self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT, patient: bool = False
+    ) -> Future[T]:
         """As the store's."""
-        return self._store.submit(name, op, durable=durable)
+        return self._store.submit(name, op, durable=durable, patient=patient)
 
     async def commit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> T:
         """As the store's, timed."""

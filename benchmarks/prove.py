@@ -3,7 +3,7 @@
     make prove                      # everything; waits for a quiet machine before each part
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals ssrf gateway
-                                    # gateway_races gateway_endings gateway_secrets wire
+                                    # gateway_races gateway_soak gateway_endings gateway_secrets wire
                                     # api api_fuzz api_access api_crashes
                                     # retention crashes personal registered streams redaction_stream redaction
                                     # redaction_quality
@@ -247,6 +247,19 @@ PARTS: dict[str, Part] = {
         (
             Goal("gateway_races_run", ("figures", "passed"), 4, least=True),
             Goal("gateway_races_missed", ("figures", "failed"), 0),
+        ),
+    ),
+    "gateway_soak": Part(
+        _bench("gateway_soak"),
+        (
+            Goal("soak_requests", ("figures", "requests"), 200_000, least=True),
+            Goal("soak_rss_growth", ("figures", "rss_growth_mb"), 16, unit=" MB"),
+            Goal("soak_lost_intents", ("figures", "lost_intents"), 0),
+            Goal("soak_lost_outcomes", ("figures", "lost_outcomes"), 0),
+            Goal("soak_lost_actions", ("figures", "lost_actions"), 0),
+            Goal("soak_lost_usage", ("figures", "lost_usage"), 0),
+            Goal("soak_held", ("figures", "held_micros"), 0),
+            Goal("soak_log_verifies", ("figures", "log_verifies"), 1, least=True),
         ),
     ),
     "gateway_endings": Part(_suite("gateway_endings"), (Goal("gateway_endings_missed", ("figures", "failed"), 0),)),

@@ -125,6 +125,8 @@ class Net:
         Raises:
             OutsideTheGuard: It is Remit's, and neither permitted nor infrastructure; or it leaves this machine.
         """
+        if EVENTS is None:
+            return  # the interpreter is ending and has emptied this module
         describe = EVENTS.get(event)
         if describe is None:
             return

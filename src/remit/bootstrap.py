@@ -26,63 +26,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
-from remit.accounts.agents import Agent, read_agents, register_agent
-from remit.accounts.entrance import Entrance
-from remit.accounts.owner import create_local_owner
-from remit.accounts.sign_in import SignIn
-from remit.adapters.agents.room import set_room
-from remit.adapters.agents.wiring import doors, steps, wire_agents
-from remit.adapters.classifier.http import HttpClassifier
-from remit.adapters.deploy.adapter import DeployAdapter
-from remit.adapters.deploy.place import hold
-from remit.adapters.deploy.smoke import Smoker
-from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
-from remit.adapters.export.orders import check_export, erase_person, export_log
-from remit.adapters.fetch import FetchAdapter
-from remit.adapters.fetch.output import write_page
-from remit.adapters.fetch.wiring import put_behind
-from remit.adapters.files.writing import FilesAdapter
-from remit.adapters.git.mission import MissionRepository
-from remit.adapters.git.process import Git
-from remit.adapters.identity.wiring import make_entrance
-from remit.adapters.notify import NotifyAdapter
-from remit.adapters.providers.wiring import ModelRoom, model_calls, model_room
-from remit.adapters.sandbox.adapter import CommandAdapter
-from remit.adapters.sandbox.leftover import kill_leftover
-from remit.adapters.sandbox.tiers import Tier, probe
-from remit.adapters.scan import sources, written
-from remit.adapters.secrets.wiring import find_leaks, known_from, known_values, learn_values, make_order, make_secrets
-from remit.adapters.secrets.wiring import where_kept as _where_kept
-from remit.adapters.store.genesis import begin_log
 from remit.adapters.store.keyfile import KeyFile, create_key, create_payload_key, parse_payload_key
 from remit.adapters.store.origin import process_origin
-from remit.adapters.store.rotation import Rotated, rotate_key
 from remit.adapters.store.shown import Masking
-from remit.adapters.witness.cosigning import Cosigned, witness_head
-from remit.adapters.witness.timestamps import Stamped, stamp_head
-from remit.audit.cosignature import parse_witness
 from remit.audit.keyring import Keyring
-from remit.audit.query import prove
-from remit.audit.report import LogReader, Report
-from remit.audit.schedule import due, record_verified
-from remit.guard.approval_notices import Notices, sweep_expired
-from remit.guard.approval_terms import ApprovalTerms, Separation
-from remit.guard.breaker import Numbers
-from remit.guard.budget_expiry import expire
-from remit.guard.budget_notices import tell_of_budgets
-from remit.guard.budget_prices import Pricing
-from remit.guard.budget_rollup import roll_up
-from remit.guard.faults import Faults, Scenario, arm
-from remit.guard.guard import Guard
-from remit.guard.outside import performed
-from remit.guard.permit import Terms
-from remit.guard.personal_terms import PersonalTerms
-from remit.guard.records import Past, settle_abandoned
-from remit.guard.rules.revisions import install_shipped
-from remit.guard.secrets_notices import tell_of_secrets
-from remit.guard.secrets_orders import Order
-from remit.guard.secrets_provider import Secrets
-from remit.guard.why_log import Prove, Standing
 from remit.kernel import correlation, crash, tracing
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -91,32 +38,76 @@ from remit.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, ReadTx, Tx
-from remit.missions.deployments import Deployments, agreed
-from remit.missions.deps import Deps, Performed
-from remit.missions.evidence import check_rows
-from remit.missions.pack import Pack
-from remit.missions.queue_worker import Worker
-from remit.missions.rows import ChildRow, forget_child, record_child
-from remit.missions.service import Missions
-from remit.missions.waking import wake
-from remit.models.cache import StoredAnswers, tidy
 from remit.redact import sinks
-from remit.redact.redactor import Redactor
-from remit.settings import Settings, quorums, words
+from remit.settings import Settings, abroad, quorums, words
 from remit.settings import load as load_settings
 
-scan_sources, scan_written = sources, written  # for ``remit scan``, which needs no home and wires nothing
-
 if TYPE_CHECKING:
+    from remit.accounts.agents import Agent
+    from remit.accounts.entrance import Entrance
+    from remit.accounts.sign_in import SignIn
     from remit.adapters.agents.agent import Governed, Opened
     from remit.adapters.agents.library import AbstractAgent
     from remit.adapters.agents.steps import agent_step
+    from remit.adapters.backup.restoring import Restored
+    from remit.adapters.backup.taking import Taken
+    from remit.adapters.backup.upgrading import Upgraded
+    from remit.adapters.engine import DurableEngine, ExecutorLocks
+    from remit.adapters.export.orders import check_export, erase_person, export_log
     from remit.adapters.mcp.tools import McpTools
+    from remit.adapters.providers.wiring import ModelRoom
+    from remit.adapters.scan import sources as scan_sources
+    from remit.adapters.scan import written as scan_written
+    from remit.adapters.secrets.wiring import find_leaks, known_values
     from remit.adapters.store.postgres import PostgresStore
+    from remit.adapters.store.rotation import Rotated
     from remit.adapters.store.sqlite import SqliteStore
+    from remit.adapters.witness.cosigning import Cosigned
+    from remit.adapters.witness.timestamps import Stamped
+    from remit.audit.report import LogReader, Report
+    from remit.guard.approval_notices import Notices
+    from remit.guard.approval_terms import ApprovalTerms
+    from remit.guard.breaker import Numbers
+    from remit.guard.faults import Faults, Scenario
+    from remit.guard.guard import Guard
+    from remit.guard.permit import Terms
+    from remit.guard.personal_terms import PersonalTerms
+    from remit.guard.records import Past
+    from remit.guard.secrets_orders import Order
+    from remit.guard.secrets_provider import Secrets
+    from remit.guard.why_log import Prove, Standing
+    from remit.missions.deployments import Deployments
+    from remit.missions.deps import Performed
+    from remit.missions.pack import Pack
+    from remit.missions.queue_worker import Worker
+    from remit.missions.rows import ChildRow
+    from remit.missions.service import Missions
+    from remit.operations.checkup import Check, Trouble
+    from remit.redact.redactor import Redactor
 
-#: What the command line orders of the audit log and of secrets, for those who may not know the adapters.
-__all__ = ["agent_step", "check_export", "erase_person", "export_log", "find_leaks", "known_values"]
+#: What the command line orders of the audit log and of secrets, for those who may not know the adapters; and what
+#: ``remit scan`` reads and writes with, which needs no home and wires nothing.
+_ELSEWHERE: Final = MappingProxyType(
+    {
+        "check_export": "remit.adapters.export.orders:check_export",
+        "erase_person": "remit.adapters.export.orders:erase_person",
+        "export_log": "remit.adapters.export.orders:export_log",
+        "find_leaks": "remit.adapters.secrets.wiring:find_leaks",
+        "known_values": "remit.adapters.secrets.wiring:known_values",
+        "scan_sources": "remit.adapters.scan.sources:",
+        "scan_written": "remit.adapters.scan.written:",
+    }
+)
+__all__ = [
+    "agent_step",
+    "check_export",
+    "erase_person",
+    "export_log",
+    "find_leaks",
+    "known_values",
+    "scan_sources",
+    "scan_written",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -129,6 +120,7 @@ MASK_KEY = "mask.key"
 HEADS = "heads.log"
 PAYLOAD_KEY = "payload.key"
 LOCKS = "executors"
+SERVING = "remit-up"  # the lock of whoever serves a home
 DEPLOYS = "deploys"
 WITNESSED = "witness.log"
 STAMPED = "timestamps.log"
@@ -192,11 +184,16 @@ def rotate_log_key(
     settings: Settings, store: Store, *, by: Principal, reason: str, allow: Callable[[ReadTx], None]
 ) -> Rotated:
     """Change the key that signs the audit log, see ``adapters.store.rotation``."""
+    from remit.adapters.store.rotation import rotate_key
+
     return rotate_key(store, KeyFile(settings.home / KEY), by=by, reason=reason, allow=allow)
 
 
 def prover(store: Store) -> Prove:
     """What checks an entry's inclusion under the newest signed checkpoint, for ``guard.why``."""
+    from remit.audit.query import prove
+    from remit.guard.why_log import Standing
+
     verifiers = store.verifiers
 
     def standing(tx: ReadTx, seq: int) -> Standing:
@@ -217,6 +214,9 @@ def ask_witness(settings: Settings, store: Store) -> Cosigned:
     Raises:
         InvalidInput: None is configured.
     """
+    from remit.adapters.witness.cosigning import witness_head
+    from remit.audit.cosignature import parse_witness
+
     if not (settings.witness_url and settings.witness_key):
         message = "No witness is configured."
         raise InvalidInput(message, hint="set witness_url and witness_key in remit.toml")
@@ -230,6 +230,8 @@ def ask_timestamp(settings: Settings, store: Store) -> Stamped:
     Raises:
         InvalidInput: None is configured.
     """
+    from remit.adapters.witness.timestamps import stamp_head
+
     if not (settings.timestamp_url and settings.timestamp_ca):
         message = "No time stamp authority is configured."
         raise InvalidInput(message, hint="set timestamp_url and timestamp_ca in remit.toml")
@@ -239,6 +241,8 @@ def ask_timestamp(settings: Settings, store: Store) -> Stamped:
 
 async def verify_if_due(store: Store, clock: Clock, *, every_s: int) -> Report | None:
     """Run the verification that is due, if one is, and log what it found; see ``audit.schedule``."""
+    from remit.audit.schedule import due, record_verified
+
     found = await store.read(lambda tx: due(tx, now_us=micros_of(clock.now()), every_s=every_s))
     if found is None:
         return None
@@ -267,12 +271,16 @@ def mask_key(settings: Settings) -> bytes:
 
 def make_redactor(settings: Settings) -> Redactor:
     """This install's redactor, with what the settings say about personal data."""
+    from remit.redact.redactor import Redactor
+
     regions = words(settings.phone_regions)
     return Redactor(mask_key(settings), regions=regions, personal="logs" in words(settings.personal_data))
 
 
 def personal_terms(settings: Settings) -> PersonalTerms:
     """What the settings say about personal data on its way to models and tools."""
+    from remit.guard.personal_terms import PersonalTerms
+
     asked = words(settings.personal_data)
     tools = frozenset(words(settings.personal_tools))
     also = None
@@ -305,11 +313,16 @@ def check_home(settings: Settings) -> None:
 
 def open_entrance(settings: Settings, store: Store) -> Entrance:
     """Signing in, for commands that administer it without a runtime."""
+    from remit.adapters.identity.wiring import make_entrance
+
     return make_entrance(settings, store, home_key=payload_key(settings), clock=SystemClock())
 
 
 def secrets_order(settings: Settings, store: Store, redactor: Redactor, *, by: Principal) -> Order:
     """What an order about secrets is given with; every value that it reads is registered with ``redactor`` first."""
+    from remit.adapters.secrets.wiring import make_order
+    from remit.redact.redactor import Redactor
+
     mask = Redactor(mask_key(settings))
     key = payload_key(settings)
     return make_order(settings, store, redactor, key=key, by=by, mask=lambda text: mask.mask(redactor.mask(text)))
@@ -317,6 +330,8 @@ def secrets_order(settings: Settings, store: Store, redactor: Redactor, *, by: P
 
 def where_kept(settings: Settings) -> dict[str, list[str]]:
     """Every secret that can be got now, with the backends that have it."""
+    from remit.adapters.secrets.wiring import where_kept as _where_kept
+
     return _where_kept(settings, key=payload_key(settings))
 
 
@@ -399,6 +414,9 @@ def traced(settings: Settings) -> Generator[None]:
     if not settings.spans:
         yield
         return
+    if abroad(settings.spans) and not settings.telemetry:
+        message = "The setting 'spans' names another machine, and 'telemetry' is off: nothing is sent there."
+        raise InvalidInput(message, code="settings.telemetry", hint="set telemetry = true, or spans to a file")
     from remit.adapters.telemetry.spans import make_spans
 
     spans = make_spans(settings.spans)
@@ -473,11 +491,15 @@ class Runtime:
 
     async def tell_of_budgets(self) -> None:
         """Send people what thresholds of budgets were reached, on every channel that they have."""
+        from remit.guard.budget_notices import tell_of_budgets
+
         names = [channel.name for channel in self.settings.notify]
         await tell_of_budgets(self.guard, self.settings.workspace, names)
 
     async def tell_of_secrets(self) -> None:
         """Send people what was out of the ordinary about secrets, on every channel that they have."""
+        from remit.guard.secrets_notices import tell_of_secrets
+
         names = [channel.name for channel in self.settings.notify]
         await tell_of_secrets(self.guard, self.settings.workspace, names)
 
@@ -486,6 +508,9 @@ class Runtime:
 
         Without ``missions`` (a gateway) nobody is woken: here is no worker that they could be queued for.
         """
+        from remit.guard.approval_notices import sweep_expired
+        from remit.missions.waking import wake
+
         workspace = self.settings.workspace
         for number in count():
             try:
@@ -545,7 +570,7 @@ async def open_runtime(
         store.close()
 
 
-def _wire(
+def _wire(  # noqa: PLR0915 - everything is put together here; half of it is what it imports to do so
     settings: Settings,
     store: Store,
     *,
@@ -553,6 +578,30 @@ def _wire(
     more: Mapping[str, Adapter],
     rehearsal: Rehearsal | None = None,
 ) -> Runtime:
+    from remit.adapters.agents.room import set_room
+    from remit.adapters.agents.wiring import wire_agents
+    from remit.adapters.classifier.http import HttpClassifier
+    from remit.adapters.deploy.place import hold
+    from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease
+    from remit.adapters.fetch import FetchAdapter
+    from remit.adapters.fetch.wiring import put_behind
+    from remit.adapters.files.writing import FilesAdapter
+    from remit.adapters.git.mission import MissionRepository
+    from remit.adapters.identity.wiring import make_entrance
+    from remit.adapters.notify import NotifyAdapter
+    from remit.adapters.providers.wiring import model_calls, model_room
+    from remit.adapters.sandbox.leftover import kill_leftover
+    from remit.adapters.secrets.wiring import known_from, learn_values, make_secrets
+    from remit.guard.approval_notices import Notices
+    from remit.guard.budget_prices import Pricing
+    from remit.guard.faults import arm
+    from remit.guard.guard import Guard
+    from remit.missions.deployments import Deployments
+    from remit.missions.deps import Deps
+    from remit.missions.queue_worker import Worker
+    from remit.missions.service import Missions
+    from remit.models.cache import StoredAnswers
+
     clock = SystemClock()
     redactor = make_redactor(settings)
     for signer in store.signers:
@@ -656,6 +705,11 @@ async def keep_ledger(
     store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
 ) -> Sequence[Past]:
     """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    from remit.adapters.engine import ExecutorLocks
+    from remit.guard.budget_expiry import expire
+    from remit.guard.budget_rollup import roll_up
+    from remit.models.cache import tidy
+
     known = locks or ExecutorLocks(settings.home / LOCKS)
     now_us = micros_of(clock.now())
     settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
@@ -666,6 +720,8 @@ async def keep_ledger(
 
 def approval_terms(settings: Settings) -> ApprovalTerms:
     """When a person must be asked, as the settings say."""
+    from remit.guard.approval_terms import ApprovalTerms, Separation
+
     return ApprovalTerms(
         over=usd(settings.approval_over_usd),
         domains=frozenset(words(settings.approval_domains)),
@@ -677,6 +733,8 @@ def approval_terms(settings: Settings) -> ApprovalTerms:
 
 
 def _numbers(settings: Settings) -> Numbers:
+    from remit.guard.breaker import Numbers
+
     return Numbers(
         failures=settings.breaker_failures,
         cooldown_s=settings.breaker_cooldown_s,
@@ -685,7 +743,7 @@ def _numbers(settings: Settings) -> Numbers:
     )
 
 
-class Packs(Mapping[str, Pack]):
+class Packs(Mapping[str, "Pack"]):
     """The shipped packs, and any other by ``module:attribute``; each is imported when it is asked for."""
 
     SHIPPED: Final = MappingProxyType({"build": "remit.packs.build.pack:PACK"})
@@ -722,6 +780,9 @@ class _Commands:
     """Commands in the sandbox, each on disk from before its first instruction until nothing of it is left."""
 
     def __init__(self, store: Store, clock: Clock, settings: Settings, vault: Secrets) -> None:
+        from remit.adapters.sandbox.adapter import CommandAdapter
+        from remit.adapters.sandbox.tiers import Tier
+
         self._store = store
         self._clock = clock
         self._running: dict[str, ChildRow] = {}
@@ -741,12 +802,16 @@ class _Commands:
 
     def forget(self, action: Action) -> None:
         """Nothing of an action's process group is left."""
+        from remit.missions.rows import forget_child
+
         child = self._running.pop(action.id, None)
         if child is not None:
             self._store.submit("command.end", lambda tx: forget_child(tx, child))
 
     async def record(self, action: Action, pgid: int, start: str) -> None:
         """Have an action's process group on disk, so that a resume can end it."""
+        from remit.missions.rows import ChildRow, record_child
+
         child = ChildRow(
             workspace=action.workspace,
             mission=action.mission,
@@ -764,6 +829,11 @@ class _Deploys:
     """Deployments, each on disk from before it touches anything; see ``remit.missions.deployments``."""
 
     def __init__(self, store: Store, clock: Clock, settings: Settings, commands: _Commands) -> None:
+        from remit.adapters.deploy.adapter import DeployAdapter
+        from remit.adapters.deploy.smoke import Smoker
+        from remit.adapters.git.process import Git
+        from remit.adapters.sandbox.tiers import Tier
+
         self._store = store
         self._clock = clock
         self._commands = commands
@@ -790,6 +860,8 @@ class _Deploys:
             self._commands.forget(action)
 
     async def _agreed(self, action: Action, effect: Deploy) -> None:
+        from remit.missions.deployments import agreed
+
         now_us = micros_of(self._clock.now())
         await self._store.commit("deploy.record", lambda tx: agreed(tx, action, effect, now_us=now_us))
 
@@ -800,6 +872,8 @@ async def _verify_log(store: Store, workspace: str, mission: str) -> None:
     Raises:
         IntegrityError: Names the first places.
     """
+    from remit.missions.evidence import check_rows
+
     # A crash between the head outside and its row leaves the head alone; signing takes it over. What is damaged can't
     # be signed, and is named by the check.
     with suppress(IntegrityError):
@@ -822,6 +896,9 @@ class _Ledger:
 
     async def performed(self, workspace: str, mission: str) -> Sequence[Performed]:
         """Effects on the outside world that were done (or may have been), newest first."""
+        from remit.guard.outside import performed
+        from remit.missions.deps import Performed
+
         rows = await self._store.read(lambda tx: performed(tx, workspace, mission))
         return [Performed(row.action, row.step, row.kind, row.target, row.reversal) for row in rows]
 
@@ -839,11 +916,15 @@ class _Ledger:
 
     def settle_abandoned(self, tx: Tx, workspace: str, mission: str) -> None:
         """Close what dead runs left open."""
+        from remit.guard.records import settle_abandoned
+
         settle_abandoned(tx, mission, workspace=workspace, now_us=micros_of(self._clock.now()))
 
 
 def shipped_agents(workspace: str, owner: str) -> tuple[Agent, ...]:
     """The agents that the shipped packs act as, with no more than they need."""
+    from remit.accounts.agents import Agent
+
     return (
         Agent(
             workspace=workspace,
@@ -880,6 +961,8 @@ def governed[D, O](
     Raises:
         InvalidInput: Pydantic AI isn't installed, or a setting is wrong.
     """
+    from remit.adapters.agents.wiring import doors
+
     flags = {"home": None if home is None else str(home), "workspace": workspace}
     settings, _ = load_settings(flags=flags)
 
@@ -892,9 +975,15 @@ def governed[D, O](
 
 
 def __getattr__(name: str) -> object:
-    """``agent_step``, imported when a pack asks for it: nothing else here needs Pydantic AI."""
+    """What is imported when it is asked for: those who ask pay for it, and no other command's start does."""
     if name == "agent_step":
+        from remit.adapters.agents.wiring import steps
+
         return steps().agent_step
+    if name in _ELSEWHERE:
+        module, _, attribute = _ELSEWHERE[name].partition(":")
+        found = importlib.import_module(module)
+        return getattr(found, attribute) if attribute else found
     message = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(message)
 
@@ -905,6 +994,11 @@ async def prepare_home(settings: Settings) -> bool:
     Raises:
         Conflict, Unavailable: The folder or the store can't be made.
     """
+    from remit.accounts.agents import read_agents, register_agent
+    from remit.accounts.owner import create_local_owner
+    from remit.adapters.store.genesis import begin_log
+    from remit.guard.rules.revisions import install_shipped
+
     fresh = make_home(settings)
     clock = SystemClock()
     with open_store(settings) as store:
@@ -921,6 +1015,107 @@ async def prepare_home(settings: Settings) -> bool:
     return fresh
 
 
+@contextmanager
+def hold_home(settings: Settings) -> Generator[bool]:
+    """Be the process that serves this home, while this lasts; ``False``: another one is."""
+    from remit.adapters.engine import ExecutorLocks
+
+    locks = ExecutorLocks(settings.home / LOCKS)
+    held = locks.take(SERVING)
+    try:
+        yield held
+    finally:
+        locks.release(SERVING)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have this process stop when the process ``parent``, which started it, is gone."""
+    from remit.adapters.sandbox import parent as parents
+
+    parents.end_with_parent(parent)
+
+
+def examine(settings: Settings, *, tools: Sequence[str], production: bool, network: bool) -> list[Check]:
+    """Everything that ``remit doctor`` looks at; see ``operations.checkup`` and ``operations.deployment``.
+
+    Args:
+        settings: The settings in force.
+        tools: Modules of the build environment.
+        production: Whether the deployment checklist is gone through too.
+        network: Whether providers are asked for their lists of models, under the guard.
+    """
+    from remit.adapters.checkup.wiring import look, look_at_deployment
+    from remit.adapters.engine import ExecutorLocks
+
+    there = (settings.home / KEY).is_file()
+    clock = SystemClock()
+    found = look(
+        settings,
+        lambda: make_store(settings),
+        tools=tools,
+        sandbox=sandbox_tier,
+        git=git_version(),
+        secrets=lambda: len(where_kept(settings)),
+        providers=asyncio.run(_ask_providers(settings)) if network and there else {},
+        served=ExecutorLocks(settings.home / LOCKS).alive(SERVING) is True,
+        clock=clock,
+    )
+    if production:
+        found += look_at_deployment(settings, lambda: make_store(settings), clock=clock)
+    return found
+
+
+async def _ask_providers(settings: Settings) -> dict[str, float | Trouble]:
+    """Every provider, for its list of models."""
+    from remit.adapters.providers.probe import probe as ask
+    from remit.operations.checkup import Trouble
+
+    found: dict[str, float | Trouble] = {}
+    async with open_runtime(settings) as runtime:
+        catalogue = await runtime.models.catalogues.catalogue(settings.workspace)
+        for name in catalogue.providers:
+            try:
+                said = await ask(runtime.guard, workspace=settings.workspace, provider=name, by=runtime.acting)
+            except RemitError as error:
+                found[name] = Trouble(error.message, error.hint)
+            else:
+                found[name] = said.seconds
+    return found
+
+
+def take_backup(
+    settings: Settings, place: Path, *, keys: bool, passphrase_file: Path | None, key_file: Path | None
+) -> Taken:
+    """Back up the home, see ``adapters.backup.taking``. It may be in use."""
+    from remit.adapters.backup.wiring import back_up, lock_of
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    with open_store(settings) as store:
+        key = payload_key(settings)
+        return back_up(settings, store, place, keys=keys, lock=lock, payload_key=key, clock=SystemClock(), by=by)
+
+
+def restore_backup(
+    settings: Settings, source: Path, *, keys: Path | None, passphrase_file: Path | None, key_file: Path | None
+) -> Restored:
+    """Restore a backup as this home, see ``adapters.backup.restoring``."""
+    from remit.adapters.backup.wiring import lock_of, put_back
+
+    lock = lock_of(passphrase_file, key_file)
+    by = Principal(ActorKind.USER, settings.acting)
+    return put_back(settings, source, make_store, keys=keys, lock=lock, clock=SystemClock(), by=by)
+
+
+def upgrade_home(settings: Settings) -> Upgraded:
+    """Copy the store, migrate it, verify it, see ``adapters.backup.upgrading``."""
+    from remit.adapters.backup.wiring import bring_up_to_date
+
+    check_home(settings)
+    by = Principal(ActorKind.USER, settings.acting)
+    return bring_up_to_date(settings, make_store, clock=SystemClock(), by=by)
+
+
 def make_mcp_tools() -> McpTools:
     """The adapter that reaches outside tool servers; then set its ``resolve``."""
     from remit.adapters.mcp.tools import McpTools
@@ -934,6 +1129,8 @@ def write_fetched(path: Path, text: str) -> None:
     Raises:
         Unavailable: It can't be written.
     """
+    from remit.adapters.fetch.output import write_page
+
     write_page(path, text)
 
 
@@ -943,6 +1140,8 @@ def sandbox_tier() -> tuple[int, str]:
     Raises:
         Denied: Commands can't be run here at all.
     """
+    from remit.adapters.sandbox.tiers import probe
+
     best = probe().best
     return int(best), best.name.lower()
 

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
     {
+        "remit.adapters.backup": "Copies of Remit's own state, where a person said, and back into an empty home.",
+        "remit.adapters.checkup": "Looks at the machine and at Remit's own home: a file that goes at once, a clock.",
         "remit.adapters.store": "Remit's own database and the signed heads beside it: the record must come first.",
         "remit.adapters.classifier": "Asks a classifier that the owner named about what came in; secrets are masked.",
         "remit.adapters.engine": "The scheduler's tables and its workers' liveness hold ids and hashes, no content.",
@@ -20,6 +22,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.identity.oidc": "Asks the OpenID provider that the owner named who somebody is; no content.",
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
+        "remit.adapters.sandbox.parent": "Tells this process to stop when the one that started it is gone.",
         "remit.adapters.sandbox.tiers": "Learns by trying which tiers this machine has, before any command.",
         "remit.adapters.secrets": "Where the owner keeps secrets: asked before an action starts, as they set it up.",
         "remit.adapters.scan": "Reads what a person wants scanned, through git; writes a baseline or hook when asked.",
@@ -28,6 +31,8 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.bootstrap": "Makes the home directory, its key and its locks before there is a guard to ask.",
         "remit.client": "Asks a Remit server that its program named; what it remembers of it lies in the state folder.",
         "remit.serve.gateway.serving": "Listens where a person said; what clients ask for passes the guard.",
+        "remit.serve.listening": "Listens where a person said; what is asked for there passes the guard.",
+        "remit.serve.up": "Starts Remit's own processes and tells them to stop; holds the home's lock while it runs.",
         "remit.testing": "Fakes, crash points and fault proxies; they refuse to work in a production home.",
     }
 )

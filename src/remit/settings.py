@@ -25,6 +25,7 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
+_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -40,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_CRASH_LOG",
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
+        "REMIT_UP_SOCKET",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -131,10 +133,16 @@ class Settings:
         gateway_body_s: Seconds in which its body must have arrived.
         gateway_heartbeat_s: Seconds between signs of life to a stream whose call waits for a person.
         gateway_wait_s: Seconds that a call in one piece is held while a person decides; then it is told so.
+        gateway_slow_s: Seconds after which a client that takes nothing of its stream counts as gone.
+        gateway_queue: Writes that may wait for the store before the policy ``on_full`` says what becomes of a call.
+        gateway_queue_s: Seconds that a call waits for a place among them, where it waits.
         gateway_drain_s: Seconds that running calls get to end when the gateway stops.
         gateway_max_out: Tokens of an answer that are reserved when a request names no limit.
         streams: Live streams that a process serves at once.
         streams_each: Of them, those of one person.
+        telemetry: Whether figures and spans may leave this machine: ``spans`` to an address elsewhere needs it.
+        feedback: Whether what people say about Remit may be collected and leave this machine. Nothing does either.
+        stop_notice_s: Seconds between "not ready" and the end of listening when ``remit up`` stops: for load balancers.
         api_body_bytes: Bytes that a request to the API or the console may have.
         api_time_s: Seconds until it must be answered; streams are not cut.
         api_idle_s: Seconds without a byte after which an answer that has begun is given up.
@@ -218,10 +226,16 @@ class Settings:
     gateway_body_s: float = 30.0
     gateway_heartbeat_s: float = 15.0
     gateway_wait_s: float = 120.0
+    gateway_slow_s: float = 60.0
+    gateway_queue: int = 4096
+    gateway_queue_s: float = 30.0
     gateway_drain_s: float = 20.0
     gateway_max_out: int = 4096
     streams: int = 2000
     streams_each: int = 40
+    telemetry: bool = False
+    feedback: bool = False
+    stop_notice_s: float = 0.0
     api_body_bytes: int = 10_485_760
     api_time_s: float = 30.0
     api_idle_s: float = 60.0
@@ -367,6 +381,20 @@ def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
 
 
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
+def abroad(address: str) -> bool:
+    """Whether an ``http(s)://`` address is another machine's."""
+    scheme, found, rest = address.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    name = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    local = name in {"localhost", "::1"} or (name.startswith("127.") and name.replace(".", "").isdigit())
+    return scheme in {"http", "https"} and bool(found) and not local
+
+
 def _dollars(text: str) -> str:
     usd(text)
     return text
@@ -504,12 +532,6 @@ def _api_limits(text: str) -> str:
     return text
 
 
-def _switch(text: str) -> bool:
-    known = {"true": True, "on": True, "1": True, "yes": True, "false": False, "off": False, "0": False, "no": False}
-    found = known.get(text.lower())
-    return _refuse("true or false") if found is None else found
-
-
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -539,6 +561,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "breaker_cooldown_s": lambda text: _within(float(text), 0.1, 86_400),
     "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
     "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
+    "telemetry": _switch,
+    "feedback": _switch,
+    "stop_notice_s": lambda text: _within(float(text), 0, 300),
     "log_level": _level,
     "log_format": lambda text: LogFormat(text.lower()),
     "store_url": _address,
@@ -567,6 +592,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "gateway_body_s": lambda text: _within(float(text), 0.1, 600),
     "gateway_heartbeat_s": lambda text: _within(float(text), 0.1, 300),
     "gateway_wait_s": lambda text: _within(float(text), 0, 3600),
+    "gateway_slow_s": lambda text: _within(float(text), 1, 3600),
+    "gateway_queue": lambda text: int(_within(int(text), 1, 1_000_000)),
+    "gateway_queue_s": lambda text: _within(float(text), 0, 600),
     "gateway_drain_s": lambda text: _within(float(text), 0, 3600),
     "gateway_max_out": lambda text: int(_within(int(text), 1, 1_000_000)),
     "streams": lambda text: int(_within(int(text), 1, 100_000)),

@@ -24,6 +24,10 @@ from remit.settings import Settings, load
 from remit.testing.drill import Drill, adopt_orphans
 from remit.testing.witness import witness
 
+from ..warm import warm_commands  # noqa: TID252 - tests are loaded by path
+
+__all__ = ["warm_commands"]
+
 CLOCK = SystemClock()
 ASK = """
 use: []

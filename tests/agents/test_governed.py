@@ -1,6 +1,6 @@
 """``remit.governed``: the agent behaves as before, and every model attempt and tool call passed the guard."""
 
-# ruff: noqa: ARG001, ARG002, ASYNC221, PT012 - scripts of models take what the library gives; one command is run
+# ruff: noqa: ARG001, ARG002, PT012 - scripts of models take what the library gives; one command is run
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ from remit.guard.approval_tables import APPROVAL
 from remit.kernel.errors import ApprovalPending, Denied, InvalidInput, NotFound
 from remit.sdk import effect_key
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 from .conftest import ASK, CLOCK, Place
 
 TOKEN = base64.b64decode("Z2hwX1J4N3E5WnYyTGtNNHRQYldjMXNKZDZGaDhZZzNOYTBVZVZi").decode()  # made up
@@ -194,6 +195,32 @@ async def test_secrets_are_masked_for_the_model_and_in_what_it_asks_for(place: P
     assert TOKEN not in sent[0] + done.output
 
 
+async def test_cards_are_masked_both_ways_though_nothing_was_said_about_personal_data(place: Place) -> None:
+    card, seen = "4242 4242 4242 4242", list[Any]()
+
+    async def words(messages: list[ModelMessage], info: AgentInfo) -> Any:
+        seen.append(str(messages))
+        for piece in ("It is 4242 ", "4242 42", "42 424", "2, and mail ", "ada@example.org ", "is yours."):
+            yield piece
+
+    def whole(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        seen.append(str(messages))
+        return ModelResponse(parts=[TextPart(f"It is {card}, and mail ada@example.org is yours.")])
+
+    model = FunctionModel(whole, stream_function=words, model_name="words")
+    async with remit.governed(Agent(model, name="helper"), home=place.home) as governed:
+        done = (await governed.run(f"my card is {card}")).output
+        async with governed.run_stream(f"my card is {card}") as stream:
+            streamed = "".join([piece async for piece in stream.stream_text(delta=True, debounce_by=None)])
+    assert done == streamed
+    assert done.startswith("It is [REDACTED:card:")
+    assert done.endswith("], and mail ada@example.org is yours.")
+    assert len(seen) == 2
+    for prompt in seen:
+        assert card not in prompt
+        assert "my card is [REDACTED:card:" in prompt
+
+
 async def test_a_secret_that_another_capability_puts_into_an_argument_is_refused(place: Place) -> None:
     class Meddler(AbstractCapability[Any]):
         async def before_tool_execute(self, ctx: Any, *, call: Any, tool_def: Any, args: Any) -> Any:
@@ -231,7 +258,7 @@ async def test_what_a_tool_gives_back_is_masked(place: Place) -> None:
 async def test_a_reference_reaches_the_tool_as_its_value_and_nobody_else(place: Place) -> None:
     for words in ("set mail --generate", "allow mail --agent helper"):
         order = ["secrets", *words.split(), "--home", str(place.home)]
-        subprocess.run([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
+        run_command([sys.executable, "-m", "remit.cli", *order], check=True, capture_output=True)
     seen: list[Any] = []
     got: list[Any] = []
     agent = Agent(scripted(("mail", {"to": ["a"], "key": "secret://mail"}), seen=seen), name="helper")

@@ -265,6 +265,7 @@ class Api:
                     log_config=None,
                     server_header=False,
                     proxy_headers=False,
+                    timeout_keep_alive=75,
                 )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))

@@ -22,7 +22,7 @@ from .serving import Api, serving
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 EXAMPLES = 150 if PROVE else 2
 #: Endpoints that a plain run asks: the same all day, others tomorrow. All of them under REMIT_PROVE=1.
-MOST = 10_000 if PROVE else 16
+MOST = 10_000 if PROVE else 30
 SEED = os.environ.get("DRILL_SEED") or f"{datetime.now(UTC):%Y-%m-%d}"
 #: Streams stay open for as long as somebody listens, so there is no whole answer to judge.
 STREAMS = "text/event-stream"

@@ -20,6 +20,8 @@ from typing import NamedTuple
 import click
 import pytest
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+
 REPOSITORY = Path(__file__).parents[2]
 PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
 COMMON = {"--home", "--json", "--debug", "--help"}
@@ -99,7 +101,7 @@ class Reader:
 
     def remit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run one command."""
-        return subprocess.run(
+        return run_command(
             [sys.executable, "-m", "remit.cli", *words],
             cwd=self.folder,
             env=self.env,

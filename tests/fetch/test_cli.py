@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+
 PERSON = "ada.lovelace@post.lovelace-family.co.uk"
 SECRET = "ghp_" + "x9K2" * 9
 
@@ -66,7 +68,7 @@ def remit(site: int, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., 
             environ |= {"REMIT_FETCH_PRIVATE": "127.0.0.0/8", "REMIT_FETCH_PORTS": f"80, {site}, {closed}"}
         argv = [sys.executable, "-m", "remit.cli", *map(str, words), "--home", str(folder / "home")]
         argv = [word.replace(":CLOSED", f":{closed}") for word in argv]
-        return subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, cwd=folder, timeout=100)
+        return run_command(argv, capture_output=True, text=True, check=False, env=environ, cwd=folder, timeout=100)
 
     assert run("init").returncode == 0
     rules = folder / "rules.yaml"
@@ -133,7 +135,7 @@ def test_settings_that_open_too_much_are_refused() -> None:
     for name, value in (("FETCH_PRIVATE", "0.0.0.0/0"), ("FETCH_PRIVATE", "169.254.0.0/16"), ("FETCH_PORTS", "0")):
         environ = {**os.environ, f"REMIT_{name}": value}
         argv = [sys.executable, "-m", "remit.cli", "missions"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=60)
+        done = run_command(argv, capture_output=True, text=True, check=False, env=environ, timeout=60)
         assert done.returncode == 2, name
         assert name.lower() in done.stderr
 

@@ -22,6 +22,8 @@ from remit.accounts.key_orders import create_key, revoke_key
 from remit.accounts.keys import Key, read_keys
 from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
+from remit.accounts.teams import Team
+from remit.accounts.workspaces import create_workspace
 from remit.audit import query
 from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
@@ -129,6 +131,19 @@ class Gateway:
         return await create_key(
             self.runtime.store, key, by=self.runtime.owner, clock=self.runtime.clock, rand=secrets.token_bytes
         )
+
+    async def furnish_other(self, workspace: str) -> str:
+        """Another workspace with an agent, a provider and limits of its own; its key."""
+        runtime = self.runtime
+        who, clock, store = runtime.owner, runtime.clock, runtime.store
+        team = Team(workspace, "crew", "Crew")
+        await create_workspace(store, workspace, home=WORKSPACE, team=team, name=workspace, by=who, clock=clock)
+        agent = Agent(workspace, AGENT, who.id, kind="client", effects=frozenset({"model"}))
+        await register_agent(store, agent, by=who, clock=clock)
+        provider = Provider(workspace, "openai", ProviderKind.OPENAI, f"{self.provider.url}/v1")
+        await order(store, [SetProvider(provider, plain_key=True)], workspace=workspace, by=who, clock=clock)
+        key = Key(workspace, "theirs", AGENT, who.id)
+        return await create_key(store, key, by=who, clock=clock, rand=secrets.token_bytes)
 
     async def revoke(self, name: str) -> None:
         runtime = self.runtime
@@ -268,11 +283,19 @@ class Wire:
         self.socket = socket.create_connection((host, int(port)), timeout=20)
 
     def send(
-        self, path: str, body: bytes | dict[str, Any], *, token: str = "", method: str = "POST", **headers: str
+        self,
+        path: str,
+        body: bytes | dict[str, Any],
+        *,
+        token: str = "",
+        method: str = "POST",
+        size: int | None = None,
+        **headers: str,
     ) -> Wire:
-        """Send a request; names of headers have `_` for `-`."""
+        """Send a request; names of headers have `_` for `-`. `size`: of the whole body, when this is its beginning."""
         data = body if isinstance(body, bytes) else orjson.dumps(body)
-        lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"content-length: {len(data)}"]
+        told = len(data) if size is None else size
+        lines = [f"{method} {path} HTTP/1.1", "host: gateway", f"content-length: {told}"]
         if token:
             lines.append(f"authorization: Bearer {token}")
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]

@@ -94,10 +94,12 @@ class FailingJournal:
             message = "the disk is gone"
             raise Unavailable(message, code="store.gone")
 
-    def submit[T](self, name: str, op: Callable[[Any], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+    def submit[T](
+        self, name: str, op: Callable[[Any], T], *, durable: Durability = Durability.COMMIT, patient: bool = False
+    ) -> Future[T]:
         self.names.append(name)
         self._check(name)
-        return self.store.submit(name, op, durable=durable)
+        return self.store.submit(name, op, durable=durable, patient=patient)
 
     async def commit[T](self, name: str, op: Callable[[Any], T], *, durable: Durability = Durability.COMMIT) -> T:
         self.names.append(name)

@@ -21,6 +21,7 @@ from remit.kernel.effects import Command, Deploy, Effect, Fetch, Model, Notify, 
 from remit.kernel.errors import Conflict, Denied, InvalidInput, NotFound
 from remit.kernel.money import usd
 
+from ..pace import Pace  # noqa: TID252 - tests are loaded by path
 from .fakes import CODER, OWNER, WORKSPACE, World, act
 
 CLOCK = SystemClock()
@@ -364,10 +365,10 @@ def test_a_text_that_can_not_be_put_in_force_is_told_with_its_place(text: str, p
 )
 def test_a_hostile_policy_is_refused_at_once_and_the_process_lives(condition: str) -> None:
     """Past Cedar's own parser, 2,000 nested parentheses end the process."""
-    start = time.perf_counter()
+    start = time.thread_time()
     with pytest.raises(InvalidInput):
         check_cedar(f'@id("x") forbid(principal, action, resource) when {{ {condition} }};')
-    assert time.perf_counter() - start < 0.5
+    assert time.thread_time() - start < 0.5
 
 
 def test_what_lies_within_the_bounds_is_checked_quickly() -> None:
@@ -377,10 +378,10 @@ def test_what_lies_within_the_bounds_is_checked_quickly() -> None:
 
 async def test_a_command_that_would_take_seconds_to_judge_is_refused(world: World) -> None:
     await save(world, '@id("x") forbid(principal, action == Action::"command", resource == Program::"rm");')
-    start = time.perf_counter()
+    pace = Pace()
     assert await answer(world, act(Command(("echo", *map(str, range(50_000)))))) == "authorise.policy_error"
     assert await answer(world, act(Command(("echo", *map(str, range(900)))))) == "ok"
-    assert time.perf_counter() - start < 1.0
+    assert pace.spent() < 1.0
 
 
 async def test_policies_are_parsed_once_for_each_revision(world: World) -> None:

@@ -9,9 +9,10 @@ from remit.testing.drill import Drill, adopt_orphans
 from remit.testing.witness import witness
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
+from ..warm import warm_commands  # noqa: TID252 - as above
 from .recorded import Recorded, record
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "warm_commands"]
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -16,6 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from alembic import command
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from remit.adapters.store.migrate import alembic_config
 from remit.testing.drill import PACK, Drill, Ran, until
 
 SHOP = "remit.testing.shop:PACK"
@@ -131,6 +136,8 @@ ORDERED = frozenset(
         "audit.prune",
         "audit.release",
         "audit.verified",
+        "backup.archive",
+        "backup.taken",
         "deploy.back",
         "deploy.evidence",
         "deploy.prune",
@@ -163,6 +170,8 @@ ORDERED = frozenset(
         "queue.refused",
         "queue.take",
         "queue.worker",
+        "restore.held",
+        "restore.place",
         "secret.policy",
         "secret.retire",
         "secret.seen",
@@ -170,6 +179,8 @@ ORDERED = frozenset(
         "secret.told",
         "secret.use",
         "secrets.file",
+        "upgrade.copy",
+        "upgrade.done",
     }
 )
 
@@ -232,7 +243,21 @@ def record(drill: Drill) -> Recorded:
         _fetches(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
+        _recovery(drill, took)
     return found
+
+
+def _recovery(drill: Drill, took: Callable[..., Ran]) -> None:
+    """The home is backed up, lost and restored; then a newer version finds it."""
+    backup = drill.folder / "home.backup"
+    took("backup", drill.remit("backup", backup, "--with-keys", record=True))
+    drill.home.rename(drill.folder / "lost")
+    took("restore", drill.remit("restore", backup, record=True))
+    engine = create_engine(f"sqlite:///{drill.home / 'remit.db'}", poolclass=NullPool)
+    with engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0020")
+    engine.dispose()
+    took("upgrade", drill.remit("upgrade", record=True))
 
 
 def _deployments(drill: Drill, took: Callable[..., Ran]) -> None:

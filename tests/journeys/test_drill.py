@@ -13,6 +13,8 @@ from remit.settings import Settings
 from remit.testing import scenarios
 from remit.testing.scenarios import SCENES, Scene, Seen, Stage
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+
 NAMES = [
     "flaky-provider",
     "slow-provider",
@@ -27,7 +29,7 @@ NAMES = [
 def remit(*words: str, home: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("REMIT_")}
-    return subprocess.run(
+    return run_command(
         [sys.executable, "-m", "remit.cli", *words, "--home", str(home)],
         env={**env, **environ},
         capture_output=True,

@@ -120,6 +120,14 @@ async def test_a_call_waits_for_a_person_when_told_to(world: World) -> None:
         assert await asked == "done: delete_file"
 
 
+async def test_the_policy_that_answers_at_once_lets_nobody_wait(world: World) -> None:
+    world.remit("keys", "policy", "--set", "approval=answer")
+    async with world.proxy("--agent", "helper", "--wait", "40") as client, asyncio.timeout(20):
+        with pytest.raises(MCPError) as caught:
+            await client.call("delete_file", path="a.txt")
+    assert caught.value.error.data["code"] == "guard.approval_pending"
+
+
 async def test_text_that_looks_like_orders_is_marked_and_the_next_call_needs_a_person(world: World) -> None:
     async with world.proxy("--agent", "helper") as client:
         result = await client.call("outside", text=ORDERS)

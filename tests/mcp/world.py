@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +20,8 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.settings import load
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+
 SOURCE = str(Path(__file__).parents[2] / "src")
 
 
@@ -28,7 +29,7 @@ def remit(home: Path, *words: str, code: int = 0) -> dict[str, Any]:
     """Run a command with ``--json``; what it answers."""
     at = words.index("--") if "--" in words else len(words)
     command = [sys.executable, "-m", "remit.cli", *words[:at], "--home", str(home), "--json", *words[at:]]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = run_command(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip().startswith("{") else {}
 

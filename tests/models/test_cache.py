@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -47,6 +46,7 @@ from ..guard.fakes import (  # noqa: TID252 - tests are loaded by path
     act,
     make_world,
 )
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 from .fakes_usage import Opener, chat, chat_stream, opener, postgres_server, postgres_url
 
 __all__ = ["opener", "postgres_server", "postgres_url"]
@@ -497,7 +497,7 @@ async def test_the_command_clears_what_a_running_process_gives(tmp_path: Path) -
 
     def remit(*words: str) -> str:
         command = [sys.executable, "-m", "remit.cli", *words, "--home", str(home)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return run_command(command, check=True, capture_output=True, text=True).stdout
 
     remit("init")
     settings, _ = load(flags={"home": home})

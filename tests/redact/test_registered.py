@@ -277,7 +277,7 @@ def test_a_thousand_values_are_found_while_they_are_being_indexed_and_afterwards
     sample = rng.sample(values, 50)
     for value in sample:
         assert value not in made.mask(f"now {value}!")
-    for _ in range(200):
+    for _ in range(1_200):  # it is built beside everything else that runs
         if made.registered.current().indexed.built:
             break
         time.sleep(0.05)
@@ -324,7 +324,7 @@ def test_threads_scan_while_others_register_and_the_index_is_swapped() -> None:
 def test_four_kilobytes_beside_a_thousand_values_take_well_under_a_millisecond() -> None:
     rng = random.Random(2)
     made = redactor(*(draw(rng, ALNUM, 24) for _ in range(1_000)))
-    for _ in range(200):
+    for _ in range(1_200):  # it is built beside everything else that runs
         if made.registered.current().indexed.built:
             break
         time.sleep(0.05)
@@ -335,6 +335,6 @@ def test_four_kilobytes_beside_a_thousand_values_take_well_under_a_millisecond()
 
 
 def _seconds(made: Redactor, text: str) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     made.registered.find(text)
-    return time.perf_counter() - began
+    return time.thread_time() - began

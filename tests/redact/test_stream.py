@@ -55,8 +55,10 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[low:high] for low, high in itertools.pairwise(edges)]
 
 
-def streamed(pieces: list[str], *, tier: int = 1, despaced: bool = False, personal: bool = False) -> str:
-    stream = StreamRedactor(REDACTOR, tier=tier, despaced=despaced, personal=personal)
+def streamed(
+    pieces: list[str], *, tier: int = 1, despaced: bool = False, personal: bool = False, cards: bool = False
+) -> str:
+    stream = StreamRedactor(REDACTOR, tier=tier, despaced=despaced, personal=personal, cards=cards)
     return "".join([*(stream.feed(piece) for piece in pieces), stream.finish()])
 
 
@@ -138,6 +140,67 @@ def test_personal_data_is_masked_at_every_split(text: str) -> None:
         assert streamed([text[:place], text[place:]], personal=True) == whole
 
 
+CARDS = [
+    *("In 2027 4111 1111 1111 1111", "no0 4111 1111 1111 1111", "PL38 4111 1111 1111 1111", "1234 4111 1111 1111 1111"),
+    *("4111 1111 1111 1111", "4111-1111-1111-1111", "4111\u00a01111\u00a01111\u00a01111", "378282246310005"),
+    *("4242424242424242 4242424242424242", "6200 0000 0000 0000 003", "it is 5555555555554444, exp 12/27"),
+    *(
+        "3782 822463 10005",
+        "order 4111111111111111",
+        "order 4111111111111111 was paid by card",
+        "GB29 NWBK 6016 1331 92",
+    ),
+    *("4111 1111 1111 1111 1111", "41111111111111111", "x4111111111111111", "4111111111111111_", "1763769600123"),
+    *("DE89 3704 0044 0532 0130 00", "0190f5fe-7c00-7a00-8000-0123456789ab", "2024-05-06 12:34:56", "3.14", "card "),
+]
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    parts=st.lists(st.sampled_from([*CARDS, *CARDS, PROSE[:50], " ", "-", "\n", "7", VALUES[0], "4111 "]), max_size=9),
+    places=st.lists(st.integers(1, 300), max_size=12),
+    apart=st.sampled_from(["", " ", " and "]),
+)
+def test_cards_alone_are_masked_in_a_stream_as_in_the_whole(parts: list[str], places: list[int], apart: str) -> None:
+    text = apart.join(parts)
+    assert streamed(cut(text, places), cards=True) == REDACTOR.mask(text, cards=True)
+
+
+@pytest.mark.parametrize("text", CARDS)
+def test_a_card_is_masked_at_every_split(text: str) -> None:
+    text = f"It says: {text} and so on, as it does."
+    whole = REDACTOR.mask(text, cards=True)
+    for place in range(len(text)):
+        assert streamed([text[:place], text[place:]], cards=True) == whole
+    assert streamed(list(text), cards=True) == whole
+
+
+def test_cards_alone_are_what_is_found_among_all_personal_data() -> None:
+    text = "Pay 4111 1111 1111 1111 by ada@example.org, +49 (0)89 1234567, or DE89 3704 0044 0532 0130 00."
+    masked = REDACTOR.mask(text, cards=True)
+    assert MASK.sub("#", masked) == "Pay # by ada@example.org, +49 (0)89 1234567, or DE89 3704 0044 0532 0130 00."
+    assert MASK.search(masked)[0] in REDACTOR.mask(text, personal=True)
+    assert REDACTOR.mask_tree({"n": 4111111111111111, "id": 41111}, cards=True) == {
+        "n": REDACTOR.mask("4111111111111111", cards=True),
+        "id": 41111,
+    }
+
+
+def test_what_stands_before_a_card_does_not_hide_it() -> None:
+    for before in ("In 2027", "no0", "Hello1", "1", "12/27", "exp 12/2027", "cvv 123"):
+        assert "1111" not in REDACTOR.mask(f"{before} 4111 1111 1111 1111.", cards=True), before
+
+
+def test_prose_with_numbers_is_not_held_back_for_cards() -> None:
+    stream = StreamRedactor(REDACTOR, cards=True)
+    text = "In 2024 there were 31 of 1,200, and by 12:30 all had come. "
+    shown, most = 0, 0
+    for at, each in enumerate(text * 4):
+        shown += len(stream.feed(each))
+        most = max(most, at + 1 - shown)
+    assert most <= 16
+
+
 def everywhere(text: str, *, despaced: bool = False, step: int = 1) -> None:
     """Cut the text at every place, and into single characters."""
     whole = REDACTOR.mask(text, despaced=despaced)
@@ -174,10 +237,12 @@ def test_a_token_is_masked_at_every_split(kind: str) -> None:
         "s 3 c r 3 t v a l u e ! and h u n t e r 2 - hunter2",
         "multi\nline secret 1 multi\r\nline secret 1",
         "[REDACTED:registered:4821]hunter2-hunter2]",
+        "[REDACTED:jwt:4821]efgh-1jklmn4821 4",
+        "[REDACTED:jwt:4821]4821hunter2-hunter2ababa",
         PROSE,
         *BENIGN,
     ],
-    ids=range(8 + len(BENIGN)),
+    ids=range(10 + len(BENIGN)),
 )
 def test_every_split_of_awkward_texts_gives_the_same(text: str) -> None:
     everywhere(text)
@@ -200,6 +265,8 @@ def keys() -> dict[str, str]:
         "short": f"{head}\nabc\n-----END " + "PRIVATE KEY----- z",
         "mention": f'the line "{head}" opens a key, `{head}` too',
         "mention at the end": f"it begins with {head}",
+        "one at the other": f"{key}{pem(rng)}",
+        "three": f"{key}{pem(rng)}{pem(rng)} after",
         "nested": f"{key[:200]}{key} after",
         "value inside": f"{key[:200]}hunter2-hunter2{key[200:]} after",
         "no end line": f"{head}{'A1b2' * 60}\n{PROSE}",

@@ -16,6 +16,8 @@ import pytest
 
 from remit.cli.root import run
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+
 ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 TOKEN = "ghp_" + "".join(random.Random(7).choices(ALNUM, k=36))
 OTHER = "ghp_" + "".join(random.Random(8).choices(ALNUM, k=36))
@@ -57,7 +59,7 @@ def remit(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: 
         if not stdin:
             return in_process(*words)
         argv = [sys.executable, "-m", "remit.cli", "scan", *words]
-        done = subprocess.run(argv, input=stdin, capture_output=True, check=False)
+        done = run_command(argv, input=stdin, capture_output=True, check=False)
         return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return ran

@@ -15,6 +15,7 @@ import pytest
 
 from remit.testing.secret_servers import AwsServer, Fault, VaultServer
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 from .conftest import some_value
 
 PROBE = "remit.testing.probe:PACK"
@@ -30,7 +31,7 @@ class Person:
 
     def remit(self, *words: object, code: int = 0, stdin: str = "", **env: str) -> str:
         argv = [sys.executable, "-m", "remit.cli", *map(str, words)]
-        done = subprocess.run(
+        done = run_command(
             argv,
             input=stdin,
             capture_output=True,

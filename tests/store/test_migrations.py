@@ -1,5 +1,6 @@
 """The schema that the revisions lead to is the one the rooms declare, on both databases."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from sqlalchemy.pool import NullPool
 
 from remit.adapters.store import open_store
 from remit.adapters.store.journal import Store
-from remit.adapters.store.migrate import HEAD, alembic_config
+from remit.adapters.store.migrate import HEAD, alembic_config, newest, take_revisions
+from remit.adapters.store.newest import FILE, MIGRATIONS, make, statements, written
 from remit.adapters.store.schema import metadata
 from remit.adapters.store.sqlite import SqliteStore
 from remit.kernel.errors import Conflict
@@ -41,6 +43,32 @@ def test_revisions_lead_to_the_declared_schema(
 
 def test_the_newest_revision_is_the_one_the_code_names() -> None:
     assert ScriptDirectory.from_config(alembic_config(None)).get_current_head() == HEAD
+
+
+def test_a_new_store_is_made_in_one_step_as_all_revisions_would_make_it(tmp_path: Path) -> None:
+    kept = (MIGRATIONS / FILE).read_text(encoding="utf-8")
+    assert kept == newest(), "write it anew: python -m remit.adapters.store.migrate (remit.adapters.store.newest)"
+    assert make(tmp_path / "new.db")
+    take_revisions(tmp_path / "old.db")
+    with closing(sqlite3.connect(tmp_path / "new.db")) as new, closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        assert written(new) == written(old) == kept
+        for pragma in ("journal_mode", "auto_vacuum", "encoding", "page_size", "user_version", "application_id"):
+            found = {db.execute(f"PRAGMA {pragma}").fetchone() for db in (new, old)}
+            assert len(found) == 1, pragma
+    assert not make(tmp_path / "new.db"), "nothing is made twice"
+
+
+def test_a_schema_of_other_revisions_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert statements() is not None
+    copy = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, copy)
+    with (copy / "versions" / "0024_operations.py").open("a") as file:
+        file.write("# changed\n")
+    monkeypatch.setattr("remit.adapters.store.newest.MIGRATIONS", copy)
+    assert statements() is None
+    assert not make(tmp_path / "new.db")
+    (copy / FILE).unlink()
+    assert statements() is None
 
 
 def test_every_revision_can_be_taken_back(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What a scraper reads: the figures of real rows, in the format that Prometheus defines."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import cast
@@ -18,6 +17,8 @@ from remit.kernel.mission import Outcome
 from remit.settings import Settings
 from remit.testing.drill import PACK, Drill
 from remit.testing.witness import witness
+
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 
 
 class Echo:
@@ -86,9 +87,9 @@ def test_labels_are_closed_enums(home: Settings) -> None:
 
 def test_the_command_prints_both_forms(home: Settings) -> None:
     argv = [sys.executable, "-m", "remit.cli", "metrics", "--home", str(home.home)]
-    shown = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    shown = run_command(argv, capture_output=True, text=True, check=True).stdout
     assert "# TYPE remit_actions_total counter" in shown
-    data = json.loads(subprocess.run([*argv, "--json"], capture_output=True, text=True, check=True).stdout)
+    data = json.loads(run_command([*argv, "--json"], capture_output=True, text=True, check=True).stdout)
     labels = {"workspace": "default", "kind": "tool", "state": "ok"}
     assert {"name": "remit_actions_total", "labels": labels, "value": 2} in data["metrics"]
 

@@ -65,6 +65,7 @@ class Ended(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a word
     REUSED = "reused"
     FACTOR = "factor"
+    RESTORED = "restored"  # the store came out of a backup
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "Show, verify and prove the audit log."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
-    "doctor": ("home", "Check this install, with the fix for each finding."),
+    "up": ("up", "Serve everything: console, API, gateway, workers, on one port."),
+    "backup": ("backups", "Copy a home while it is in use into one file, verified."),
+    "restore": ("backups", "Make a home from a backup: every hash, the whole log, every repository first."),
+    "upgrade": ("backups", "Bring a home to this version: copied first, verified after."),
+    "doctor": ("doctor", "Check this install, with the fix for each finding."),
     "demo": ("demo", "Run the clinic intake to a running, tested application."),
 }
 

@@ -18,7 +18,15 @@ from remit.accounts.budget_periods import Period, start_of
 from remit.accounts.budget_tables import BUDGET, BUDGET_PAST
 from remit.accounts.budgets import BudgetScope, Hold, begin_period, held_in
 from remit.guard.budget_limits import in_figures, told, way_out
-from remit.guard.budget_usage import Payer, add_settled, open_usage, payer_of, settle_usage
+from remit.guard.budget_usage import (
+    Opened,
+    Payer,
+    add_settled,
+    open_usage,
+    payer_of,
+    settle_opened,
+    settle_usage,
+)
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.decision import Check, Verdict
@@ -122,7 +130,7 @@ def _told_by_remit(action: Action) -> bool:
     return action.principal.kind is ActorKind.SYSTEM and isinstance(action.effect, Notify) and not action.estimate
 
 
-def reserve(tx: Tx, action: Action, *, now_us: int, beyond: bool = False) -> None:
+def reserve(tx: Tx, action: Action, *, now_us: int, beyond: bool = False) -> Opened:
     """Reserve the estimate in every scope, all or (because the operation then fails as a whole) none.
 
     ``beyond``: count it though it doesn't fit (where refusals are only observed).
@@ -143,10 +151,19 @@ def reserve(tx: Tx, action: Action, *, now_us: int, beyond: bool = False) -> Non
             raise exceeded
         holds.append(_hold(now))
     open_usage(tx, payer, estimate=asked, priced=action.priced, holds=holds, opened_us=now_us)
+    return Opened(asked, tuple(holds), now_us)
 
 
 def settle(
-    tx: Tx, payer: Payer, *, cost: Money, usage: Usage = NOTHING, by: Principal, opened_us: int, now_us: int
+    tx: Tx,
+    payer: Payer,
+    *,
+    cost: Money,
+    usage: Usage = NOTHING,
+    by: Principal,
+    opened_us: int,
+    now_us: int,
+    opened: Opened | None = None,
 ) -> None:
     """Replace what was reserved by what it cost, once; a second settlement of the same attempt changes nothing.
 
@@ -158,9 +175,11 @@ def settle(
         by: Who acted, for the audit entries of thresholds.
         opened_us: When the attempt began: its period is charged.
         now_us: Now.
+        opened: What ``reserve`` answered, where it is known: then the row need not be read.
     """
-    row = settle_usage(tx, payer, cost=cost.micros, usage=usage, now_us=now_us)
-    if row is None:
+    if opened is not None and settle_opened(tx, payer, opened, cost=cost.micros, usage=usage, now_us=now_us):
+        held, holds, opened_us = opened.estimate, set(opened.holds), opened.opened_us
+    elif (row := settle_usage(tx, payer, cost=cost.micros, usage=usage, now_us=now_us)) is None:
         if not cost and usage is NOTHING:
             return
         add_settled(tx, payer, cost=cost.micros, usage=usage, opened_us=opened_us, now_us=now_us)

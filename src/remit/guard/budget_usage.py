@@ -21,7 +21,7 @@ ALWAYS = frozenset({Model.trait.kind})
 
 _OPEN = insert(USAGE)
 _BILLED_BY, _BY_MODEL = bindparam("billed_by", type_=Text()), bindparam("by_model", type_=Text())
-_SETTLE = (
+_SETTLED = (
     update(USAGE)
     .where(USAGE.c.action == bindparam("which"), USAGE.c.settled_us.is_(None))
     .values(
@@ -44,8 +44,19 @@ _SETTLE = (
         saved_micros=bindparam("saved"),
         settled_us=bindparam("at"),
     )
-    .returning(USAGE.c.estimate_micros, USAGE.c.holds, USAGE.c.opened_us)
 )
+#: A limit that came while the attempt ran has written itself into ``holds``: then the row must be read.
+_SETTLE_OPENED = _SETTLED.where(USAGE.c.holds == bindparam("as_opened"), USAGE.c.estimate_micros == bindparam("asked"))
+_SETTLE = _SETTLED.returning(USAGE.c.estimate_micros, USAGE.c.holds, USAGE.c.opened_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The row of an attempt as it was opened: what is reserved, in which limits, and since when."""
+
+    estimate: int
+    holds: tuple[Hold, ...]
+    opened_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,23 @@ def payer_of_usage(row: Row) -> Payer:
 def open_usage(tx: Tx, payer: Payer, *, estimate: int, priced: bool, holds: Sequence[Hold], opened_us: int) -> None:
     """Write the row of an attempt that begins, with the limits that its estimate is reserved in."""
     row = _row(payer, estimate=estimate, priced=priced, holds=holds, opened_us=opened_us)
-    tx.execute(_OPEN, {**row, **_amounts(0, NOTHING), "settled_us": None})
+    tx.put(_OPEN, {**row, **_NO_AMOUNTS, "settled_us": None})
 
 
 def settle_usage(tx: Tx, payer: Payer, *, cost: int, usage: Usage, now_us: int) -> Row | None:
     """Settle an open row: its ``estimate_micros``, ``holds``, ``opened_us``. ``None``: there is none that is open."""
-    values = {
+    return tx.row(_SETTLE, _settling(payer, cost=cost, usage=usage, now_us=now_us))
+
+
+def settle_opened(tx: Tx, payer: Payer, opened: Opened, *, cost: int, usage: Usage, now_us: int) -> bool:
+    """Settle a row that is as it was opened, with the rest of the batch; false: that can't wait, nothing is done."""
+    values = _settling(payer, cost=cost, usage=usage, now_us=now_us)
+    values |= {"as_opened": holds_text(opened.holds), "asked": opened.estimate}
+    return tx.later(_SETTLE_OPENED, values, exact=True)
+
+
+def _settling(payer: Payer, *, cost: int, usage: Usage, now_us: int) -> dict[str, object]:
+    return {
         "which": payer.action,
         "billed_by": usage.provider,
         "by_model": usage.model,
@@ -141,7 +163,6 @@ def settle_usage(tx: Tx, payer: Payer, *, cost: int, usage: Usage, now_us: int) 
         "saved": usage.saved.micros,
         "at": now_us,
     }
-    return tx.row(_SETTLE, values)
 
 
 def add_settled(tx: Tx, payer: Payer, *, cost: int, usage: Usage, opened_us: int, now_us: int) -> None:
@@ -183,3 +204,6 @@ def _amounts(cost: int, usage: Usage) -> dict[str, int]:
         "kept": int(usage.kept),
         "saved_micros": usage.saved.micros,
     }
+
+
+_NO_AMOUNTS = _amounts(0, NOTHING)

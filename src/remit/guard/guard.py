@@ -65,7 +65,18 @@ from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held, Vaults
 from remit.guard.provenance import Taint
-from remit.guard.records import LONGEST_TARGET, Ending, State, Verdicts, Within, intent, outcome, refusal, verdicts
+from remit.guard.records import (
+    LONGEST_TARGET,
+    Ending,
+    Receipt,
+    State,
+    Verdicts,
+    Within,
+    intent,
+    outcome,
+    refusal,
+    verdicts,
+)
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
 from remit.guard.standing import Register
@@ -296,12 +307,13 @@ class Guard:
                 scene.vault, scene.found = await self._vault(action)
             try:
                 said = await self._check(action, scene, phase)
-                committed = await self._intend(action, said, within, scene)
+                receipt = Receipt()
+                committed = await self._intend(action, said, within, scene, receipt)
             except BaseException:
                 if scene.lease is not None:
                     self.circuits.give(scene.lease, Report.NEUTRAL)
                 raise
-        return Permit(self, action, scene=scene, within=within, intent=committed)
+        return Permit(self, action, scene=scene, within=within, intent=committed, receipt=receipt)
 
     async def _standing(self, action: Action) -> Standing:
         standing = self.register.fresh(action.workspace)
@@ -401,7 +413,9 @@ class Guard:
                     self.announce(asked.fresh)
                 raise asked.error
 
-    async def _intend(self, action: Action, said: Verdicts, within: Within | None, scene: Scene) -> Future[None] | None:
+    async def _intend(
+        self, action: Action, said: Verdicts, within: Within | None, scene: Scene, receipt: Receipt
+    ) -> Future[None] | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
@@ -415,6 +429,7 @@ class Guard:
             owner=self.owner,
             approval_id=scene.approval,
             beyond=scene.beyond,
+            receipt=receipt,
         )
         trial = scene.lease if scene.lease is not None and scene.lease.trial else None
         op = self._with(action, scene, within, write)
@@ -430,7 +445,7 @@ class Guard:
             turned = self._turned_away(error, said, scene)
             if turned is not None:
                 if (late := observe.over(action, scene, said, turned)) is not None:
-                    return await self._intend(action, late, within, scene)
+                    return await self._intend(action, late, within, scene, receipt)
                 await self._refuse(action, turned, scene=scene, cause=error)
             if not isinstance(error, Conflict):  # the caller's own check undid it: then nothing stands
                 self._withdraw(action, scene.policy_rev)

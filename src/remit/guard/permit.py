@@ -14,7 +14,7 @@ from remit.guard.circuits import Circuits, key_of
 from remit.guard.identify import stopped
 from remit.guard.labels import Labels
 from remit.guard.personal import restored
-from remit.guard.records import KILLED, Attempt, Ending, State, Within, outcome
+from remit.guard.records import KILLED, Attempt, Ending, Receipt, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
 from remit.guard.scan import redacts
 from remit.guard.scene import Scene
@@ -27,6 +27,7 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
+from remit.kernel.effects import Model
 from remit.kernel.errors import (
     Denied,
     InternalError,
@@ -44,6 +45,7 @@ from remit.kernel.permits import Delivery, Tap, opened
 from remit.kernel.ports import Adapter, Journal, Tx
 from remit.kernel.tracing import span
 from remit.kernel.usage import NOTHING, Usage
+from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
@@ -86,7 +88,19 @@ class Permit:
 
     __slots__ = (
         *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
-        *("_limit", "_metered", "_plain", "_policy_rev", "_profile", "_spent", "_task", "_tokens", "_tried", "_vault"),
+        *(
+            "_limit",
+            "_metered",
+            "_plain",
+            "_policy_rev",
+            "_profile",
+            "_receipt",
+            "_spent",
+            "_task",
+            "_tokens",
+            "_tried",
+            "_vault",
+        ),
         *("_why", "_within"),
         *("action", "loop", "performed", "used"),
     )
@@ -99,6 +113,7 @@ class Permit:
         scene: Scene,
         within: Within | None,
         intent: Future[None] | None,
+        receipt: Receipt,
     ) -> None:
         self.action = action
         self.performed = scene.performed
@@ -113,6 +128,7 @@ class Permit:
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
+        self._receipt = receipt
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
@@ -437,9 +453,11 @@ class Permit:
 
     def _masked(self, done: Outcome) -> Outcome:
         redactor = self._guard.redactor
-        text = redactor.mask(done.text) if done.text else ""
-        if (done.value and not redactor.clean(canonical(done.value))) or text is not done.text:
-            value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False))
+        cards = self.action.kind == Model.trait.kind and not self._plain  # of what a model says, as on its way to it
+        text = redactor.mask(done.text, cards=cards) if done.text else ""
+        said = canonical(done.value) if done.value else b""
+        if (said and (not redactor.clean(said) or (cards and may_hold(said)))) or text is not done.text:
+            value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False, cards=cards))
             return Outcome(done.ok, value, text, done.cost, done.usage)
         return done
 
@@ -463,6 +481,8 @@ class Permit:
             lenient=intent is not None,
             attempts=tuple(self._tried),
             metered=self._metered,
+            # Where the intent may not have been committed, what it took is read again.
+            receipt=self._receipt if intent is None else None,
         )
         op = write if within is None else both(within, write)
         if self._label is not None:
@@ -470,7 +490,7 @@ class Permit:
         if pending is None and intent is None:
             await guard.journal.commit("guard.outcome", op)
             return
-        written = Written(guard.journal, "guard.outcome", op)
+        written = Written(guard.journal, "guard.outcome", op, patient=pending is not None)
         if pending is not None:
             pending.append(written)
         if intent is not None:

@@ -1,8 +1,9 @@
 """Personal data in what a model is asked: tokens go out, and what they stand for comes back to the owner's side.
 
-Done where the policy says so (the setting ``personal_data``). What the store and the audit log keep of the action has
-the tokens; what the caller gets has the values, except in the arguments of tools that the model asks for: those leave
-for somebody else. A tool that may have the values is named by the setting ``personal_tools``.
+Done where the policy says so (the setting ``personal_data``); payment cards are masked one way without it. What the
+store and the audit log keep of the action has the tokens; what the caller gets has the values, except in the arguments
+of tools that the model asks for: those leave for somebody else. A tool that may have the values is named by the setting
+``personal_tools``.
 """
 
 from __future__ import annotations
@@ -52,6 +53,22 @@ def hide(scene: Scene, said: Check) -> Check:
     told = ", ".join(f"{count} {label}" for label, count in sorted(counted.items()))
     before = f"{said.detail} " if said.detail else ""
     return Check(said.name, Verdict.ALLOW, "masked", f"{before}Personal data went to the model as tokens: {told}.")
+
+
+def hide_cards(scene: Scene, said: Check) -> Check:
+    """Mask the payment cards that are still in what a model is asked, one way; ``said`` where there is none.
+
+    With tokens for personal data those are cards that no text holds: numbers, and names of members.
+    """
+    effect = cast("Model", scene.performed.effect)
+    before: dict[str, Json] = dict(effect.request)
+    request = scene.redactor.mask_tree(before, names=False, cards=True)
+    if request is before:
+        return said
+    effect = replace(effect, request=cast("Mapping[str, Json]", request), body=b"")
+    scene.performed = replace(scene.performed, effect=effect)
+    told = f"{said.detail} " if said.detail else ""
+    return Check(said.name, Verdict.ALLOW, "masked", f"{told}Payment cards were masked before the model call left.")
 
 
 async def found_elsewhere(action: Action, redactor: Redactor, terms: PersonalTerms) -> dict[str, Sequence[Personal]]:

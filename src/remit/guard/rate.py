@@ -35,10 +35,9 @@ ALLOWED = allowed(NAME)
 GRACE_US = 60_000_000
 
 _TAKEN = insert(RATE_TAKEN)
-_SETTLED = (
-    delete(RATE_TAKEN)
-    .where(RATE_TAKEN.c.workspace == bindparam("of"), RATE_TAKEN.c.action == bindparam("by"))
-    .returning(RATE_TAKEN.c.key, RATE_TAKEN.c.measure, RATE_TAKEN.c.unit_us, RATE_TAKEN.c.cost, RATE_TAKEN.c.taken_us)
+_OVER = delete(RATE_TAKEN).where(RATE_TAKEN.c.workspace == bindparam("of"), RATE_TAKEN.c.action == bindparam("by"))
+_SETTLED = _OVER.returning(
+    RATE_TAKEN.c.key, RATE_TAKEN.c.measure, RATE_TAKEN.c.unit_us, RATE_TAKEN.c.cost, RATE_TAKEN.c.taken_us
 )
 _SINCE = select(RATE_WAITER.c.since_us).where(
     RATE_WAITER.c.workspace == bindparam("of"),
@@ -104,9 +103,9 @@ def take(
     elif (short := rates.take([charge.demand for charge in charges])) is not None:
         (charge,) = (each for each in charges if each.demand == short.demand)
         raise _refused(tx, action, charge, short=short, limits=limits, now_us=now_us)
-    tx.execute(
-        _TAKEN,
-        [
+    for charge in charges:
+        tx.put(
+            _TAKEN,
             {
                 "workspace": action.workspace,
                 "action": action.id,
@@ -115,17 +114,26 @@ def take(
                 "unit_us": charge.demand.unit_us,
                 "cost": charge.demand.cost,
                 "taken_us": now_us,
-            }
-            for charge in charges
-        ],
-    )
-    tx.execute(_LEAVE, {"of": action.workspace, "who": waiter_of(action)})
+            },
+        )
+    tx.put(_LEAVE, {"of": action.workspace, "who": waiter_of(action)})
 
 
-def settle(tx: Tx, action: Action, ended: Used) -> None:
-    """Put what was taken right by what was used; see the table above. Harmless when nothing was taken."""
+def settle(tx: Tx, action: Action, ended: Used, *, taken: tuple[Charge, ...] | None = None, taken_us: int = 0) -> None:
+    """Put what was taken right by what was used; see the table above. Harmless when nothing was taken.
+
+    ``taken`` and ``taken_us``: what ``take`` took and when, where it is known; then the rows need not be read.
+    """
     rates = SqlRates(tx, action.workspace)
-    for row in tx.rows(_SETTLED, {"of": action.workspace, "by": action.id}):
+    at = {"of": action.workspace, "by": action.id}
+    if taken is not None and tx.later(_OVER, at):
+        for charge in taken:
+            demand = charge.demand
+            real = _real(charge.limit.measure, ended, cost=demand.cost, taken_us=taken_us)
+            if real != demand.cost:
+                rates.add(Demand(demand.key, demand.unit_us, 0), real - demand.cost)
+        return
+    for row in tx.rows(_SETTLED, at):
         cost = int(row["cost"])
         real = _real(Measure(row["measure"]), ended, cost=cost, taken_us=int(row["taken_us"]))
         if real != cost:

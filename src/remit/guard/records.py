@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select, update
 from remit.audit.entry import Entry, Result
 from remit.audit.schedule import check_alarm
 from remit.guard import approval_requests, budget, rate
-from remit.guard.budget_usage import ALWAYS, payer_of, payer_of_row
+from remit.guard.budget_usage import ALWAYS, Opened, payer_of, payer_of_row
 from remit.guard.rate_limits import METERED, Charge, Limits
 from remit.guard.tables import ACTION, ACTION_ATTEMPT, IS_OPEN
 from remit.kernel.action import Action, ActorKind, Principal
@@ -62,7 +62,7 @@ _RESULTS = {
 
 _INSERT = insert(ACTION)
 _ATTEMPTED = insert(ACTION_ATTEMPT)
-_CLOSE = (
+_CLOSED = (
     update(ACTION)
     .where(ACTION.c.id == bindparam("which"), ACTION.c.state == State.OPEN.value)
     .values(
@@ -72,8 +72,8 @@ _CLOSE = (
         tries=bindparam("tried"),
         closed_us=bindparam("at"),
     )
-    .returning(ACTION.c.opened_us)
 )
+_CLOSE = _CLOSED.returning(ACTION.c.opened_us)
 _SAME_EFFECT = (
     select(ACTION.c.id, ACTION.c.state, ACTION.c.cost_micros, ACTION.c.opened_us)
     .where(ACTION.c.workspace == bindparam("of"), ACTION.c.effect_key == bindparam("same"))
@@ -135,6 +135,21 @@ class Ending:
     usage: Usage = NOTHING
 
 
+@dataclass(slots=True)
+class Receipt:
+    """What an intent took, told by its transaction, so that its outcome need not read it again.
+
+    Attributes:
+        opened_us: When; 0: not known.
+        opened: The row of what it may cost, if it has one.
+        charges: What its rates took.
+    """
+
+    opened_us: int = 0
+    opened: Opened | None = None
+    charges: tuple[Charge, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Verdicts:
     """The verdicts of one admission in the order in which they fell, as logged and as stored."""
@@ -164,12 +179,13 @@ def intent(
     owner: str = "",
     approval_id: str = "",
     beyond: frozenset[str] = frozenset(),
+    receipt: Receipt | None = None,
 ) -> Within:
     """The operation that uses up approval and rates, reserves the estimate and writes action row and audit entry.
 
     An unrepeatable effect whose key is known is refused here, in the same transaction. ``owner`` names this process:
     what it leaves open is settled by others once it is gone. ``beyond`` (of rate and budget): what is counted though it
-    doesn't fit.
+    doesn't fit. ``receipt`` is told what it took.
 
     Raises (when run):
         RateLimited: A rate would be passed.
@@ -198,10 +214,13 @@ def intent(
             approval_requests.consume(tx, action, approval_id, policy_rev=policy_rev, now_us=now_us)
         if charges and limits is not None:
             rate.take(tx, action, charges, limits=limits, now_us=now_us, beyond=rate.NAME in beyond)
+        opened = None
         if action.estimate or not action.priced or action.kind in ALWAYS:
-            budget.reserve(tx, action, now_us=now_us, beyond=budget.NAME in beyond)
-        tx.execute(_INSERT, row)
+            opened = budget.reserve(tx, action, now_us=now_us, beyond=budget.NAME in beyond)
+        tx.put(_INSERT, row)
         tx.append(entry, payload, subject=action.about)
+        if receipt is not None:
+            receipt.opened_us, receipt.opened, receipt.charges = now_us, opened, charges
 
     return op
 
@@ -215,11 +234,12 @@ def outcome(
     lenient: bool,
     attempts: tuple[Attempt, ...] = (),
     metered: bool = True,
+    receipt: Receipt | None = None,
 ) -> Within:
     """The operation that closes the action, settles its budget and writes the audit entry.
 
     ``lenient``: the intent may never have been committed; then there is nothing to close. ``metered``: whether it may
-    have taken from a rate.
+    have taken from a rate. ``receipt``: its intent's, once that is committed.
 
     Raises (when run):
         Conflict: Somebody else settled the action meanwhile.
@@ -238,14 +258,19 @@ def outcome(
     }
 
     def op(tx: Tx) -> None:
-        closed = tx.row(_CLOSE, values)
-        if closed is None:
+        known = receipt if receipt is not None and receipt.opened_us else None
+        if known is not None and tx.later(_CLOSED, values, exact=True):
+            opened_us = known.opened_us
+        elif (closed := tx.row(_CLOSE, values)) is not None:
+            opened_us = int(closed["opened_us"])
+        else:
             if lenient:
                 return
             message = f"The action {action.id} was settled by another process: this one had been given up."
             raise Conflict(message, code="guard.settled", hint=f"remit why {action.id}")
         if metered and action.kind in METERED:
-            rate.settle(tx, action, _used(ending, now_us))
+            taken = None if known is None else known.charges
+            rate.settle(tx, action, _used(ending, now_us), taken=taken, taken_us=opened_us)
         if action.estimate or ending.cost or not action.priced or usage is not NOTHING or action.kind in ALWAYS:
             budget.settle(
                 tx,
@@ -253,11 +278,12 @@ def outcome(
                 cost=ending.cost,
                 usage=usage,
                 by=action.principal,
-                opened_us=closed["opened_us"],
+                opened_us=opened_us,
                 now_us=now_us,
+                opened=None if known is None else known.opened,
             )
-        if attempts:
-            tx.execute(_ATTEMPTED, _attempts(action, attempts, ending.cost))
+        for attempt in _attempts(action, attempts, ending.cost):
+            tx.put(_ATTEMPTED, attempt)
         if ending.state is State.UNUSED:
             approval_requests.give_back(tx, action)  # an action that never started gives its approval back
         tx.append(entry, payload, subject=action.about)
@@ -279,7 +305,7 @@ def refusal(
     payload = _payload(action, target, said.told)
 
     def op(tx: Tx) -> None:
-        tx.execute(_INSERT, row)
+        tx.put(_INSERT, row)
         tx.append(entry, payload, subject=action.about)
 
     return op

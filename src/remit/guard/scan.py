@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import cast
 
 from remit.guard import canary
-from remit.guard.personal import hide
+from remit.guard.personal import hide, hide_cards
 from remit.guard.scene import Scene, Standing, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Command, Effect, Model, Notify, WriteFiles
+from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
 
 NAME = "scan"
@@ -30,9 +31,15 @@ def redacts(action: Action, standing: Standing) -> bool:
 
 
 def check(action: Action, scene: Scene) -> Check:
-    """Secrets first, one way; then, where the policy says so, personal data as tokens (``personal``)."""
+    """Secrets first, one way; then, where the policy says so, personal data as tokens; then cards (``personal``)."""
     verdict = _secrets(action, scene)
-    return verdict if scene.vault is None or verdict.verdict is Verdict.DENY else hide(scene, verdict)
+    if verdict.verdict is Verdict.DENY:
+        return verdict
+    if scene.vault is not None:
+        verdict = hide(scene, verdict)
+    if isinstance(action.effect, Model) and may_hold(action.payload) and redacts(action, scene.standing):
+        return hide_cards(scene, verdict)
+    return verdict
 
 
 def _secrets(action: Action, scene: Scene) -> Check:

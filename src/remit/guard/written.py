@@ -17,10 +17,10 @@ class Written:
 
     __slots__ = ("_error", "_op", "future")
 
-    def __init__(self, journal: Journal, name: str, op: Callable[[Tx], None]) -> None:
+    def __init__(self, journal: Journal, name: str, op: Callable[[Tx], None], *, patient: bool = False) -> None:
         self._op = op
         self._error: BaseException | None = None
-        self.future: Future[None] = journal.submit(name, self._run)
+        self.future: Future[None] = journal.submit(name, self._run, patient=patient)
 
     def _run(self, tx: Tx) -> None:
         self._error = None  # it may be run again, when the database ended its first transaction

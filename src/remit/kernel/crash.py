@@ -118,6 +118,13 @@ POINTS: frozenset[str] = frozenset(
         # models
         "models.health",
         "models.set",
+        # backups, restores, upgrades
+        "backup.taken",
+        "backup.archive",
+        "restore.held",
+        "restore.place",
+        "upgrade.copy",
+        "upgrade.done",
         # writes outside the store
         "home.folder",
         "home.keys",

@@ -38,6 +38,17 @@ class Tx(ReadTx, Protocol):
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
         ...
 
+    def put(self, stmt: Executable, params: Mapping[str, Any]) -> None:
+        """As ``execute``, at the end of the transaction, once for all operations in it that ask for the same."""
+        ...
+
+    def later(self, stmt: Executable, params: Mapping[str, Any], *, exact: bool = False) -> bool:
+        """As ``put``, if that can wait: else nothing is done, and false. ``exact``: it must touch one row.
+
+        Who gets true may take it for done. When it was not, everything is undone and run again, and nothing waits.
+        """
+        ...
+
     def append(self, entry: Any, payload: Mapping[str, Any] | None = None, *, subject: str = "") -> None:  # noqa: ANN401 - audit stands above the kernel
         """Add an ``audit.Entry`` (with its payload) to the log in this transaction.
 
@@ -50,11 +61,13 @@ class Tx(ReadTx, Protocol):
 class Journal(Protocol):
     """The only way to Remit's own store."""
 
-    def submit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> Future[T]:
+    def submit[T](
+        self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT, patient: bool = False
+    ) -> Future[T]:
         """Queue a write, first in first out, from any thread; the future is done once it is committed.
 
         ``name`` must be in ``kernel.crash.POINTS``. An ``op`` that raises undoes only itself, and its exception is the
-        future's.
+        future's. With ``patient``, nobody waits for it: it may be held for some milliseconds, and goes with the next.
         """
         ...
 

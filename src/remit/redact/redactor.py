@@ -99,10 +99,15 @@ class Redactor:
         """Whether ``scan`` finds nothing."""
         return not self.found(data, tier=tier)
 
-    def mask(self, text: str, *, tier: int = 1, personal: bool = False, despaced: bool = False) -> str:
-        """``text`` with each secret replaced by ``[REDACTED:kind:suffix]``; the same object when there is none."""
+    def mask(
+        self, text: str, *, tier: int = 1, personal: bool = False, cards: bool = False, despaced: bool = False
+    ) -> str:
+        """``text`` with each secret replaced by ``[REDACTED:kind:suffix]``; the same object when there is none.
+
+        As ``scan``; with ``cards`` also payment cards, of all personal data these alone.
+        """
         for _ in range(PASSES):
-            found = self.found(text, tier=tier, personal=personal, despaced=despaced)
+            found = self.found(text, tier=tier, personal=personal, cards=cards, despaced=despaced)
             if not found:
                 break
             text = self._replace(text, found)
@@ -118,13 +123,17 @@ class Redactor:
             done = span.end
         return "".join((*parts, text[done:]))
 
-    def mask_tree(self, value: object, *, names: bool = True, tier: int = 1, personal: bool = False) -> object:
+    def mask_tree(
+        self, value: object, *, names: bool = True, tier: int = 1, personal: bool = False, cards: bool = False
+    ) -> object:
         """Nested JSON (and tuples, sets, bytes) with every text in it masked, keys too.
 
         With ``names``, the value under a key that names a secret (``password``, ``authorization``) is masked whatever
-        it is. A value without a secret in it comes back as the same object. With ``personal`` also personal data.
+        it is. A value without a secret in it comes back as the same object. With ``personal`` also personal data,
+        with ``cards`` also payment cards.
         """
-        return mask_tree(value, _Personal(self) if personal else self, names=names, tier=tier)
+        wider = _Wider(self, personal=personal, cards=cards) if personal or cards else self
+        return mask_tree(value, wider, names=names, tier=tier)
 
     def findings(self, files: Mapping[str, bytes]) -> list[Finding]:
         """One critical finding for each secret in ``files`` (path to content), with path and line, never the value."""
@@ -158,7 +167,13 @@ class Redactor:
                 )
 
     def found(
-        self, data: str | bytes, *, tier: int = 1, personal: bool = False, despaced: bool = False
+        self,
+        data: str | bytes,
+        *,
+        tier: int = 1,
+        personal: bool = False,
+        cards: bool = False,
+        despaced: bool = False,
     ) -> list[tuple[Span, str]]:
         """Every span, overlapping ones too, each with what its mask's suffix is made from."""
         if isinstance(data, str):
@@ -175,6 +190,8 @@ class Redactor:
             ]
         if self.asked(tier=tier, personal=personal):
             found += self._personal(data)
+        elif cards:
+            found += _cards(data)
         chosen = _engine(tier)
         hits = chosen.find(raw)
         if not hits:
@@ -190,17 +207,21 @@ class Redactor:
             spans = characters(raw, spans)
         return found + list(zip(spans, values, strict=True))
 
-    def silent(self, text: str, raw: bytes, front: int, *, tier: int = 1, personal: bool = False) -> bool:
+    def silent(
+        self, text: str, raw: bytes, front: int, *, tier: int = 1, personal: bool = False, cards: bool = False
+    ) -> bool:
         """Whether ``found`` certainly finds nothing, and no rule matches even where its judge would refuse.
 
-        False says nothing: then ``found`` must be asked. ``raw`` is ``text`` in UTF-8; registered values are looked
-        for from ``front`` on.
+        False says nothing: then ``found`` must be asked. ``raw`` is ``text`` in UTF-8; registered values and
+        cards are looked for from ``front`` on.
         """
         if not _engine(tier).silent(raw):
             return False
         if self.registered.any() and not self.registered.current().silent(text[front:]):
             return False
-        return not (self.asked(tier=tier, personal=personal) and self._personal(text))
+        if self.asked(tier=tier, personal=personal):
+            return not self._personal(text)
+        return not (cards and _cards(text, front))
 
     def asked(self, *, tier: int, personal: bool) -> bool:
         """Whether personal data is looked for when this is asked."""
@@ -217,16 +238,25 @@ class Redactor:
         ]
 
 
-class _Personal:
-    """A redactor that looks for personal data too, for ``mask_tree``."""
+def _cards(data: str | bytes, front: int = 0) -> list[tuple[Span, str]]:
+    from remit.redact.personal.cards import cards  # noqa: PLC0415 - no command needs it before there is a text
 
-    __slots__ = ("_redactor",)
+    text = data if isinstance(data, str) else data.decode("latin-1")
+    return [(Span(each.kind, each.start, each.end), text[each.start : each.end]) for each in cards(text, front=front)]
 
-    def __init__(self, redactor: Redactor) -> None:
+
+class _Wider:
+    """A redactor that looks for personal data too, or for cards, for ``mask_tree``."""
+
+    __slots__ = ("_cards", "_personal", "_redactor")
+
+    def __init__(self, redactor: Redactor, *, personal: bool, cards: bool) -> None:
         self._redactor = redactor
+        self._personal = personal
+        self._cards = cards
 
     def mask(self, text: str, *, tier: int = 1) -> str:
-        return self._redactor.mask(text, tier=tier, personal=True)
+        return self._redactor.mask(text, tier=tier, personal=self._personal, cards=self._cards)
 
     def suffix(self, value: str) -> str:
         return self._redactor.suffix(value)

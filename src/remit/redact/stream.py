@@ -26,12 +26,21 @@ class StreamRedactor:
         redactor: Finds and names what is masked.
         tier: As in ``Redactor.mask``; so are ``personal`` and ``despaced``.
         personal: Mask personal data too.
+        cards: Mask payment cards too, of all personal data these alone.
         despaced: Mask registered values that are spelled out with white space.
     """
 
-    def __init__(self, redactor: Redactor, *, tier: int = 1, personal: bool = False, despaced: bool = False) -> None:
+    def __init__(
+        self,
+        redactor: Redactor,
+        *,
+        tier: int = 1,
+        personal: bool = False,
+        cards: bool = False,
+        despaced: bool = False,
+    ) -> None:
         self._redactor = redactor
-        self._look = Look(tier, personal, despaced)
+        self._look = Look(tier, personal, cards, despaced)
         self._passes = [Pass(redactor, self._look)]
         self._tails = [""]
         self._since = 0
@@ -85,7 +94,7 @@ class StreamRedactor:
                 self._since = 0 if at == 0 else self._since
                 if at + 1 == len(self._passes) < PASSES:
                     self._passes.append(Pass(self._redactor, self._look, behind=self._tails[at]))
-                    self._tails.append("")
+                    self._tails.append(self._tails[at])  # before it, both have sent the same
             self._tails[at] = (self._tails[at] + text)[-_TAIL:]
             at += 1
         self._since += len(text)

@@ -41,6 +41,7 @@ class DeltaText:
 
     Args:
         json: It is JSON in fragments.
+        cards: Mask payment cards too.
     """
 
     __slots__ = ("_json", "_stream")
@@ -52,9 +53,10 @@ class DeltaText:
         json: bool = False,
         tier: int = 1,
         personal: bool = False,
+        cards: bool = False,
         despaced: bool = True,
     ) -> None:
-        self._stream = StreamRedactor(redactor, tier=tier, personal=personal, despaced=despaced)
+        self._stream = StreamRedactor(redactor, tier=tier, personal=personal, cards=cards, despaced=despaced)
         self._json = _Json() if json else None
 
     @property
@@ -83,9 +85,11 @@ class DeltaText:
         return sent if self._json is None else self._json.quoted(sent, final=True)
 
 
-def masked_json(text: str, redactor: Redactor, *, personal: bool = False, despaced: bool = True) -> str:
+def masked_json(
+    text: str, redactor: Redactor, *, personal: bool = False, cards: bool = False, despaced: bool = True
+) -> str:
     """JSON in a text masked as a stream of it would be: a mask where JSON has no string is quoted."""
-    masked = redactor.mask(text, personal=personal, despaced=despaced)
+    masked = redactor.mask(text, personal=personal, cards=cards, despaced=despaced)
     return text if masked is text else _Json().quoted(masked, final=True)
 
 

@@ -17,7 +17,7 @@ from remit.redact.redactor import PASSES, SUFFIX, Redactor
 from remit.redact.registered import Registry
 from remit.redact.span import Span, mask_token, stronger
 from remit.redact.undecided import UNKNOWN, undecided
-from remit.redact.undecided_personal import undecided_personal
+from remit.redact.undecided_personal import undecided_cards, undecided_personal
 
 #: Characters held back for a token that doesn't end, before it is masked unseen: no token is as long.
 MOST_HELD = 64 * 1024
@@ -36,6 +36,7 @@ class Look:
 
     tier: int = 1
     personal: bool = False
+    cards: bool = False
     despaced: bool = False
 
 
@@ -49,6 +50,7 @@ class _Cluster:
     values: dict[str, str]
     hashed: hmac.HMAC
     hashed_to: int = field(default=0)
+    first: tuple[str, str] | None = None  # the kind of what it began with, and its suffix, once that is over
 
     def takes(self, span: Span) -> bool:
         """Whether the span overlaps, or touches as one of the same kind (as ``span.union`` has it)."""
@@ -72,7 +74,8 @@ class Pass:
         self._redactor = redactor
         self._look = look
         self._ends = undecided(look.tier)
-        self._personal = redactor.asked(tier=look.tier, personal=look.personal)
+        personal = redactor.asked(tier=look.tier, personal=look.personal)
+        self._numbers = undecided_personal if personal else undecided_cards if look.cards else None
         self._keep = self._ends.behind
         self._behind = behind
         self._pending = ""
@@ -158,7 +161,8 @@ class Pass:
         known = self._redactor.registered.current()
         # A registered value that began in what was sent would have been held back, had it been known then.
         front = max(0, begin - _BESIDE) if known is self._known else 0
-        if _PEM in buffer or not self._redactor.silent(buffer, raw, front, tier=look.tier, personal=look.personal):
+        silent = self._redactor.silent
+        if _PEM in buffer or not silent(buffer, raw, front, tier=look.tier, personal=look.personal, cards=look.cards):
             self._known = None
             return None
         self._known = known
@@ -173,8 +177,8 @@ class Pass:
                 return None
             safe = found if plain else len(raw[:found].decode("utf-8", "ignore"))
             safe = min(safe, known.undecided(buffer, begin, despaced=look.despaced))
-            if self._personal:
-                safe = min(safe, undecided_personal(buffer, begin))
+            if self._numbers is not None:
+                safe = min(safe, self._numbers(buffer, begin))
             if safe in {begin, end}:
                 break
             buffer = buffer[:safe]
@@ -203,8 +207,8 @@ class Pass:
         safe = self._redactor.registered.current().undecided(text, begin, despaced=self._look.despaced)
         if self._flood is None:
             rules = self._ends.begin(text, begin, judged=judged)
-            if self._personal:
-                rules = min(rules, undecided_personal(text, begin))
+            if self._numbers is not None:
+                rules = min(rules, self._numbers(text, begin))
             safe = safe if flush and _WORDS.fullmatch(text, rules) else min(safe, rules)
         opened = begin if key is None else min(key.end - self._base, len(text))
         return min(safe, pem.undecided(text, opened))
@@ -226,7 +230,9 @@ class Pass:
         spans: list[Span] = [] if key is None else [key]
         values: dict[tuple[str, int], str] = {}
         look = self._look
-        found = self._redactor.found(buffer, tier=look.tier, personal=look.personal, despaced=look.despaced)
+        found = self._redactor.found(
+            buffer, tier=look.tier, personal=look.personal, cards=look.cards, despaced=look.despaced
+        )
         for span, value in found:
             if span.start >= safe or base + span.end <= low:
                 continue
@@ -281,7 +287,7 @@ class Pass:
         at = base + len(self._behind)
         for span in spans:
             if self._cluster is not None and self._cluster.takes(span):
-                self._cluster.add(span)
+                self._add(buffer, self._cluster, span)
                 continue
             if self._cluster is not None:
                 at = self._cluster.end
@@ -298,6 +304,13 @@ class Pass:
         sent.append(buffer[at - base : safe])
         return "".join(sent)
 
+    def _add(self, buffer: str, cluster: _Cluster, span: Span) -> None:
+        """One more secret of the cluster. A suffix is made of what it began with alone, as over the whole text."""
+        if span.start > cluster.start and span.end > cluster.end and cluster.first is None:
+            self._hash(buffer, cluster.end)
+            cluster.first = cluster.namer.kind, cluster.hashed.hexdigest()[:SUFFIX]
+        cluster.add(span)
+
     def _close(self, buffer: str) -> str:
         """The mask of the open cluster, which is over."""
         cluster = self._cluster
@@ -308,7 +321,11 @@ class Pass:
         self.masks += 1
         kind = cluster.namer.kind
         value = cluster.values.get(kind)
-        return mask_token(kind, cluster.hashed.hexdigest()[:SUFFIX] if value is None else self._redactor.suffix(value))
+        if value is not None:
+            return mask_token(kind, self._redactor.suffix(value))
+        if kind == _PRIVATE_KEY and cluster.first is not None and cluster.first[0] == kind:
+            return mask_token(kind, cluster.first[1])
+        return mask_token(kind, cluster.hashed.hexdigest()[:SUFFIX])
 
     def _hash(self, buffer: str, end: int) -> None:
         cluster = self._cluster

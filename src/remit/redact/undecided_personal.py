@@ -12,7 +12,7 @@ from remit.redact.personal.addresses import IPV4, IPV6, LONGEST_LOCAL
 from remit.redact.personal.clusters import NUMBER
 from remit.redact.personal.context import REACH
 from remit.redact.personal.national import TOKEN
-from remit.redact.personal.payment import IBAN
+from remit.redact.personal.payment import IBAN, SHORTEST_CARD
 
 _AHEAD = REACH + 8  # words behind a number, and what may still belong to it (an extension)
 _LINE = 82  # what an address reads behind it to tell a repository's remote
@@ -25,6 +25,8 @@ _CHAIN = re.compile(r"[0-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9])*[ .\-/()\u
 _ACCOUNT = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z]{2}[0-9]{2}(?:[ \-\u00a0]?[A-Za-z0-9]){0,45}[ \-\u00a0]?\Z")
 _INSURANCE = re.compile(r"[A-Za-z]{2} ?(?:[0-9]{2} ?){1,3}[A-Da-d]?")
 _PLUS = re.compile(r"[+(\uff0b][ (]{0,2}\Z")
+_DIGIT = re.compile(r"[0-9]")
+_NO_CARD = SHORTEST_CARD - 1  # so many digits are none yet
 _NUMBERS = (NUMBER, IPV4, IPV6, IBAN, TOKEN, _INSURANCE)
 
 
@@ -48,6 +50,23 @@ def undecided_personal(text: str, floor: int) -> int:
                 places.append(_left(text, found.start(), front))
                 break
     return max(floor, min(places))
+
+
+def undecided_cards(text: str, floor: int) -> int:
+    """As ``undecided_personal``, for payment cards: digits that go on, and numbers long enough to be one."""
+    size = len(text)
+    front = max(floor, size - _WIDEST)
+    if _DIGIT.search(text, front) is None:
+        return size
+    first = size
+    found = _CHAIN.search(text, front)
+    if found is not None:
+        first = found.start()
+    for found in NUMBER.finditer(text, max(0, front - REACH)):
+        if found.end() > size - _AHEAD and len(_DIGIT.findall(found[0])) > _NO_CARD:
+            first = min(first, found.start())
+            break
+    return max(floor, first)
 
 
 def _word(text: str, front: int) -> int:

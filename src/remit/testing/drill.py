@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 from remit.adapters.sandbox.processes import MARK
 from remit.testing.witness import requests
@@ -81,6 +81,9 @@ class Look:
 class Drill:
     """One home, its witness and its log of bodies. Use it as a context manager: what it started ends with it."""
 
+    #: How a command's process begins, as ``subprocess.Popen``: whoever gives many commands may know a quicker way.
+    begin: ClassVar[Callable[..., subprocess.Popen[str]]] = subprocess.Popen
+
     def __init__(self, folder: Path, *, witness: str = "", witness_log: Path | None = None) -> None:
         """Nothing is made yet but the folder.
 
@@ -122,7 +125,7 @@ class Drill:
     def start(self, *words: object, at: str = "", record: bool = False, **environ: str) -> subprocess.Popen[str]:
         """Start a command without waiting: the home and ``--json`` are added. Pipes are open on both outputs."""
         argv = [sys.executable, "-m", "remit.cli", *map(str, words), "--home", str(self.home), "--json"]
-        process = subprocess.Popen(
+        process = self.begin(
             argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

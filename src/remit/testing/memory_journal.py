@@ -38,10 +38,15 @@ class MemoryJournal:
                 self._connection.execute(str(CreateIndex(index).compile(dialect=dialect())))
 
     def submit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
+        self,
+        name: str,
+        op: Callable[[WriteTransaction], T],
+        *,
+        durable: Durability = Durability.COMMIT,
+        patient: bool = False,
     ) -> Future[T]:
         """Write now; a crash point raises out of here."""
-        del durable  # everything is as durable as it gets
+        del durable, patient  # everything is as durable as it gets
         crash.check(name)
         crash.reach(f"{name}:before")
         future: Future[T] = Future()

@@ -256,11 +256,14 @@ def test_members_that_nobody_knows_are_masked() -> None:
 
 
 @pytest.mark.parametrize("wire", [Wire.CHAT, Wire.MESSAGES, Wire.RESPONSES])
-def test_a_providers_error_event_is_told(wire: Wire) -> None:
+def test_a_providers_error_event_is_told_and_does_not_go_on(wire: Wire) -> None:
+    """Whoever passes the stream on tells one error event of its own; what was said before still goes on."""
+    before = {Wire.CHAT: chat(["one ", "tw"]), Wire.MESSAGES: messages(["one ", "tw"]), Wire.RESPONSES: b""}[wire]
+    before = before.partition(b"event: content_block_stop")[0].partition(b"data: [DONE]")[0]
     data = event({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, name="error")
-    reader, out = read(wire, [data], REDACTOR)
+    reader, out = read(wire, [before + data + before], REDACTOR)
     assert reader.error == "Overloaded"
-    assert out == data
+    assert out == before
     assert not reader.complete
 
 

@@ -115,9 +115,12 @@ def test_what_messages_cannot_say_is_refused(member: str, value: object) -> None
 
 def test_thinking_is_asked_for_either_way() -> None:
     base = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
-    asked = messages_request({**base, "reasoning_effort": "medium", "max_tokens": 100})
-    assert asked["thinking"] == {"type": "enabled", "budget_tokens": 4096}
-    assert asked["max_tokens"] == 4196
+    for bound, budget in ((9_000, 4096), (4_000, 3_000), (100, 0)):
+        asked = messages_request({**base, "reasoning_effort": "medium", "max_completion_tokens": bound})
+        assert asked["max_tokens"] == bound, "what was reserved"
+        assert asked.get("thinking", {}).get("budget_tokens", 0) == budget
+    asked = messages_request({**base, "reasoning_effort": "medium"})
+    assert (asked["thinking"]["budget_tokens"], asked["max_tokens"]) == (4096, 8192)
     asked = chat_request({**base, "max_tokens": 9_000, "thinking": {"type": "enabled", "budget_tokens": 5_000}})
     assert asked["reasoning_effort"] == "high"
 

@@ -129,7 +129,7 @@ class _Passing:
         if known is None:
             await self._end_texts()
             restorer = self.delivery.restorer
-            known = _Text(StreamRedactor(self.redactor), None if restorer is None else restorer())
+            known = _Text(StreamRedactor(self.redactor, cards=True), None if restorer is None else restorer())
             self.texts[index] = known
             await self._write({"i": index, "k": "thinking" if thinking else "text", "t": ""})
         self.characters += len(text)
@@ -151,7 +151,7 @@ class _Passing:
         self.texts = {}
 
     async def _part(self, index: int, part: ModelResponsePart) -> None:
-        shown = self.redactor.mask_tree(part_json(part), names=False)
+        shown = self.redactor.mask_tree(part_json(part), names=False, cards=True)
         await self._write({"i": index, "k": "part", "p": shown})
 
     async def finish(self, response: ModelResponse) -> None:

@@ -32,6 +32,20 @@ class ExecutorLocks:
         fcntl.flock(handle, fcntl.LOCK_EX)  # a probe holds it for microseconds at most
         self._held[executor] = handle
 
+    def take(self, executor: str) -> bool:
+        """As ``hold``, unless another process is ``executor``; whether this one is it now."""
+        if sys.platform == "win32" or executor in self._held:
+            return True
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(self._path(executor), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return False
+        self._held[executor] = handle
+        return True
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """The open lock files: a child that inherits them keeps this executor alive for as long as it writes."""

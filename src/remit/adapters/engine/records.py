@@ -264,6 +264,16 @@ class Records:
         )
         return list(connection.execute(stmt).scalars())
 
+    def cancel_unfinished(self, connection: sa.Connection) -> list[str]:
+        """Cancel every run that has not ended, of any version; which ones. For a database that came from a backup."""
+        stmt = (
+            sa.update(STATUS)
+            .where(STATUS.c.name == WORKFLOW, STATUS.c.status.in_(UNFINISHED))
+            .values(status="CANCELLED", owner_xid=None, queue_name=None, completed_at=self._now_ms)
+            .returning(STATUS.c.workflow_uuid)
+        )
+        return list(connection.execute(stmt).scalars())
+
     def claim(self, row: RunRow, executor: str, token: str) -> bool:
         """Make ``executor`` the owner of ``row`` if nothing has changed since it was read; whether that worked.
 

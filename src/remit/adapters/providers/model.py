@@ -151,7 +151,7 @@ class ModelAdapter:
                 if len(body) >= MOST_ERROR:
                     break
         if self._redactor is not None:
-            body = self._redactor.mask(body[:MOST_ERROR].decode("utf-8", "replace")).encode()
+            body = self._redactor.mask(body[:MOST_ERROR].decode("utf-8", "replace"), cards=True).encode()
         return typed(answer.status, answer.headers, body, spoken)
 
     async def _read(self, exchange: Exchange, asked: Asking, answer: UpstreamAnswer) -> Outcome:
@@ -166,6 +166,7 @@ class ModelAdapter:
             inspect=None if delivery is None else delivery.inspect,
             strip_usage=asked.strip_usage,
             personal=not plain and self._personal(exchange.action),
+            cards=True,
         )
 
         def heard() -> None:
@@ -250,7 +251,8 @@ def make_adapter(
         redactor: Masks answers, unless the workspace wants them as they are (``Delivery.plain``); ``None``: nothing is.
         clock: Wall and monotonic time.
         patience: How long connections and silences may take.
-        personal: Whether personal data in the answer to an action is masked too (``PersonalTerms.concern``).
+        personal: Whether personal data in the answer to an action is masked too (``PersonalTerms.concern``); payment
+            cards are always, where anything is.
         observed: Hears how each call went.
     """
     return ModelAdapter(

@@ -67,6 +67,11 @@ class Store(ABC):
         return self._log.verifiers
 
     @property
+    def waiting(self) -> int:
+        """See ``Writer.waiting``."""
+        return self._writer.waiting
+
+    @property
     def signers(self) -> tuple[Signer, ...]:
         """The private keys that sign now: one, or two while the key is being changed."""
         self._log.read_keys()
@@ -83,7 +88,12 @@ class Store(ABC):
     # ------------------------------------------------------------------------------------------------------- writes
 
     def submit[T](
-        self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT
+        self,
+        name: str,
+        op: Callable[[WriteTransaction], T],
+        *,
+        durable: Durability = Durability.COMMIT,
+        patient: bool = False,
     ) -> Future[T]:
         """Queue a write, first in first out, from any thread; see ``kernel.ports.Journal``.
 
@@ -98,7 +108,7 @@ class Store(ABC):
         except RuntimeError:
             self._writer.put(item)
         else:
-            self._writer.put_with_next(item, loop)
+            self._writer.put_with_next(item, loop, patient=patient)
         return future
 
     async def commit[T](

@@ -111,6 +111,17 @@ def masked_parameters(params: Params, texts: Sequence[str], masking: Masking) ->
     return params if all(one is other for one, other in zip(each, params, strict=True)) else each
 
 
+def masked_rows(
+    rows: Sequence[Mapping[str, Any]], texts: Sequence[str], masking: Masking
+) -> Sequence[Mapping[str, Any]]:
+    """As ``masked_parameters`` for many: all are looked through at once, one by one only if there is something."""
+    names = [name.removeprefix(_EXECUTED_MARK) for name in texts]
+    whole = "\n".join([_text(row.get(name)) for row in rows for name in names])
+    if masking.text(whole) == whole:
+        return rows
+    return [_masked(row, texts, masking) for row in rows]
+
+
 def _masked(values: Mapping[str, Any], texts: Sequence[str], masking: Masking) -> Mapping[str, Any]:
     given = {name: _text(values.get(name.removeprefix(_EXECUTED_MARK))) for name in texts}
     whole = "\n".join(given.values())

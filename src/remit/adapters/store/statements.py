@@ -10,12 +10,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Integer, LargeBinary, String, Table
 from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.sql.base import Executable
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.visitors import iterate
 
 from remit.adapters.store.shown import shown_parameters
 from remit.kernel.errors import InternalError
@@ -42,6 +43,7 @@ class Prepared:
     readers: tuple[Process | None, ...] | None
     texts: tuple[str, ...] = ()  # parameters that become text which people read, see ``shown``
     order: Callable[[Values], tuple[Any, ...]] | None = None
+    tables: frozenset[str] = frozenset()  # that it reads or writes
 
     def values(self, params: Values | None) -> Values | tuple[Any, ...]:
         """The driver's parameters."""
@@ -86,8 +88,11 @@ class Statements:
             return found
         compiled, defaults = self._compile(stmt, shape)
         if compiled.post_compile_params or compiled.literal_execute_params:
-            return self._expanded(compiled, {**defaults, **(first or {})})
-        prepared = replace(self._prepared(compiled, defaults), texts=shown_parameters(stmt, shape))
+            expanded = self._expanded(compiled, {**defaults, **(first or {})})
+            return replace(expanded, tables=_tables_of(stmt))
+        prepared = replace(
+            self._prepared(compiled, defaults), texts=shown_parameters(stmt, shape), tables=_tables_of(stmt)
+        )
         if len(self._by_object) >= MAX_OBJECTS:
             self._by_object.clear()  # those that are built on the fly: modules' own come back at once
         self._by_object.setdefault(id(stmt), (stmt, {}))[1][shape] = prepared
@@ -156,6 +161,13 @@ class Statements:
         if isinstance(kind, _PLAIN):
             return None
         return kind.dialect_impl(self._dialect).result_processor(self._dialect, None)
+
+
+def _tables_of(stmt: Executable) -> frozenset[str]:
+    """Every table that a statement names, in whatever part of it."""
+    own: Any = getattr(stmt, "table", None)
+    found = {own.name} if isinstance(own, Table) else set[str]()
+    return frozenset(found | {each.name for each in iterate(cast("Any", stmt)) if isinstance(each, Table)})
 
 
 def _order(names: Sequence[str] | None) -> Callable[[Values], tuple[Any, ...]] | None:

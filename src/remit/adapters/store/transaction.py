@@ -9,13 +9,18 @@ from typing import Any, Protocol
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
-from remit.adapters.store.shown import Drafted, Masking, masked_drafts, masked_parameters
+from remit.adapters.store.later import Later
+from remit.adapters.store.shown import Drafted, Masking, masked_drafts, masked_parameters, masked_rows
 from remit.adapters.store.statements import Prepared, Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
 from remit.kernel.action import ActorKind
 from remit.kernel.correlation import current
 from remit.kernel.ports import Params, Row
+
+
+class MissedError(Exception):
+    """A statement that waited touched other rows than it must."""
 
 
 class Cursor(Protocol):
@@ -108,10 +113,59 @@ class WriteTransaction(ReadTransaction):
         self._now_us = now_us
         self._salt = salt
         self.drafts: list[Drafted] = []  # of the operation that runs
+        self.defers = False  # set by the writer, while it runs operations that can be run once more one by one
+        self._later = Later()
+
+    def later(self, stmt: Executable, params: Mapping[str, Any], *, exact: bool = False) -> bool:
+        """Run a statement at the end of the transaction, once for all operations that ask for the same.
+
+        ``exact``: it must touch one row. False: it can't wait, so the caller runs it, and sees to it that it did. When
+        it fails, or touches none, every operation is run once more by itself, and then nothing waits.
+        """
+        if not self.defers:
+            return False
+        self._later.add(stmt, self._statements.prepare(stmt, params), params, exact=exact)
+        return True
+
+    def put(self, stmt: Executable, params: Mapping[str, Any]) -> None:
+        """As ``execute``, at the end of the transaction where that can wait."""
+        if not self.later(stmt, params):
+            self.execute(stmt, params)
+
+    def settle(self) -> None:
+        """Run what waits.
+
+        Raises:
+            MissedError: A statement did not touch the rows that it must.
+        """
+        for waiting in self._later.take():
+            rows: Any = waiting.rows
+            prepared = waiting.prepared
+            if prepared.texts and self._masking is not None:
+                rows = masked_rows(rows, prepared.texts, self._masking)
+            values = [prepared.values(each) for each in rows]
+            try:
+                if len(values) == 1:
+                    self.cursor.execute(prepared.sql, values[0])
+                else:
+                    self.cursor.executemany(prepared.sql, values)
+            except Exception as error:
+                raise self._translate(error) from error
+            if waiting.exact and self.cursor.rowcount != len(values):
+                raise MissedError
+
+    def forget(self) -> None:
+        """What waits is not run: its transaction is undone."""
+        self._later.take()
+
+    def _first(self, tables: frozenset[str]) -> None:
+        if self._later.concerns(tables):
+            self.settle()
 
     def execute(self, stmt: Executable, params: Params = None) -> int:
         """Run a statement (many times for a sequence of parameters); the number of rows it touched."""
         prepared = self._statements.prepare(stmt, params)
+        self._first(prepared.tables)
         if prepared.texts and self._masking is not None:
             params = masked_parameters(params, prepared.texts, self._masking)
         try:
@@ -127,6 +181,7 @@ class WriteTransaction(ReadTransaction):
 
     def insert(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
         """Add rows that have a value for every column, in the table's order: the quick way for many."""
+        self._first(frozenset((table.name,)))
         try:
             self.cursor.executemany(self._statements.insert_sql(table), rows)
         except Exception as error:
@@ -153,6 +208,7 @@ class WriteTransaction(ReadTransaction):
     def _fetched(self, stmt: Executable, params: Params) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """As of a read; a statement that writes (RETURNING) is masked like any other."""
         prepared = self._statements.prepare(stmt, params)
+        self._first(prepared.tables)
         if prepared.texts and self._masking is not None:
             params = masked_parameters(params, prepared.texts, self._masking)
         return prepared.columns, self._run(prepared, params)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from remit.adapters.store.shown import Drafted
-from remit.adapters.store.transaction import WriteTransaction
+from remit.adapters.store.transaction import MissedError, WriteTransaction
 from remit.audit.entry import Draft
 from remit.audit.refusal import Refused
 from remit.kernel import crash
@@ -23,6 +23,7 @@ from remit.kernel.errors import Unavailable
 
 MAX_BATCH = 256
 SEAL_SECONDS = 0.5
+PATIENT_SECONDS = 0.004  # how long what nobody waits for is held for the next write: about one commit of a disk
 
 _log = logging.getLogger(__name__)
 
@@ -149,8 +150,8 @@ def _wake(items: list[Item]) -> None:
 class Writer:
     """Runs operations in the order in which they were queued; starts with the first one.
 
-    It never lingers: a batch is what queued during the last commit, at most 256. An unsigned entry is signed at most
-    half a second later, at once when somebody waits for it, and at ``close``.
+    It lets nobody wait for company: a batch is what queued during the last commit, at most 256. An unsigned entry is
+    signed at most half a second later, at once when somebody waits for it, and at ``close``.
     """
 
     backend: Backend
@@ -159,6 +160,7 @@ class Writer:
     _queue: queue.SimpleQueue[Item | None] = field(default_factory=queue.SimpleQueue[Item | None])
     _held: list[Item] = field(default_factory=list["Item"])
     _holders: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])
+    _patient: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])  # have a timer
     _thread: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
@@ -178,11 +180,12 @@ class Writer:
             self._release()
             self._queue.put(item)
 
-    def put_with_next(self, item: Item, loop: asyncio.AbstractEventLoop) -> None:
+    def put_with_next(self, item: Item, loop: asyncio.AbstractEventLoop, *, patient: bool = False) -> None:
         """Queue an operation whose caller, in this loop, goes on: with the next one, or when the loop has its turn.
 
         Writes that one task makes before it waits are one batch then, and cost one commit instead of two. The order
-        stays: whatever is queued later, by any thread, comes after it.
+        stays: whatever is queued later, by any thread, comes after it. A ``patient`` one is held a few milliseconds
+        longer: the outcome of a call goes with the intent of the next, which else would wait for its commit first.
 
         Raises:
             InternalError: Its name is no crash point.
@@ -192,13 +195,28 @@ class Writer:
         with self._lock:
             self._start()
             self._held.append(item)
-            if loop not in self._holders:
+            if loop in self._holders:
+                return
+            if not patient:
                 self._holders.add(loop)
                 loop.call_soon(self.flush)
+            elif loop not in self._patient:
+                self._patient.add(loop)
+                loop.call_later(PATIENT_SECONDS, self._flush_patient, loop)
+
+    @property
+    def waiting(self) -> int:
+        """How many operations were queued and not begun, roughly: others queue and take meanwhile."""
+        return self._queue.qsize() + len(self._held)
 
     def flush(self) -> None:
         """Hand over what is held."""
         with self._lock:
+            self._release()
+
+    def _flush_patient(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            self._patient.discard(loop)
             self._release()
 
     def _start(self) -> None:
@@ -304,7 +322,7 @@ class Writer:
         try:
             return self._run_together(batch, marks=False)
         except _OperationError:
-            if len(batch) == 1 and not _is_refusal(batch[0].error):
+            if len(batch) == 1 and not _is_again(batch[0].error):
                 raise
         for item in batch:
             item.error = item.value = None
@@ -314,13 +332,26 @@ class Writer:
         tx = self.backend.begin()
         try:
             drafts: list[Drafted] = []
+            tx.defers = not marks
             for item in batch:
                 drafts += self._run_one(tx, item, mark=marks)
+            if not marks:
+                self._settle(tx)
             self.backend.commit(tx.masked(drafts))
         except BaseException:
+            tx.forget()
             self.backend.rollback()
             raise
         return len(drafts)
+
+    def _settle(self, tx: WriteTransaction) -> None:
+        """Run what waited for the end. Whose it was that failed is found when each is run by itself."""
+        try:
+            tx.settle()
+        except BaseException as error:
+            if self.backend.again(error):
+                raise
+            raise _OperationError from error
 
     def _run_one(self, tx: WriteTransaction, item: Item, *, mark: bool) -> list[Drafted]:
         if mark:
@@ -369,5 +400,6 @@ class Writer:
                 _log.debug("an event loop closed before its writes were committed")
 
 
-def _is_refusal(error: BaseException | None) -> bool:
-    return isinstance(error, Refused) and error.entry is not None
+def _is_again(error: BaseException | None) -> bool:
+    """Whether an operation that was alone is run once more: refused, or undone by what waited for the end."""
+    return error is None or isinstance(error, MissedError) or (isinstance(error, Refused) and error.entry is not None)

@@ -39,6 +39,7 @@ class AnswerReader:
             No byte of a call goes on before.
         strip_usage: Leave out the event that reports usage alone: the caller didn't ask for it (chat).
         personal: Mask personal data too (card numbers among it).
+        cards: Mask payment cards too, of all personal data these alone.
         most: Bytes that an answer which isn't streamed may have.
     """
 
@@ -66,12 +67,13 @@ class AnswerReader:
         inspect: Callable[[str, str], str] | None = None,
         strip_usage: bool = False,
         personal: bool = False,
+        cards: bool = False,
         most: int = MOST_ANSWER,
     ) -> None:
         self._wire = wire
         self._calls = Calls(inspect)
         self._meter = Meter()
-        self._masks = Masks(redactor, restorer, personal=personal)
+        self._masks = Masks(redactor, restorer, personal=personal, cards=cards)
         self._streamed = (
             Stream(
                 _READ.get(wire, chat), masks=self._masks, calls=self._calls, meter=self._meter, strip_usage=strip_usage

@@ -37,21 +37,32 @@ class Masks:
         redactor: Finds what is masked; ``None``: nothing is.
         restorer: Makes what restores a text; ``None``: nothing went as a token.
         personal: Mask personal data too.
+        cards: Mask payment cards too, of all personal data these alone.
     """
 
-    __slots__ = ("_personal", "_redactor", "_restorer", "_seen", "active")
+    __slots__ = ("_cards", "_personal", "_redactor", "_restorer", "_seen", "active")
 
-    def __init__(self, redactor: Redactor | None, restorer: Callable[[], Restorer] | None, *, personal: bool) -> None:
+    def __init__(
+        self,
+        redactor: Redactor | None,
+        restorer: Callable[[], Restorer] | None,
+        *,
+        personal: bool,
+        cards: bool = False,
+    ) -> None:
         self._redactor = redactor
         self._restorer = restorer
         self._personal = personal
+        self._cards = cards
         self._seen: set[str] = set()
         self.active = redactor is not None or restorer is not None
 
     def text(self, *, json: bool = False, owner: bool = True, keep: bool = False) -> Text:
         """A text that comes in pieces. ``owner``: it is for who asked, and not for a tool."""
         redactor = self._redactor
-        masked = None if redactor is None else DeltaText(redactor, json=json, personal=self._personal)
+        masked = (
+            None if redactor is None else DeltaText(redactor, json=json, personal=self._personal, cards=self._cards)
+        )
         return Text(masked, self._restorer() if owner and self._restorer is not None else None, keep=keep)
 
     def leaf(self, text: str, *, json: bool = False, owner: bool = True) -> str:
@@ -61,9 +72,9 @@ class Masks:
         shown = text
         if self._redactor is not None:
             if json:
-                shown = masked_json(text, self._redactor, personal=self._personal)
+                shown = masked_json(text, self._redactor, personal=self._personal, cards=self._cards)
             else:
-                shown = self._redactor.mask(text, personal=self._personal, despaced=True)
+                shown = self._redactor.mask(text, personal=self._personal, cards=self._cards, despaced=True)
         if owner and self._restorer is not None:
             restorer = self._restorer()
             whole = restorer.feed(shown) + restorer.close()

@@ -30,7 +30,7 @@ class Stream:
 
     Attributes:
         complete: The protocol's own end was seen.
-        error: What the provider's own error event says.
+        error: What the provider's own error event says, which does not go on.
         length: Characters of text that came.
     """
 
@@ -97,7 +97,7 @@ class Stream:
     # ------------------------------------------------------------------------------------------------- events
 
     def _take(self, event: Event) -> None:
-        if self.calls.blocked:
+        if self.calls.blocked or self.error:
             return
         data = event.data
         if event.rest and self.masks.active and not self._clean(event):
@@ -237,6 +237,14 @@ class Stream:
             kept.append(held)
         self._finish_texts()
         self._queue = kept
+
+    def failed(self, told: str) -> bool:
+        """The provider's own error event: it ends the answer, and does not go on. Whoever passes it on tells one."""
+        self.error = self.masks.leaf(told)
+        self._finish_texts()
+        if self.calls.gated and self._open:
+            self.cut([held for call in self._open.values() for held in call.held])
+        return False
 
     def ended(self) -> None:
         """The protocol's end: whatever is open is over."""

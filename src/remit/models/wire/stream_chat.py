@@ -26,7 +26,7 @@ def chat(stream: Stream, held: Held, document: Document) -> bool:
         if stream.strip and not choices:
             return False
     if "error" in document and (error := error_text(document["error"])):
-        stream.error = stream.masks.leaf(error)
+        return stream.failed(error)
     for choice in objects(choices):
         _choice(stream, held, choice)
     stream.others(held, document, _CHUNK)

@@ -32,8 +32,7 @@ def messages(stream: Stream, held: Held, document: Document) -> bool:
         case "message_stop":
             stream.ended()
         case "error":
-            stream.error = stream.masks.leaf(error_text(document.get("error")) or "unknown")
-            stream.walk(held, document.get("error"))
+            return stream.failed(error_text(document.get("error")) or "unknown")
         case _:
             stream.walk(held, document)
     return True

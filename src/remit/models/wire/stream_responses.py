@@ -39,10 +39,9 @@ def responses(stream: Stream, held: Held, document: Document) -> bool:
     elif kind == "response.output_item.done":
         _item(stream, held, output, an_object(document.get("item")) or {}, done=True)
     elif kind == "error":
-        stream.error = stream.masks.leaf(error_text(document.get("error") or document) or "unknown")
-        stream.walk(held, document)
+        return stream.failed(error_text(document.get("error") or document) or "unknown")
     else:
-        _response(stream, held, kind, document)
+        return _response(stream, held, kind, document)
     return True
 
 
@@ -73,22 +72,23 @@ def _item(stream: Stream, held: Held, output: object, item: Document, *, done: b
         stream.finish_call((output, "call"))
 
 
-def _response(stream: Stream, held: Held, kind: str, document: Document) -> None:
+def _response(stream: Stream, held: Held, kind: str, document: Document) -> bool:
     response = an_object(document.get("response"))
     if response is None:
         stream.walk(held, document)
-        return
+        return True
     if isinstance(model := response.get("model"), str):
         stream.meter.model = model
     usage = an_object(response.get("usage"))
     if usage is not None:
         stream.meter.openai(usage)
+    if kind == "response.failed":
+        return stream.failed(error_text(response.get("error")) or "the response failed")
     stream.walk(held, response)
     if kind not in _LAST:
-        return
-    if kind == "response.failed":
-        stream.error = error_text(response.get("error")) or "the response failed"
+        return True
     stream.ended()
     for item in objects(response.get("output")):
         if item.get("type") in ITEMS and not stream.calls.whole(item):
             stream.cut([held])
+    return True

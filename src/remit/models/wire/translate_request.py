@@ -15,6 +15,9 @@ from remit.models.wire.documents import Document, an_object, decoded, encoded, o
 #: What a chat request that bounds nothing may be answered with: messages must bound it.
 MOST_OUT = 4096
 
+#: Fewer tokens of thinking Anthropic does not take.
+LEAST_THINKING = 1024
+
 #: Tokens of thinking for an effort, and back: chat names the effort, messages the tokens.
 EFFORTS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 32768}
 
@@ -228,12 +231,13 @@ def _messages_thinking(body: Mapping[str, object], out: Document) -> Document:
     budget = EFFORTS.get(str(effort))
     if budget is None:
         raise _cannot("reasoning_effort", "messages")
-    # The bound counts thinking too, and must be above it (as Anthropic's documentation says).
+    # The bound counts thinking too, there as here, and must be above it (as Anthropic's documentation says). It is what
+    # was reserved: it stays as it is, and thinking gets at most three quarters of it, or none where that is too little.
     most = out["max_tokens"]
-    return {
-        "thinking": {"type": "enabled", "budget_tokens": budget},
-        "max_tokens": most + budget if isinstance(most, int) else most,
-    }
+    if body.get("max_completion_tokens", body.get("max_tokens")) is None or not isinstance(most, int):
+        return {"thinking": {"type": "enabled", "budget_tokens": budget}, "max_tokens": MOST_OUT + budget}
+    budget = min(budget, most * 3 // 4)
+    return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= LEAST_THINKING else {}
 
 
 def _messages_format(body: Mapping[str, object]) -> Document:

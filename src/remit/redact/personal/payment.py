@@ -12,6 +12,7 @@ from remit.redact.personal.kinds import STRENGTH, Kind, Personal
 
 SHORTEST_CARD, LONGEST_CARD = 12, 19
 _GROUP = 4
+_CHECK_DIGITS = 2  # of an account (ISO 13616)
 
 #: Issuer prefixes (lowest, highest) and lengths, as the networks publish their ranges of ISO/IEC 7812 numbers.
 _BRANDS: tuple[tuple[str, tuple[tuple[str, str], ...], tuple[int, ...]], ...] = (
@@ -93,8 +94,14 @@ def _longer(run: Run) -> bool:
         return False
     before = cluster.groups[run.first - 1] if run.first and run.left == joint else ""
     after = cluster.groups[run.last] if run.last < len(cluster.groups) and run.right == joint else ""
-    tied = run.first == 1 and cluster.before.isalpha()  # PL38 4664 ...: the first group hangs on letters
-    return len(before) == _GROUP or (tied and bool(before)) or (len(after) == _GROUP and after[:2] != "20")
+    # PL38 4664 ...: the first group hangs on letters, as the check digits of an account do.
+    tied = run.first == 1 and cluster.before.isalpha() and len(before) == _CHECK_DIGITS
+    return _part(before) or tied or _part(after)
+
+
+def _part(beside: str) -> bool:
+    """Whether the digits beside belong to it: four, and no year (2027 4111 1111 ... is an expiry and a card)."""
+    return len(beside) == _GROUP and beside[:2] != "20"
 
 
 def _hangs(run: Run) -> bool:

@@ -109,7 +109,7 @@ def _complete(operation: dict[str, Any], row: Access, method: str, path: str) ->
         operation["x-remit-permission"] = f"{row.permission.value} {row.resource.value}"
     responses: dict[str, Any] = operation["responses"]
     wrong = dict(_ALWAYS)
-    wrong |= {} if open_to_all else _ON_KNOWN
+    wrong |= {} if open_to_all and method not in _WRITES else _ON_KNOWN  # signing in may be refused as well
     wrong |= _ON_WRITES if method in _WRITES else {}
     wrong |= _ON_ITEMS if path.startswith("/api/") else {}
     if path.startswith("/health"):

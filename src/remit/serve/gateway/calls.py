@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from remit.accounts.gateway_policy import GatewayState, OnApproval
+from remit.accounts.gateway_policy import GatewayPolicy, GatewayState, OnApproval, OnFull
 from remit.accounts.keys import Key
 from remit.accounts.reach import ANY as EVERY
 from remit.accounts.reach import reaches_model
@@ -53,6 +54,7 @@ _KINDS = {
 }
 _OPERATIONS = {Wire.EMBEDDINGS: "embeddings", Wire.COUNT_TOKENS: "count_tokens"}
 _MICROS = 1_000_000
+_LOOK_S = 0.02  # between looks whether the queue of writes has a place
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Host:
     missions: Missions
     clock: Clock
     settings: Settings
+    waiting: Callable[[], int] = lambda: 0  # writes that are queued
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,8 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
     The answer goes out once its call is durable; what it cost is written behind it.
     """
     wire = call.place.wire
-    presence = Presence(receive)
     tap = ClientTap(send, ours(wire, call.request_id))
+    presence = Presence(receive, writing=lambda: tap.writing, slow_s=host.settings.gateway_slow_s)
     pending: Pending = []
     error: RemitError
     try:
@@ -170,10 +173,14 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
             call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send
         )
     for written in pending:
-        try:
-            await written.wait()
-        except Exception as lost:  # noqa: BLE001 - the answer is out; the intent stays, and is settled as abandoned
-            _log.error("the outcome of a call was not written (%s)", type(lost).__name__)
+        written.future.add_done_callback(_noted)
+
+
+def _noted(written: Future[None]) -> None:
+    """Whether an outcome was written. The answer is out; without it the intent stays, and is settled as abandoned."""
+    lost = written.exception()
+    if lost is not None:
+        _log.error("the outcome of a call was not written (%s)", type(lost).__name__)
 
 
 async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Outcome:
@@ -188,6 +195,8 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     effects = _effects(call, document, candidates)
     estimate, priced = _estimate(candidates, asked, most=_most_out(host, asked))
     policy = (await _known(host.guard, key)).policy
+    if host.waiting() >= host.settings.gateway_queue:
+        await _room(host, policy)
     kept = NOT_KEPT
     if policy.cache or wishes.cache:
         control = _text(call.headers, b"cache-control")
@@ -232,6 +241,21 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
             )
             if not known:
                 raise
+
+
+async def _room(host: Host, policy: GatewayPolicy) -> None:
+    """Writes pile up: wait for a place, or refuse, as the policy says. What is queued already is written either way.
+
+    Raises:
+        Unavailable: There is none, or none in its time; nothing was asked, reserved or written.
+    """
+    clock, settings = host.clock, host.settings
+    until = clock.monotonic() + settings.gateway_queue_s
+    while host.waiting() >= settings.gateway_queue:
+        if policy.on_full is OnFull.REFUSE or clock.monotonic() >= until:
+            told = "More is to be written than the store takes, so nothing new is begun."
+            raise Unavailable(told, code="gateway.full", hint="ask again; remit doctor", retry_after=1.0)
+        await asyncio.sleep(_LOOK_S)
 
 
 async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deployment]:

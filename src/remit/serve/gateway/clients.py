@@ -64,16 +64,25 @@ class Strangers:
 
 
 class Presence:
-    """Ends a call when its client goes away. Calls that are over in a moment are not watched: that costs a task.
+    """Ends a call when its client goes away, or takes nothing any more.
+
+    Calls that are over in a moment are not watched: that costs a task.
+
+    Args:
+        receive: ASGI's.
+        writing: Since when (the loop's seconds) the client has not taken what was written last; 0: it has.
+        slow_s: After so long it counts as gone.
 
     Attributes:
         gone: Whether the client went away, and the call was cancelled for that.
     """
 
-    __slots__ = ("_call", "_receive", "_task", "_timer", "gone")
+    __slots__ = ("_call", "_loop", "_receive", "_slow_s", "_task", "_timer", "_writing", "gone")
 
-    def __init__(self, receive: Receive) -> None:
-        loop = asyncio.get_running_loop()
+    def __init__(self, receive: Receive, *, writing: Callable[[], float] = lambda: 0.0, slow_s: float = 60.0) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._writing = writing
+        self._slow_s = slow_s
         self._receive = receive
         self._call = asyncio.current_task(loop)
         self._task: asyncio.Task[None] | None = None
@@ -88,11 +97,22 @@ class Presence:
             self._task = None
 
     def _watch(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._look())
+        self._task = self._loop.create_task(self._look())
+        self._timer = self._loop.call_later(self._slow_s / 2, self._reads)
+
+    def _reads(self) -> None:
+        since = self._writing()
+        if since and self._loop.time() - since >= self._slow_s:
+            self._leave()
+        else:
+            self._timer = self._loop.call_later(self._slow_s / 2, self._reads)
 
     async def _look(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self._leave()
+
+    def _leave(self) -> None:
         self.gone = True
         if self._call is not None:
             self._call.cancel()

@@ -8,78 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import logging
-import signal
 import socket
-import threading
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
-
-import uvicorn
+from collections.abc import Callable
 
 from remit.bootstrap import open_runtime, prepare_home
-from remit.kernel.errors import InvalidInput, Unavailable
 from remit.serve.gateway.wiring import gateway_of
+from remit.serve.listening import Listening, Server, configured, listen, settle_memory
 from remit.settings import Settings
 
-_log = logging.getLogger(__name__)
-
-KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they close them first
-BACKLOG = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where the gateway answers: the base URLs that clients are given."""
-
-    host: str
-    port: int
-
-    @property
-    def anthropic(self) -> str:
-        """For Anthropic's SDKs, which add ``/v1`` themselves."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
-
-    @property
-    def openai(self) -> str:
-        """For OpenAI's SDKs."""
-        return f"{self.anthropic}/v1"
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's, that tells when it listens and leaves signals to the loop: the store is closed after it."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[Listening], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Ask for a graceful stop; a second time, for one at once."""
-        loop = asyncio.get_running_loop()
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        for number in numbers:
-            loop.add_signal_handler(number, self._stop)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-    def _stop(self) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        if sockets and self.started:
-            host, port = sockets[0].getsockname()[:2]
-            self._ready(Listening(host, port))
+__all__ = ["Listening", "configured", "serve"]
 
 
 def serve(
@@ -105,10 +42,7 @@ def serve(
         InvalidInput: The address is not of this machine's own, and nobody said that it should be.
         Unavailable: It can't be listened at.
     """
-    if not anywhere and not _own(host):
-        told = f"Other machines can reach {host}, and the gateway speaks plain HTTP: keys would travel in the clear."
-        raise InvalidInput(told, code="gateway.host", hint="remit gateway --host HOST --anywhere, behind TLS")
-    listener = _listen(host, port)
+    listener = listen(host, port, anywhere=anywhere, command="gateway")
     import uvloop  # noqa: PLC0415 - only who serves pays for it
 
     with listener:
@@ -121,8 +55,9 @@ async def _serve(
     await prepare_home(settings)
     async with open_runtime(settings) as runtime:
         await runtime.guard.restore(settings.workspace)
-        server = _Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
+        server = Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
         tending = asyncio.create_task(runtime.tend(missions=False))
+        settle_memory()
         try:
             await server.serve(sockets=[listener])
         finally:
@@ -130,48 +65,3 @@ async def _serve(
             with contextlib.suppress(asyncio.CancelledError):
                 await tending
             await runtime.models.health.flush(runtime.store, closing=True)
-
-
-def configured(gateway: object, settings: Settings, *, access_log: bool = False) -> uvicorn.Config:
-    """How the gateway's server is set up."""
-    if access_log:
-        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
-    return uvicorn.Config(
-        gateway,  # pyright: ignore[reportArgumentType] - an ASGI callable; uvicorn's own types are narrower than ASGI's
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        loop="none",
-        log_config=None,
-        log_level=None,
-        access_log=access_log,
-        server_header=False,
-        proxy_headers=False,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.gateway_drain_s) or None,
-    )
-
-
-def _own(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        told = f"The gateway can't listen at {host}:{port}: {error.strerror}."
-        raise Unavailable(told, code="gateway.listen", hint="remit gateway --port 0") from error
-    listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature
-    return listener

@@ -6,6 +6,8 @@ it cost; it is no longer in being held, for it is whole when its first byte pass
 
 from __future__ import annotations
 
+import asyncio
+
 from remit.kernel import permits
 from remit.kernel.permits import Head
 from remit.serve.gateway.asgi import Headers, Send
@@ -31,14 +33,17 @@ class ClientTap:
         started: Whether the client has got a head: from then on errors are events of the stream.
         head: The head of an answer that is held.
         action: The action that answers; its stand-in, when another had to.
+        writing: Since when (the loop's seconds) the client has not taken what was written last; 0: it has.
     """
 
-    __slots__ = ("_held", "_own", "_send", "action", "head", "started")
+    __slots__ = ("_held", "_own", "_send", "_time", "action", "head", "started", "writing")
 
     def __init__(self, send: Send, own: Headers) -> None:
         self._send = send
         self._own = own
         self._held: list[bytes] = []
+        self._time = asyncio.get_running_loop().time
+        self.writing = 0.0
         self.action = ""
         self.head: Head | None = None
         self.started = False
@@ -60,7 +65,9 @@ class ClientTap:
         if not self.started:
             self._held.append(data)
         elif data:
+            self.writing = self._time()
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
+            self.writing = 0.0
 
     async def start(self, status: int, headers: Headers) -> None:
         """Begin a stream."""

@@ -24,6 +24,7 @@ def gateway_of(runtime: Runtime) -> Gateway:
         Missions(runtime.store),
         runtime.clock,
         runtime.settings,
+        lambda: runtime.store.waiting,
     )
     threading.Thread(target=_warm, args=(runtime,), name="remit-gateway-warm", daemon=True).start()
     return Gateway(host, Keys(runtime.store, runtime.clock))

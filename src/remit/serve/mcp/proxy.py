@@ -23,6 +23,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from remit import __version__
+from remit.accounts.gateway_policy import OnApproval
 from remit.bootstrap import Runtime
 from remit.guard.approval_rows import Status, read_request
 from remit.guard.mcp_tools import Offered, Pinned, Pinning, list_tools, see_tools, usable_name
@@ -260,12 +261,16 @@ class Proxy:
                 try:
                     done = await self.runtime.guard.run(action, timeout_s=timeout_s, profile=Profile.ONCE)
                 except ApprovalPending as error:
-                    if not await self._decided(error.approval_id, until):
+                    if await self._answers_at_once() or not await self._decided(error.approval_id, until):
                         raise
                 else:
                     return done.value
         finally:
             SESSION.reset(token)
+
+    async def _answers_at_once(self) -> bool:
+        """Whether the workspace's policy says that nobody is kept waiting for a person, whatever ``wait_s`` is."""
+        return (await self._standing()).gateway.policy.approval is OnApproval.ANSWER
 
     async def _decided(self, approval: str, until: float) -> bool:
         """Wait for a person, as long as the terms say; whether the request was decided."""

@@ -1,0 +1,167 @@
+"""`remit up`: everything answers on one port, work goes on over a restart, and it stops as it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from remit.testing.drill import PACK, Drill, until
+
+from .conftest import Starter, Up
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def test_console_api_and_gateway_answer_on_one_port(up: Starter) -> None:
+    served = up()
+    assert served.get("/health/live")[0] == 200
+    assert json.loads(served.get("/health/ready")[1])["status"] == "ok"
+    assert served.get("/api/v1/teams")[0] == 401
+    status, body = served.get("/v1/models")
+    assert (status, json.loads(body)["error"]["code"]) == (401, "gateway.key")
+    assert b"<!doctype html>" in served.get("/approvals", Accept="text/html")[1].lower()
+    assert "/set-up#" in served.said["set_up"], "nobody can sign in yet"
+    assert served.stop() == 0
+    assert served.get("/health/live") == (0, b"")
+
+
+def test_a_mission_that_runs_is_put_back_and_finished_by_the_next(up: Starter, drill: Drill) -> None:
+    up.environ = {"REMIT_PROBE_LOG": str(drill.bodies), "REMIT_PROBE_WITNESS": ""}
+    assert drill.remit("init").code == 0
+    ran = drill.remit("run", PACK, drill.intake(pause_s=1.5, witness=""), "--queue")
+    mission = str(ran.json()["mission"])
+    first = up()
+    until(lambda: "feature-red" in drill.look().bodies, what="a step in the middle")
+    assert first.stop() == 0
+    stopped = drill.look()
+    assert stopped.status != "succeeded"
+    place = drill.remit("queue").json()["queue"]
+    assert [(one["mission"], one["state"]) for one in place] == [(mission, "waiting")]
+    second = up()
+    until(lambda: drill.look().status == "succeeded", what="the end of the mission")
+    assert second.stop() == 0
+    assert drill.broken_promises(stopped) == []
+    assert drill.remit("audit", "verify").json()["ok"] is True
+
+
+def test_whoever_asks_is_told_before_it_stops_listening(up: Starter) -> None:
+    served = up(REMIT_STOP_NOTICE_S="3")
+    served.process.send_signal(signal.SIGTERM)
+    until(lambda: served.get("/health/ready")[0] == 503, within_s=3, what="readiness off")
+    assert json.loads(served.get("/health/ready")[1])["status"] == "draining"
+    assert served.get("/health/live")[0] == 200
+    assert served.process.wait(30) == 0
+
+
+def _half_asked(served: Up) -> socket.socket:
+    """A call whose body has not come: it holds the stop up."""
+    half = socket.create_connection((served.said["host"], served.said["port"]))
+    half.sendall(
+        b"POST /api/v1/teams HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+    )
+    time.sleep(0.3)
+    return half
+
+
+def test_a_second_signal_does_not_wait(up: Starter) -> None:
+    served = up(REMIT_GATEWAY_DRAIN_S="60")
+    with _half_asked(served):
+        served.process.send_signal(signal.SIGTERM)
+        with pytest.raises(Exception, match="timed out"):
+            served.process.wait(2)
+        began = time.monotonic()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(30) == 0
+        assert time.monotonic() - began < 15
+
+
+def test_on_sqlite_several_processes_are_refused(up: Starter) -> None:
+    code, error = up.refused("--workers", "2")
+    assert (code, error["code"]) == (2, "up.workers")
+    assert "postgresql://" in error["hint"]
+
+
+def test_on_sqlite_one_home_is_served_once(up: Starter) -> None:
+    served = up()
+    code, error = up.refused()
+    assert (code, error["code"]) == (1, "up.running")
+    assert served.get("/health/ready")[0] == 200
+    os.kill(served.process.pid, signal.SIGKILL)
+    served.process.wait()
+    assert up().get("/health/ready")[0] == 200, "a lock dies with its process"
+
+
+def test_it_listens_nowhere_else_by_accident(up: Starter) -> None:
+    code, error = up.refused("--host", "0.0.0.0")  # noqa: S104 - refused
+    assert (code, error["code"]) == (2, "up.host")
+    assert "--anywhere" in error["hint"]
+
+
+# ------------------------------------------------------------------------------------------------------------- Postgres
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def several(up: Starter, postgres_url: str) -> Starter:
+    """Over a store on Postgres."""
+    up.environ = {"REMIT_STORE_URL": postgres_url, "REMIT_LEASE_S": "3"}
+    return up
+
+
+def test_several_processes_share_a_port_and_the_work_and_a_dead_one_is_replaced(
+    several: Starter, drill: Drill, postgres_url: str
+) -> None:
+    several.environ |= {"REMIT_PROBE_LOG": str(drill.bodies), "REMIT_PROBE_WITNESS": ""}
+    drill.environ = {"REMIT_STORE_URL": postgres_url}
+    served = several("--workers", "2")
+    pid = served.process.pid
+    until(lambda: len(_workers(postgres_url)) == 2, what="both workers")
+    before = _children(pid)
+    assert len(before) == 2
+    for _ in range(8):
+        assert served.get("/health/ready")[0] == 200
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: len(_children(pid)) == 2 and before[0] not in _children(pid), what="another process")
+    ran = drill.remit("run", PACK, drill.intake(witness=""), "--queue")
+    assert ran.code == 0, ran.err
+    mission = ran.json()["mission"]
+    until(lambda: drill.remit("show", mission).json()["status"] == "succeeded", within_s=90, what="the mission")
+    after = _children(pid)
+    assert served.stop(within_s=60) == 0
+    assert not any(_lives(one) for one in after)
+
+
+def test_when_the_supervisor_dies_its_processes_stop(several: Starter, postgres_url: str) -> None:
+    served = several("--workers", "2")
+    until(lambda: len(_workers(postgres_url)) == 2, what="both workers")
+    children = _children(served.process.pid)
+    os.kill(served.process.pid, signal.SIGKILL)
+    served.process.wait()
+    until(lambda: not any(_lives(one) for one in children), within_s=60, what="the end of its processes")
+    assert _workers(postgres_url) == []
+
+
+def _workers(url: str) -> list[Any]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        try:
+            return connection.execute("SELECT executor FROM queue_worker").fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []
