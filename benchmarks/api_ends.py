@@ -12,7 +12,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,8 @@ from urllib.parse import urlsplit
 
 import uvicorn
 import uvloop
+
+from remit.serve.listening import listen
 
 TEAMS = 50
 #: What a list of 50 teams has in bytes, near enough, for the floor.
@@ -34,7 +35,7 @@ def pin(core: int) -> None:
 
 
 async def _serve(app: object, told: dict[str, str]) -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=512) as listener:
+    with listen("127.0.0.1", 0, anywhere=False, command="up") as listener:
         config = uvicorn.Config(
             app,  # pyright: ignore[reportArgumentType] - an ASGI callable
             http="httptools",

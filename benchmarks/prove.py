@@ -6,7 +6,7 @@
                                     # gateway_races gateway_soak gateway_endings gateway_secrets wire
                                     # api api_fuzz api_access api_crashes
                                     # retention crashes personal registered streams redaction_stream redaction
-                                    # redaction_quality
+                                    # redaction_quality live pages
 
 PATIENCE=0 does not wait, for what counts and does not time.
 Only what is written here is quoted anywhere. A figure whose peer is missing counts as missed, as does a part that
@@ -242,6 +242,8 @@ PARTS: dict[str, Part] = {
     "api_access": Part(_suite("api_access"), (Goal("api_access_missed", ("figures", "failed"), 0),)),
     "api_crashes": Part(_suite("api_crashes"), (Goal("api_crashes_missed", ("figures", "failed"), 0),)),
     "rate_race": Part(_suite("rate_race"), (Goal("rate_race_missed", ("figures", "failed"), 0),)),
+    "live": Part(_suite("live"), (Goal("live_missed", ("figures", "failed"), 0),)),
+    "pages": Part(_suite("pages"), (Goal("pages_missed", ("figures", "failed"), 0),)),
     "gateway_races": Part(
         _suite("gateway_races"),
         (

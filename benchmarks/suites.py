@@ -29,6 +29,8 @@ WIRE = "tests/models/wire"
 API_FUZZ = "tests/api/test_fuzz.py"
 API_CRASHES = "tests/api/test_crash.py"
 API_ACCESS = "tests/api/test_access.py"
+LIVE = "tests/api/test_live.py"
+PAGES = "tests/missions/test_listing.py"
 
 
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
@@ -163,3 +165,13 @@ def api_crashes() -> dict[str, object]:
 def api_access() -> dict[str, object]:
     """Every endpoint as every role, an agent, somebody of another team, nobody, and a key without its scope."""
     return run("api_access", API_ACCESS)
+
+
+def live() -> dict[str, object]:
+    """Live streams: 1,000 clients, reconnecting at any point, slow readers, the server killed in between."""
+    return run("live", LIVE)
+
+
+def pages() -> dict[str, object]:
+    """Lists of 100,000 missions: statements a page, and p95 over every filter."""
+    return run("pages", PAGES)

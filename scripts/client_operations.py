@@ -134,9 +134,7 @@ def method(path: str, verb: str, operation: dict[str, Any], *, awaited: bool) ->
         elif each.get("required"):
             keywords.append(f"{called}: {kind}")
         else:
-            keywords.append(
-                f"{called}: {kind} | None = None" if "None" not in kind else f"{called}: {kind} = None"
-            )
+            keywords.append(f"{called}: {kind} | None = None" if "None" not in kind else f"{called}: {kind} = None")
         inside[where].append(f"{name!r}: {called}")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json")
     body = ""

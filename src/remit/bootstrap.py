@@ -606,6 +606,9 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
     redactor = make_redactor(settings)
     for signer in store.signers:
         redactor.register(signer.skey)
+    for secret in (settings.signing_secret, settings.oidc_client_secret):
+        if secret:
+            redactor.register(secret)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
         settings.store_url or f"sqlite:///{settings.home / ENGINE_DATABASE}",
@@ -1144,6 +1147,13 @@ def sandbox_tier() -> tuple[int, str]:
 
     best = probe().best
     return int(best), best.name.lower()
+
+
+def give_memory_back() -> None:
+    """Return to the system what heavy jobs at the start, such as compiling the scanner's rules, have left unused."""
+    from remit.adapters.heap import give_back
+
+    give_back()
 
 
 def git_version() -> str:

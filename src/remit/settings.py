@@ -25,7 +25,6 @@ PREFIX = "REMIT_"
 KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
 PERSONAL_DATA = frozenset({"models", "logs"})
 PROJECT_FILE = "remit.toml"
-_ON, _OFF = frozenset({"true", "on", "yes", "1"}), frozenset({"false", "off", "no", "0"})
 MOST_USER_AGENT = 200  # characters
 #: Settings whose values may hold secrets: no message and no page shows them.
 SHOWN_NEVER = frozenset({"store_url", "notify", "secrets", "signing_secret", "oidc_client_secret"})
@@ -42,6 +41,7 @@ OTHER_VARIABLES = frozenset(
         "REMIT_PAYLOAD_KEY",
         "REMIT_PROBE_LOG",
         "REMIT_UP_SOCKET",
+        "REMIT_SHOTS",
         "REMIT_PROBE_WITNESS",
     }
 )
@@ -127,7 +127,7 @@ class Settings:
             address that it listens at when empty.
         oidc_issuer: An OpenID provider that people may sign in by; none when empty.
         oidc_client_id: This install's name there.
-        oidc_client_secret: Its secret there, or a reference such as ``secret://oidc``; none when empty.
+        oidc_client_secret: Its secret there; a public client when empty.
         oidc_domains: Domains, separated by commas, whose verified e-mail addresses may sign in without an invitation.
         gateway_body_bytes: Bytes that a request to the gateway may have.
         gateway_body_s: Seconds in which its body must have arrived.
@@ -381,11 +381,6 @@ def _address(text: str) -> str:
     return text if not text or text.startswith("postgresql") else _refuse("a postgresql:// address")
 
 
-def _switch(text: str) -> bool:
-    word = text.lower()
-    return word in _ON if word in _ON | _OFF else _refuse("true or false")
-
-
 def abroad(address: str) -> bool:
     """Whether an ``http(s)://`` address is another machine's."""
     scheme, found, rest = address.partition("://")
@@ -532,6 +527,11 @@ def _api_limits(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    word = text.lower()
+    return word in _ON if word in _ON | _OFF else _refuse("true or false")
+
+
 def _separation(text: str) -> str:
     word = text.lower()
     return word if word in {"auto", "on", "off"} else _refuse("auto, on or off")
@@ -545,6 +545,9 @@ def _refuse(need: str) -> Never:
     message = f"it must be {need}"
     raise ValueError(message)
 
+
+_ON = frozenset({"true", "on", "1", "yes"})
+_OFF = frozenset({"false", "off", "0", "no"})
 
 _CONVERT: Mapping[str, Callable[[str], object]] = {
     "environment": lambda text: Environment(text.lower()),

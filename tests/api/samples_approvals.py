@@ -36,7 +36,7 @@ async def a_request(api: Api) -> Params:
         pass
     action = Action(
         id=new_id(),
-        effect=Fetch(f"https://registry.gov/{api.name('page')}"),
+        effect=Fetch(f"https://forms.gov/{api.name('page')}"),
         principal=Principal(ActorKind.AGENT, "herald"),
         on_behalf_of=Principal(ActorKind.USER, "member"),
         workspace="default",

@@ -120,7 +120,7 @@ SAMPLES = {
         body=lambda _made: {"current": GOOD, "new": OTHER}, ok=frozenset({401, 429})
     ),
     ("GET", "/api/v1/me/second-factor"): Sample(),
-    ("POST", "/api/v1/me/second-factor"): Sample(),
+    ("POST", "/api/v1/me/second-factor"): Sample(body=lambda _made: {}),
     ("POST", "/api/v1/me/second-factor/confirm"): Sample(
         body=lambda _made: {"code": "000000"}, ok=frozenset({409, 422, 429})
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import secrets
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.kernel.action import ActorKind, Principal
 from remit.serve.api.app import Served
 from remit.serve.edge.asgi import App
+from remit.serve.listening import listen
 from remit.serve.live.hub import Hub
 from remit.settings import Settings
 
@@ -255,17 +255,17 @@ class Api:
                 await self.runtime.start(worker=self.worker)
             app = self.served = Served(self.runtime, console=self.console)
             self.hub: Hub = app.api.state.live
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listen("127.0.0.1", 0, anywhere=False, command="up")
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app,  # pyright: ignore[reportArgumentType]
                     http="httptools",
                     ws="websockets-sansio",
+                    timeout_keep_alive=60,  # a busy machine may take its time between two requests
                     lifespan="off",
                     log_config=None,
                     server_header=False,
                     proxy_headers=False,
-                    timeout_keep_alive=75,
                 )
             )
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))

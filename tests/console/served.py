@@ -235,7 +235,9 @@ class Served:
             if self._furnish is not None:
                 await self._furnish(self)
             await asyncio.to_thread(runtime.store.seal)
-            listener = socket.create_server(("127.0.0.1", 0))
+            # Named TCP: else asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement.
+            listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            listener.bind(("127.0.0.1", 0))
             api = api_of(runtime)
             self.hub = api.state.live
             app = Edge(Both(api, console_of(runtime)), runtime, sign_in=Sessions())
@@ -282,4 +284,4 @@ async def three_requests(served: Served) -> None:
         Publish("film-channel", {"asset": "harbour-fog", "sha256": "e2" * 32}),
         agent="lantern", by="ines", estimate=usd("6.42"),
     )  # fmt: skip
-    await served.asked(Fetch("https://registry.health-board.gov/list"), agent="quill", by="priya", estimate=usd("0.12"))
+    await served.asked(Fetch("https://health-board.gov/register"), agent="quill", by="priya", estimate=usd("0.12"))

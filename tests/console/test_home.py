@@ -80,7 +80,7 @@ def test_the_start_page_says_what_there_is(browser: Browser, day: Served) -> Non
         spend = page.locator("section", has=page.locator("#h-spend"))
         expect(spend).to_contain_text("Today: $4.11 of $5.00")
         expect(spend).to_contain_text("near the limit")
-        expect(page.locator("section", has=page.locator("#h-brk"))).to_contain_text("film-channel")
+        expect(page.locator("section", has=page.locator("#h-brk"))).to_contain_text("held open until")
         expect(page.locator("section", has=page.locator("#h-last"))).to_contain_text("nobody")
         looked.quiet()
 

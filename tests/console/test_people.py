@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyotp
 import pytest
@@ -27,7 +27,9 @@ from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
+from remit.serve.listening import listen
 from remit.settings import Settings
+from remit.testing.issuer import issuer
 
 from .browser import SHOTS, THEMES, WATCH, check_page, shoot, sideways
 from .served import WORKSPACE, Served
@@ -48,8 +50,8 @@ class Split:
 class Install:
     """Everything that people reach, listening on loopback."""
 
-    def __init__(self, home: Path) -> None:
-        self.settings = Settings(home=home, workspace="default", owner="ada", console_per_minute=1_000_000)
+    def __init__(self, home: Path, **more: Any) -> None:
+        self.settings = Settings(home=home, workspace="default", owner="ada", console_per_minute=1_000_000, **more)
         self.ready = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self._main()), daemon=True)
         self.url = self.link = ""
@@ -76,7 +78,7 @@ class Install:
             edge = Edge(
                 Split(api_of(self.runtime), console_of(self.runtime)), self.runtime, sign_in=self.runtime.sign_in
             )
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listen("127.0.0.1", 0, anywhere=False, command="up")
             config = uvicorn.Config(edge, http="httptools", ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
             self.server = uvicorn.Server(config)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -150,7 +152,9 @@ def test_the_pages_before_sign_in(browser: Browser, install: Install) -> None:
                 context.close()
 
 
-def test_from_the_first_link_to_a_second_factor(install: Install, browser: Browser, context: BrowserContext) -> None:
+def test_from_the_first_link_to_a_second_factor(  # noqa: PLR0915 - one journey
+    install: Install, browser: Browser, context: BrowserContext
+) -> None:
     complaints: list[str] = []
     page = opened(context, complaints)
     page.goto(install.url + install.link)
@@ -163,7 +167,7 @@ def test_from_the_first_link_to_a_second_factor(install: Install, browser: Brows
     (cookie,) = [each for each in context.cookies() if each["name"] == "remit_session"]
     assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
 
-    page.click("text=Sign out >> nth=0")
+    page.click("nav >> text=Sign out")
     assert page.url.endswith("/sign-in")
     page.goto(f"{install.url}/account")
     assert page.url.endswith("/sign-in?next=/account")
@@ -177,6 +181,7 @@ def test_from_the_first_link_to_a_second_factor(install: Install, browser: Brows
     page.click("button.go")
     assert page.url.endswith("/account")
 
+    page.fill("#s-password", GOOD)
     page.click("text=Set it up")
     secret = page.inner_text("pre.once")
     assert page.locator(".qr svg").count() == 1
@@ -256,4 +261,35 @@ def test_inviting_joining_and_a_key_for_a_program(install: Install, browser: Bro
     assert page.inner_text("h1") == "The account has ended"
     asked = context.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
     assert asked.status == 401
+    assert complaints == []
+
+
+def test_signing_in_by_a_provider(tmp_path: Path, context: BrowserContext) -> None:
+    complaints: list[str] = []
+    with issuer(people={"bob": {"sub": "7", "email": "bob@example.org", "email_verified": True}}) as provider:
+        install = Install(
+            tmp_path / "home",
+            oidc_issuer=provider.address,
+            oidc_client_id=provider.client_id,
+            oidc_client_secret=provider.client_secret,
+            oidc_domains="example.org",
+        ).start()
+        try:
+            page = opened(context, complaints)
+            page.goto(f"{install.url}/account")
+            page.click("text=Sign in with your provider")
+            assert page.url == f"{install.url}/account"
+            assert "(bob)" in page.inner_text("main")
+            names = {cookie["name"] for cookie in context.cookies()}
+            assert names == {"remit_session", "remit_csrf"}
+            page.goto(f"{install.url}/oidc/callback?code=x&state=y")
+            assert "begin again" in page.inner_text("#problem")
+            provider.people["bob"]["email_verified"] = False
+            provider.people["bob"]["sub"] = "8"
+            context.clear_cookies()
+            page.goto(f"{install.url}/sign-in")
+            page.click("text=Sign in with your provider")
+            assert "Ask for an invitation" in page.inner_text("#problem")
+        finally:
+            install.stop()
     assert complaints == []

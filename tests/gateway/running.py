@@ -40,6 +40,7 @@ from remit.models.orders import SetProvider, order
 from remit.models.orders_listing import SetDeployment
 from remit.serve.gateway.serving import configured
 from remit.serve.gateway.wiring import gateway_of
+from remit.serve.listening import listen
 from remit.settings import Settings
 from remit.testing.model_server import ModelServer
 
@@ -95,7 +96,7 @@ class Gateway:
             self.runtime.guard.terms = Terms(patience=Patience(tries=2, first_s=0.02, cap_s=1.0, cooldown_s=1.0))
             await self._furnish()
             await asyncio.to_thread(self.runtime.redactor.warm)
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listen("127.0.0.1", 0, anywhere=False, command="up")
             self._server = uvicorn.Server(configured(gateway_of(self.runtime), self.settings))
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event

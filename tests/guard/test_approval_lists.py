@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from remit.adapters.store.keyfile import create_key
+from remit.adapters.store.postgres import PostgresStore
 from remit.adapters.store.sqlite import SqliteStore
 from remit.guard import approval_decisions as decisions
 from remit.guard.approval_listing import (
@@ -30,8 +34,11 @@ from remit.kernel.effects import Deploy
 from remit.kernel.errors import Conflict, Denied
 from remit.kernel.ports import ReadTx
 
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
 from .fakes import CODER, OWNER, WORKSPACE, World, act
 from .test_approval import INES, TOM, add_person, ask, decide, make_asking
+
+__all__ = ["postgres_server", "postgres_url"]
 
 EVERYBODY = (OWNER, INES, TOM, CODER, Principal(ActorKind.USER, "nobody-here"))
 
@@ -90,6 +97,25 @@ async def test_pages_hold_each_request_once_soonest_deadline_first(store: Sqlite
         lambda tx: place_of(tx, WORKSPACE, made[2].id, expires_us=made[2].expires_us, now_us=now(world))
     )
     assert (place.number, place.of, place.before, place.after) == (3, 7, made[1].id, made[3].id)
+
+
+async def test_they_do_on_postgres(postgres_url: str, tmp_path: Path) -> None:
+    store = PostgresStore(postgres_url, [create_key(tmp_path / "audit.key")], heads=tmp_path / "heads.log")
+    store.migrate()
+    try:
+        world = await make_asking(store)  # pyright: ignore[reportArgumentType] - any store
+        made = await some(world, 3)
+        found = page(world, Wanted(), limit=2)
+        assert [one.id for one in found.requests] == [one.id for one in made[:2]]
+        assert [one.id for one in page(world, Wanted(), after=found.next).requests] == [made[2].id]
+        older = page(world, Wanted(ALL), limit=2)
+        assert [one.id for one in page(world, Wanted(ALL), after=older.next).requests] == [made[0].id]
+        story = world.store.view(lambda tx: read_story(tx, WORKSPACE, made[1].id, who=INES, now_us=now(world)))
+        assert story.place is not None
+        assert (story.place.before, story.place.after, story.exact) == (made[0].id, made[2].id, True)
+        assert story.alike == {"pending": 2}
+    finally:
+        await asyncio.to_thread(store.close)
 
 
 async def test_each_state_has_its_list(store: SqliteStore) -> None:

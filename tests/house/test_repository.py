@@ -163,7 +163,7 @@ def test_every_import_of_the_tests_is_declared() -> None:
     declared = {canonicalize_name(Requirement(line).name) for line in lines} | set(COMPANIONS)
     providers = packages_distributions()
     # What only `make e2e` installs is called as its package is.
-    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")} | {"benchmarks"}
+    own = {path.stem for path in (REPOSITORY / "tests").rglob("*.py")} | {"benchmarks", "tests"}
     unknown = {
         name
         for name in imported(REPOSITORY / "tests") - own

@@ -14,7 +14,7 @@ from remit.infrastructure import INFRASTRUCTURE, reason
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "src" / "remit"
-OUTWARD = ("adapters", "bootstrap.py", "cli", "client.py", "serve", "settings.py", "testing")
+OUTWARD = ("adapters", "bootstrap.py", "cli", "client", "serve", "settings.py", "testing")
 BIN = Path(sys.executable).parent
 
 
@@ -31,7 +31,7 @@ def tool(*argv: str, cwd: Path = REPOSITORY, text: str | None = None, path: str 
 def test_the_tree_keeps_its_contracts() -> None:
     code, said = tool("lint-imports", "--no-cache")
     assert code == 0, said
-    assert "5 kept, 0 broken" in said
+    assert "6 kept, 0 broken" in said
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,12 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # agents in missions
     (0, "agents register clerk --effect model --effect tool --effect files --tool * --model scripted/*"),
     (0, "run remit.testing.desk:PACK probe.json"),
+    # signing in
+    (0, "users link owner"),
+    (0, "users sessions"),
+    (0, "users signout owner"),
+    (0, "apikeys create drill --scope read"),
+    (2, "apikeys revoke nothing"),
     # keys and the gateway's policy
     (0, "agents register gate --effect model"),
     (0, "keys create drill --agent gate --budget 1"),
@@ -179,6 +185,15 @@ ORDERED = frozenset(
         "secret.told",
         "secret.use",
         "secrets.file",
+        "sign_in.api_key",
+        "sign_in.factor",
+        "sign_in.identity",
+        "sign_in.link",
+        "sign_in.password",
+        "sign_in.refresh",
+        "sign_in.seen",
+        "sign_in.session",
+        "sign_in.try",
         "upgrade.copy",
         "upgrade.done",
     }
@@ -241,6 +256,7 @@ def record(drill: Drill) -> Recorded:
         _queue(drill, took)
         _secrets(drill, took)
         _fetches(drill, took)
+        _sign_in(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
         _recovery(drill, took)
@@ -347,6 +363,53 @@ async def fill():
     print('{"mission": "%s"}' % made[0])
 asyncio.run(fill())
 """
+
+
+#: What people do with a console and programs: a first password, tokens, a second factor, a key, a provider.
+SIGN_IN = """
+import asyncio, os, sys
+import pyotp
+from remit.testing import crashpoints
+crashpoints.install(os.environ, production=False)
+from remit.accounts.api_keys import create_api_key
+from remit.accounts.entrance import Visit
+from remit.accounts.links import make_link, use_link
+from remit.accounts.oidc import sign_in_verified
+from remit.accounts.provider import Verified
+from remit.accounts.refresh_tokens import refresh
+from remit.accounts.sessions import SessionKind, end_sessions
+from remit.accounts.signing_in import change_password, sign_in, turn_factor_off
+from remit.accounts.totp import begin_factor, confirm_factor
+from remit.bootstrap import open_runtime
+from remit.settings import load
+settings, _ = load(flags={"home": sys.argv[1]})
+words, others, here = "three quiet lanterns drift", "seven loud kettles dance", Visit("192.0.2.7")
+async def enter():
+    async with open_runtime(settings) as runtime:
+        gate, of, who = runtime.entrance, settings.workspace, runtime.owner
+        link = await make_link(gate, who.id, workspace=of, by=who, own=True)
+        await use_link(gate, link.token, words, visit=here)
+        signed = await sign_in(gate, who.id, words, workspace=of, visit=here, kind=SessionKind.PROGRAM)
+        await refresh(gate, signed.tokens.refresh)
+        begun = await begin_factor(gate, workspace=of, by=who)
+        await confirm_factor(gate, pyotp.TOTP(begun.secret).now(), workspace=of, by=who)
+        await turn_factor_off(gate, words, workspace=of, by=who, visit=here)
+        await change_password(gate, words, others, workspace=of, by=who, visit=here)
+        key = await create_api_key(gate, "drill", workspace=of, by=who, scopes=["read"])
+        assert await gate.sign_in.key(key.token) is not None
+        told = Verified("https://issuer.example", "7", "zoe@example.com", email_verified=True)
+        await sign_in_verified(gate, told, workspace=of, visit=here, domains=frozenset({"example.com"}))
+        await end_sessions(gate, workspace=of, by=who)
+asyncio.run(enter())
+"""
+
+
+def _sign_in(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Come in by everything there is."""
+    argv = [sys.executable, "-c", SIGN_IN, str(drill.home)]
+    environ = os.environ | {"REMIT_CRASH_LOG": str(drill.moments)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ, timeout=120)
+    took("signed in", Ran(done.returncode, done.stdout, done.stderr))
 
 
 def _queue(drill: Drill, took: Callable[..., None]) -> None:

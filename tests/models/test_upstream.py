@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import threading
+from contextlib import suppress
 
 import orjson
 import pytest
 
 from remit.adapters.providers.upstream import HttpUpstream
-from remit.kernel.errors import InvalidAnswer, Timeout, Unavailable
+from remit.kernel.errors import InvalidAnswer, InvalidInput, Timeout, Unavailable
 from remit.kernel.ports import UpstreamCall
 from remit.testing.model_server import Behaviour, ModelServer
 
@@ -221,3 +222,90 @@ def test_errors_name_the_host_and_nothing_else_of_the_request() -> None:
     assert "127.0.0.1" in error.message
     assert "hidden" not in error.message
     assert "secret-path" not in error.message
+
+
+@pytest.mark.parametrize("value", ["a\r\nx-evil: 1", "a\nb", "a\rb", "a\0b"])
+async def test_a_header_that_would_end_its_line_is_not_sent(value: str) -> None:
+    async with ModelServer() as server:
+        upstream = HttpUpstream()
+        with pytest.raises(InvalidInput) as caught:
+            await ask(upstream, server, authorization=value)
+        assert caught.value.code == "model.header"
+        assert server.count == 0
+        await upstream.close()
+
+
+async def test_a_head_without_end_is_no_answer() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(ConnectionError):
+            for _ in range(100):
+                writer.write(b"x-a: " + b"a" * 4000 + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream = HttpUpstream()
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(Unavailable):
+        await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=5))
+    await upstream.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_idle_connection_is_closed_after_its_time() -> None:
+    async with ModelServer() as server:
+        upstream = HttpUpstream(keepalive_s=0.1)
+        await ask(upstream, server)
+        await asyncio.sleep(0.3)
+        assert await server.until(lambda script: script.open == 0)
+        await ask(upstream, server)
+        assert (server.count, server.connections) == (2, 2)
+        await upstream.close()
+
+
+async def test_a_large_request_and_an_answer_that_nobody_takes_yet_are_whole() -> None:
+    """8 MiB each way: the answer waits in the provider's socket until it is read."""
+    size = 8 << 20
+    told: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        told.append(len(await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))))
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+        writer.write(b"a" * size)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream = HttpUpstream()
+    port = server.sockets[0].getsockname()[1]
+    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"b" * size, silence_s=5))
+    await asyncio.sleep(0.3)
+    pieces = [piece async for piece in answer.chunks()]
+    assert (told, sum(map(len, pieces))) == ([size], size)
+    assert max(map(len, pieces)) <= 1 << 20
+    await upstream.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\nab")
+        await writer.drain()
+        writer.write(b"cd")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    upstream = HttpUpstream()
+    port = server.sockets[0].getsockname()[1]
+    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=5))
+    assert (answer.status, answer.headers) == (200, {})
+    assert b"".join([piece async for piece in answer.chunks()]) == b"abcd"
+    await upstream.close()
+    server.close()
+    await server.wait_closed()

@@ -124,7 +124,7 @@ async def create_api_key(
         problems.append(f"it must hold 1 to {MOST_DAYS} days")
     if problems:
         message = f"The API key can't be made: {'; '.join(problems)}."
-        raise InvalidInput(message, code="api_keys.key", hint="remit api-keys create --help", problems=tuple(problems))
+        raise InvalidInput(message, code="api_keys.key", hint="remit apikeys create --help", problems=tuple(problems))
     token = new_token(entrance.api_word, entrance.rand)
     now = entrance.now_us()
     ordered = tuple(permission.value for permission in Permission if permission.value in wanted)
@@ -137,7 +137,7 @@ async def create_api_key(
         there = int((tx.row(_OPEN, {"of": workspace, "who": by.id, "at": now}) or {"n": 0})["n"])
         if there >= MOST_KEYS:
             message = f"You have {there} API keys in force; {MOST_KEYS} are the most."
-            raise Conflict(message, code="api_keys.many", hint="remit api-keys list")
+            raise Conflict(message, code="api_keys.many", hint="remit apikeys list")
         row: dict[str, object] = {
             "id": made.id,
             "workspace": workspace,
@@ -193,7 +193,7 @@ async def revoke_api_key(entrance: Entrance, which: str, *, workspace: str, by: 
         values: dict[str, object] = {"at": entrance.now_us(), "by": str(by)}
         if row is None or tx.execute(_REVOKE, {"of": workspace, "which": which, **values}) != 1:
             message = f"There is no API key {which[:60]!r} in force."
-            raise NotFound(message, code="api_keys.key", hint="remit api-keys list")
+            raise NotFound(message, code="api_keys.key", hint="remit apikeys list")
         told: dict[str, Json] = {"user": row["person"], "begins": row["prefix"][_WORD:]}
         tx.append(session_entry("accounts.api_key.revoked", workspace, which, by), told, subject=row["person"])
 

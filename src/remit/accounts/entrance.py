@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from remit.accounts.lockout import Tries
 from remit.accounts.passwords import Hasher
+from remit.accounts.provider import Provider
 from remit.accounts.sealing import Box
 from remit.accounts.sign_in import SignIn
 from remit.accounts.sign_in_terms import SignInTerms
@@ -46,6 +47,7 @@ class Entrance:
         notes: Seals what a browser carries between two steps of a sign-in.
         refresh_key: Ties a refresh token to the one before.
         workspace: Where people sign in unless they name another one.
+        provider: The OpenID provider that people may sign in by; ``None``: there is none.
         api_word: What API keys of this install begin with.
     """
 
@@ -59,6 +61,7 @@ class Entrance:
     notes: Box
     refresh_key: bytes
     workspace: str
+    provider: Provider | None = None
     api_word: TokenWord = TokenWord.TEST
 
     @property

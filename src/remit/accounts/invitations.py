@@ -181,7 +181,12 @@ def accept_in(tx: Tx, token: str, *, workspace: str, who: Principal, clock: Cloc
 
 async def look_at_invitation(journal: Journal, token: str, *, workspace: str, clock: Clock) -> Invitation | None:
     """What an open invitation offers, for whoever has its token; ``None``: nothing."""
-    row = await journal.read(lambda tx: tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)}))
+    return await journal.read(lambda tx: find_open(tx, token, workspace=workspace, clock=clock))
+
+
+def find_open(tx: ReadTx, token: str, *, workspace: str, clock: Clock) -> Invitation | None:
+    """As ``look_at_invitation``, inside another operation."""
+    row = tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)})
     found = None if row is None else _invitation(row, micros_of(clock.now()))
     return found if found is not None and found.status == OPEN else None
 

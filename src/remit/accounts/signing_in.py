@@ -29,7 +29,7 @@ from remit.accounts.sessions import (
 )
 from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.tables import USER
-from remit.accounts.totp import end_factor, has_factor, take_factor
+from remit.accounts.totp import Enrolment, begin_factor, end_factor, has_factor, take_factor
 from remit.audit.entry import Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json, sha256_hex
@@ -213,6 +213,20 @@ async def change_password(
 
     await entrance.journal.commit("sign_in.password", op)
     entrance.sign_in.forget()
+
+
+async def set_factor_up(entrance: Entrance, password: str, *, workspace: str, by: Principal, visit: Visit) -> Enrolment:
+    """Begin one's own second factor, showing the password if there is one (a provider's people may have none). Audited.
+
+    Raises:
+        Unauthenticated: The password is not right.
+        Conflict: There is a second factor.
+        RateLimited: Too many tries.
+    """
+    stored = await entrance.journal.read(lambda tx: stored_password(tx, workspace=workspace, person=by.id))
+    if stored:
+        await check_again(entrance, password, workspace=workspace, by=by, visit=visit)
+    return await begin_factor(entrance, workspace=workspace, by=by)
 
 
 async def turn_factor_off(entrance: Entrance, password: str, *, workspace: str, by: Principal, visit: Visit) -> None:

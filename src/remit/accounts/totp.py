@@ -114,7 +114,7 @@ async def begin_factor(entrance: Entrance, *, workspace: str, by: Principal) -> 
         }
         if tx.execute(_BEGIN, row) != 1:
             message = "You have a second factor. Turn it off first, with your password."
-            raise Conflict(message, code="sign_in.factor", hint="remit users --help")
+            raise Conflict(message, code="sign_in.factor", hint="remit users link USER --lost-factor")
         tx.append(session_entry("accounts.factor.begun", workspace, by.id, by), {"user": by.id}, subject=by.id)
         return person.email or person.id
 
@@ -141,7 +141,7 @@ async def confirm_factor(
         row = tx.row(_ONE, {"of": workspace, "who": by.id})
         if row is None or row["confirmed_us"] is not None:
             message = "No second factor waits to be confirmed."
-            raise Conflict(message, code="sign_in.factor", hint="remit users --help")
+            raise Conflict(message, code="sign_in.factor", hint="remit users link USER --lost-factor")
         if not _take_code(tx, entrance, row, code):
             _refused(tx, workspace, by, "code")
             return False
@@ -173,7 +173,7 @@ async def end_factor(entrance: Entrance, *, workspace: str, by: Principal) -> No
         at = {"of": workspace, "who": by.id}
         if tx.execute(_END, at) != 1:
             message = "You have no second factor."
-            raise Conflict(message, code="sign_in.factor", hint="remit users --help")
+            raise Conflict(message, code="sign_in.factor", hint="remit users link USER --lost-factor")
         tx.execute(_NO_CODES, at)
         tx.append(session_entry("accounts.factor.ended", workspace, by.id, by), {"user": by.id}, subject=by.id)
 

@@ -1,4 +1,4 @@
-"""``remit api-keys``: keys of people, for their own programs at Remit's API."""
+"""``remit apikeys``: keys of people, for their own programs at Remit's API."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from remit.kernel.clock import SystemClock, iso, micros_of
 _SCOPES = click.Choice(["read", "write", "delete", "approve", "admin"])
 
 
-@click.group(name="api-keys")
+@click.group(name="apikeys")
 def api_keys() -> None:
-    """Keys of people for Remit's own API: make, list, revoke. (Keys of agents at the gateway: remit keys.)"""
+    """Keys of people for Remit's own API: make, list, revoke. Keys of agents are remit keys."""
 
 
 @api_keys.command()
@@ -64,7 +64,7 @@ def list_(home: str | None, *, everybody: bool, as_json: bool, debug: bool) -> i
         emit({"api_keys": [key.as_json(now) for key in found]})
         return 0
     if not found:
-        say("There is no API key. Make one: remit api-keys create NAME")
+        say("There is no API key. Make one: remit apikeys create NAME")
         return 0
     rows = [
         (
@@ -104,4 +104,4 @@ def _now_us() -> int:
     return micros_of(SystemClock().now())
 
 
-COMMANDS = {"api-keys": api_keys}
+COMMANDS = {"apikeys": api_keys}

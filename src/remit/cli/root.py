@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teams": ("teams", "Teams: members, roles, invitations, policies."),
     "users": ("users", "The people of the workspace, their roles, their links and sign-ins."),
     "workspaces": ("users", "Make a workspace."),
-    "api-keys": ("api_keys", "Keys of people for Remit's own API: make, list, revoke."),
+    "apikeys": ("api_keys", "Keys of people for Remit's own API: make, list, revoke."),
     "plan": ("users", "How much of everything the workspace may use."),
     "scan": ("scan", "Find secrets in files, in what is staged, or in lines of JSON."),
     "audit": ("audit", "Show, verify and prove the audit log."),

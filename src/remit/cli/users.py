@@ -189,12 +189,12 @@ def sessions(user: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     return 0
 
 
-@users.command("sign-out")
+@users.command("signout")
 @click.argument("user")
 @click.option("--session", default="", help="Only this one of them.")
 @common
 def sign_out(user: str, session: str, home: str | None, *, as_json: bool, debug: bool) -> int:
-    """End all sign-ins of USER, of browsers and of programs; their API keys stay (remit api-keys revoke)."""
+    """End all sign-ins of USER, of browsers and of programs; their API keys stay (remit apikeys revoke)."""
     del debug
     from remit.accounts.sessions import end_session, end_sessions
     from remit.bootstrap import open_entrance, open_store

@@ -330,6 +330,10 @@ class FactorShown(TypedDict):
     recovery_codes_left: int
 
 
+class FactorStart(TypedDict):
+    password: NotRequired[str]
+
+
 class FileItem(TypedDict):
     path: str
     content: str
@@ -1259,9 +1263,9 @@ class AccountCalls:
     def __init__(self, run: Callable[[Call], Any]) -> None:
         self._run = run
 
-    def begin(self) -> FactorBegun:
+    def begin(self, body: FactorStart) -> FactorBegun:
         """Set up a second factor."""
-        return cast("FactorBegun", self._run(Call("POST", "/api/v1/me/second-factor")))
+        return cast("FactorBegun", self._run(Call("POST", "/api/v1/me/second-factor", body=body)))
 
     def confirm(self, body: FactorCode) -> RecoveryCodes:
         """Confirm the second factor."""
@@ -2173,9 +2177,9 @@ class AsyncAccountCalls:
     def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
         self._run = run
 
-    async def begin(self) -> FactorBegun:
+    async def begin(self, body: FactorStart) -> FactorBegun:
         """Set up a second factor."""
-        return cast("FactorBegun", await self._run(Call("POST", "/api/v1/me/second-factor")))
+        return cast("FactorBegun", await self._run(Call("POST", "/api/v1/me/second-factor", body=body)))
 
     async def confirm(self, body: FactorCode) -> RecoveryCodes:
         """Confirm the second factor."""

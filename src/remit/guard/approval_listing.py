@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select, tuple_
 
 from remit.guard.approval_rows import Status, Vote
 from remit.guard.approval_tables import APPROVAL, APPROVAL_VOTE
@@ -22,6 +22,7 @@ WAITING, ALL = "waiting", "all"
 MOST = 200
 USED = "used"
 _LAST = (1 << 62, "")
+_LOOKED_BACK = 2000  # requests
 _FILTERS = ("kind", "risk", "mission", "on_behalf_of")
 
 type Cursor = tuple[int, str]
@@ -119,14 +120,11 @@ _WAITS = and_(
 _COUNT = select(func.count().label("waiting")).select_from(
     select(APPROVAL.c.id).where(_WAITS).limit(bindparam("most")).subquery()
 )
-_BEHIND = or_(
-    APPROVAL.c.expires_us > bindparam("at"),
-    and_(APPROVAL.c.expires_us == bindparam("at"), APPROVAL.c.id > bindparam("which")),
-)
-_AHEAD = or_(
-    APPROVAL.c.expires_us < bindparam("at"),
-    and_(APPROVAL.c.expires_us == bindparam("at"), APPROVAL.c.id < bindparam("which")),
-)
+# As rows: the index is entered at the place itself, however far down the list that is.
+_HERE = tuple_(bindparam("at"), bindparam("which"))
+_BEHIND = tuple_(APPROVAL.c.expires_us, APPROVAL.c.id) > _HERE
+_AHEAD = tuple_(APPROVAL.c.expires_us, APPROVAL.c.id) < _HERE
+_OLDER = tuple_(APPROVAL.c.requested_us, APPROVAL.c.id) < _HERE
 _AFTER = select(APPROVAL.c.id).where(_WAITS, _BEHIND).order_by(APPROVAL.c.expires_us, APPROVAL.c.id).limit(1)
 _BEFORE = (
     select(APPROVAL.c.id).where(_WAITS, _AHEAD).order_by(APPROVAL.c.expires_us.desc(), APPROVAL.c.id.desc()).limit(1)
@@ -134,16 +132,22 @@ _BEFORE = (
 _COUNT_AHEAD = select(func.count().label("ahead")).select_from(
     select(APPROVAL.c.id).where(_WAITS, _AHEAD).limit(bindparam("most")).subquery()
 )
+_NEWEST = (
+    select(APPROVAL.c.id, APPROVAL.c.status, APPROVAL.c.principal, APPROVAL.c.kind)
+    .where(APPROVAL.c.workspace == bindparam("of"), APPROVAL.c.requested_us >= bindparam("since"))
+    .order_by(APPROVAL.c.requested_us.desc(), APPROVAL.c.id.desc())
+    .limit(_LOOKED_BACK)
+    .subquery()
+)
 _ALIKE = (
-    select(APPROVAL.c.status, func.count().label("times"))
+    select(_NEWEST.c.status, func.count().label("times"))
     .where(
-        APPROVAL.c.workspace == bindparam("of"),
-        APPROVAL.c.principal == bindparam("by"),
-        APPROVAL.c.kind == bindparam("kind"),
-        APPROVAL.c.requested_us >= bindparam("since"),
-        APPROVAL.c.id != bindparam("which"),
+        _NEWEST.c.principal == bindparam("by"),
+        _NEWEST.c.kind == bindparam("kind"),
+        _NEWEST.c.id != bindparam("which"),
     )
-    .group_by(APPROVAL.c.status)
+    .group_by(_NEWEST.c.status)
+    .order_by(_NEWEST.c.status)
 )
 
 
@@ -190,7 +194,10 @@ def place_of(tx: ReadTx, workspace: str, which: str, *, expires_us: int, now_us:
 
 
 def counted_alike(tx: ReadTx, workspace: str, *, principal: str, kind: str, since_us: int, but: str) -> dict[str, int]:
-    """How requests for the same kind of effect by the same asker ended since a time, without the one given."""
+    """How requests for the same kind of effect by the same asker ended since a time, without the one given.
+
+    Counts among the newest 2,000 requests of the workspace.
+    """
     asked = {"of": workspace, "by": principal, "kind": kind, "since": since_us, "which": but}
     return {row["status"]: int(row["times"]) for row in tx.rows(_ALIKE, asked)}
 
@@ -210,11 +217,7 @@ def _page(state: str, given: frozenset[str]) -> Select[Any]:
             stmt = stmt.where(APPROVAL.c[name] == bindparam(name))
     if state == WAITING:
         return stmt.where(_WAITS, _BEHIND).order_by(APPROVAL.c.expires_us, APPROVAL.c.id)
-    older = or_(
-        APPROVAL.c.requested_us < bindparam("at"),
-        and_(APPROVAL.c.requested_us == bindparam("at"), APPROVAL.c.id < bindparam("which")),
-    )
-    stmt = stmt.where(APPROVAL.c.workspace == bindparam("of"), older)
+    stmt = stmt.where(APPROVAL.c.workspace == bindparam("of"), _OLDER)
     stmt = stmt.order_by(APPROVAL.c.requested_us.desc(), APPROVAL.c.id.desc())
     if state == ALL:
         return stmt

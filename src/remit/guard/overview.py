@@ -16,7 +16,7 @@ from remit.audit.entry import read_header
 from remit.audit.tables import ENTRY
 from remit.guard.budget_rollup import By, usage_by
 from remit.guard.tables import ACTION
-from remit.guard.trials import read_unwell
+from remit.guard.trials import FOREVER_US, read_unwell
 from remit.kernel.ports import ReadTx
 
 _ASKED = "approval.needed"  # the reason of a refusal that is none: a person is asked
@@ -72,7 +72,7 @@ class SpentToday:
 
 @dataclass(frozen=True, slots=True)
 class Unwell:
-    """A circuit that isn't closed. ``until_us``: when it may be tried."""
+    """A circuit that isn't closed. ``until_us``: when it may be tried; 0: a person holds it open until it is reset."""
 
     kind: str
     operation: str
@@ -130,7 +130,13 @@ def spent_today(tx: ReadTx, workspace: str, *, now_us: int) -> SpentToday:
 
 def unwell(tx: ReadTx, workspace: str) -> tuple[Unwell, ...]:
     """The circuits that aren't closed, the one that moved last first."""
+    found = read_unwell(tx, workspace).items()
     return tuple(
-        Unwell(key.kind, key.operation, one.phase.value, one.why, round(one.until * 1_000_000), one.successes)
-        for key, one in read_unwell(tx, workspace).items()
+        Unwell(key.kind, key.operation, one.phase.value, one.why, _until(one.until), one.successes)
+        for key, one in found
     )
+
+
+def _until(seconds: float) -> int:
+    micros = round(seconds * 1_000_000)
+    return 0 if micros >= FOREVER_US else micros

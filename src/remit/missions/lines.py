@@ -98,7 +98,7 @@ def _hint(plan: WorkspacePlan, *, waiting: int, workers: int, slots: int, full: 
     if not waiting:
         return ""
     if not workers:
-        return "Start a worker: remit worker, or remit up."
+        return "Start a worker: remit worker."
     if full:
         lifts = lifting(plan, "parallel_missions", plan.parallel_missions + 1)
         if lifts is None:

@@ -6,12 +6,13 @@ index that holds all that is filtered by, the others read what belongs to exactl
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, case, func, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, case, func, select, tuple_
 
 from remit.guard.approval_rows import Status
 from remit.guard.approval_tables import APPROVAL
@@ -27,6 +28,8 @@ MOST = 500
 LAST = 1 << 62
 #: A mission that runs, waits for no retry and has done nothing for so long is called stuck.
 STUCK_US = 15 * 60 * 1_000_000
+#: What could be either end of an id; anything else is not looked for in ids.
+_ID_PART = re.compile(r"[0-9a-f-]{4,36}")
 
 type Alive = Callable[[str], bool]
 type Cursor = tuple[int, str]
@@ -289,13 +292,9 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
         statement = statement.where(columns.agents.contains(bindparam("w_agent"), autoescape=False))
         params["w_agent"] = f" {wanted.agent} "
     if wanted.text.strip():
-        statement = statement.where(
-            columns.searched.like(bindparam("w_text"), escape="\\")
-            | columns.id.like(bindparam("w_from"), escape="\\")
-            | columns.id.like(bindparam("w_to"), escape="\\")
-        )
-        text = _literal(searched(wanted.text.strip()))
-        params |= {"w_text": f"%{text}%", "w_from": f"{text}%", "w_to": f"%{text}"}
+        found, sought = _searching(searched(wanted.text.strip()))
+        statement = statement.where(found)
+        params |= sought
     if wanted.since_us:
         statement = statement.where(columns.created_us >= bindparam("w_since"))
         params["w_since"] = wanted.since_us
@@ -303,6 +302,16 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
         statement = statement.where(columns.created_us < bindparam("w_until"))
         params["w_until"] = wanted.until_us
     return statement, params
+
+
+def _searching(text: str) -> tuple[ColumnElement[bool], dict[str, Any]]:
+    """Where a text is looked for, and its parameters."""
+    found: ColumnElement[bool] = MISSION.c.searched.like(bindparam("w_text"), escape="\\")
+    params = {"w_text": f"%{_literal(text)}%"}
+    if _ID_PART.fullmatch(text):
+        found |= MISSION.c.id.like(bindparam("w_from")) | MISSION.c.id.like(bindparam("w_to"))
+        params |= {"w_from": f"{text}%", "w_to": f"%{text}"}
+    return found, params
 
 
 def _literal(text: str) -> str:

@@ -156,7 +156,8 @@ def listen(host: str, port: int, *, anywhere: bool, command: str) -> socket.sock
         raise InvalidInput(told, code=f"{command}.host", hint=_HINTS[command, "host"])
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # Named TCP: else asyncio leaves Nagle's algorithm on, and an answer may wait 40 ms for an acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))

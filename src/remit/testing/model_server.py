@@ -79,7 +79,11 @@ class ModelServer(Script):
 
     def start(self) -> Self:
         """Listen, and serve in a thread."""
-        self._socket = socket.create_server(("127.0.0.1", self._port), backlog=1024)
+        # Named TCP: else asyncio leaves Nagle's algorithm on, and a piece may wait 40 ms for an acknowledgement.
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self._port))
+        self._socket.listen(1024)
         self._port = int(self._socket.getsockname()[1])
         self._url = f"http://127.0.0.1:{self._port}"
         self._thread = threading.Thread(target=self._serve, daemon=True, name="model-server")

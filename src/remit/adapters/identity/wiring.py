@@ -8,6 +8,7 @@ from remit.accounts.access_tokens import AccessTokens
 from remit.accounts.entrance import Entrance
 from remit.accounts.lockout import Tries
 from remit.accounts.passwords import Hasher
+from remit.accounts.provider import Provider
 from remit.accounts.sealing import Box, derived
 from remit.accounts.sign_in import SignIn
 from remit.accounts.sign_in_terms import SECOND_US, terms_of
@@ -22,7 +23,12 @@ ISSUER = "remit"
 
 
 def make_entrance(
-    settings: Settings, journal: Journal, *, home_key: bytes, clock: Clock, hasher: Hasher | None = None
+    settings: Settings,
+    journal: Journal,
+    *,
+    home_key: bytes,
+    clock: Clock,
+    hasher: Hasher | None = None,
 ) -> Entrance:
     """Everything that signing in needs; nothing heavy is loaded until somebody does.
 
@@ -47,5 +53,16 @@ def make_entrance(
         notes=Box(home_key, "notes of a sign-in"),
         refresh_key=derived(home_key, "refresh tokens"),
         workspace=settings.workspace,
+        provider=_provider(settings, clock),
         api_word=TokenWord.LIVE if settings.production else TokenWord.TEST,
+    )
+
+
+def _provider(settings: Settings, clock: Clock) -> Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    from remit.adapters.identity.oidc import OpenIdProvider
+
+    return OpenIdProvider(
+        settings.oidc_issuer, settings.oidc_client_id, secret=settings.oidc_client_secret, clock=clock
     )

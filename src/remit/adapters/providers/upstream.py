@@ -1,4 +1,4 @@
-"""The way to providers of models over HTTP/1.1 (``http1``), with connections kept and shared.
+"""The way to providers of models over HTTP/1.1: aiohttp, with connections kept and shared.
 
 No redirect is followed, no cookie kept, no proxy of the environment used; certificates are verified. An answer that
 ends before its length, or before its last chunk, is never taken for a whole one.
@@ -7,105 +7,64 @@ ends before its length, or before its last chunk, is never taken for a whole one
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-import ssl
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from io import BytesIO
+from typing import Any
 
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from remit.adapters.providers.http1 import Connection, CutError, NoHttpError, Reply, SilentError, StaleError
 from remit.kernel.errors import InvalidAnswer, InvalidInput, Timeout, Unavailable
 from remit.kernel.ports import UpstreamAnswer, UpstreamCall
 
 KEEPALIVE_S = 60.0  # an idle connection is closed after this
 PIECE = 1 << 16  # bytes of a decompressed piece: what expands without end is passed on, and refused, piece by piece
-_VISIBLE = re.compile(rb"[\x21-\x7e]+")
 
 
-class _Pool:
-    """The connections of one event loop."""
+class _Handler(ResponseHandler):
+    """One connection: knows how many requests it carried, and whether anything came back for the last."""
 
-    __slots__ = ("_closing", "_idle", "_keepalive_s", "_live", "_loop", "_tls", "over")
+    asked = 0
+    heard = False
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, keepalive_s: float) -> None:
-        self._loop = loop
-        self._keepalive_s = keepalive_s
-        self._idle: dict[Origin, list[Connection]] = {}
-        self._live: dict[Connection, Origin] = {}
-        self._tls: ssl.SSLContext | None = None
-        self._closing = False
-        self.over = asyncio.Event()
-
-    def kept(self, origin: Origin) -> Connection | None:
-        """One that can be asked at once: the one that was used last."""
-        idle = self._idle.get(origin)
-        while idle:
-            connection = idle.pop()
-            if connection.open:
-                return connection
-        return None
-
-    async def made(self, origin: Origin) -> Connection:
-        """A new one.
-
-        Raises:
-            OSError: None can be made (``ssl.SSLError``, ``socket.gaierror``).
-        """
-        tls = None
-        if origin.scheme == "https":
-            tls = self._tls = self._tls or ssl.create_default_context()
-        _, connection = await self._loop.create_connection(
-            lambda: Connection(self._loop, free=self._free, lost=self._lost, keepalive_s=self._keepalive_s),
-            origin.host,
-            origin.port,
-            ssl=tls,
-            server_hostname=origin.host if tls is not None else None,
-        )
-        self._live[connection] = origin
-        return connection
-
-    def close(self) -> None:
-        """End every connection; ``over`` is set when the last has ended."""
-        self._closing = True
-        if not self._live:
-            self.over.set()
-        for connection in list(self._live):
-            with suppress(RuntimeError):  # of transports whose loop can't be told any more
-                connection.abort()
-
-    def _free(self, connection: Connection) -> None:
-        origin = self._live.get(connection)
-        if origin is not None:
-            self._idle.setdefault(origin, []).append(connection)
-
-    def _lost(self, connection: Connection) -> None:
-        origin = self._live.pop(connection, None)
-        if origin is not None:
-            with suppress(KeyError, ValueError):
-                self._idle[origin].remove(connection)
-        if self._closing and not self._live:
-            self.over.set()
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        super().data_received(data)
 
 
-class Origin(NamedTuple):
-    """Who is connected to."""
-
-    scheme: str
-    host: str
-    port: int
+class _StaleError(Exception):
+    """A connection that was kept turned out to be closed: nothing came back for the request."""
 
 
-class _Place(NamedTuple):
-    """An address: who is connected to, what the request's line names, and its ``host``."""
+_ENDS = frozenset("\r\n\0")  # what would begin another header, or end this one early
 
-    origin: Origin
-    target: bytes
-    host: bytes
+
+class _Request(aiohttp.ClientRequest):
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """As its parent, but not on a connection on which something came that nobody had asked for."""
+        handler = conn.protocol
+        if handler.asked and handler.should_close:
+            raise _StaleError
+        handler.heard = False
+        return await super().send(conn)
+
+
+class _Response(aiohttp.ClientResponse):
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        """As its parent; says when it was only that a kept connection had been closed."""
+        handler = connection.protocol
+        kept = handler.asked > 0
+        handler.asked += 1
+        try:
+            return await super().start(connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if kept and not handler.heard:
+                raise _StaleError from error
+            raise
 
 
 class HttpUpstream:
@@ -119,7 +78,7 @@ class HttpUpstream:
 
     def __init__(self, *, keepalive_s: float = KEEPALIVE_S) -> None:
         self._keepalive_s = keepalive_s
-        self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
+        self._sessions: dict[asyncio.AbstractEventLoop, tuple[aiohttp.ClientSession, aiohttp.ClientSession]] = {}
 
     async def send(self, call: UpstreamCall) -> UpstreamAnswer:
         """Send a request; returns with the answer's head, whatever its status.
@@ -128,72 +87,90 @@ class HttpUpstream:
         more on a new one.
 
         Raises:
-            InvalidInput: The address is none, or a header can't be sent.
+            InvalidInput: The address is none, or a header would end its line.
             Unavailable: No connection, or none that lasted until the head (``Timeout``: not in time; ``InvalidAnswer``:
                 what came is no HTTP).
         """
-        pool = self._pools.get(asyncio.get_running_loop()) or self._open()
-        place = _place(call.url)
-        request = _request(place, call)
-        connection = pool.kept(place.origin)
-        if connection is not None:
+        sessions = self._sessions.get(asyncio.get_running_loop()) or self._open()
+        url = _url(call.url)
+        if any(not _ENDS.isdisjoint(value) for _, value in call.headers):
+            message = "A header for a provider holds the end of a line, so it can't be sent."
+            raise InvalidInput(message, code="model.header", hint="remit providers list")
+        try:
             try:
-                return await _asked(connection, request, place, call)
+                response = await self._ask(sessions[0], url, call)
             except _StaleError:
-                pass
-        return await _asked(await _connected(pool, place, call), request, place, call)
+                response = await self._ask(sessions[1], url, call)
+        except (aiohttp.ClientError, TimeoutError, OSError, _StaleError, ValueError) as error:
+            raise _told(error, url, call) from error
+        return _Answer(response, url, call)
 
     async def close(self) -> None:
         """Close every connection of this loop."""
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
-        if pool is not None:
-            pool.close()
-            await pool.over.wait()
+        loop = asyncio.get_running_loop()
+        for session in self._sessions.pop(loop, ()):
+            await session.close()
         self._bury()
 
-    def _open(self) -> _Pool:
+    async def _ask(self, session: aiohttp.ClientSession, url: URL, call: UpstreamCall) -> aiohttp.ClientResponse:
+        return await session.request(
+            call.method,
+            url,
+            # aiohttp wants to read what is large bit by bit, so that other calls have their turn.
+            data=BytesIO(call.body) if len(call.body) > PIECE else call.body or None,
+            headers=call.headers,
+            timeout=_patience(call.connect_s, call.silence_s),
+            allow_redirects=False,
+        )
+
+    def _open(self) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:
+        """The sessions of this loop: one that keeps connections, one that makes a new one each time."""
         self._bury()
         loop = asyncio.get_running_loop()
-        made = self._pools[loop] = _Pool(loop, keepalive_s=self._keepalive_s)
+        made = (_session(loop, keepalive_s=self._keepalive_s), _session(loop, keepalive_s=None))
+        self._sessions[loop] = made
         return made
 
     def _bury(self) -> None:
-        """Let go of the connections of loops that are over."""
-        for loop in [each for each in self._pools if each.is_closed()]:
-            self._pools.pop(loop).close()
+        """Let go of the sessions of loops that are over."""
+        for loop in [each for each in self._sessions if each.is_closed()]:
+            for session in self._sessions.pop(loop):
+                connector = session.connector
+                session.detach()
+                with suppress(RuntimeError):  # of transports whose loop can't be told any more
+                    if connector is not None:
+                        connector.close()
 
 
-class _StaleError(Exception):
-    """A connection that was kept turned out to be closed: nothing came back for the request."""
+def _session(loop: asyncio.AbstractEventLoop, *, keepalive_s: float | None) -> aiohttp.ClientSession:
+    if keepalive_s is None:
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    else:
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=keepalive_s)
+    # The one private name of aiohttp here: what makes the protocol of a connection (tests hold it to that).
+    factory: Any = partial(_Handler, loop=loop)
+    connector._factory = factory  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    session = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(loop=loop),
+        auto_decompress=False,
+        trust_env=False,
+        request_class=_Request,
+        response_class=_Response,
+        skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
+        headers={"accept-encoding": "identity"},
+    )
+    session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours does that
+    return session
 
 
-async def _connected(pool: _Pool, place: _Place, call: UpstreamCall) -> Connection:
-    try:
-        async with asyncio.timeout(call.connect_s):
-            return await pool.made(place.origin)
-    except TimeoutError as error:
-        told = f"The provider at {place.origin.host} took no connection within {call.connect_s:g} s."
-        raise Timeout(told, code="model.connect") from error
-    except OSError as error:
-        raise _unconnected(error, place) from error
-
-
-async def _asked(connection: Connection, request: bytes, place: _Place, call: UpstreamCall) -> _Answer:
-    reply = connection.ask(request, call.body, silence_s=call.silence_s)
-    try:
-        await reply.head()
-    except StaleError as error:
-        raise _StaleError from error
-    except (CutError, SilentError, NoHttpError) as error:
-        raise _told(error, place, call) from error
-    except BaseException:
-        reply.close()
-        raise
-    return _Answer(reply, place, call)
+@lru_cache(64)
+def _patience(connect_s: float, silence_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, connect=connect_s, sock_read=silence_s)
 
 
 @lru_cache(1024)
-def _place(text: str) -> _Place:
+def _url(text: str) -> URL:
     """An address as it is, without its characters being changed.
 
     Raises:
@@ -202,62 +179,29 @@ def _place(text: str) -> _Place:
     try:
         url = URL(text, encoded=True)
         fits = url.scheme in {"http", "https"} and bool(url.host) and url.user is None
-        target = url.raw_path_qs.encode("ascii")
-        host, port = url.raw_host or "", url.port or 0
-        named = f"[{host}]" if ":" in host else host
-        named = named if url.is_default_port() else f"{named}:{port}"
-        fits = fits and _VISIBLE.fullmatch(target) is not None and _VISIBLE.fullmatch(named.encode("ascii")) is not None
     except ValueError:
-        fits, host, port, named, target, url = False, "", 0, "", b"", URL()
+        url, fits = URL(), False
     if not fits:
         message = "The address of a provider is no http or https address without a user in it."
         raise InvalidInput(message, code="model.address", hint="remit providers list")
-    return _Place(Origin(url.scheme, host, port), target, named.encode("ascii"))
+    return url
 
 
-def _request(place: _Place, call: UpstreamCall) -> bytes:
-    """The request's line and headers.
-
-    Raises:
-        InvalidInput: A header's value would end its line.
-    """
-    names = {name.lower() for name, _ in call.headers}
-    parts = [f"{call.method} ".encode(), place.target, b" HTTP/1.1\r\n"]
-    if "host" not in names:
-        parts += (b"host: ", place.host, b"\r\n")
-    if "accept-encoding" not in names:
-        parts.append(b"accept-encoding: identity\r\n")
-    head = "".join([f"{name}: {value}\r\n" for name, value in call.headers]).encode("utf-8", "surrogateescape")
-    if head.count(b"\n") != len(call.headers) or head.count(b"\r") != len(call.headers) or b"\0" in head:
-        message = "A header for a provider holds the end of a line, so it can't be sent."
-        raise InvalidInput(message, code="model.header", hint="remit providers list")
-    parts.append(head)
-    if call.body or call.method != "GET":
-        parts.append(b"content-length: %d\r\n" % len(call.body))
-    parts.append(b"\r\n")
-    return b"".join(parts)
-
-
-def _unconnected(error: OSError, place: _Place) -> Unavailable:
-    """Why there is no connection; it names the host and nothing else of the request."""
-    at = f"The provider at {place.origin.host}"
+def _told(error: BaseException, url: URL, call: UpstreamCall) -> Unavailable:  # noqa: PLR0911 - one row each
+    """An error of the client as ours; it names the host and nothing else of the request."""
+    at = f"The provider at {url.host}"
     match error:
-        case socket.gaierror():
-            return Unavailable(f"{at} can't be found: its name has no address.", code="model.name")
-        case ssl.SSLError():
-            return Unavailable(f"{at} has no certificate that can be trusted.", code="model.certificate")
-        case _:
-            why = error.strerror or "refused"
-            return Unavailable(f"{at} takes no connection: {why}.", code="model.unreachable")
-
-
-def _told(error: BaseException, place: _Place, call: UpstreamCall) -> Unavailable:
-    """What became of an answer; it names the host and nothing else of the request."""
-    at = f"The provider at {place.origin.host}"
-    match error:
-        case SilentError():
+        case aiohttp.ConnectionTimeoutError():
+            return Timeout(f"{at} took no connection within {call.connect_s:g} s.", code="model.connect")
+        case aiohttp.ServerTimeoutError() | TimeoutError():
             return Timeout(f"{at} sent nothing for {call.silence_s:g} s.", code="model.silent")
-        case NoHttpError():
+        case aiohttp.ClientConnectorDNSError():
+            return Unavailable(f"{at} can't be found: its name has no address.", code="model.name")
+        case aiohttp.ClientSSLError():
+            return Unavailable(f"{at} has no certificate that can be trusted.", code="model.certificate")
+        case aiohttp.ClientConnectorError():
+            return Unavailable(f"{at} takes no connection: {error.strerror or 'refused'}.", code="model.unreachable")
+        case aiohttp.ClientResponseError() | ValueError():
             return InvalidAnswer(f"{at} answered with what is no HTTP.", code="model.http")
         case _:
             return Unavailable(f"{at} cut the connection before the end of its answer.", code="model.cut")
@@ -266,19 +210,19 @@ def _told(error: BaseException, place: _Place, call: UpstreamCall) -> Unavailabl
 class _Answer:
     """An answer whose head is there."""
 
-    __slots__ = ("_call", "_place", "_reply", "headers", "status")
+    __slots__ = ("_call", "_response", "_url", "headers", "status")
 
-    def __init__(self, reply: Reply, place: _Place, call: UpstreamCall) -> None:
-        self._reply = reply
-        self._place = place
+    def __init__(self, response: aiohttp.ClientResponse, url: URL, call: UpstreamCall) -> None:
+        self._response = response
+        self._url = url
         self._call = call
-        self.status = reply.status
-        self.headers = reply.headers
+        self.status: int = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes, decompressed."""
-        unpack = _unpacking(self.headers.get("content-encoding", ""), self._place)
-        read = self._reply.read
+        unpack = _unpacking(self.headers.get("content-encoding", ""), self._url)
+        read = self._response.content.readany
         try:
             if unpack is None:
                 while piece := await read():
@@ -287,16 +231,16 @@ class _Answer:
             while piece := await read():
                 for plain in unpack.feed(piece):
                     yield plain
-        except (CutError, SilentError, NoHttpError) as error:
-            raise _told(error, self._place, self._call) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _told(error, self._url, self._call) from error
         except zlib.error as error:
-            raise _unreadable(self._place) from error
+            raise _unreadable(self._url) from error
         if not unpack.whole:
-            raise _told(CutError(), self._place, self._call)
+            raise _told(aiohttp.ClientPayloadError(), self._url, self._call)
 
     async def close(self) -> None:
         """Let go of it; what has not been read ends the connection."""
-        self._reply.close()
+        self._response.close()
 
 
 class _Unpacking:
@@ -323,7 +267,7 @@ class _Unpacking:
         return plain
 
 
-def _unpacking(encoding: str, place: _Place) -> _Unpacking | None:
+def _unpacking(encoding: str, url: URL) -> _Unpacking | None:
     """What undoes a compression that was not asked for; ``None``: there is none."""
     match encoding.strip().lower():
         case "" | "identity":
@@ -331,10 +275,9 @@ def _unpacking(encoding: str, place: _Place) -> _Unpacking | None:
         case "gzip" | "x-gzip" | "deflate":
             return _Unpacking()
         case _:
-            raise _unreadable(place)
+            raise _unreadable(url)
 
 
-def _unreadable(place: _Place) -> InvalidAnswer:
-    at = f"The provider at {place.origin.host}"
-    message = f"{at} compressed its answer in a way that was not asked for and can't be undone."
+def _unreadable(url: URL) -> InvalidAnswer:
+    message = f"The provider at {url.host} compressed its answer in a way that was not asked for and can't be undone."
     return InvalidAnswer(message, code="model.encoding")

@@ -75,12 +75,15 @@ class LogWriter:
 
     def append(self, tx: WriteTransaction, drafts: Sequence[Draft]) -> None:
         """Encrypt the drafts' payloads, and ``write``."""
-        self._current(tx)
-        self.write(tx, seal_all(self.keys, tx, drafts))
+        edge = self._current(tx)
+        self._write(tx, seal_all(self.keys, tx, drafts), edge)
 
     def write(self, tx: WriteTransaction, drafts: Sequence[Sealed]) -> None:
         """Give the drafts their places and add their rows and nodes."""
-        edge = self._current(tx).copy()
+        self._write(tx, drafts, self._current(tx))
+
+    def _write(self, tx: WriteTransaction, drafts: Sequence[Sealed], known: Edge) -> None:
+        edge = known.copy()
         entries: list[tuple[object, ...]] = []
         payloads: list[tuple[object, ...]] = []
         nodes: list[tuple[int, int, bytes]] = []

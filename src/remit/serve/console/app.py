@@ -136,7 +136,8 @@ class _Console:
     async def _form(self, request: Request, form: Form) -> Response:
         ask = self._ask(request, about_self=form.again.about_self)
         async with request.form(max_files=0, max_fields=LONGEST_FORM) as sent:
-            typed = {name: value for name, value in sent.items() if isinstance(value, str)}
+            # Browsers send line ends as CR LF, whatever stood in the page.
+            typed = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
         try:
             place = await form.order(ask)

@@ -16,8 +16,9 @@ from starlette.routing import Route
 
 from remit.accounts.entrance import Visit
 from remit.accounts.links import join, use_link
+from remit.accounts.oidc import arrived, depart, sign_in_verified
 from remit.accounts.sessions import SessionKind, end_session
-from remit.accounts.signing_in import Challenge, Signed, sign_in, sign_in_with_code
+from remit.accounts.signing_in import Challenge, Signed, refused, sign_in, sign_in_with_code
 from remit.bootstrap import Runtime
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import RemitError, Unavailable
@@ -25,9 +26,12 @@ from remit.serve.console import preferences
 from remit.serve.console.rendering import Templates
 from remit.serve.edge.identity import caller_of
 from remit.serve.edge.session_cookie import no_session_cookie, session_cookie
+from remit.settings import words
 
 SIGN_IN = "/sign-in"
 ACCOUNT = "/account"
+RETURN = "/oidc/callback"
+_NOTE = "remit_oidc"  # what a browser carries to the provider and back
 _FIELDS = 12
 
 type Answer = Callable[[Request], Awaitable[Response]]
@@ -56,6 +60,8 @@ class Entry:
             Route("/join", self._link_page("join.html"), methods=["GET"]),
             Route("/join", self._join, methods=["POST"]),
             Route("/sign-out", self._sign_out, methods=["POST"]),
+            Route("/oidc/start", self._depart, methods=["GET"]),
+            Route(RETURN, self._arrive, methods=["GET"]),
         ]
 
     async def _sign_in_page(self, request: Request) -> Response:
@@ -134,6 +140,57 @@ class Entry:
         gone = RedirectResponse(SIGN_IN, 303)
         gone.headers.append("set-cookie", no_session_cookie(self._runtime.settings))
         return gone
+
+    async def _depart(self, request: Request) -> Response:
+        entrance = self._runtime.entrance
+        following = preferences.own(request.query_params.get("next", "/"))
+        departure, note = depart(entrance, following=following, invitation=request.query_params.get("invitation", ""))
+        try:
+            if entrance.provider is None:
+                raise refused("There is no provider to sign in by here.")
+            address = await entrance.provider.address(departure, redirect=self._return(request))
+        except RemitError as error:
+            return self._show(request, "sign_in.html", following=following, error=error)
+        gone = RedirectResponse(address, 303, headers={"Cache-Control": "no-store"})
+        gone.headers.append("set-cookie", self._carried(note, seconds=600))
+        return gone
+
+    async def _arrive(self, request: Request) -> Response:
+        entrance, query = self._runtime.entrance, request.query_params
+        following = "/"
+        try:
+            note = request.cookies.get(self._note_name(), "")
+            departure, told = arrived(entrance, note, query.get("state", ""))
+            following = told["following"]
+            issuer = self._runtime.settings.oidc_issuer
+            if entrance.provider is None or "code" not in query or query.get("iss", issuer) != issuer:
+                raise refused("Your provider did not sign you in.")  # RFC 9207: or it was another one that answered
+            verified = await entrance.provider.verify(query["code"], departure, redirect=self._return(request))
+            found = await sign_in_verified(
+                entrance,
+                verified,
+                workspace=self._runtime.settings.workspace,
+                visit=_visit(request),
+                domains=frozenset(words(self._runtime.settings.oidc_domains)),
+                invitation=told["invitation"],
+            )
+        except RemitError as error:
+            answer = self._show(request, "sign_in.html", following=following, error=error)
+        else:
+            answer = self._go_on(request, found, following)
+        answer.headers.append("set-cookie", self._carried("", seconds=0))
+        return answer
+
+    def _return(self, request: Request) -> str:
+        own = self._runtime.settings.public_url or f"{request.url.scheme}://{request.url.netloc}"
+        return own + RETURN
+
+    def _note_name(self) -> str:
+        return f"__Host-{_NOTE}" if self._runtime.settings.production else _NOTE
+
+    def _carried(self, note: str, *, seconds: int) -> str:
+        more = "; Secure" if self._runtime.settings.production else ""
+        return f"{self._note_name()}={note}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{more}"
 
     def _go_on(self, request: Request, found: Signed | Challenge, following: str) -> Response:
         if isinstance(found, Challenge):

@@ -13,10 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from remit.accounts.api_keys import create_api_key
+from remit.accounts.entrance import Visit
 from remit.accounts.invitations import invite
 from remit.accounts.links import make_link
 from remit.accounts.roles import Permission, Role
-from remit.accounts.totp import begin_factor, confirm_factor
+from remit.accounts.signing_in import set_factor_up
+from remit.accounts.totp import confirm_factor
 from remit.bootstrap import Runtime
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import Denied, InvalidInput, RemitError
@@ -111,8 +113,13 @@ class Once:
         return await gateway_keys.rotated(self._runtime, _administers(caller), typed)
 
     async def _factor(self, caller: Caller, typed: Typed) -> Mapping[str, object]:
-        del typed
-        made = await begin_factor(self._runtime.entrance, workspace=caller.workspace, by=caller.principal)
+        made = await set_factor_up(
+            self._runtime.entrance,
+            typed.get("password", ""),
+            workspace=caller.workspace,
+            by=caller.principal,
+            visit=Visit(caller.address),
+        )
         return {
             "title": "Set up your second factor",
             "lead": "Scan this with your authenticator app, or type the key. Then type the code that the app shows.",

@@ -47,9 +47,9 @@ class Page:
         group: The heading of the navigation that it stands under (``frame.GROUPS``); empty: not there.
         label: Its name there.
         live: Whether it says when what it shows has changed.
+        about_self: Whether it is about the caller's own account.
         topics: Kinds of events after which that may be so (``approval,mission``): it watches them while it is looked
             at. Without any it asks now and then.
-        about_self: Whether it is about the caller's own account.
     """
 
     path: str
@@ -58,8 +58,8 @@ class Page:
     group: str = ""
     label: str = ""
     live: bool = False
-    topics: str = ""
     about_self: bool = False
+    topics: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,11 @@ def page(
     group: str = "",
     label: str = "",
     live: bool = False,
-    topics: str = "",
     about_self: bool = False,
+    topics: str = "",
 ) -> Callable[[Show], Page]:
     """Make a view the page at ``path``; list it in ``pages.PAGES``."""
-    return lambda show: Page(path, template, show, group, label, live, topics, about_self)
+    return lambda show: Page(path, template, show, group, label, live, about_self, topics)
 
 
 def form(path: str, *, again: Page) -> Callable[[Order], Form]:

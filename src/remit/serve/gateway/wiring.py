@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from remit.accounts.keys import Keys
-from remit.bootstrap import Runtime
+from remit.bootstrap import Runtime, give_memory_back
 from remit.serve.gateway.app import Gateway
 from remit.serve.gateway.calls import Host
 from remit.serve.gateway.missions import Missions
+
+SETTLED_S = 10.0
 
 
 def gateway_of(runtime: Runtime) -> Gateway:
@@ -33,3 +36,6 @@ def gateway_of(runtime: Runtime) -> Gateway:
 def _warm(runtime: Runtime) -> None:
     runtime.redactor.warm()
     runtime.models.catalogues.rates.known("openai", "gpt-4o")
+    give_memory_back()
+    time.sleep(SETTLED_S)  # by then the other rules are compiled that this process needs
+    give_memory_back()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Callable
 
@@ -50,8 +51,14 @@ async def _serve(
     ready: Callable[[Listening], None],
     access_log: bool,
 ) -> None:
+    asked: list[int] = []
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):  # from now on, not only once it listens
+        loop.add_signal_handler(number, asked.append, number)
     async with open_runtime(settings) as runtime:
         await runtime.start(worker=True)
+        if asked:
+            return
         await _answer(runtime, listener, ready=ready, access_log=access_log)
 
 

@@ -1,4 +1,4 @@
--- revisions 0d72ce33a225c2363f0619190a0e07477a06c3cfbfbdcdfcfdfddcf9ae2e01e8
+-- revisions 4e284e6af4e5ec0a90732f3406e9dc92d679bd461bd416bee6c68fd2e549e609
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -408,8 +408,6 @@ CREATE TABLE approval (
 )
 ;
 CREATE UNIQUE INDEX ix_approval_workspace_open_key ON approval (workspace, open_key)
-;
-CREATE INDEX ix_approval_workspace_status ON approval (workspace, status)
 ;
 CREATE INDEX ix_approval_workspace_mission_step ON approval (workspace, mission, step)
 ;
@@ -1132,5 +1130,9 @@ CREATE INDEX ix_repeated_order_created_us ON repeated_order (created_us)
 ;
 CREATE INDEX ix_mission_listed ON mission (workspace, created_us, id, status, pack, originator, agents, searched)
 ;
-INSERT INTO "alembic_version" VALUES ('0024')
+CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
+;
+CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+INSERT INTO "alembic_version" VALUES ('0025')
 ;

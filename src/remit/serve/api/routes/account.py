@@ -15,8 +15,8 @@ from remit.accounts.entrance import Visit
 from remit.accounts.people import Person, find_person
 from remit.accounts.roles import Permission, names_of
 from remit.accounts.sessions import SessionView, end_session, end_sessions, list_sessions
-from remit.accounts.signing_in import change_password, turn_factor_off
-from remit.accounts.totp import begin_factor, confirm_factor, show_factor
+from remit.accounts.signing_in import change_password, set_factor_up, turn_factor_off
+from remit.accounts.totp import confirm_factor, show_factor
 from remit.bootstrap import Runtime
 from remit.kernel.action import Principal
 from remit.kernel.clock import iso
@@ -120,6 +120,12 @@ class FactorBegun(Shown):
     secret: str = Field(description="For an authenticator app, in base 32.")
     uri: str = Field(description="The same as an `otpauth://` address.")
     svg: str = Field(description="The same as a QR code.")
+
+
+class FactorStart(Asked):
+    """The password, of whoever has one."""
+
+    password: str = Field(default="", max_length=1024)
 
 
 class FactorCode(Asked):
@@ -244,10 +250,11 @@ async def factor(request: Request, caller: Asking, runtime: Open) -> Response:
 
 
 @ROUTES.post("/me/second-factor", response_model=FactorBegun, status_code=201, summary="Set up a second factor")
-async def begin(caller: Asking, runtime: Open) -> Response:
-    """Make a seed for an authenticator app; it counts once a code of it was confirmed."""
+async def begin(request: Request, caller: Asking, runtime: Open, asked: FactorStart) -> Response:
+    """Make a seed for an authenticator app, with your password; it counts once a code of it was confirmed."""
     who = await person_of(caller, runtime, credentials=True)
-    made = await begin_factor(runtime.entrance, workspace=caller.workspace, by=who)
+    visit = Visit(caller.address, request.headers.get("user-agent", ""))
+    made = await set_factor_up(runtime.entrance, asked.password, workspace=caller.workspace, by=who, visit=visit)
     found = created(FactorBegun(secret=made.secret, uri=made.uri, svg=made.svg()), "/api/v1/me/second-factor")
     found.headers["cache-control"] = "no-store"
     return found
@@ -289,7 +296,7 @@ async def make_key(caller: Asking, runtime: Open, asked: NewApiKey) -> Response:
     beyond = sorted({scope.value for scope in asked.scopes} - caller.scopes)
     if beyond:
         message = f"What was shown does not open {', '.join(beyond)}, so no key made with it does."
-        raise Denied(message, code="api.scope", hint="remit api-keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
     made = await create_api_key(
         runtime.entrance,
         asked.name,
@@ -330,7 +337,7 @@ async def person_of(caller: Caller, runtime: Runtime, *, credentials: bool = Fal
         others not in {"", who.id} and not caller.opens(Permission.ADMIN.value)
     ):
         message = "What was shown does not open this: its scopes do not hold it."
-        raise Denied(message, code="api.scope", hint="remit api-keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
     return who
 
 

@@ -43,7 +43,7 @@ type Token = Annotated[str, Field(min_length=1, max_length=256)]
 class Credentials(Asked):
     """Who wants in."""
 
-    model_config = Asked.model_config | example(user="ann", password="...")  # noqa: S106 - none
+    model_config = Asked.model_config | example(user="ann", password="...")  # noqa: S106 - an example
 
     user: Login
     password: Password

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from remit.accounts.budget_periods import Period
 from remit.guard.approval_listing import Found, Wanted, list_requests
 from remit.guard.approval_rows import Status
 from remit.guard.approval_seats import Seat, seat_of
@@ -25,6 +26,7 @@ from remit.serve.console import words
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import page
+from remit.serve.console.svg import Level
 
 MOST = 20  # rows of each kind; more are behind a link
 FAILED_US = words.DAY  # how long a failure stands here
@@ -80,10 +82,19 @@ class Home:
     breakers: tuple[Unwell, ...]
     refusals: tuple[RefusedAction, ...]
 
-    @property
-    def curve(self) -> list[tuple[float, float]]:
+    def curve(self, now_us: int) -> list[tuple[float, float]]:
         """The day's spend: percent of the day, dollars. The hour that runs ends now."""
-        return [(0.0, 0.0), *((100 * (hour + 1) / 24, sum_ / 1e6) for hour, sum_ in enumerate(self.spent.by_hour))]
+        now = 100 * (now_us % words.DAY) / words.DAY
+        sums = enumerate(self.spent.by_hour, 1)
+        return [(0.0, 0.0), *((min(100 * hour / 24, now), micros / 1_000_000) for hour, micros in sums)]
+
+    def limits(self) -> list[Level]:
+        """What a day's budget refuses at, for the drawing."""
+        return [
+            Level(one.limit_micros / 1_000_000, f"refuse at {words.money(one.limit_micros)}")
+            for one in self.money
+            if one.period == Period.DAY
+        ]
 
 
 @dataclass(frozen=True, slots=True)

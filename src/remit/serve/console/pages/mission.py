@@ -118,6 +118,7 @@ class StepView:
     timeout_s: float
     error: str
     attempts: tuple[AttemptRow, ...]
+    running: int
     next_us: int
     cost_micros: int
     given: str
@@ -431,7 +432,7 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
     done = [each for each in detail.steps if each.row.done]
     running = sum(each.row.status == "running" for each in detail.steps)
     live = [each for each in detail.deployments if not each.row.compensates and each.state.value == "ok"]
-    outside = f" {len(live)} deployments of it are taken back, newest first." if live else ""
+    outside = f" {_many(len(live), 'deployment')} of it go back, newest first." if live else ""
     left = len(detail.steps) - len(done)
     busy = "It runs now: cancel it first, or wait." if moving else ""
     finished = status is Shown.SUCCEEDED
@@ -441,12 +442,12 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
             busy,
             "Everything is done; only a step that you name, and what needs it, runs again."
             if finished
-            else f"{len(done)} steps stay done, {left} run. The log, the plan and every checkpoint are verified first.",
+            else f"{_many(len(done), 'step')} stay done, {left} run. Log, plan and checkpoints are verified first.",
         ),
         "rollback": Order(
             "rollback",
             busy or ("" if detail.mission.fence else "Nothing was done yet."),
-            f"{len(done)} steps are done. The files go back byte for byte.{outside} "
+            f"{_many(len(done), 'step')} done. The files go back byte for byte.{outside} "
             "It stops, naming it, at an effect that can't be undone.",
         ),
         "branch": Order(
@@ -456,8 +457,9 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
         ),
         "cancel": Order(
             "cancel",
-            f"It is {MARKS[status][1]} already." if over else "",
-            f"{running} running steps are stopped within a second, {len(detail.waits_for)} open approvals become void. "
+            f"It is over: {MARKS[status][1]}." if over else "",
+            f"Within a second: {_many(running, 'running step')} stopped, "
+            f"{_many(len(detail.waits_for), 'open approval')} void. "
             "What is done stays; it can be resumed.",
         ),
     }
@@ -490,6 +492,7 @@ async def _step(ask: Ask, detail: Detail, step: StepDetail, actions: Sequence[As
         timeout_s=spec.timeout_s,
         error=row.error,
         attempts=step.attempts,
+        running=row.attempts if row.status == "running" else 0,
         next_us=row.not_before_us if row.not_before_us > detail.seen_us else 0,
         cost_micros=row.cost_micros,
         given=_json(spec.params),
@@ -565,6 +568,10 @@ def _told(story: ActionStory) -> Decision:
         next=story.next,
         cost_micros=row["cost_micros"],
     )
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _json(value: Mapping[str, Json]) -> str:
