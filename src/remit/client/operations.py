@@ -353,6 +353,10 @@ class FormToken(TypedDict):
     field: NotRequired[str]
 
 
+class GivenUp(TypedDict):
+    cleared: int
+
+
 class HappeningItem(TypedDict):
     seq: int
     at: str
@@ -414,11 +418,37 @@ class Joining(TypedDict):
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 
+class KeptAnswer(TypedDict):
+    hash: str
+    target: str
+    wire: str
+    kept_at: str
+    until: str
+    used_at: str
+    hits: int
+    bytes: int
+    saves_usd: str
+
+
+class KeptAnswers(TypedDict):
+    items: list[KeptAnswer]
+
+
 class KeptResponses(TypedDict):
     endpoint: str
     kept: int
     hits: int
     misses: int
+
+
+class KeptStatistics(TypedDict):
+    entries: int
+    bytes: int
+    kept_answers: int
+    model_calls: int
+    hit_rate: float | None
+    saved_usd: str
+    targets: list[OfTarget]
 
 
 class KeyItem(TypedDict):
@@ -675,6 +705,13 @@ class OddityItem(TypedDict):
     seen: int
     usual: int
     told: bool
+
+
+class OfTarget(TypedDict):
+    target: str
+    entries: int
+    bytes: int
+    hits: int
 
 
 type OnDrift = Literal["refuse", "reset", "rerun"]
@@ -1439,6 +1476,35 @@ class HealthCalls:
         return cast("RemitServeApiHealthHealth", self._run(Call("GET", "/health/ready")))
 
 
+class KeptAnswersCalls:
+    """About kept-answers."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def give_up(self, *, reason: str, target: str | None = None, if_match: str = "") -> GivenUp:
+        """Give up kept answers."""
+        return cast(
+            "GivenUp",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/kept-answers",
+                    query={"reason": reason, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def list(self, *, limit: int | None = None) -> KeptAnswers:
+        """List kept answers."""
+        return cast("KeptAnswers", self._run(Call("GET", "/api/v1/kept-answers", query={"limit": limit})))
+
+    def statistics(self) -> KeptStatistics:
+        """What kept answers spare."""
+        return cast("KeptStatistics", self._run(Call("GET", "/api/v1/kept-answers/statistics")))
+
+
 class KeysCalls:
     """About keys."""
 
@@ -2144,6 +2210,7 @@ class Operations:
         self.approvals = ApprovalsCalls(run)
         self.audit = AuditCalls(run)
         self.health = HealthCalls(run)
+        self.kept_answers = KeptAnswersCalls(run)
         self.keys = KeysCalls(run)
         self.missions = MissionsCalls(run)
         self.models = ModelsCalls(run)
@@ -2358,6 +2425,35 @@ class AsyncHealthCalls:
     async def ready(self) -> RemitServeApiHealthHealth:
         """Whether requests may come."""
         return cast("RemitServeApiHealthHealth", await self._run(Call("GET", "/health/ready")))
+
+
+class AsyncKeptAnswersCalls:
+    """About kept-answers."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def give_up(self, *, reason: str, target: str | None = None, if_match: str = "") -> GivenUp:
+        """Give up kept answers."""
+        return cast(
+            "GivenUp",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/kept-answers",
+                    query={"reason": reason, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def list(self, *, limit: int | None = None) -> KeptAnswers:
+        """List kept answers."""
+        return cast("KeptAnswers", await self._run(Call("GET", "/api/v1/kept-answers", query={"limit": limit})))
+
+    async def statistics(self) -> KeptStatistics:
+        """What kept answers spare."""
+        return cast("KeptStatistics", await self._run(Call("GET", "/api/v1/kept-answers/statistics")))
 
 
 class AsyncKeysCalls:
@@ -3096,6 +3192,7 @@ class AsyncOperations:
         self.approvals = AsyncApprovalsCalls(run)
         self.audit = AsyncAuditCalls(run)
         self.health = AsyncHealthCalls(run)
+        self.kept_answers = AsyncKeptAnswersCalls(run)
         self.keys = AsyncKeysCalls(run)
         self.missions = AsyncMissionsCalls(run)
         self.models = AsyncModelsCalls(run)

@@ -21,6 +21,7 @@ from remit.serve.api.idempotency import Idempotency
 from remit.serve.api.routes import (
     about,
     account,
+    answers_kept,
     approvals,
     events,
     keys,
@@ -47,6 +48,7 @@ NOUNS: tuple[ModuleType, ...] = (
     health,
     about,
     account,
+    answers_kept,
     approvals,
     events,
     keys,
