@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from remit.accounts.budgets import Limit
     from remit.guard.budget_limits import BudgetView
     from remit.guard.budget_rollup import Used, Where
-    from remit.kernel.ports import ReadTx
     from remit.models.usage import Page, Report
 
 _SCOPES = click.Choice(["workspace", "agent", "key", "mission"])
@@ -92,26 +91,18 @@ def set_(
 ) -> int:
     """Let SCOPE spend at most USD in each period: the workspace (without NAME), an agent, a key, a mission."""
     del debug
-    from remit.accounts.budgets import set_limit
     from remit.bootstrap import open_store
     from remit.kernel.action import ActorKind, Principal
+    from remit.kernel.clock import SystemClock
     from remit.kernel.money import Money, usd
+    from remit.missions.limits import limit_spending
 
     home, as_json = _given(context, home, as_json=as_json)
     limit, amount = _limit(scope, words[:-1], period), usd(words[-1])
     settings = settings_of(home)
     by = Principal(ActorKind.USER, settings.acting)
     with open_store(settings) as store:
-        store.view(lambda tx: _check_known(tx, settings.workspace, limit))
-        order = set_limit(
-            store,
-            limit.scope,
-            workspace=settings.workspace,
-            name=limit.name,
-            limit=amount,
-            by=by,
-            period=limit.period,
-        )
+        order = limit_spending(store, limit, amount, workspace=settings.workspace, by=by, clock=SystemClock())
         before = asyncio.run(order)
         store.seal()
     told = None if before is None else str(Money(before).usd)
@@ -166,25 +157,6 @@ def _limit(scope: str, names: tuple[str, ...], period: str) -> Limit:
         message = f"One name at most, then the amount: {' '.join(names)[:80]!r} are {len(names)}."
         raise InvalidInput(message, hint="remit budget set --help")
     return Limit(BudgetScope(scope), names[0] if names else "", Period(period))
-
-
-def _check_known(tx: ReadTx, workspace: str, limit: Limit) -> None:
-    """A limit for a name that nobody has would never hold anything back.
-
-    Raises:
-        NotFound: There is no such agent, key or mission.
-    """
-    from remit.accounts.agents import find_agent
-    from remit.accounts.budgets import BudgetScope
-    from remit.accounts.key_orders import find_key
-    from remit.missions.rows import read_mission
-
-    if limit.scope is BudgetScope.AGENT:
-        find_agent(tx, workspace=workspace, name=limit.name)
-    elif limit.scope is BudgetScope.KEY:
-        find_key(tx, limit.name, workspace=workspace)
-    elif limit.scope is BudgetScope.MISSION:
-        read_mission(tx, workspace, limit.name)
 
 
 def _json(limit: Limit) -> dict[str, str]:

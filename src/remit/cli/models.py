@@ -301,25 +301,15 @@ def reset(target: str, reason: str, home: str | None, *, as_json: bool, debug: b
     """Close the circuits of PROVIDER/MODEL: calls go through again, in every process within a quarter of a second."""
     del debug
     from remit.bootstrap import open_store
-    from remit.guard.breaker import Phase
-    from remit.guard.breakers import Order, list_circuits, move
     from remit.kernel.clock import SystemClock
-    from remit.kernel.errors import Conflict
+    from remit.models.standing import close_circuits
 
     settings = settings_of(home)
     with open_store(settings) as store:
-        circuits = asyncio.run(list_circuits(store, workspace=settings.workspace))
-        stuck = [
-            each.operation
-            for each in circuits
-            if each.kind == "model" and each.phase is not Phase.CLOSED and each.operation.partition("#")[0] == target
-        ]
-        if not stuck:
-            message = f"No circuit of {target[:80]!r} is open."
-            raise Conflict(message, code="guard.circuit_stands", hint="remit models health")
-        for operation in stuck:
-            order = Order(settings.workspace, "model", operation)
-            asyncio.run(move(store, order, opened=False, reason=reason, by=acting(settings), clock=SystemClock()))
+        order = close_circuits(
+            store, target, workspace=settings.workspace, reason=reason, by=acting(settings), clock=SystemClock()
+        )
+        stuck = list(asyncio.run(order))
         store.seal()
     if as_json:
         emit({"target": target, "circuits": stuck})

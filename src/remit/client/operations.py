@@ -62,6 +62,12 @@ class AgentShown(TypedDict):
 type AgentStatus = Literal["active", "paused", "killed", "retired"]
 
 
+type Amount = int
+
+
+type Anomaly = Literal["first_use", "denied", "unusual_count"]
+
+
 class ApiKeyItem(TypedDict):
     api_key: str
     user: str
@@ -181,6 +187,73 @@ class BreakerShown(TypedDict):
     tripped_at: str | None
 
 
+class BudgetForecast(TypedDict):
+    window_hours: int
+    burned_usd: str
+    projected_usd: str | None
+    reached_at: str | None
+
+
+class BudgetItem(TypedDict):
+    scope: BudgetScope
+    name: str
+    period: Period
+    limit_usd: str
+    spent_usd: str
+    reserved_usd: str
+    left_usd: str
+    starts_at: str | None
+    ends_at: str | None
+    told_percent: list[int]
+    forecast: BudgetForecast
+
+
+class BudgetOfKey(TypedDict):
+    period: Period
+    limit_usd: str
+    spent_usd: str
+    reserved_usd: str
+
+
+type BudgetScope = Literal["workspace", "agent", "key", "mission"]
+
+
+class BudgetSet(TypedDict):
+    scope: BudgetScope
+    name: str
+    period: Period
+    limit_usd: str
+    before_usd: str | None
+
+
+class Budgets(TypedDict):
+    items: list[BudgetItem]
+
+
+type By = Literal["agent", "user", "key", "mission", "provider", "model", "kind", "hour", "day"]
+
+
+class CallItem(TypedDict):
+    action: str
+    at: str
+    seconds: float | None
+    mission: str
+    principal: str
+    on_behalf_of: str
+    key: str
+    kind: str
+    provider: str
+    model: str
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    estimated: bool
+    kept: bool
+    cost_usd: str | None
+    reserved_usd: str
+    saved_usd: str
+
+
 class ChangeShown(TypedDict):
     how: str
     what: str
@@ -188,6 +261,10 @@ class ChangeShown(TypedDict):
     field: str
     before: str
     after: str
+
+
+class Changed(TypedDict):
+    changed: bool
 
 
 class CheckView(TypedDict):
@@ -228,6 +305,14 @@ class Consistency(TypedDict):
     old: int
     new: int
     proof: list[str]
+
+
+class CostParts(TypedDict):
+    tokens: str
+    gpu: str
+    storage: str
+    network: str
+    other: str
 
 
 class Credentials(TypedDict):
@@ -412,6 +497,10 @@ class GatewayShown(TypedDict):
     known: dict[str, list[str]]
 
 
+class GivenUp(TypedDict):
+    cleared: int
+
+
 class HappeningItem(TypedDict):
     seq: int
     at: str
@@ -422,9 +511,25 @@ class HappeningItem(TypedDict):
     text: str
 
 
-class Health(TypedDict):
-    status: StateOutput
-    components: NotRequired[dict[str, Component]]
+class HealthItem(TypedDict):
+    target: str
+    calls: int
+    errors: int
+    error_share: float
+    first_byte_s: Spread
+    total_s: Spread
+    codes: dict[str, int]
+    last_minute: str | None
+    circuit: str
+    why: str
+    until: str | None
+
+
+class HistoryPoint(TypedDict):
+    calls: int
+    errors: int
+    p50_s: float | None
+    p95_s: float | None
 
 
 class InvitationItem(TypedDict):
@@ -454,11 +559,61 @@ class Joining(TypedDict):
     workspace: NotRequired[str]
 
 
+type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+
+class KeptAnswer(TypedDict):
+    hash: str
+    target: str
+    wire: str
+    kept_at: str
+    until: str
+    used_at: str
+    hits: int
+    bytes: int
+    saves_usd: str
+
+
+class KeptAnswers(TypedDict):
+    items: list[KeptAnswer]
+
+
 class KeptResponses(TypedDict):
     endpoint: str
     kept: int
     hits: int
     misses: int
+
+
+class KeptStatistics(TypedDict):
+    entries: int
+    bytes: int
+    kept_answers: int
+    model_calls: int
+    hit_rate: float | None
+    saved_usd: str
+    targets: list[OfTarget]
+
+
+class KeyItem(TypedDict):
+    key: str
+    agent: str
+    owner: str
+    models: list[str]
+    scopes: list[KeyScope]
+    addresses: list[str]
+    created_at: str
+    expires_at: str | None
+    revoked_at: str | None
+    status: str
+    used_at: str | None
+    tokens: list[TokenItem]
+    budgets: list[BudgetOfKey]
+    rates: list[str]
+    token: NotRequired[str | None]
+
+
+type KeyScope = Literal["chat", "responses", "messages", "embeddings", "models", "tools"]
 
 
 type KillScope = Literal["install", "team", "agent", "mission"]
@@ -577,11 +732,47 @@ class MissionShown(TypedDict):
 type Mode = Literal["kill", "pause"]
 
 
+class ModelHealth(TypedDict):
+    target: str
+    calls: int
+    errors: int
+    error_share: float
+    first_byte_s: Spread
+    total_s: Spread
+    codes: dict[str, int]
+    last_minute: str | None
+    circuit: str
+    why: str
+    until: str | None
+    history: list[HistoryPoint]
+
+
+class ModelItem(TypedDict):
+    name: str
+    target: str
+    order: int
+    weight: int
+    quality: int
+    context: int | None
+    capabilities: list[str]
+    price: dict[str, Json] | None
+    own_price: bool
+
+
+class ModelList(TypedDict):
+    items: list[ModelItem]
+    aliases: dict[str, str]
+    fallbacks: dict[str, list[str]]
+
+
 class MoveAsked(TypedDict):
     kind: str
     operation: str
     to: str
     reason: str
+
+
+type Name = str
 
 
 class NewAgent(TypedDict):
@@ -602,6 +793,13 @@ class NewApiKey(TypedDict):
     days: NotRequired[int]
 
 
+class NewBudget(TypedDict):
+    scope: BudgetScope
+    name: NotRequired[Name]
+    period: NotRequired[Period]
+    limit_usd: str
+
+
 class NewDelegation(TypedDict):
     user: str
     until: str
@@ -612,6 +810,17 @@ class NewInvitation(TypedDict):
     email: str
     role: NotRequired[Role]
     days: NotRequired[int]
+
+
+class NewKey(TypedDict):
+    key: str
+    agent: str
+    owner: NotRequired[str]
+    models: NotRequired[list[Pattern]]
+    scopes: NotRequired[list[KeyScope]]
+    addresses: NotRequired[list[Pattern]]
+    days: NotRequired[int | None]
+    budget_usd: NotRequired[str | None]
 
 
 class NewLink(TypedDict):
@@ -638,9 +847,20 @@ class NewPriority(TypedDict):
     priority: Literal["critical", "high", "normal", "low"]
 
 
+class NewRates(TypedDict):
+    requests: NotRequired[Amount | None]
+    tokens: NotRequired[Amount | None]
+    every_s: NotRequired[int]
+
+
 class NewRevision(TypedDict):
     text: RemitServeApiRoutesPolicyKept1
     reason: str
+
+
+class NewStatus(TypedDict):
+    status: ProviderStatus
+    reason: Reason
 
 
 class NewTeam(TypedDict):
@@ -657,6 +877,24 @@ class NewUser(TypedDict):
     role: NotRequired[Role | None]
 
 
+class OddityItem(TypedDict):
+    secret: str
+    principal: str
+    what: Anomaly
+    mission: str
+    at: str
+    seen: int
+    usual: int
+    told: bool
+
+
+class OfTarget(TypedDict):
+    target: str
+    entries: int
+    bytes: int
+    hits: int
+
+
 type OnDrift = Literal["refuse", "reset", "rerun"]
 
 
@@ -665,6 +903,18 @@ class Order(TypedDict):
     name: NotRequired[str]
     mode: NotRequired[Mode]
     reason: str
+
+
+class OutlookShown(TypedDict):
+    spent_usd: str
+    projected_usd: str
+    ends_at: str
+    window_hours: int
+
+
+class Outlooks(TypedDict):
+    day: OutlookShown
+    month: OutlookShown
 
 
 class PageActionShown(TypedDict):
@@ -687,6 +937,11 @@ class PageBreakerShown(TypedDict):
     next: str | None
 
 
+class PageCallItem(TypedDict):
+    items: list[CallItem]
+    next: str | None
+
+
 class PageEntryItem(TypedDict):
     items: list[EntryItem]
     next: str | None
@@ -694,6 +949,11 @@ class PageEntryItem(TypedDict):
 
 class PageHappeningItem(TypedDict):
     items: list[HappeningItem]
+    next: str | None
+
+
+class PageKeyItem(TypedDict):
+    items: list[KeyItem]
     next: str | None
 
 
@@ -737,6 +997,11 @@ class PageTeamMember(TypedDict):
     next: str | None
 
 
+class PageUseItem(TypedDict):
+    items: list[UseItem]
+    next: str | None
+
+
 class PageUserItem(TypedDict):
     items: list[UserItem]
     next: str | None
@@ -752,6 +1017,12 @@ class PasswordAgain(TypedDict):
 class PasswordChange(TypedDict):
     current: Password
     new: Password
+
+
+type Pattern = str
+
+
+type Period = Literal["total", "month", "day"]
 
 
 type Permission = Literal["read", "write", "delete", "approve", "admin"]
@@ -827,6 +1098,24 @@ class ProofShown(TypedDict):
     tlog_proof: str
 
 
+class ProviderItem(TypedDict):
+    provider: str
+    kind: str
+    base_url: str
+    key: str
+    headers: list[str]
+    status: ProviderStatus
+    open_circuits: int
+    health: HealthItem
+
+
+type ProviderStatus = Literal["active", "paused"]
+
+
+class Providers(TypedDict):
+    items: list[ProviderItem]
+
+
 class QueuePlace(TypedDict):
     mission: str
     state: str
@@ -887,12 +1176,21 @@ class ReachView(TypedDict):
     network: str
 
 
+type Reason = str
+
+
 class RecoveryCodes(TypedDict):
     recovery_codes: list[str]
 
 
 class RefreshToken(TypedDict):
     refresh_token: Token
+
+
+class RefusedShown(TypedDict):
+    count: int
+    by_agent: dict[str, int]
+    more: bool
 
 
 class RehearsalAsked(TypedDict):
@@ -919,6 +1217,11 @@ class ReportShown(TypedDict):
     approvals: list[dict[str, Any]]
     deployments: list[dict[str, Any]]
     made_at: str
+
+
+class Reset(TypedDict):
+    target: str
+    reason: Reason
 
 
 class ResponseCache(TypedDict):
@@ -971,6 +1274,41 @@ class Rollback(TypedDict):
     feature: NotRequired[str]
 
 
+class Rotation(TypedDict):
+    overlap_s: NotRequired[int]
+
+
+class RouteShown(TypedDict):
+    name: str
+    candidates: list[str]
+    why: list[str]
+
+
+class SecretItem(TypedDict):
+    name: str
+    backend: str
+    version: str
+    status: str
+    set_by: str
+    set_at: str | None
+
+
+class SecretUses(TypedDict):
+    secret: str
+    principal: str
+    mission: str
+    uses: int
+    denied: int
+    first: str
+    last: str
+
+
+class SecretsShown(TypedDict):
+    secrets: list[SecretItem]
+    statistics: list[SecretUses]
+    anomalies: list[OddityItem]
+
+
 class SessionItem(TypedDict):
     session: str
     user: str
@@ -1017,6 +1355,31 @@ class SignedIn(TypedDict):
     session: NotRequired[str]
     until: NotRequired[str | None]
     limited: NotRequired[bool]
+
+
+type Span = Literal["day", "week", "month", "quarter"]
+
+
+class SpendShown(TypedDict):
+    span: Span
+    total: UsedItem
+    calls: int
+    models: list[UsedItem]
+    teams: list[UsedItem]
+    agents: list[UsedItem]
+    users: list[UsedItem]
+    keys: list[UsedItem]
+    missions: list[UsedItem]
+    curve_micros: list[int]
+    forecast: Outlooks
+    budgets: list[BudgetItem]
+    refused: RefusedShown
+
+
+class Spread(TypedDict):
+    p50: float | None
+    p95: float | None
+    p99: float | None
 
 
 type StateInput = Literal["waiting", "all", "approved", "used", "denied", "expired", "withdrawn", "superseded"]
@@ -1145,10 +1508,54 @@ class TokenAnswer(TypedDict):
     session: str
 
 
+class TokenItem(TypedDict):
+    begins: str
+    created_at: str
+    until: str | None
+    used_at: str | None
+
+
 ToldShown = TypedDict(
     "ToldShown",
     {"rule": "str", "set": "str", "said": "str", "else": "str", "message": "str", "conditions": "list[dict[str, Any]]"},
 )
+
+
+class UsageReport(TypedDict):
+    by: By
+    usage: list[UsedItem]
+    total: UsedItem
+    forecast: Outlooks
+
+
+class UseItem(TypedDict):
+    entry: int
+    at: str
+    secret: str
+    principal: str
+    on_behalf_of: str
+    mission: str
+    step: str
+    denied: bool
+    reason: str
+
+
+class UsedItem(TypedDict):
+    key: str
+    attempts: int
+    unknown_price: int
+    cost_usd: str
+    cost_parts_usd: CostParts
+    estimated: int
+    kept_answers: int
+    saved_usd: str
+    tokens_in: int
+    tokens_out: int
+    gpu_ms: int
+    storage_bytes: int
+    network_bytes: int
+    tokens_cached: int
+    share: NotRequired[float | None]
 
 
 class UserItem(TypedDict):
@@ -1189,11 +1596,24 @@ class VoteShown(TypedDict):
     at: str
 
 
+class WasReset(TypedDict):
+    circuits: list[str]
+
+
 class Why(TypedDict):
     reason: str
 
 
 type Words = list[str]
+
+
+class RemitServeApiHealthHealth(TypedDict):
+    status: StateOutput
+    components: NotRequired[dict[str, Component]]
+
+
+class RemitServeApiRoutesModelsHealth(TypedDict):
+    items: list[ModelHealth]
 
 
 type RemitServeApiRoutesPolicyKept1 = str
@@ -1523,17 +1943,96 @@ class HealthCalls:
     def __init__(self, run: Callable[[Call], Any]) -> None:
         self._run = run
 
-    def health(self) -> Health:
+    def health(self) -> RemitServeApiHealthHealth:
         """Of what it is made, and how it is."""
-        return cast("Health", self._run(Call("GET", "/health")))
+        return cast("RemitServeApiHealthHealth", self._run(Call("GET", "/health")))
 
-    def live(self) -> Health:
+    def live(self) -> RemitServeApiHealthHealth:
         """Whether the process lives."""
-        return cast("Health", self._run(Call("GET", "/health/live")))
+        return cast("RemitServeApiHealthHealth", self._run(Call("GET", "/health/live")))
 
-    def ready(self) -> Health:
+    def ready(self) -> RemitServeApiHealthHealth:
         """Whether requests may come."""
-        return cast("Health", self._run(Call("GET", "/health/ready")))
+        return cast("RemitServeApiHealthHealth", self._run(Call("GET", "/health/ready")))
+
+
+class KeptAnswersCalls:
+    """About kept-answers."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def give_up(self, *, reason: str, target: str | None = None, if_match: str = "") -> GivenUp:
+        """Give up kept answers."""
+        return cast(
+            "GivenUp",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/kept-answers",
+                    query={"reason": reason, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def list(self, *, limit: int | None = None) -> KeptAnswers:
+        """List kept answers."""
+        return cast("KeptAnswers", self._run(Call("GET", "/api/v1/kept-answers", query={"limit": limit})))
+
+    def statistics(self) -> KeptStatistics:
+        """What kept answers spare."""
+        return cast("KeptStatistics", self._run(Call("GET", "/api/v1/kept-answers/statistics")))
+
+
+class KeysCalls:
+    """About keys."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def list(self, *, ended: bool | None = None, limit: int | None = None, cursor: str | None = None) -> PageKeyItem:
+        """List keys."""
+        return cast(
+            "PageKeyItem",
+            self._run(Call("GET", "/api/v1/keys", query={"ended": ended, "limit": limit, "cursor": cursor})),
+        )
+
+    def make(self, body: NewKey) -> KeyItem:
+        """Make a key."""
+        return cast("KeyItem", self._run(Call("POST", "/api/v1/keys", body=body)))
+
+    def rates(self, key: str, body: NewRates, *, if_match: str = "") -> None:
+        """Set a key's own rates."""
+        self._run(
+            Call(
+                "PUT",
+                "/api/v1/keys/{key}/rates",
+                params={"key": key},
+                body=body,
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def revoke(self, key: str, *, reason: str | None = None, if_match: str = "") -> None:
+        """Revoke a key."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/keys/{key}",
+                params={"key": key},
+                query={"reason": reason},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def rotate(self, key: str, body: Rotation) -> KeyItem:
+        """Give a key a new token."""
+        return cast("KeyItem", self._run(Call("POST", "/api/v1/keys/{key}/rotate", params={"key": key}, body=body)))
+
+    def show(self, key: str) -> KeyItem:
+        """Show a key."""
+        return cast("KeyItem", self._run(Call("GET", "/api/v1/keys/{key}", params={"key": key})))
 
 
 class MissionsCalls:
@@ -1712,6 +2211,56 @@ class MissionsCalls:
         """List a mission's steps."""
         return cast(
             "PageStepShown", self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission}))
+        )
+
+
+class ModelsCalls:
+    """About models."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def health(self, *, minutes: int | None = None) -> RemitServeApiRoutesModelsHealth:
+        """How models are."""
+        return cast(
+            "RemitServeApiRoutesModelsHealth",
+            self._run(Call("GET", "/api/v1/models/health", query={"minutes": minutes})),
+        )
+
+    def list(self) -> ModelList:
+        """List models."""
+        return cast("ModelList", self._run(Call("GET", "/api/v1/models")))
+
+    def move(self, provider: str, body: NewStatus, *, if_match: str = "") -> Changed:
+        """Pause or resume a provider."""
+        return cast(
+            "Changed",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/providers/{provider}/status",
+                    params={"provider": provider},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def providers(self, *, minutes: int | None = None) -> Providers:
+        """List providers."""
+        return cast("Providers", self._run(Call("GET", "/api/v1/providers", query={"minutes": minutes})))
+
+    def reset(self, body: Reset) -> WasReset:
+        """Reset the breakers of a model."""
+        return cast("WasReset", self._run(Call("POST", "/api/v1/models/reset", body=body)))
+
+    def route(self, *, name: str | None = None, tokens_in: int | None = None, max_out: int | None = None) -> RouteShown:
+        """Who would be asked."""
+        return cast(
+            "RouteShown",
+            self._run(
+                Call("GET", "/api/v1/models/route", query={"name": name, "tokens_in": tokens_in, "max_out": max_out})
+            ),
         )
 
 
@@ -1955,6 +2504,24 @@ class QueueCalls:
         return cast("StoryShown", self._run(Call("GET", "/api/v1/why", query={"id": id_})))
 
 
+class SecretsCalls:
+    """About secrets."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def overview(self, *, days: int | None = None) -> SecretsShown:
+        """What is known of secrets."""
+        return cast("SecretsShown", self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
+
+    def uses(self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None) -> PageUseItem:
+        """List uses of secrets."""
+        return cast(
+            "PageUseItem",
+            self._run(Call("GET", "/api/v1/secrets/uses", query={"denied": denied, "limit": limit, "cursor": cursor})),
+        )
+
+
 class SignInCalls:
     """About sign-in."""
 
@@ -1992,6 +2559,117 @@ class SignInCalls:
     def token(self, body: ProgramCredentials) -> TokenAnswer:
         """Sign a program in."""
         return cast("TokenAnswer", self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class SpendCalls:
+    """About spend."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def budgets(self) -> Budgets:
+        """List budgets."""
+        return cast("Budgets", self._run(Call("GET", "/api/v1/budgets")))
+
+    def calls(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        key: str | None = None,
+        mission: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> PageCallItem:
+        """List calls."""
+        return cast(
+            "PageCallItem",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/usage/calls",
+                    query={
+                        "limit": limit,
+                        "cursor": cursor,
+                        "agent": agent,
+                        "user": user,
+                        "key": key,
+                        "mission": mission,
+                        "provider": provider,
+                        "model": model,
+                        "kind": kind,
+                        "since": since,
+                        "until": until,
+                    },
+                )
+            ),
+        )
+
+    def overview(self, *, span: Span | None = None) -> SpendShown:
+        """What was spent."""
+        return cast("SpendShown", self._run(Call("GET", "/api/v1/spend", query={"span": span})))
+
+    def remove(
+        self, *, scope: BudgetScope, name: str | None = None, period: Period | None = None, if_match: str = ""
+    ) -> None:
+        """Remove a budget."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/budgets",
+                query={"scope": scope, "name": name, "period": period},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def set(self, body: NewBudget, *, if_match: str = "") -> BudgetSet:
+        """Set a budget."""
+        return cast(
+            "BudgetSet",
+            self._run(Call("PUT", "/api/v1/budgets", body=body, headers={"if-match": if_match} if if_match else {})),
+        )
+
+    def usage(
+        self,
+        *,
+        by: By | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        key: str | None = None,
+        mission: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> UsageReport:
+        """Usage, added up."""
+        return cast(
+            "UsageReport",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/usage",
+                    query={
+                        "by": by,
+                        "agent": agent,
+                        "user": user,
+                        "key": key,
+                        "mission": mission,
+                        "provider": provider,
+                        "model": model,
+                        "kind": kind,
+                        "since": since,
+                        "until": until,
+                    },
+                )
+            ),
+        )
 
 
 class StopsCalls:
@@ -2113,12 +2791,17 @@ class Operations:
         self.audit = AuditCalls(run)
         self.breakers = BreakersCalls(run)
         self.health = HealthCalls(run)
+        self.kept_answers = KeptAnswersCalls(run)
+        self.keys = KeysCalls(run)
         self.missions = MissionsCalls(run)
+        self.models = ModelsCalls(run)
         self.operations = OperationsCalls(run)
         self.people = PeopleCalls(run)
         self.policy = PolicyCalls(run)
         self.queue = QueueCalls(run)
+        self.secrets = SecretsCalls(run)
         self.sign_in = SignInCalls(run)
+        self.spend = SpendCalls(run)
         self.stops = StopsCalls(run)
         self.teams = TeamsCalls(run)
 
@@ -2454,17 +3137,100 @@ class AsyncHealthCalls:
     def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
         self._run = run
 
-    async def health(self) -> Health:
+    async def health(self) -> RemitServeApiHealthHealth:
         """Of what it is made, and how it is."""
-        return cast("Health", await self._run(Call("GET", "/health")))
+        return cast("RemitServeApiHealthHealth", await self._run(Call("GET", "/health")))
 
-    async def live(self) -> Health:
+    async def live(self) -> RemitServeApiHealthHealth:
         """Whether the process lives."""
-        return cast("Health", await self._run(Call("GET", "/health/live")))
+        return cast("RemitServeApiHealthHealth", await self._run(Call("GET", "/health/live")))
 
-    async def ready(self) -> Health:
+    async def ready(self) -> RemitServeApiHealthHealth:
         """Whether requests may come."""
-        return cast("Health", await self._run(Call("GET", "/health/ready")))
+        return cast("RemitServeApiHealthHealth", await self._run(Call("GET", "/health/ready")))
+
+
+class AsyncKeptAnswersCalls:
+    """About kept-answers."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def give_up(self, *, reason: str, target: str | None = None, if_match: str = "") -> GivenUp:
+        """Give up kept answers."""
+        return cast(
+            "GivenUp",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/kept-answers",
+                    query={"reason": reason, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def list(self, *, limit: int | None = None) -> KeptAnswers:
+        """List kept answers."""
+        return cast("KeptAnswers", await self._run(Call("GET", "/api/v1/kept-answers", query={"limit": limit})))
+
+    async def statistics(self) -> KeptStatistics:
+        """What kept answers spare."""
+        return cast("KeptStatistics", await self._run(Call("GET", "/api/v1/kept-answers/statistics")))
+
+
+class AsyncKeysCalls:
+    """About keys."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def list(
+        self, *, ended: bool | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageKeyItem:
+        """List keys."""
+        return cast(
+            "PageKeyItem",
+            await self._run(Call("GET", "/api/v1/keys", query={"ended": ended, "limit": limit, "cursor": cursor})),
+        )
+
+    async def make(self, body: NewKey) -> KeyItem:
+        """Make a key."""
+        return cast("KeyItem", await self._run(Call("POST", "/api/v1/keys", body=body)))
+
+    async def rates(self, key: str, body: NewRates, *, if_match: str = "") -> None:
+        """Set a key's own rates."""
+        await self._run(
+            Call(
+                "PUT",
+                "/api/v1/keys/{key}/rates",
+                params={"key": key},
+                body=body,
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def revoke(self, key: str, *, reason: str | None = None, if_match: str = "") -> None:
+        """Revoke a key."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/keys/{key}",
+                params={"key": key},
+                query={"reason": reason},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def rotate(self, key: str, body: Rotation) -> KeyItem:
+        """Give a key a new token."""
+        return cast(
+            "KeyItem", await self._run(Call("POST", "/api/v1/keys/{key}/rotate", params={"key": key}, body=body))
+        )
+
+    async def show(self, key: str) -> KeyItem:
+        """Show a key."""
+        return cast("KeyItem", await self._run(Call("GET", "/api/v1/keys/{key}", params={"key": key})))
 
 
 class AsyncMissionsCalls:
@@ -2654,6 +3420,58 @@ class AsyncMissionsCalls:
         return cast(
             "PageStepShown",
             await self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission})),
+        )
+
+
+class AsyncModelsCalls:
+    """About models."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def health(self, *, minutes: int | None = None) -> RemitServeApiRoutesModelsHealth:
+        """How models are."""
+        return cast(
+            "RemitServeApiRoutesModelsHealth",
+            await self._run(Call("GET", "/api/v1/models/health", query={"minutes": minutes})),
+        )
+
+    async def list(self) -> ModelList:
+        """List models."""
+        return cast("ModelList", await self._run(Call("GET", "/api/v1/models")))
+
+    async def move(self, provider: str, body: NewStatus, *, if_match: str = "") -> Changed:
+        """Pause or resume a provider."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/providers/{provider}/status",
+                    params={"provider": provider},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def providers(self, *, minutes: int | None = None) -> Providers:
+        """List providers."""
+        return cast("Providers", await self._run(Call("GET", "/api/v1/providers", query={"minutes": minutes})))
+
+    async def reset(self, body: Reset) -> WasReset:
+        """Reset the breakers of a model."""
+        return cast("WasReset", await self._run(Call("POST", "/api/v1/models/reset", body=body)))
+
+    async def route(
+        self, *, name: str | None = None, tokens_in: int | None = None, max_out: int | None = None
+    ) -> RouteShown:
+        """Who would be asked."""
+        return cast(
+            "RouteShown",
+            await self._run(
+                Call("GET", "/api/v1/models/route", query={"name": name, "tokens_in": tokens_in, "max_out": max_out})
+            ),
         )
 
 
@@ -2904,6 +3722,28 @@ class AsyncQueueCalls:
         return cast("StoryShown", await self._run(Call("GET", "/api/v1/why", query={"id": id_})))
 
 
+class AsyncSecretsCalls:
+    """About secrets."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def overview(self, *, days: int | None = None) -> SecretsShown:
+        """What is known of secrets."""
+        return cast("SecretsShown", await self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
+
+    async def uses(
+        self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageUseItem:
+        """List uses of secrets."""
+        return cast(
+            "PageUseItem",
+            await self._run(
+                Call("GET", "/api/v1/secrets/uses", query={"denied": denied, "limit": limit, "cursor": cursor})
+            ),
+        )
+
+
 class AsyncSignInCalls:
     """About sign-in."""
 
@@ -2941,6 +3781,119 @@ class AsyncSignInCalls:
     async def token(self, body: ProgramCredentials) -> TokenAnswer:
         """Sign a program in."""
         return cast("TokenAnswer", await self._run(Call("POST", "/api/v1/token", body=body)))
+
+
+class AsyncSpendCalls:
+    """About spend."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def budgets(self) -> Budgets:
+        """List budgets."""
+        return cast("Budgets", await self._run(Call("GET", "/api/v1/budgets")))
+
+    async def calls(
+        self,
+        *,
+        limit: int | None = None,
+        cursor: str | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        key: str | None = None,
+        mission: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> PageCallItem:
+        """List calls."""
+        return cast(
+            "PageCallItem",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/usage/calls",
+                    query={
+                        "limit": limit,
+                        "cursor": cursor,
+                        "agent": agent,
+                        "user": user,
+                        "key": key,
+                        "mission": mission,
+                        "provider": provider,
+                        "model": model,
+                        "kind": kind,
+                        "since": since,
+                        "until": until,
+                    },
+                )
+            ),
+        )
+
+    async def overview(self, *, span: Span | None = None) -> SpendShown:
+        """What was spent."""
+        return cast("SpendShown", await self._run(Call("GET", "/api/v1/spend", query={"span": span})))
+
+    async def remove(
+        self, *, scope: BudgetScope, name: str | None = None, period: Period | None = None, if_match: str = ""
+    ) -> None:
+        """Remove a budget."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/budgets",
+                query={"scope": scope, "name": name, "period": period},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def set(self, body: NewBudget, *, if_match: str = "") -> BudgetSet:
+        """Set a budget."""
+        return cast(
+            "BudgetSet",
+            await self._run(
+                Call("PUT", "/api/v1/budgets", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
+    async def usage(
+        self,
+        *,
+        by: By | None = None,
+        agent: str | None = None,
+        user: str | None = None,
+        key: str | None = None,
+        mission: str | None = None,
+        provider: str | None = None,
+        model: str | None = None,
+        kind: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> UsageReport:
+        """Usage, added up."""
+        return cast(
+            "UsageReport",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/usage",
+                    query={
+                        "by": by,
+                        "agent": agent,
+                        "user": user,
+                        "key": key,
+                        "mission": mission,
+                        "provider": provider,
+                        "model": model,
+                        "kind": kind,
+                        "since": since,
+                        "until": until,
+                    },
+                )
+            ),
+        )
 
 
 class AsyncStopsCalls:
@@ -3068,11 +4021,16 @@ class AsyncOperations:
         self.audit = AsyncAuditCalls(run)
         self.breakers = AsyncBreakersCalls(run)
         self.health = AsyncHealthCalls(run)
+        self.kept_answers = AsyncKeptAnswersCalls(run)
+        self.keys = AsyncKeysCalls(run)
         self.missions = AsyncMissionsCalls(run)
+        self.models = AsyncModelsCalls(run)
         self.operations = AsyncOperationsCalls(run)
         self.people = AsyncPeopleCalls(run)
         self.policy = AsyncPolicyCalls(run)
         self.queue = AsyncQueueCalls(run)
+        self.secrets = AsyncSecretsCalls(run)
         self.sign_in = AsyncSignInCalls(run)
+        self.spend = AsyncSpendCalls(run)
         self.stops = AsyncStopsCalls(run)
         self.teams = AsyncTeamsCalls(run)

@@ -120,12 +120,12 @@ def usage(
     total = Used("total")
     for each in groups:
         total.add({"attempts": each.attempts, "unpriced": each.unpriced, **each.sums})
-    day, month = _outlooks(tx, workspace, now_us=now_us, where=where)
+    day, month = outlooks(tx, workspace, now_us=now_us, where=where)
     return Report(by, groups, total, day, month)
 
 
-def _outlooks(tx: ReadTx, workspace: str, *, now_us: int, where: Where) -> tuple[Outlook, Outlook]:
-    """From the costs of the hours since the month began, or the window if that is longer ago."""
+def outlooks(tx: ReadTx, workspace: str, *, now_us: int, where: Where) -> tuple[Outlook, Outlook]:
+    """Where today and this month lead, by the costs of the hours since the month began (or the window)."""
     born = tx.row(_BORN, {"of": workspace})
     age_us = now_us - born["created_us"] if born is not None else now_us
     spans = {period: whole_span(WINDOWS_US[period], now_us, age_us) for period in (Period.DAY, Period.MONTH)}

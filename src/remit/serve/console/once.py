@@ -24,6 +24,7 @@ from remit.kernel.clock import micros_of
 from remit.kernel.errors import Denied, InvalidInput, RemitError
 from remit.serve.console import preferences
 from remit.serve.console.asking import caller_of
+from remit.serve.console.pages import keys as gateway_keys
 from remit.serve.console.rendering import Templates
 from remit.serve.edge.identity import Caller
 
@@ -51,6 +52,8 @@ class Once:
             Route("/account/factor", self._order(self._factor), methods=["POST"]),
             Route("/account/factor/confirm", self._order(self._confirm), methods=["POST"]),
             Route("/people/invite", self._order(self._invite), methods=["POST"]),
+            Route("/keys", self._order(self._gateway_key), methods=["POST"]),
+            Route("/keys/{id}/rotate", self._order(self._new_token), methods=["POST"]),
             Route("/people/{user}/link", self._order(self._link), methods=["POST"]),
         ]
 
@@ -74,7 +77,7 @@ class Once:
                 "nonce": request.state.nonce,
                 "csrf_token": "" if caller is None else caller.csrf,
                 "error": error,
-                "back": "/people" if request.url.path.startswith("/people") else "/account",
+                "back": f"/{place}" if (place := request.url.path.split("/")[1]) in {"people", "keys"} else "/account",
                 "title": "That was not done",
                 "lead": "",
                 "secrets": (),
@@ -102,6 +105,12 @@ class Once:
         )
         lead = "Keep it where your program reads it, and send it as Authorization: Bearer. It is not shown again."
         return {"title": f"The API key {made.name}", "lead": lead, "secrets": (made.token,)}
+
+    async def _gateway_key(self, caller: Caller, typed: Typed) -> Mapping[str, object]:
+        return await gateway_keys.made(self._runtime, _administers(caller), typed)
+
+    async def _new_token(self, caller: Caller, typed: Typed) -> Mapping[str, object]:
+        return await gateway_keys.rotated(self._runtime, _administers(caller), typed)
 
     async def _factor(self, caller: Caller, typed: Typed) -> Mapping[str, object]:
         made = await set_factor_up(

@@ -74,6 +74,7 @@ def chart(
     top: float = 0,
     height: int = 200,
     last: str = "",
+    forecast: Sequence[tuple[float, float]] = (),
 ) -> Markup:
     """A curve over 0 to 100 percent of a span, from zero up.
 
@@ -85,8 +86,9 @@ def chart(
         top: The value at the upper edge; the greatest of all when 0.
         height: Pixels.
         last: What the end of the curve says.
+        forecast: Where it leads, as ``series``; dashed.
     """
-    top = top or 1.1 * max([1e-9, *(value for _, value in series), *(level.value for level in levels)])
+    top = top or 1.1 * max([1e-9, *(value for _, value in (*series, *forecast)), *(level.value for level in levels)])
 
     def up(value: float) -> float:
         return _WHOLE - _WHOLE * min(value, top) / top
@@ -94,6 +96,8 @@ def chart(
     curves = (
         [Markup('<path class="ln1" d="{}"/>').format(path([(x, up(value)) for x, value in series]))] if series else []
     )
+    if forecast:
+        curves.append(Markup('<path class="ln3" d="{}"/>').format(path([(x, up(value)) for x, value in forecast])))
     curves += [Markup('<path class="{}" d="M0 {}H100"/>').format(each.kind, _round(up(each.value))) for each in levels]
     texts = [
         Markup('<text class="lbl" x="0%" y="{}" text-anchor="start">{}</text>').format(

@@ -13,21 +13,26 @@ from remit.serve.console.pages import (
     audit,
     breakers,
     home,
+    keys,
     mission,
     mission_forms,
     missions,
+    models,
     new_mission,
     people,
     policy,
     queue,
+    secrets_log,
+    spend,
     stop,
 )
 
 PAGES: Sequence[Page] = (
     *(home.home, approvals.inbox, approval.approval),
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
-    *(*agents.PAGES, *policy.PAGES, *breakers.PAGES, *audit.PAGES),
-    *(people.people, account.account, stop.stop),
+    *(*agents.PAGES, spend.spend, models.models, *policy.PAGES, *breakers.PAGES, stop.stop),
+    *(*audit.PAGES, secrets_log.secrets),
+    *(people.people, keys.keys, account.account),
 )
 FORMS: Sequence[Form] = (
     approval.decision,
@@ -35,6 +40,6 @@ FORMS: Sequence[Form] = (
     *(new_mission.start, queue.move),
     *(stop.set_stop, stop.lift),
     *(*agents.FORMS, *policy.FORMS, *breakers.FORMS, *audit.FORMS),
-    *people.FORMS,
-    *account.FORMS,
+    *(*spend.FORMS, *models.FORMS, *keys.FORMS),
+    *(*people.FORMS, *account.FORMS),
 )

@@ -1,0 +1,45 @@
+"""Providers and models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from remit.guard.breakers import Order
+from remit.guard.breakers import move as circuit
+from remit.models.catalogue import Provider, ProviderKind
+from remit.models.orders import SetProvider, order
+from remit.models.orders_listing import SetDeployment
+
+from .samples import Params, Sample
+
+if TYPE_CHECKING:
+    from .serving import Api
+
+
+async def a_model(api: Api) -> Params:
+    """A model at a provider of its own."""
+    runtime, name = api.runtime, api.name("house")
+    provider = Provider("default", name, ProviderKind.COMPATIBLE, "http://127.0.0.1:8000/v1")
+    changes = [SetProvider(provider), SetDeployment(f"{name}-model", name, "our-70b")]
+    await order(runtime.store, changes, workspace="default", by=runtime.owner, clock=runtime.clock)
+    return {"provider": name, "name": f"{name}-model", "target": f"{name}/our-70b"}
+
+
+async def an_open_one(api: Api) -> Params:
+    """One whose breaker is held open."""
+    made, runtime = await a_model(api), api.runtime
+    held = Order("default", "model", made["target"])
+    await circuit(runtime.store, held, opened=True, reason="outage", by=runtime.owner, clock=runtime.clock)
+    return made
+
+
+SAMPLES = {
+    ("GET", "/api/v1/providers"): Sample(a_model),
+    ("PUT", "/api/v1/providers/{provider}/status"): Sample(
+        a_model, lambda _made: {"status": "paused", "reason": "an outage"}
+    ),
+    ("GET", "/api/v1/models"): Sample(a_model),
+    ("GET", "/api/v1/models/health"): Sample(an_open_one, query="?minutes=30"),
+    ("GET", "/api/v1/models/route"): Sample(a_model, query="?name={name}"),
+    ("POST", "/api/v1/models/reset"): Sample(an_open_one, lambda made: {"target": made["target"], "reason": "back"}),
+}
