@@ -60,8 +60,8 @@ def differences(before: Resolved, after: Resolved) -> tuple[Change, ...]:
             found.append(Change("rule", name, "", "", _line(new[name])))
         else:
             found += _fields(old[name], new[name])
-    limits = {name: f"{value:g}" for name, value in before.limits.items()}
-    found += _named("limit", limits, {name: f"{value:g}" for name, value in after.limits.items()})
+    limits = {name: f"{value:.12g}" for name, value in before.limits.items()}
+    found += _named("limit", limits, {name: f"{value:.12g}" for name, value in after.limits.items()})
     lists = {name: " ".join(sorted(each)) for name, each in before.lists.items()}
     found += _named("list", lists, {name: " ".join(sorted(each)) for name, each in after.lists.items()})
     return tuple(found)

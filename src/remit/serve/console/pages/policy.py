@@ -94,7 +94,7 @@ async def policy(ask: Ask) -> Policy:
         title=f"{told(len(resolved.rules), 'rule is in force', 'rules are in force')}, revision {newest.number}",
         number=newest.number,
         rules=resolved.rules,
-        limits=tuple((name, f"{value:g}") for name, value in sorted(resolved.limits.items())),
+        limits=tuple((name, f"{value:.12g}") for name, value in sorted(resolved.limits.items())),
         lists=tuple((name, ", ".join(sorted(each))) for name, each in sorted(resolved.lists.items())),
         saved=tuple(saved[:SIZE]),
         next=f"/policy?before={saved[SIZE - 1].number}" if len(saved) > SIZE else "",
