@@ -59,7 +59,6 @@ class Edge:
         self._origins = Origins(proxies, frozenset(hosts))
         self._cors = Cors(words(settings.cors_origins))
         self._rates = Rates(settings, runtime.clock.monotonic, limits)
-        check_signing(settings)
         key = signing_key(settings, home_key=payload_key(settings))
         self._forms = Forms(derived(key, "forms of the console"), production=settings.production)
         self._identity = Identity(sign_in, Keys(runtime.store, runtime.clock), production=settings.production)
