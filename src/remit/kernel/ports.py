@@ -111,7 +111,7 @@ class UpstreamCall:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     method: str = "POST"
     connect_s: float = 10.0
-    silence_s: float = 120.0
+    silence_s: float = 60.0
 
 
 class UpstreamAnswer(Protocol):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from remit.adapters.providers.turning import Turn
 
 CONNECT_S = 10.0
-SILENCE_S = 120.0
+SILENCE_S = 60.0
 MOST_ERROR = 64 << 10  # bytes of an error that are read
 MOST_LIST = 8 << 20  # bytes of a list of models
 _OK, _REDIRECT = 200, 300
