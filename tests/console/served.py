@@ -162,7 +162,7 @@ class Served:
 
     def ask_something(self) -> str:
         """Have an agent ask for something new."""
-        return self.ask(Fetch(f"https://registry.health-board.gov/list?{new_id()}"), agent="quill", by="priya")
+        return self.ask(Fetch(f"https://records.health-board.gov/list?{new_id()}"), agent="quill", by="priya")
 
     def ask(self, effect: Effect, **more: Any) -> str:
         """Have an agent ask for an effect that needs a person; the request's id."""

@@ -65,7 +65,7 @@ def test_hold_a_breaker_open_and_reset_it(browser: Browser, served: Served) -> N
     with looking(browser, served) as looked:
         page = looked.go("/breakers")
         page.get_by_label("Kind").fill("fetch")
-        page.get_by_label("Service").fill("registry.example.org")
+        page.get_by_label("Service").fill("records.example.org")
         page.locator("#why").fill("they asked us to")
         page.get_by_role("button", name="Hold open").click()
         expect(page.locator("h1")).to_have_text("One breaker is open")
@@ -73,12 +73,12 @@ def test_hold_a_breaker_open_and_reset_it(browser: Browser, served: Served) -> N
         looked.quiet()
         check_page(browser, served, "/breakers", name="breakers-open")
         page.get_by_role("row").nth(1).get_by_label("Reason, kept in the audit log").fill("all is well")
-        page.get_by_role("button", name="Reset fetch registry.example.org").click()
+        page.get_by_role("button", name="Reset fetch records.example.org").click()
         expect(page.locator("h1")).to_have_text("Every breaker is closed")
     with looking(browser, served, who="vera") as looked:
         page = looked.go("/breakers")
         page.get_by_label("Kind").fill("fetch")
-        page.get_by_label("Service").fill("registry.example.org")
+        page.get_by_label("Service").fill("records.example.org")
         page.locator("#why").fill("I may not")
         page.get_by_role("button", name="Hold open").click()
         expect(page.locator("h1")).to_contain_text("may not")

@@ -25,7 +25,7 @@ async def use(served: Served, name: str, *, agent: str = "quill", denied: bool =
     """A use, or a denied try, as the guard writes it."""
     who, owner = Principal(ActorKind.AGENT, agent), Principal(ActorKind.USER, "priya")
     action = Action(
-        id=new_id(), effect=Fetch("https://registry.example.org"), principal=who, on_behalf_of=owner,
+        id=new_id(), effect=Fetch("https://records.example.org"), principal=who, on_behalf_of=owner,
         workspace=WORKSPACE, effect_key=f"test/{new_id()}",
     )  # fmt: skip
     now_us = micros_of(served.runtime.clock.now())

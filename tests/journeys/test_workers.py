@@ -153,6 +153,7 @@ def test_a_stopped_worker_that_goes_on_writes_nothing_more(shared: Drill, record
     assert _mission(shared, mission)[2] > fence
     until(lambda: _succeeded(shared, mission), what="the end of the mission")
     assert shared.remit("audit", "verify").code == 0
+    until(lambda: _everything(shared, mission)["waiting"] == ["(0,)"], what="the last entries' numbers")
     before = _everything(shared, mission)
     assert before["audit"]
     assert before["action"]

@@ -119,10 +119,10 @@ async def test_what_nobody_waits_for_goes_with_the_next_write_or_soon(store: Sto
     assert blocked.result(timeout=5) == 7  # who blocks on it in its own loop hands it over
 
 
+@pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)
 def test_a_write_ahead_log_of_some_size_is_read_like_any_other(reopen: Callable[[], Store]) -> None:
     store = reopen()
-    if not isinstance(store, SqliteStore):
-        pytest.skip("SQLite's")
+    assert isinstance(store, SqliteStore)
     wal = store.path.with_name(store.path.name + "-wal")
     for number in range(WAL_BEGUN - 2):
         store.write("step.start", adds(f"{number:03}"))
