@@ -31,7 +31,7 @@ from remit.serve.listening import listen
 from remit.settings import Settings
 from remit.testing.issuer import issuer
 
-from .browser import SHOTS, THEMES, WATCH, check_page, shoot, sideways
+from .browser import WATCH, WAYS, check_page, shoot, sideways
 from .served import WORKSPACE, Served
 
 GOOD, OTHER = "three quiet lanterns drift", "seven loud kettles dance"
@@ -140,16 +140,15 @@ def test_the_pages_of_people_and_of_ones_own_account(browser: Browser, served: S
 
 def test_the_pages_before_sign_in(browser: Browser, install: Install) -> None:
     for path in ("/sign-in", "/set-up", "/join"):
-        for theme in THEMES:
-            for width, height in SHOTS:
-                size = {"width": width, "height": height}
-                context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-                page = context.new_page()
-                page.goto(install.url + path)
-                assert Axe().run(page).response["violations"] == []
-                assert not sideways(page)
-                shoot(page, path.strip("/"), theme, width)
-                context.close()
+        for theme, (width, height) in WAYS:
+            size = {"width": width, "height": height}
+            context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+            page = context.new_page()
+            page.goto(install.url + path)
+            assert Axe().run(page).response["violations"] == []
+            assert not sideways(page)
+            shoot(page, path.strip("/"), theme, width)
+            context.close()
 
 
 def test_from_the_first_link_to_a_second_factor(  # noqa: PLR0915 - one journey
