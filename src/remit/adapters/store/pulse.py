@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -35,7 +36,7 @@ class Pulse(Protocol):
         ...
 
 
-class Looking:
+class Looking(ABC):
     """A thread that looks until it is told to end."""
 
     def __init__(self) -> None:
@@ -62,8 +63,9 @@ class Looking:
                 tell()
                 self._ended.wait(AGAIN_S)
 
+    @abstractmethod
     def _look(self, tell: Tell) -> None:
-        raise NotImplementedError
+        """Look until the end, telling of each change; what it raises is looked past."""
 
 
 class SqlitePulse(Looking):
