@@ -1,4 +1,4 @@
--- revisions 6fbd6ab0a7263ac358351c35bed0ca0bab047713494417f11e765f7a83528f8e
+-- revisions eca4fa7c10987bef119ccb2f425e0b27a6ac3267a79b86b2ab32cfebaadc120d
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1136,5 +1136,5 @@ CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, 
 ;
 CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
 ;
-INSERT INTO "alembic_version" VALUES ('0025')
+INSERT INTO "alembic_version" VALUES ('0028')
 ;
