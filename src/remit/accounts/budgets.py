@@ -160,10 +160,13 @@ def add_limit(
         )
         before = None
     else:
-        tx.execute(_LIMIT, {**wanted.at(workspace), "most": limit.micros})
         starts, spent, before = row["starts_us"], row["spent"], int(row["limit_micros"])
         if starts < start_of(period, at_us):
-            return before  # the new period has not begun to be counted: nothing is spent in it
+            # That period is over and keeps the limit that held in it; in the one that begins nothing is counted yet,
+            # for whatever counts in it would have begun it.
+            starts, spent = start_of(period, at_us), 0
+            begin_period(tx, row, starts, spent=0, reserved=0)
+        tx.execute(_LIMIT, {**wanted.at(workspace), "most": limit.micros})
     # As if all of it had been spent at this moment: a threshold that was told before has its row.
     now = Reached(workspace, scope.value, name, period, starts, limit.micros, spent, before=-1 if limit.micros else 0)
     tell(tx, now, by=who, at_us=at_us)
