@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from remit.accounts.access import Permission, Resource, require
 from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, end_of, start_of
-from remit.accounts.budget_tables import BUDGET, BUDGET_PAST, USAGE
+from remit.accounts.budget_tables import BUDGET, BUDGET_PAST, SPENT, USAGE
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -55,7 +55,7 @@ _IN_PERIOD = (
 _AGENT = or_(USAGE.c.principal == bindparam("who"), USAGE.c.on_behalf_of == bindparam("who"))
 _MISSION = USAGE.c.mission == bindparam("which")
 _KEYED = USAGE.c.key == bindparam("which")
-_SETTLED = select(func.sum(USAGE.c.cost_micros).label("spent")).where(*_IN_PERIOD, USAGE.c.settled_us.is_not(None))
+_SETTLED = select(func.sum(SPENT).label("spent")).where(*_IN_PERIOD, USAGE.c.settled_us.is_not(None))
 _OPEN = select(USAGE.c.action, USAGE.c.estimate_micros, USAGE.c.holds).where(
     *_IN_PERIOD, USAGE.c.settled_us.is_(None), USAGE.c.rolled == 0, USAGE.c.estimate_micros > 0
 )
