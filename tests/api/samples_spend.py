@@ -38,6 +38,7 @@ SAMPLES = {
     ("GET", "/api/v1/spend"): Sample(query="?span=month"),
     ("GET", "/api/v1/usage"): Sample(query="?by=model&since=2026-01-01T00:00:00Z"),
     ("GET", "/api/v1/usage/calls"): Sample(query="?agent=coder&limit=10"),
+    ("POST", "/api/v1/usage/true-up"): Sample(body=lambda _made: {"since": "2026-01-01T00:00:00Z", "dry_run": True}),
     ("GET", BUDGETS): Sample(a_spender),
     ("PUT", BUDGETS): Sample(
         a_spender, lambda made: {"scope": "agent", "name": made["agent"], "period": "day", "limit_usd": "4.50"}

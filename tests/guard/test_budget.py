@@ -358,6 +358,22 @@ async def test_a_limit_lowered_to_what_was_spent_is_told(world: World) -> None:
     assert [row["percent"] for row in world.store.view(lambda tx: read_events(tx, WORKSPACE))] == [80, 100]
 
 
+async def test_a_limit_lowered_in_a_new_period_leaves_the_one_that_is_over_as_it_was(
+    world: World, clock: HandClock
+) -> None:
+    """Found by the machine of test_budget_machine.py: yesterday's spending stood under today's lower limit, untold."""
+    await limit(world, "1")
+    await spend(world, "0.50")
+    clock.advance(DAY_S)
+    await limit(world, "0.50")
+    assert [(row["limit_micros"], row["spent"]) for row in world.rows(BUDGET_PAST)] == [(1_000_000, 500_000)]
+    assert counters(world) == (0, 0)
+    assert world.store.view(lambda tx: read_events(tx, WORKSPACE)) == []
+    await spend(world, "0.40")
+    assert [row["percent"] for row in world.store.view(lambda tx: read_events(tx, WORKSPACE))] == [80]
+    adds_up(world)
+
+
 async def test_people_are_told_of_a_threshold_once_on_each_channel(world: World) -> None:
     await limit(world, "1")
     await spend(world, "0.80")

@@ -89,9 +89,15 @@ USAGE = Table(
     Column("estimated", Integer, nullable=False, server_default="0"),  # 1: counted here, nobody who bills said it
     Column("kept", Integer, nullable=False, server_default="0"),  # 1: an answer that was kept was given again
     Column("saved_micros", BigInteger, nullable=False, server_default="0"),  # what that spared
+    Column("tokens_cache_write", BigInteger),  # of tokens_in, written to the provider's cache; null: nobody counted
+    Column("correction_micros", BigInteger, nullable=False, server_default="0"),  # to add to the cost; may be below 0
+    Column("corrected_us", BigInteger),  # when the price was last trued up; null: never
     Index(None, "workspace", "opened_us"),
     Index(None, "workspace", "mission", "opened_us"),
 )
+
+#: What an attempt cost by the price that is known now: as it was charged, and what was corrected since.
+SPENT = USAGE.c.cost_micros + USAGE.c.correction_micros
 
 #: Attempts that came in by a key, newest first, without a look at anybody else's.
 HAS_KEY = USAGE.c.key != text("''")
@@ -140,6 +146,8 @@ USAGE_HOUR = Table(
     Column("estimated", BigInteger, nullable=False, server_default="0"),  # attempts, as ``unpriced``
     Column("kept", BigInteger, nullable=False, server_default="0"),  # attempts
     Column("saved_micros", BigInteger, nullable=False, server_default="0"),
+    Column("tokens_cache_write", BigInteger, nullable=False, server_default="0"),
+    Column("correction_micros", BigInteger, nullable=False, server_default="0"),  # in cost_micros, by true-ups
     PrimaryKeyConstraint(
         *("workspace", "hour_us", "principal", "on_behalf_of", "mission", "kind", "provider", "model", "key")
     ),

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from remit.accounts.access import Permission, Resource, require
 from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, end_of, start_of
-from remit.accounts.budget_tables import BUDGET, BUDGET_PAST, USAGE
+from remit.accounts.budget_tables import BUDGET, BUDGET_PAST, SPENT, USAGE
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
@@ -55,7 +55,7 @@ _IN_PERIOD = (
 _AGENT = or_(USAGE.c.principal == bindparam("who"), USAGE.c.on_behalf_of == bindparam("who"))
 _MISSION = USAGE.c.mission == bindparam("which")
 _KEYED = USAGE.c.key == bindparam("which")
-_SETTLED = select(func.sum(USAGE.c.cost_micros).label("spent")).where(*_IN_PERIOD, USAGE.c.settled_us.is_not(None))
+_SETTLED = select(func.sum(SPENT).label("spent")).where(*_IN_PERIOD, USAGE.c.settled_us.is_not(None))
 _OPEN = select(USAGE.c.action, USAGE.c.estimate_micros, USAGE.c.holds).where(
     *_IN_PERIOD, USAGE.c.settled_us.is_(None), USAGE.c.rolled == 0, USAGE.c.estimate_micros > 0
 )
@@ -160,10 +160,13 @@ def add_limit(
         )
         before = None
     else:
-        tx.execute(_LIMIT, {**wanted.at(workspace), "most": limit.micros})
         starts, spent, before = row["starts_us"], row["spent"], int(row["limit_micros"])
         if starts < start_of(period, at_us):
-            return before  # the new period has not begun to be counted: nothing is spent in it
+            # That period is over and keeps the limit that held in it; in the one that begins nothing is counted yet,
+            # for whatever counts in it would have begun it.
+            starts, spent = start_of(period, at_us), 0
+            begin_period(tx, row, starts, spent=0, reserved=0)
+        tx.execute(_LIMIT, {**wanted.at(workspace), "most": limit.micros})
     # As if all of it had been spent at this moment: a threshold that was told before has its row.
     now = Reached(workspace, scope.value, name, period, starts, limit.micros, spent, before=-1 if limit.micros else 0)
     tell(tx, now, by=who, at_us=at_us)

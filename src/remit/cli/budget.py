@@ -163,7 +163,7 @@ def _json(limit: Limit) -> dict[str, str]:
     return {"scope": limit.scope.value, "name": limit.name, "period": limit.period.value}
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--by",
     type=click.Choice(["agent", "user", "key", "mission", "provider", "model", "kind", "hour", "day"]),
@@ -176,7 +176,9 @@ def _json(limit: Limit) -> dict[str, str]:
 @click.option("--calls", type=click.IntRange(1, 1000), default=None, metavar="N", help="List so many calls instead.")
 @click.option("--after", default="", metavar="PLACE", help="With --calls: go on where the list before ended.")
 @common
+@click.pass_context
 def usage(
+    context: click.Context,
     by: str,
     since: str,
     until: str,
@@ -190,6 +192,9 @@ def usage(
 ) -> int:
     """What attempts used and cost: tokens, graphics time, storage, network, and whatever else is billed."""
     del debug
+    if context.invoked_subcommand is not None:
+        context.obj = (home, as_json)
+        return 0
     from remit.bootstrap import open_store
     from remit.cli.moments import since_us
     from remit.kernel.clock import SystemClock, micros_of
@@ -217,6 +222,64 @@ def usage(
         say("Nothing was used that costs.")
     else:
         _say_report(report)
+    return 0
+
+
+@usage.command("true-up")
+@click.option("--since", required=True, metavar="TIME", help="Calls that began then or later: an ISO time, or 7d ago.")
+@click.option("--until", default="", metavar="TIME", help="Calls that began before; all since when left out.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be booked.")
+@common
+@click.pass_context
+def true_up(
+    context: click.Context,
+    since: str,
+    until: str,
+    home: str | None,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    debug: bool,
+) -> int:
+    """Reckon calls of models anew at the prices that are right now, and book the difference in the budgets."""
+    del debug
+    from remit.bootstrap import open_store
+    from remit.cli.context import acting
+    from remit.cli.moments import since_us
+    from remit.kernel.clock import SystemClock
+    from remit.models.true_up_order import order_true_up
+
+    home, as_json = _given(context, home, as_json=as_json)
+    settings = settings_of(home)
+    begun, ended = since_us(since), since_us(until) if until else None
+    with open_store(settings) as store:
+        order = order_true_up(
+            store,
+            workspace=settings.workspace,
+            by=acting(settings),
+            clock=SystemClock(),
+            since_us=begun,
+            until_us=ended,
+            dry_run=dry_run,
+        )
+        found = asyncio.run(order)
+        store.seal()
+    if as_json:
+        emit(found.as_json())
+        return 0
+    if found.models:
+        head = ("model", "calls", "charged", "costs", "difference")
+        rows = [
+            (f"{each.provider}/{each.model}", str(each.calls), str(each.charged), str(each.exact), f"${-each.over_usd}")
+            for _, each in sorted(found.models.items())
+        ]
+        say(table(rows, head=head))
+    verb = "would be corrected" if dry_run else "corrected"
+    say(f"calls looked at: {found.looked}; {verb}: {found.corrected}, by {found.more} in all")
+    if found.unknown:
+        say(f"calls whose price still nobody knows: {found.unknown}; set it: remit models price PROVIDER/MODEL")
+    if found.uncounted:
+        say(f"calls from before tokens written to a cache were counted, left as they were: {found.uncounted}")
     return 0
 
 

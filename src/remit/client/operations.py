@@ -247,11 +247,13 @@ class CallItem(TypedDict):
     tokens_in: int
     tokens_out: int
     tokens_cached: int
+    tokens_cache_write: int | None
     estimated: bool
     kept: bool
     cost_usd: str | None
     reserved_usd: str
     saved_usd: str
+    corrected_usd: str | None
 
 
 class ChangeShown(TypedDict):
@@ -1521,6 +1523,32 @@ ToldShown = TypedDict(
 )
 
 
+class TrueUpAsked(TypedDict):
+    since: str
+    until: NotRequired[str | None]
+    dry_run: NotRequired[bool]
+
+
+class TruedUp(TypedDict):
+    dry_run: bool
+    looked_at: int
+    corrected: int
+    unknown_price: int
+    uncounted: int
+    booked_usd: str
+    models: list[TruedUpModel]
+
+
+class TruedUpModel(TypedDict):
+    provider: str
+    model: str
+    calls: int
+    charged_usd: str
+    exact_usd: str
+    over_usd: str
+    unknown: int
+
+
 class UsageReport(TypedDict):
     by: By
     usage: list[UsedItem]
@@ -1549,12 +1577,14 @@ class UsedItem(TypedDict):
     estimated: int
     kept_answers: int
     saved_usd: str
+    corrected_usd: str
     tokens_in: int
     tokens_out: int
     gpu_ms: int
     storage_bytes: int
     network_bytes: int
     tokens_cached: int
+    tokens_cache_write: int
     share: NotRequired[float | None]
 
 
@@ -2633,6 +2663,10 @@ class SpendCalls:
             "BudgetSet",
             self._run(Call("PUT", "/api/v1/budgets", body=body, headers={"if-match": if_match} if if_match else {})),
         )
+
+    def true_up(self, body: TrueUpAsked) -> TruedUp:
+        """True prices up."""
+        return cast("TruedUp", self._run(Call("POST", "/api/v1/usage/true-up", body=body)))
 
     def usage(
         self,
@@ -3857,6 +3891,10 @@ class AsyncSpendCalls:
                 Call("PUT", "/api/v1/budgets", body=body, headers={"if-match": if_match} if if_match else {})
             ),
         )
+
+    async def true_up(self, body: TrueUpAsked) -> TruedUp:
+        """True prices up."""
+        return cast("TruedUp", await self._run(Call("POST", "/api/v1/usage/true-up", body=body)))
 
     async def usage(
         self,

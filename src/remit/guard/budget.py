@@ -203,6 +203,30 @@ def settle(
         tx.rows(_MOVE_PAST, {**at, "more": -held, "cost": cost.micros})
 
 
+def correct(tx: Tx, payer: Payer, *, more: int, by: Principal, opened_us: int, now_us: int) -> None:
+    """Book what settled attempts cost more than was charged (less: below zero), in the periods in which they began.
+
+    Thresholds that are reached by it are told. What was refused or let through meanwhile stays as it was.
+    """
+    seen: set[tuple[str, str, str]] = set()
+    for each in _moved(tx, payer, more=0, cost=more):
+        seen.add((each["scope"], each["name"], each["period"]))
+        now = _placed(tx, each, opened_us, more=0, cost=more)
+        if now is not None:
+            _tell(tx, now, more, by=by, at_us=now_us)
+    named = ((BudgetScope.AGENT, agent) for agent in payer.agents)
+    scopes = (
+        *((BudgetScope.WORKSPACE, ""), *named),
+        *(((BudgetScope.KEY, payer.key),) if payer.key else ()),
+        *(((BudgetScope.MISSION, payer.mission),) if payer.mission else ()),
+    )
+    for scope, name in scopes:  # past periods of limits that were removed
+        for period in (Period.DAY, Period.MONTH):
+            if (scope.value, name, period.value) not in seen:
+                at = {"of": payer.workspace, "in_scope": scope.value, "called": name, "each": period.value}
+                tx.rows(_MOVE_PAST, {**at, "starts": start_of(period, opened_us), "more": 0, "cost": more})
+
+
 def _moved(tx: Tx, payer: Payer, *, more: int, cost: int) -> Iterable[Row]:
     agents = (*payer.agents, "", "")
     rows = tx.rows(

@@ -30,7 +30,8 @@ _FOR_EVER = 1 << 62
 def check_ledger(tx: ReadTx, log: LogReader, workspace: str) -> list[str]:
     """What does not add up, one sentence each; empty when all does. Reads everything: for checks, not for each call.
 
-    - A limit's ``spent`` is what was carried over plus the cost of every settled attempt of its scope and period;
+    - A limit's ``spent`` is what was carried over plus the cost of every settled attempt of its scope and period,
+      as it was corrected since;
       its ``reserved`` is the estimate of every open attempt that says it holds it.
     - An action is closed exactly when its attempt is settled, with the same cost.
     - Every closed action has exactly one outcome in the log, with the same cost.
@@ -56,7 +57,7 @@ def _limits(limits: Iterable[Row], usage: list[Row]) -> Iterator[str]:
             for each in usage
             if row["starts_us"] <= each["opened_us"] < until and _counts(limit.scope, limit.name, each)
         ]
-        spent = row.get("carried", 0) + sum(each["cost_micros"] for each in within if each["settled_us"] is not None)
+        spent = row.get("carried", 0) + sum(_spent(each) for each in within if each["settled_us"] is not None)
         mine = (row["scope"], row["name"], row["period"], row["starts_us"])
         held = sum(
             each["estimate_micros"] for each in usage if each["settled_us"] is None and mine in held_in(each["holds"])
@@ -66,6 +67,11 @@ def _limits(limits: Iterable[Row], usage: list[Row]) -> Iterator[str]:
                 f"{limit} from {row['starts_us']}: {row['spent']} spent and {row['reserved']} reserved, "
                 f"but its attempts have {spent} and {held}"
             )
+
+
+def _spent(usage: Row) -> int:
+    """What an attempt cost, with what was corrected since."""
+    return int(usage["cost_micros"] + usage["correction_micros"])
 
 
 def _counts(scope: BudgetScope, name: str, usage: Row) -> bool:
@@ -117,7 +123,7 @@ def _log(log: LogReader, workspace: str, actions: Iterable[Row]) -> Iterator[str
 
 def _hours(hours: Iterable[Row], usage: Iterable[Row]) -> Iterator[str]:
     rolled = [row for row in usage if row["rolled"]]
-    have, want = list(hours), (len(rolled), sum(row["cost_micros"] for row in rolled))
+    have, want = list(hours), (len(rolled), sum(_spent(row) for row in rolled))
     found = (sum(row["attempts"] for row in have), sum(row["cost_micros"] for row in have))
     if found != want:
         yield f"the hourly sums have {found[0]} attempts of {found[1]}, but {want[0]} of {want[1]} were rolled up"

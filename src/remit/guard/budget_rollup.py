@@ -14,11 +14,23 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import cast
 
-from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from remit.accounts.budget_periods import DAY_US, HOUR_US
-from remit.accounts.budget_tables import IS_UNROLLED, USAGE, USAGE_HOUR
+from remit.accounts.budget_tables import IS_UNROLLED, SPENT, USAGE, USAGE_HOUR
 from remit.accounts.budgets import BudgetScope, Limit
 from remit.kernel.action import ActorKind
 from remit.kernel.canonical import Json
@@ -27,11 +39,31 @@ from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
 SHARES = ("tokens_micros", "gpu_micros", "storage_micros", "network_micros")
-QUANTITIES = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes", "tokens_cached")
-SUMS = ("cost_micros", *SHARES, *QUANTITIES, "estimated", "kept", "saved_micros")
+QUANTITIES = (
+    *("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes"),
+    *("tokens_cached", "tokens_cache_write"),
+)
+SUMS = ("cost_micros", *SHARES, *QUANTITIES, "estimated", "kept", "saved_micros", "correction_micros")
 BATCH = 1000  # attempts that one transaction takes in, so that no other write waits long
 _FOR_EVER = 1 << 62
 _PARTIES = ("principal", "on_behalf_of", "mission", "kind", "provider", "model", "key")
+
+_NONE, _ONE_MORE = literal_column("0", Integer()), literal_column("1", Integer())
+#: Of an attempt: 1 while nobody knows what it cost.
+UNPRICED: ColumnElement[int] = case((USAGE.c.corrected_us.is_(None), _ONE_MORE - USAGE.c.priced), else_=_NONE)
+
+
+def amount(name: str) -> ColumnElement[int]:
+    """What an attempt adds to a sum: costs as they were corrected since, and nothing for what nobody counted."""
+    column: Column[int] = USAGE.c[name]
+    match name:
+        case "cost_micros" | "tokens_micros":
+            return column + USAGE.c.correction_micros
+        case "tokens_cache_write":
+            return func.coalesce(column, _NONE)
+        case _:
+            return column
+
 
 _SETTLED = (
     USAGE.c.workspace == bindparam("of"),
@@ -44,7 +76,11 @@ _TAKE = (
     update(USAGE)
     .where(USAGE.c.action.in_(_OLDEST.limit(BATCH).scalar_subquery()), IS_UNROLLED)
     .values(rolled=1)
-    .returning(USAGE.c.opened_us, USAGE.c.priced, *(USAGE.c[name] for name in (*_PARTIES, *SUMS)))
+    .returning(
+        USAGE.c.opened_us,
+        *(USAGE.c[name] for name in ("priced", "corrected_us", "tokens_cache_write", *_PARTIES)),
+        *(amount(name).label(name) for name in SUMS if name != "tokens_cache_write"),
+    )
 )
 _NEW = insert(USAGE_HOUR)
 _ADD = _NEW.on_conflict_do_update(
@@ -137,7 +173,7 @@ def statements(by: By, given: frozenset[str] = frozenset()) -> tuple[Select[*tup
     """What adds up the hourly sums, and what has not been taken into them."""
     counts = {
         USAGE_HOUR: (func.sum(USAGE_HOUR.c.attempts), func.sum(USAGE_HOUR.c.unpriced)),
-        USAGE: (func.count(), func.sum(1 - USAGE.c.priced)),
+        USAGE: (func.count(), func.sum(UNPRICED)),
     }
     within = {
         USAGE_HOUR: (*_ROLLED, USAGE_HOUR.c.hour_us < bindparam("until")),
@@ -150,7 +186,7 @@ def statements(by: By, given: frozenset[str] = frozenset()) -> tuple[Select[*tup
             *(column.label(f"key_{place}") for place, column in enumerate(keys)),
             attempts.label("attempts"),
             unpriced.label("unpriced"),
-            *(func.sum(table.c[name]).label(name) for name in SUMS),
+            *(func.sum(amount(name) if table is USAGE else table.c[name]).label(name) for name in SUMS),
         )
         found.append(select(*columns).where(*within[table], *conditions(table, given)).group_by(*keys))
     return tuple(found)
@@ -161,7 +197,7 @@ _BURNED = (
     select(*(USAGE_HOUR.c[name] for name in _PAYERS), func.sum(USAGE_HOUR.c.cost_micros).label("cost_micros"))
     .where(*_ROLLED)
     .group_by(*(USAGE_HOUR.c[name] for name in _PAYERS)),
-    select(*(USAGE.c[name] for name in _PAYERS), func.sum(USAGE.c.cost_micros).label("cost_micros"))
+    select(*(USAGE.c[name] for name in _PAYERS), func.sum(SPENT).label("cost_micros"))
     .where(*_SETTLED_FRESH)
     .group_by(*(USAGE.c[name] for name in _PAYERS)),
 )
@@ -210,6 +246,7 @@ class Used:
             "estimated": self.sums["estimated"],
             "kept_answers": self.sums["kept"],
             "saved_usd": str(self.saved.usd),
+            "corrected_usd": str(Money(self.sums["correction_micros"]).usd),
         }
         return told | {name: self.sums[name] for name in QUANTITIES}
 
@@ -254,9 +291,10 @@ def _take(tx: Tx, values: Mapping[str, object]) -> int:
         key = (row["opened_us"] - row["opened_us"] % HOUR_US, *(row[name] for name in _PARTIES))
         into = sums.setdefault(key, dict.fromkeys(("attempts", "unpriced", *SUMS), 0))
         into["attempts"] += 1
-        into["unpriced"] += 1 - row["priced"]
+        # Asked here and not in the statement: SQLite takes no column for NULL in what an UPDATE returns.
+        into["unpriced"] += 1 - row["priced"] if row["corrected_us"] is None else 0
         for name in SUMS:
-            into[name] += row[name]
+            into[name] += row[name] or 0
     names = ("hour_us", *_PARTIES)
     # Rows are locked in one order everywhere.
     rows = [

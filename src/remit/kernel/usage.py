@@ -45,6 +45,7 @@ class Usage:
         storage_bytes: Bytes left behind in paid storage.
         network_bytes: Bytes received and sent.
         tokens_cached: Of ``tokens_in``, read from the provider's cache of prompts.
+        tokens_cache_write: Of ``tokens_in``, written into that cache.
         estimated: Whether quantities were counted here, because nobody who bills said them.
         kept: Whether an answer that was kept was given again, so that nothing was used.
         saved: What that answer had cost.
@@ -68,11 +69,12 @@ class Usage:
     estimated: bool = False
     kept: bool = False
     saved: Money = ZERO
+    tokens_cache_write: int = 0
 
     def __post_init__(self) -> None:
         quantities = (self.tokens_in, self.tokens_out, self.gpu_ms, self.storage_bytes, self.network_bytes)
         costs = (self.tokens_cost.micros, self.gpu_cost.micros, self.storage_cost.micros, self.network_cost.micros)
-        if min(quantities) < 0 or min(costs) < 0 or self.tokens_cached < 0:
+        if min(quantities) < 0 or min(costs) < 0 or min(self.tokens_cached, self.tokens_cache_write) < 0:
             message = "An attempt can't have used less than nothing."
             raise InvalidInput(message, code="usage.negative")
 
@@ -105,7 +107,8 @@ class Usage:
         """Both together, of the provider and model of ``other`` where it names them."""
         if self is NOTHING:
             return other
-        summed = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes", "tokens_cached")
+        summed = ("tokens_in", "tokens_out", "gpu_ms", "storage_bytes", "network_bytes")
+        cached = ("tokens_cached", "tokens_cache_write")
         costs = ("tokens_cost", "gpu_cost", "storage_cost", "network_cost")
         return replace(
             self,
@@ -114,7 +117,7 @@ class Usage:
             estimated=self.estimated or other.estimated,
             kept=self.kept or other.kept,
             saved=self.saved + other.saved,
-            **{name: getattr(self, name) + getattr(other, name) for name in (*summed, *costs)},
+            **{name: getattr(self, name) + getattr(other, name) for name in (*summed, *cached, *costs)},
         )
 
     def as_json(self) -> dict[str, Json]:
@@ -123,6 +126,8 @@ class Usage:
         told |= {f"{part.value}_micros": cost.micros for part, cost in self.shares().items() if cost}
         if self.tokens_cached:
             told["tokens_cached"] = self.tokens_cached
+        if self.tokens_cache_write:
+            told["tokens_cache_write"] = self.tokens_cache_write
         if self.estimated:
             told["estimated"] = True
         if self.kept:

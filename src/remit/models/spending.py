@@ -14,9 +14,9 @@ from sqlalchemy import bindparam, func, select
 
 from remit.accounts.agents import read_agents
 from remit.accounts.budget_periods import DAY_US, HOUR_US, Period, start_of
-from remit.accounts.budget_tables import IS_UNROLLED, USAGE, USAGE_HOUR
+from remit.accounts.budget_tables import IS_UNROLLED, SPENT, USAGE, USAGE_HOUR
 from remit.guard.budget_limits import BudgetView, read_budgets
-from remit.guard.budget_rollup import SUMS, Used
+from remit.guard.budget_rollup import SUMS, UNPRICED, Used, amount
 from remit.guard.overview import last_refusals
 from remit.kernel.action import ActorKind
 from remit.kernel.money import Money
@@ -131,8 +131,8 @@ _ROLLED_SUMS = (
 )
 _FRESH_SUMS = (
     func.count().label("attempts"),
-    func.sum(1 - USAGE.c.priced).label("unpriced"),
-    *(func.sum(USAGE.c[name]).label(name) for name in SUMS),
+    func.sum(UNPRICED).label("unpriced"),
+    *(func.sum(amount(name)).label(name) for name in SUMS),
 )
 _BY_PARTIES = tuple(
     select(*(table.c[name] for name in _PARTIES), *sums).where(*within).group_by(*(table.c[name] for name in _PARTIES))
@@ -144,9 +144,7 @@ _BY_STEP = (
     select(_HOUR_STEP.label("at"), func.sum(USAGE_HOUR.c.cost_micros).label("cost"))
     .where(*_ROLLED)
     .group_by(USAGE_HOUR.c.hour_us),
-    select(_FRESH_STEP.label("at"), func.sum(USAGE.c.cost_micros).label("cost"))
-    .where(*_FRESH)
-    .group_by(USAGE.c.opened_us),
+    select(_FRESH_STEP.label("at"), func.sum(SPENT).label("cost")).where(*_FRESH).group_by(USAGE.c.opened_us),
 )
 _COST = func.sum(USAGE_HOUR.c.cost_micros)
 _DEAREST = (

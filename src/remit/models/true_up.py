@@ -51,6 +51,11 @@ class Difference:
         """Micros charged too much; negative: too little."""
         return self.charged.micros - self.exact.micros
 
+    @property
+    def over_usd(self) -> Decimal:
+        """The same in dollars."""
+        return Decimal(self.over) / 1_000_000
+
     def as_json(self) -> dict[str, Json]:
         """For programs; dollars as texts."""
         return {
@@ -59,7 +64,7 @@ class Difference:
             "calls": self.calls,
             "charged_usd": str(self.charged.usd),
             "exact_usd": str(self.exact.usd),
-            "over_usd": str(Decimal(self.over) / 1_000_000),
+            "over_usd": str(self.over_usd),
             "unknown": self.unknown,
         }
 
@@ -74,20 +79,21 @@ def true_up(rows: Iterable[Used], day: date) -> tuple[Difference, ...]:
         if iso(row.at_us)[:10] != day.isoformat():
             continue
         sums = found.setdefault((row.provider, row.model), [0, 0, 0, 0])
-        exact = _exact(row)
+        right = exact(row)
         sums[0] += 1
-        if exact is None:
+        if right is None:
             sums[3] += 1
         else:
             sums[1] += row.charged.micros
-            sums[2] += exact
+            sums[2] += right
     return tuple(
-        Difference(provider, model, calls, Money(charged), Money(exact), unknown)
-        for (provider, model), (calls, charged, exact, unknown) in sorted(found.items())
+        Difference(provider, model, calls, Money(charged), Money(right), unknown)
+        for (provider, model), (calls, charged, right, unknown) in sorted(found.items())
     )
 
 
-def _exact(row: Used) -> int | None:
+def exact(row: Used) -> int | None:
+    """What a call costs, in micros, by the workspace's own rate or the price of its moment; ``None``: nobody knows."""
     if row.own is not None:
         return row.own.of(row.tokens_in, row.tokens_out, cached_in=row.cached_in, cache_write=row.cache_write).micros
     known = find(row.kind, row.model, row.base_url)

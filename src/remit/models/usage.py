@@ -149,7 +149,11 @@ def outlooks(tx: ReadTx, workspace: str, *, now_us: int, where: Where) -> tuple[
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt. ``cost`` is ``None`` while nobody knows it: it is open, or has no known price."""
+    """One attempt. ``cost`` is ``None`` while nobody knows it: it is open, or has no known price.
+
+    ``tokens_cache_write`` is ``None`` for calls from before anybody counted them. ``correction`` is what true-ups added
+    to the cost, and is in it; ``None``: there was none.
+    """
 
     action: str
     opened_us: int
@@ -169,12 +173,14 @@ class Call:
     estimated: bool
     kept: bool
     saved: Money
+    tokens_cache_write: int | None = None
+    correction: Money | None = None
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit usage --calls --json`` and the API. Times are ISO, ``seconds`` how long it took."""
         took = None if self.settled_us is None else (self.settled_us - self.opened_us) / 1_000_000
         named = ("mission", "principal", "on_behalf_of", "key", "kind", "provider", "model")
-        counted = ("tokens_in", "tokens_out", "tokens_cached", "estimated", "kept")
+        counted = ("tokens_in", "tokens_out", "tokens_cached", "tokens_cache_write", "estimated", "kept")
         return {
             "action": self.action,
             "at": iso(self.opened_us),
@@ -183,6 +189,7 @@ class Call:
             "cost_usd": None if self.cost is None else str(self.cost.usd),
             "reserved_usd": str(self.reserved.usd),
             "saved_usd": str(self.saved.usd),
+            "corrected_usd": None if self.correction is None else str(self.correction.usd),
         }
 
 
@@ -239,7 +246,7 @@ def calls(
 _SHOWN = (
     *("action", "opened_us", "settled_us", "mission", "principal", "on_behalf_of", "key", "kind", "provider", "model"),
     *("tokens_in", "tokens_out", "tokens_cached", "cost_micros", "estimate_micros", "priced", "estimated", "kept"),
-    "saved_micros",
+    *("saved_micros", "tokens_cache_write", "correction_micros", "corrected_us"),
 )
 
 
@@ -277,7 +284,8 @@ def _fits(row: Row, where: Where) -> bool:
 
 
 def _call(row: Row) -> Call:
-    known = row["settled_us"] is not None and (row["priced"] or row["cost_micros"] or row["kept"])
+    corrected = row["corrected_us"] is not None
+    known = row["settled_us"] is not None and (row["priced"] or row["cost_micros"] or row["kept"] or corrected)
     return Call(
         action=row["action"],
         opened_us=row["opened_us"],
@@ -292,9 +300,11 @@ def _call(row: Row) -> Call:
         tokens_in=row["tokens_in"],
         tokens_out=row["tokens_out"],
         tokens_cached=row["tokens_cached"],
-        cost=Money(row["cost_micros"]) if known else None,
+        cost=Money(row["cost_micros"] + row["correction_micros"]) if known else None,
         reserved=Money(row["estimate_micros"] if row["settled_us"] is None else 0),
         estimated=bool(row["estimated"]),
         kept=bool(row["kept"]),
         saved=Money(row["saved_micros"]),
+        tokens_cache_write=row["tokens_cache_write"],
+        correction=Money(row["correction_micros"]) if corrected else None,
     )

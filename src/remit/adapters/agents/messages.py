@@ -124,6 +124,7 @@ def used(usage: RequestUsage, *, provider: str, model: str, estimated: bool = Fa
         tokens_in=usage.input_tokens,
         tokens_out=usage.output_tokens,
         tokens_cached=min(usage.cache_read_tokens, usage.input_tokens),
+        tokens_cache_write=min(usage.cache_write_tokens, usage.input_tokens),
         estimated=estimated,
     )
 

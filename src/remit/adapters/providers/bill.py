@@ -38,6 +38,7 @@ def bill(action: Action, effect: Model, rate: Rate | None, tokens: Tokens) -> tu
         tokens_out=tokens.tokens_out,
         tokens_cost=cost,
         tokens_cached=tokens.cached_in,
+        tokens_cache_write=tokens.cache_write,
         estimated=not tokens.reported,
     )
 

@@ -1,4 +1,4 @@
--- revisions eca4fa7c10987bef119ccb2f425e0b27a6ac3267a79b86b2ab32cfebaadc120d
+-- revisions 1a29420d0e126e740ce93d1b9f9d8fcb79b5df4b9bda12f863594f328aa47af4
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -544,7 +544,7 @@ CREATE TABLE usage (
 	holds TEXT NOT NULL, 
 	opened_us BIGINT NOT NULL, 
 	settled_us BIGINT, 
-	rolled INTEGER NOT NULL, "key" TEXT DEFAULT '' NOT NULL, tokens_cached BIGINT DEFAULT '0' NOT NULL, estimated INTEGER DEFAULT '0' NOT NULL, kept INTEGER DEFAULT '0' NOT NULL, saved_micros BIGINT DEFAULT '0' NOT NULL, 
+	rolled INTEGER NOT NULL, "key" TEXT DEFAULT '' NOT NULL, tokens_cached BIGINT DEFAULT '0' NOT NULL, estimated INTEGER DEFAULT '0' NOT NULL, kept INTEGER DEFAULT '0' NOT NULL, saved_micros BIGINT DEFAULT '0' NOT NULL, tokens_cache_write BIGINT, correction_micros BIGINT DEFAULT '0' NOT NULL, corrected_us BIGINT, 
 	CONSTRAINT pk_usage PRIMARY KEY (action)
 )
 ;
@@ -927,7 +927,7 @@ CREATE TABLE usage_hour (
 	tokens_cached BIGINT DEFAULT '0' NOT NULL, 
 	estimated BIGINT DEFAULT '0' NOT NULL, 
 	kept BIGINT DEFAULT '0' NOT NULL, 
-	saved_micros BIGINT DEFAULT '0' NOT NULL, 
+	saved_micros BIGINT DEFAULT '0' NOT NULL, tokens_cache_write BIGINT DEFAULT '0' NOT NULL, correction_micros BIGINT DEFAULT '0' NOT NULL, 
 	CONSTRAINT pk_usage_hour PRIMARY KEY (workspace, hour_us, principal, on_behalf_of, mission, kind, provider, model, "key")
 )
 ;

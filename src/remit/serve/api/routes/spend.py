@@ -24,6 +24,7 @@ from remit.kernel.ports import ReadTx
 from remit.missions.limits import limit_spending
 from remit.models import spending as spent
 from remit.models import usage as used
+from remit.models.true_up_order import order_true_up
 from remit.serve.api.access import Access
 from remit.serve.api.answers import Asked, Shown, answer, example, nothing
 from remit.serve.api.caller import Asking, Open
@@ -35,6 +36,7 @@ ACCESS = (
     Access("GET", "/api/v1/spend", Permission.READ, Resource.BUDGET),
     Access("GET", "/api/v1/usage", Permission.READ, Resource.BUDGET),
     Access("GET", "/api/v1/usage/calls", Permission.READ, Resource.BUDGET),
+    Access("POST", "/api/v1/usage/true-up", Permission.ADMIN, Resource.BUDGET),
     Access("GET", "/api/v1/budgets", Permission.READ, Resource.BUDGET),
     Access("PUT", "/api/v1/budgets", Permission.ADMIN, Resource.BUDGET),
     Access("DELETE", "/api/v1/budgets", Permission.ADMIN, Resource.BUDGET),
@@ -95,12 +97,14 @@ class UsedItem(Shown):
     estimated: int = Field(description="Attempts that were counted here, not by who bills.")
     kept_answers: int = Field(description="Answers that were kept and given again.")
     saved_usd: str = Field(description="What that saved.")
+    corrected_usd: str = Field(description="What true-ups added to the cost, and is in it; may be below zero.")
     tokens_in: int
     tokens_out: int
     gpu_ms: int
     storage_bytes: int
     network_bytes: int
-    tokens_cached: int = Field(description="Of `tokens_in`.")
+    tokens_cached: int = Field(description="Of `tokens_in`, read from a provider's cache.")
+    tokens_cache_write: int = Field(description="Of `tokens_in`, written to a provider's cache.")
     share: float | None = Field(default=None, description="Of the whole known cost, 0 to 1.")
 
 
@@ -145,11 +149,47 @@ class CallItem(Shown):
     tokens_in: int
     tokens_out: int
     tokens_cached: int
+    tokens_cache_write: int | None = Field(description="null: from before anybody counted them.")
     estimated: bool
     kept: bool
     cost_usd: str | None = Field(description="null: nobody knows it, or the call is open.")
     reserved_usd: str
     saved_usd: str
+    corrected_usd: str | None = Field(description="What true-ups added to the cost, and is in it. null: none did.")
+
+
+class TrueUpAsked(Asked):
+    """Which calls to reckon anew."""
+
+    model_config = Asked.model_config | example(since="2026-11-01T00:00:00Z", until=None, dry_run=True)
+
+    since: datetime = Field(description="Calls that began then or later; UTC when it names no zone.")
+    until: datetime | None = Field(default=None, description="Calls that began before.")
+    dry_run: bool = Field(default=False, description="Only tell what would be booked.")
+
+
+class TruedUpModel(Shown):
+    """The corrected calls of a model."""
+
+    provider: str
+    model: str
+    calls: int
+    charged_usd: str = Field(description="What they had been charged.")
+    exact_usd: str = Field(description="What they cost.")
+    over_usd: str = Field(description="What was charged too much; below zero: too little.")
+    unknown: int
+
+
+class TruedUp(Shown):
+    """What was found, and (unless it was a dry run) booked."""
+
+    dry_run: bool
+    looked_at: int
+    corrected: int
+    unknown_price: int = Field(description="Calls whose price still nobody knows.")
+    uncounted: int = Field(description="Calls from before tokens written to a cache were counted: left as they were.")
+    booked_usd: str = Field(description="Below zero: less was spent than was thought.")
+    models: list[TruedUpModel]
 
 
 class BudgetForecast(Shown):
@@ -297,6 +337,24 @@ async def calls(caller: Asking, runtime: Open, paging: AskedPage, only: Wanted) 
     return answer(
         Page[CallItem](items=[CallItem.model_validate(each.as_json()) for each in found.calls], next=following)
     )
+
+
+@ROUTES.post("/usage/true-up", response_model=TruedUp, summary="True prices up")
+async def true_up(caller: Asking, runtime: Open, asked: TrueUpAsked) -> Response:
+    """Reckon the calls of a span anew, at the prices that are right now, and book the difference in the budgets.
+
+    Sent again, with no price changed meanwhile, it changes nothing.
+    """
+    found = await order_true_up(
+        runtime.store,
+        workspace=caller.workspace,
+        by=caller.principal,
+        clock=runtime.clock,
+        since_us=_micros(asked.since) or 0,
+        until_us=_micros(asked.until),
+        dry_run=asked.dry_run,
+    )
+    return answer(TruedUp.model_validate(found.as_json()))
 
 
 @ROUTES.get("/budgets", response_model=Budgets, summary="List budgets")
