@@ -162,8 +162,7 @@ class Edge:
 
     async def _to_https(self, exchange: Exchange, origin: Origin) -> None:
         if exchange.scope["method"] not in SAFE:
-            message = "This server is spoken to over HTTPS only."
-            raise Denied(message, code="api.https", hint="ask again with https://")
+            raise _plain("https://")
         base = self._public if self._public.startswith("https://") else f"https://{origin.host}"
         query = exchange.scope.get("query_string", b"")
         raw: bytes = exchange.scope.get("raw_path") or exchange.path.encode("latin-1", "replace")
@@ -185,6 +184,8 @@ class Edge:
         with correlation.bound(request_id=trace.request_id, trace=trace.trace):
             try:
                 origin = self._origin(scope, headers)
+                if self._plain_refused and origin.scheme in {"http", "ws"}:
+                    raise _plain("wss://")
                 check_site("POST", headers, origin, self._cors, self._public)
                 again = partial(self._identity.caller, headers, origin.address)
                 scope.setdefault("state", {}).update(caller=await again(), again=again)
@@ -193,3 +194,8 @@ class Edge:
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})
                 return
             await self._app(scope, receive, send)
+
+
+def _plain(scheme: str) -> Denied:
+    message = "This server is spoken to over HTTPS only."
+    return Denied(message, code="api.https", hint=f"ask again with {scheme}")
