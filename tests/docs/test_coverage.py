@@ -81,7 +81,7 @@ def test_every_named_test_and_page_exists() -> None:
             assert (PAGE.parent / target).exists(), f"{identifier}: no page {target}"
 
 
-# ------------------------------------------------------------------------------------------------------ docs/security.md
+# ----------------------------------------------------------------------------------------------------- docs/security.md
 
 #: How many requirements of levels 1 and 2 each section of OWASP's ASVS 5.0.0 has; in all of them they come first.
 ASVS = {

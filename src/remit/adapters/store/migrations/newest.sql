@@ -1,4 +1,4 @@
--- revisions eca4fa7c10987bef119ccb2f425e0b27a6ac3267a79b86b2ab32cfebaadc120d
+-- revisions 9ed5dd2b3976b48723e97d3e0ac7e217e636e623c1b36911f08236445764b027
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1135,6 +1135,16 @@ CREATE INDEX ix_kill_workspace_killed_us_id ON kill (workspace, killed_us, id)
 CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
 ;
 CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+CREATE TABLE rate_window (
+	workspace TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	used_us BIGINT NOT NULL, 
+	CONSTRAINT pk_rate_window PRIMARY KEY (workspace, "key")
+)
+;
+CREATE INDEX ix_rate_window_workspace_used_us ON rate_window (workspace, used_us)
 ;
 INSERT INTO "alembic_version" VALUES ('0028')
 ;
