@@ -233,6 +233,7 @@ def test_every_answer_keeps_itself_to_itself(api: Api) -> None:
         assert "camera=()" in headers["permissions-policy"]
         assert headers["content-security-policy"].startswith("default-src '")
         assert "strict-transport-security" not in headers  # plain HTTP, and no production install
+        assert headers["cache-control"] in {"no-store", "private, no-cache"}  # with an ETag: asked for anew each time
     assert api.owner.get("/page").headers["content-security-policy"] == "default-src 'none'"  # the page's own
 
 
@@ -408,6 +409,9 @@ def test_programs_need_no_token(api: Api) -> None:
 def test_production_speaks_https_only(tmp_path_factory: pytest.TempPathFactory) -> None:
     import secrets
 
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
     from remit.settings import Environment
 
     settings: dict[str, Any] = {
@@ -421,6 +425,15 @@ def test_production_speaks_https_only(tmp_path_factory: pytest.TempPathFactory) 
         assert (reply.status, reply.headers["location"]) == (308, "https://remit.example.org/page?x=1")
         assert api.owner.post("/api/v1/teams", {}).json["code"] == "api.https"
         assert api.client("nobody").get("/health/live").status == 200
+        sockets = api.url.replace("http", "ws") + "/api/v1/events/ws"
+        bearer = {"Authorization": f"Bearer {api.key('owner')}"}
+        with pytest.raises(InvalidStatus), connect(sockets, additional_headers=bearer):
+            pass
+        behind = bearer | {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
+        with connect(sockets, additional_headers=behind) as socket:
+            assert '"ready"' in str(socket.recv(10))
+        gone = api.owner.post("/api/v1/sign-out", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
+        assert gone.headers["clear-site-data"] == '"cache"'
         secure = api.owner.get("/api/v1/teams", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
         assert secure.status == 200
         assert secure.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"

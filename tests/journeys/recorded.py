@@ -32,7 +32,7 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _SOURCE = Path(__file__).parents[2] / "src"
 
 #: Writes that only a server makes: `tests/api/test_crash.py` dies at them.
-SERVED = frozenset({"api.answer", "api.repeat"})
+SERVED = frozenset({"api.answer", "api.repeat", "edge.rates"})
 
 #: Orders that are no mission's, given one after the other at the end: (exit code, words). ``MISSION`` is the last run's
 #: id. Each room adds those that reach its own writes.

@@ -56,3 +56,15 @@ RATE_LIMIT = Table(
     Column("set_us", BigInteger, nullable=False),
     PrimaryKeyConstraint("workspace", "name"),
 )
+
+#: Sliding windows that processes share, see ``rate_shared``: what was taken of a key, slice by slice.
+RATE_WINDOW = Table(
+    "rate_window",
+    METADATA,
+    Column("workspace", Text, nullable=False),
+    Column("key", Text, nullable=False),  # a hash of whose requests they are
+    Column("body", Text, nullable=False),  # JSON: of each window, [slice, number]
+    Column("used_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("workspace", "key"),
+    Index(None, "workspace", "used_us"),
+)

@@ -67,6 +67,8 @@ POINTS: frozenset[str] = frozenset(
         "guard.budget",
         # the guard, rates
         "guard.limit",
+        # the edge, rates that processes share
+        "edge.rates",
         # secrets
         "secret.policy",
         "secret.retire",

@@ -25,7 +25,7 @@ from remit.kernel.errors import RemitError, Unavailable
 from remit.serve.console import preferences
 from remit.serve.console.rendering import Templates
 from remit.serve.edge.identity import caller_of
-from remit.serve.edge.session_cookie import no_session_cookie, session_cookie
+from remit.serve.edge.session_cookie import FORGET, no_session_cookie, session_cookie
 from remit.settings import words
 
 SIGN_IN = "/sign-in"
@@ -137,7 +137,7 @@ class Entry:
                 )
             except Unavailable as error:
                 return self._show(request, "sign_in.html", error=error)
-        gone = RedirectResponse(SIGN_IN, 303)
+        gone = RedirectResponse(SIGN_IN, 303, headers=FORGET)
         gone.headers.append("set-cookie", no_session_cookie(self._runtime.settings))
         return gone
 

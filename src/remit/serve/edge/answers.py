@@ -21,6 +21,8 @@ SECURITY: Headers = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"content-security-policy", POLICY),
 ]
+#: For answers that say nothing of it themselves: what is told to one person is kept by nobody (14.3.2).
+UNKEPT = (b"cache-control", b"no-store")
 #: Only over HTTPS, where browsers heed it (RFC 6797, 7.2).
 TRANSPORT = (b"strict-transport-security", b"max-age=%d; includeSubDomains" % YEAR_S)
 
@@ -29,6 +31,8 @@ def complete(headers: Headers, *, secure: bool) -> Headers:
     """The headers of an answer with those that every answer has; what it says itself stays."""
     said = {name.lower() for name, _ in headers}
     added = [each for each in SECURITY if each[0] not in said]
+    if UNKEPT[0] not in said:
+        added.append(UNKEPT)
     if secure:
         added.append(TRANSPORT)
     return [*headers, *added]

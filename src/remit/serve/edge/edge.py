@@ -24,6 +24,7 @@ from remit.serve.edge.identity import Caller, Identity, SignIn
 from remit.serve.edge.origin import Origin, Origins
 from remit.serve.edge.problems import fault_of
 from remit.serve.edge.rates import EndpointLimit, Rates, TooOften
+from remit.serve.edge.shares import Shares
 from remit.serve.edge.traces import read_trace
 from remit.settings import words
 
@@ -58,7 +59,9 @@ class Edge:
         proxies = tuple(ipaddress.ip_network(word) for word in words(settings.proxies))
         self._origins = Origins(proxies, frozenset(hosts))
         self._cors = Cors(words(settings.cors_origins))
-        self._rates = Rates(settings, runtime.clock.monotonic, limits)
+        several = bool(settings.store_url)  # a file is served by one process
+        shares = Shares(runtime.store, settings.workspace, runtime.clock.monotonic) if several else None
+        self._rates = Rates(settings, runtime.clock.monotonic, limits, shares=shares)
         key = signing_key(settings, home_key=payload_key(settings))
         self._forms = Forms(derived(key, "forms of the console"), production=settings.production)
         self._identity = Identity(sign_in, Keys(runtime.store, runtime.clock), production=settings.production)
@@ -121,13 +124,13 @@ class Edge:
         if method == "OPTIONS" and b"access-control-request-method" in headers:
             await self._preflight(exchange)
             return
-        exchange.counted = counted = self._rates.admit(origin.bucket, method, exchange.path)
+        exchange.counted = counted = await self._rates.admit(origin.bucket, method, exchange.path)
         if counted is not None:
             exchange.streams = lambda: self._rates.take_back(counted)
         exchange.check_length()
         caller = await self._identity.caller(headers, origin.address)
         if caller.via in {"token", "key"}:
-            self._rates.admit_key(caller.session)
+            await self._rates.admit_key(caller.session)
         check_site(method, headers, origin, self._cors, self._public)
         if caller.via == "session":
             caller = await self._with_form(exchange, caller, method)
@@ -162,8 +165,7 @@ class Edge:
 
     async def _to_https(self, exchange: Exchange, origin: Origin) -> None:
         if exchange.scope["method"] not in SAFE:
-            message = "This server is spoken to over HTTPS only."
-            raise Denied(message, code="api.https", hint="ask again with https://")
+            raise _plain("https://")
         base = self._public if self._public.startswith("https://") else f"https://{origin.host}"
         query = exchange.scope.get("query_string", b"")
         raw: bytes = exchange.scope.get("raw_path") or exchange.path.encode("latin-1", "replace")
@@ -185,6 +187,8 @@ class Edge:
         with correlation.bound(request_id=trace.request_id, trace=trace.trace):
             try:
                 origin = self._origin(scope, headers)
+                if self._plain_refused and origin.scheme in {"http", "ws"}:
+                    raise _plain("wss://")
                 check_site("POST", headers, origin, self._cors, self._public)
                 again = partial(self._identity.caller, headers, origin.address)
                 scope.setdefault("state", {}).update(caller=await again(), again=again)
@@ -193,3 +197,8 @@ class Edge:
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})
                 return
             await self._app(scope, receive, send)
+
+
+def _plain(scheme: str) -> Denied:
+    message = "This server is spoken to over HTTPS only."
+    return Denied(message, code="api.https", hint=f"ask again with {scheme}")

@@ -99,7 +99,7 @@ class Origins:
                 break  # hidden or broken: whoever is known last is who asks
             proto = hop.get("proto", "").lower()
             peer = address
-            scheme = proto if proto in {"http", "https"} else scheme
+            scheme = proto if proto in {"http", "https", "ws", "wss"} else scheme
             host = hop.get("host", "").lower() or host
             if not self._trusted(address):
                 break

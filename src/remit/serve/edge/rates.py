@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from remit.kernel.errors import RateLimited
 from remit.serve.edge.asgi import Headers
+from remit.serve.edge.shares import Shares
 from remit.serve.edge.windows import Limits, Standing, Windows
 from remit.settings import Settings, words
 
@@ -48,11 +49,18 @@ class Rates:
         settings: The settings in force.
         monotonic: Seconds that never go back.
         endpoints: Those with limits of their own; what settings say comes before.
+        shares: Where all processes count together; left out: this one is alone.
     """
 
     def __init__(
-        self, settings: Settings, monotonic: Callable[[], float], endpoints: Iterable[EndpointLimit] = ()
+        self,
+        settings: Settings,
+        monotonic: Callable[[], float],
+        endpoints: Iterable[EndpointLimit] = (),
+        *,
+        shares: Shares | None = None,
     ) -> None:
+        self._shares = shares
         self._windows = Windows(monotonic)
         self._api = Limits(settings.api_per_minute, settings.api_per_hour)
         self._console = Limits(settings.console_per_minute, settings.console_per_hour)
@@ -61,37 +69,38 @@ class Rates:
         for each in (*read_limits(settings.api_limits), *endpoints):
             self._own.setdefault(each.method, []).append((_pattern(each.path), each))
 
-    def admit(self, bucket: str, method: str, path: str) -> Counted | None:
+    async def admit(self, bucket: str, method: str, path: str) -> Counted | None:
         """Count a request of an address; ``None``: it is of those that are not counted.
 
         Raises:
             RateLimited: Too many.
+            Unavailable: Processes share the store, and it can't be written.
         """
         if path == "/health" or path.startswith(("/health/", "/static/", "/.well-known/")):
             return None
         api = path.startswith("/api/") or path == "/openapi.json"
         key = f"{'api' if api else 'console'} {bucket}"
-        standing = self._windows.take(key, self._api if api else self._console)
+        standing = await self._take(key, self._api if api else self._console)
         counted = Counted([key], standing)
         if standing.window:
             raise _refused(standing, "from one address", counted)
         for pattern, own in self._own.get(method, ()):
             if pattern.fullmatch(path):
                 key = f"{own.method} {own.path} {bucket}"
-                standing = self._windows.take(key, own.limits)
+                standing = await self._take(key, own.limits)
                 counted = Counted([*counted.keys, key], standing)
                 if standing.window:
                     raise _refused(standing, f"to {own.method} {own.path} from one address", counted)
                 break
         return counted
 
-    def admit_key(self, session: str) -> None:
+    async def admit_key(self, session: str) -> None:
         """Count a request that shows a key or token.
 
         Raises:
             RateLimited: Too many.
         """
-        standing = self._windows.take(f"key {session}", self._key)
+        standing = await self._take(f"key {session}", self._key)
         if standing.window:
             raise _refused(standing, "with one key", None)
 
@@ -99,6 +108,18 @@ class Rates:
         """It opened a stream, which is not counted."""
         for key in counted.keys:
             self._windows.take_back(key)
+            if self._shares is not None:
+                self._shares.take_back(key)
+
+    async def _take(self, key: str, limits: Limits) -> Standing:
+        """Here first: who has used all up here needs no look at what all together have used."""
+        standing = self._windows.take(key, limits)
+        if self._shares is None or standing.window:
+            return standing
+        shared = await self._shares.take(key, limits)
+        if shared.window:
+            self._windows.take_back(key)
+        return shared
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,10 @@ from __future__ import annotations
 from remit.serve.edge.identity import PLAIN_SESSION_COOKIE, SESSION_COOKIE
 from remit.settings import Settings
 
+#: What a browser is to forget with the session (ASVS 14.3.1). Not storage: the audit log's head that it remembers, to
+#: hold the log to, is in there and nothing else.
+FORGET = {"Clear-Site-Data": '"cache"'}
+
 
 def session_cookie(token: str, settings: Settings) -> str:
     """The ``Set-Cookie`` value: for this host alone, out of reach of scripts, not sent along by other sites' forms."""

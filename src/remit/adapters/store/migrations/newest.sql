@@ -1,4 +1,4 @@
--- revisions 1a29420d0e126e740ce93d1b9f9d8fcb79b5df4b9bda12f863594f328aa47af4
+-- revisions c31ac68855de28f7c2f4603f5af31ffff7f0bfb9bbc519a69232521d44080bc5
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1135,6 +1135,16 @@ CREATE INDEX ix_kill_workspace_killed_us_id ON kill (workspace, killed_us, id)
 CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
 ;
 CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+CREATE TABLE rate_window (
+	workspace TEXT NOT NULL, 
+	"key" TEXT NOT NULL, 
+	body TEXT NOT NULL, 
+	used_us BIGINT NOT NULL, 
+	CONSTRAINT pk_rate_window PRIMARY KEY (workspace, "key")
+)
+;
+CREATE INDEX ix_rate_window_workspace_used_us ON rate_window (workspace, used_us)
 ;
 INSERT INTO "alembic_version" VALUES ('0028')
 ;

@@ -23,7 +23,7 @@ from remit.serve.api.answers import Asked, Shown, answer, example, nothing
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.routes.account import person_of
 from remit.serve.edge.identity import Caller
-from remit.serve.edge.session_cookie import no_session_cookie, session_cookie
+from remit.serve.edge.session_cookie import FORGET, no_session_cookie, session_cookie
 
 ROUTES = APIRouter(prefix="/api/v1", tags=["sign-in"])
 
@@ -194,6 +194,7 @@ async def leave(caller: Asking, runtime: Open) -> Response:
     with suppress(NotFound):  # a key is no session; it is revoked where keys are
         await end_session(runtime.entrance, caller.session, workspace=caller.workspace, by=who)
     made = nothing()
+    made.headers.update(FORGET)
     made.headers["set-cookie"] = no_session_cookie(runtime.settings)
     return made
 
