@@ -3,6 +3,7 @@ import gc
 import logging
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -54,6 +55,26 @@ def test_all_engines_find_the_same_in_dense_text(quick: HyperscanEngine) -> None
         assert PLAIN.find(text) == expected, seed
         found |= {index for index, _, _ in expected}
     assert len(found) > 100
+
+
+def test_what_a_judge_turns_down_at_a_glance_is_what_it_turns_down(quick: HyperscanEngine) -> None:
+    rand, found, looked = random.Random(11), 0, 0
+    parts = [
+        *(b"token", b'"tokens_in":90,', b"password=", b"secret: ", b'"', b"=", b",", b" ", b"api_key", b"tokens_micro"),
+        *(b"key:=", b"x" * 12, b"token=" * 9, b"\n", b"->", b"'", b"hunter2", b"value_of_no_secret"),
+        *(rand.randbytes(10).hex().encode() for _ in range(2)),
+        *(jwt(rand).encode()[:number] for number in (12, 19, 20, 21, 40)),
+    ]
+    rule = next(each for each in RULES if each.judge == "certain")
+    ready = LINEAR.ready(RULES.index(rule))
+    for _ in range(20_000 if PROVE else 1_500):
+        text = b"".join(rand.choice(parts) for _ in range(rand.randint(2, 30)))
+        expected = LINEAR.find(text)
+        assert quick.find(text) == expected, text
+        found += any(index == RULES.index(rule) for index, _, _ in expected)
+        looked += ready.hopeless(text, [match.end() for match in re.finditer(rb"[A-Za-z0-9+/_.~!@#%^&*=-]{12}", text)])
+    assert found > 50
+    assert looked > 50
 
 
 def test_all_engines_find_the_same_in_code(quick: HyperscanEngine) -> None:

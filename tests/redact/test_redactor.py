@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit.kernel.errors import InvalidInput
+from remit.redact import sinks
 from remit.redact.pack import kinds
 from remit.redact.redactor import Redactor, characters
 from remit.redact.span import MASK, Span
@@ -393,3 +394,24 @@ def _seconds(run: Callable[[], object]) -> float:
     start = time.thread_time()
     run()
     return time.thread_time() - start
+
+
+def test_sinks_mask_what_only_one_of_several_redactors_knows() -> None:
+    here, there, form = password(random.Random(1)), password(random.Random(2)), jwt(random.Random(3))
+    for first, second in ((here, there), (there, here)):
+        with sinks.joined(redactor(second)), sinks.joined(redactor(first)):
+            for held in (
+                (),
+                (here,),
+                (there,),
+                (here, there),
+                (here, form),
+                (there, form),
+                (form,),
+                (here, there, form),
+            ):
+                for tier in (1, 2):
+                    text = " beside ".join(("nothing", *held, "nothing"))
+                    masked = sinks.mask(text, tier=tier)
+                    assert not any(value in masked for value in held), held
+                    assert (masked is text) == (not held)

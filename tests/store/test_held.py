@@ -112,3 +112,28 @@ async def test_a_failed_write_leaves_those_of_its_transaction_whole(store: Store
     with pytest.raises(ValueError, match="no"):
         second.result(timeout=0)
     assert runs[-2:] == ["a", "b"]
+
+
+async def test_a_batch_is_given_time_to_fill_where_many_write_and_never_where_one_does(
+    store: Store, transactions: list[list[str]]
+) -> None:
+    slept: list[float] = []
+    store._writer.sleep = slept.append
+    for _ in range(5):
+        await store.commit("step.start", lambda _tx: None)
+    assert slept == []
+
+    held = threading.Event()
+    first = asyncio.ensure_future(store.commit("step.start", lambda _tx: held.wait(5)))
+    await asyncio.sleep(0)
+    many = [asyncio.ensure_future(store.commit("step.start", lambda _tx: None)) for _ in range(30)]
+    await asyncio.sleep(0)
+    held.set()
+    await asyncio.gather(first, *many)
+    await store.commit("step.start", lambda _tx: None)
+    assert max(map(len, transactions)) >= 4
+    assert slept
+    assert max(slept) <= 0.005
+    slept.clear()
+    await store.commit("step.start", lambda _tx: None)
+    assert slept == []

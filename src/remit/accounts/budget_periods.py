@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from remit.kernel.clock import micros_of
 
@@ -37,8 +38,13 @@ def start_of(period: Period, at_us: int) -> int:
         case Period.DAY:
             return at_us - at_us % DAY_US
         case Period.MONTH:
-            day = datetime.fromtimestamp(at_us // 1_000_000, UTC)
-            return micros_of(datetime(day.year, day.month, 1, tzinfo=UTC))
+            return _month_of(at_us - at_us % DAY_US)
+
+
+@lru_cache(64)
+def _month_of(day_us: int) -> int:
+    day = datetime.fromtimestamp(day_us // 1_000_000, UTC)
+    return micros_of(datetime(day.year, day.month, 1, tzinfo=UTC))
 
 
 def end_of(period: Period, starts_us: int) -> int | None:

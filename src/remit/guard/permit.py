@@ -354,7 +354,11 @@ class Permit:
         """The adapter (in any thread) has the first byte: from now on only the attempt's own time counts."""
         if self._answered is None:
             self._answered = self._guard.clock.monotonic()
-            self.loop.call_soon_threadsafe(self._extend, None if timeout_s is None else began + timeout_s)
+            until = None if timeout_s is None else began + timeout_s
+            if _running() is self.loop:
+                self._extend(until)  # no need to wake the loop from its own thread
+            else:
+                self.loop.call_soon_threadsafe(self._extend, until)
 
     def _extend(self, until: float | None) -> None:
         if self._limit is not None and not self._limit.expired() and self._task is not None:
@@ -497,6 +501,13 @@ class Permit:
             await asyncio.shield(asyncio.wrap_future(intent))
         if pending is None:
             await asyncio.shield(asyncio.wrap_future(written.future))
+
+
+def _running() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class _StoppedError(Exception):

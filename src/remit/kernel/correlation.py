@@ -69,10 +69,6 @@ def end() -> None:
     _CURRENT.set(None)
 
 
-def _either(given: str, known: str) -> str:
-    return given or known
-
-
 class bound:  # noqa: N801 - used as a function; a class, because a generator costs each action twice the time
     """Add ids (fields of ``Ids``) to those that are known, while this lasts; an empty one changes nothing."""
 
@@ -92,7 +88,17 @@ class bound:  # noqa: N801 - used as a function; a class, because a generator co
         self._ids = (request_id, workspace, mission, step, action, span_id, trace)
 
     def __enter__(self) -> Ids:
-        now = Ids(*map(_either, self._ids, current()))
+        request_id, workspace, mission, step, action, span_id, trace = self._ids
+        known = current()
+        now = Ids(
+            request_id or known[0],
+            workspace or known[1],
+            mission or known[2],
+            step or known[3],
+            action or known[4],
+            span_id or known[5],
+            trace or known[6],
+        )
         self._token = _CURRENT.set(now)
         return now
 

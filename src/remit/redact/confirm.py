@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Protocol
 
 from remit.redact.pattern import parse, written
-from remit.redact.rules import REACH, Allow, Place, Rule, judge
+from remit.redact.rules import REACH, Allow, Place, Rule, glance, judge
 
 
 class Match(Protocol):
@@ -91,7 +91,7 @@ class Rejected:
 class Ready:
     """A rule with its pattern compiled. Any thread may use it."""
 
-    __slots__ = ("_allow", "_entropy", "_group", "_groups", "_judge", "_keywords", "search")
+    __slots__ = ("_allow", "_entropy", "_glance", "_group", "_groups", "_judge", "_keywords", "search")
 
     def __init__(self, rule: Rule, pattern: Pattern) -> None:
         self.search: Callable[..., Match | None] = pattern.search
@@ -100,6 +100,19 @@ class Ready:
         self._entropy = rule.entropy
         self._allow = rule.allow
         self._judge = judge(rule.judge) if rule.judge else None
+        self._glance = glance(rule)
+
+    def hopeless(self, raw: bytes, ends: Sequence[int]) -> bool:
+        """Whether the judge certainly turns down every match that ends at one of ``ends``, where all of them end.
+
+        Quicker than to look for them. False says nothing. A run of more than ``NESTED`` that are turned down would
+        still be taken for a secret: so each must have a break inside it, or there must be fewer.
+        """
+        glance = self._glance
+        if glance is None:
+            return False
+        few = len(ends) <= NESTED
+        return all(not glance.likely(raw, end) and (few or glance.broken(raw, end)) for end in ends)
 
     def judged(self, subject: Subject, match: Match, rejected: Rejected) -> tuple[Place | None, int]:
         """The span of the secret in a match, or ``None`` when it is none; and where the search goes on.

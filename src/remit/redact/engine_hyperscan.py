@@ -111,6 +111,8 @@ class HyperscanEngine:
                 continue
             ready, bounds = self._keywords.ready(index), self._shapes[index]
             if bounds.most is not None:
+                if ready.hopeless(subject.raw, ends[number]):
+                    continue
                 found += [(index, *place) for place in _limited(ready, bounds, subject, sorted(ends[number]))]
             elif number + 1 in ends:
                 found += [(index, *place) for place in _unlimited(ready, bounds, subject, sorted(ends[number]))]

@@ -11,11 +11,24 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 
 from remit.redact import likely, pem
-from remit.redact.named import assignment, certain, chosen, keyed_string, near, option, spoken, stated, user_option
+from remit.redact.named import (
+    assignment,
+    certain,
+    chosen,
+    keyed_string,
+    may_be_certain,
+    near,
+    option,
+    spoken,
+    stated,
+    user_option,
+)
 
 __all__ = [
+    "GLANCES",
     "assignment",
     "authorization",
     "bearer",
@@ -45,6 +58,9 @@ __all__ = [
 ]
 
 type Place = tuple[int, int]
+
+#: Of judges that mostly say no: what they ask first, about where the secret would begin (``rules.Glance``).
+GLANCES: Mapping[str, Callable[[bytes, int], bool]] = {"certain": may_be_certain}
 
 _SOME_DIGITS = 3
 _UNBROKEN = 20

@@ -262,10 +262,17 @@ def _firm(value: str, *, quoted: bool) -> bool:
 _CERTAIN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{16,}")
 _SOME_DIGIT = re.compile(r"[0-9]")
 _BEGUN = re.compile(r"[A-Za-z0-9+/_.~!@#$%^&*=-]{20,128}", re.ASCII)
+_BYTES = re.compile(_BEGUN.pattern.encode())
 _CERTAIN_LEAST = 20
 _FLEETING = re.compile(
     r"(?i)csrf|xsrf|next|page|cursor|cache|sync|test|example|mock|fake|dummy|hash|digest|checksum|etag"
 )
+
+
+def may_be_certain(raw: bytes, at: int) -> bool:
+    """Whether what begins at ``at`` is long and mixed enough for ``certain``, which asks the same first."""
+    begun = _BYTES.match(raw, at)
+    return begun is not None and _SOME_DIGIT.search(begun[0].decode("ascii")) is not None
 
 
 def certain(text: str, start: int, end: int) -> Place | None:

@@ -12,7 +12,7 @@ from functools import cache
 from typing import cast
 
 from remit.kernel.errors import InvalidInput
-from remit.redact.pattern import head, parse, width, written
+from remit.redact.pattern import Group, Sequence, head, parse, width, written
 
 REACH = 256  # bytes before a match in which its keyword, and around it in which the line of an allowlist, is looked for
 SMALLEST_HEAD = 5  # bytes: a shorter head stands everywhere, and every place it stands costs
@@ -118,3 +118,43 @@ def judge(name: str) -> Callable[[str, int, int], Place | None]:
     if name.startswith("_") or not callable(found):
         raise InvalidInput(f"there is no judge {name!r}", code="redact.judge", hint="define it in redact/judges.py")
     return cast("Callable[[str, int, int], Place | None]", found)
+
+
+_BREAKS = frozenset(b" \t\n\r\f\v\"'`<>&;,")  # as ``confirm`` breaks runs
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What tells from where a match ends that its judge turns it down.
+
+    The pattern is a group and ``tail`` bytes behind it; the judge is asked about what follows the group.
+    """
+
+    tail: int
+    may: Callable[[bytes, int], bool]
+
+    def likely(self, raw: bytes, end: int) -> bool:
+        """Whether the judge may have a match that ends there for a secret."""
+        at = end - self.tail
+        return at < 1 or self.may(raw, at)
+
+    def broken(self, raw: bytes, end: int) -> bool:
+        """Whether a break stands in such a match, in the last byte of its group."""
+        return raw[end - self.tail - 1] in _BREAKS
+
+
+def glance(rule: Rule) -> Glance | None:
+    """The quick look of a rule whose judge has one (``judges.GLANCES``)."""
+    return _glance(rule.judge, rule.pattern) if rule.judge and not rule.group else None
+
+
+@cache
+def _glance(name: str, pattern: str) -> Glance | None:
+    from remit.redact import judges  # noqa: PLC0415 - as above
+
+    may = judges.GLANCES.get(name)
+    tree = parse(pattern) if may is not None else None
+    if may is None or not isinstance(tree, Sequence) or not isinstance(tree.parts[0], Group):
+        return None
+    least, most = width(Sequence(tree.parts[1:]))
+    return Glance(least, may) if least == most else None

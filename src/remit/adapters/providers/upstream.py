@@ -43,7 +43,15 @@ class _StaleError(Exception):
 _ENDS = frozenset("\r\n\0")  # what would begin another header, or end this one early
 
 
+_AUTOMATIC = ("User-Agent", "Content-Type", "Accept")  # headers that aiohttp would add, and that are not sent
+_SKIPPED: Any = frozenset(_AUTOMATIC)
+
+
 class _Request(aiohttp.ClientRequest):
+    def update_auto_headers(self, skip_auto_headers: Any) -> None:  # noqa: ARG002 - the same for every request
+        """Adds none: those that are not skipped stand among the session's own."""
+        self._skip_auto_headers = _SKIPPED
+
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """As its parent, but not on a connection on which something came that nobody had asked for."""
         handler = conn.protocol
@@ -157,7 +165,7 @@ def _session(loop: asyncio.AbstractEventLoop, *, keepalive_s: float | None) -> a
         trust_env=False,
         request_class=_Request,
         response_class=_Response,
-        skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
+        skip_auto_headers=_AUTOMATIC,
         headers={"accept-encoding": "identity"},
     )
     session._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - ours does that

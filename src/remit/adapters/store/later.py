@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,11 +38,14 @@ class Later:
     )
     _tables: set[str] = field(default_factory=set[str])
 
-    def add(self, stmt: Executable, prepared: Prepared, params: Values, *, exact: bool) -> None:
-        """One more set of parameters."""
+    def add(
+        self, stmt: Executable, prepare: Callable[[Executable, Values], Prepared], params: Values, *, exact: bool
+    ) -> None:
+        """One more set of parameters; ``prepare`` is asked where the statement does not wait yet."""
         key = (id(stmt), tuple(params), exact)
         waiting = self._waiting.get(key)
         if waiting is None:
+            prepared = prepare(stmt, params)
             waiting = self._waiting[key] = Waiting(prepared, stmt, exact)
             self._tables |= prepared.tables
         waiting.rows.append(params)

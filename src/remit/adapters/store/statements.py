@@ -81,7 +81,8 @@ class Statements:
         Raises:
             InternalError: The statement relies on a column default computed in Python.
         """
-        first = params if params is None or isinstance(params, Mapping) else next(iter(params), None)
+        one = params is None or type(params) is dict or isinstance(params, Mapping)  # mostly a dict: told at once
+        first = cast("Values | None", params) if one else next(iter(cast("Sequence[Values]", params)), None)
         shape = tuple(first) if first else ()
         known = self._by_object.get(id(stmt))
         if known is not None and (found := known[1].get(shape)) is not None:

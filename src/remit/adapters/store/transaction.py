@@ -124,7 +124,7 @@ class WriteTransaction(ReadTransaction):
         """
         if not self.defers:
             return False
-        self._later.add(stmt, self._statements.prepare(stmt, params), params, exact=exact)
+        self._later.add(stmt, self._statements.prepare, params, exact=exact)
         return True
 
     def put(self, stmt: Executable, params: Mapping[str, Any]) -> None:

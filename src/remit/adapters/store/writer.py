@@ -24,6 +24,9 @@ from remit.kernel.errors import Unavailable
 MAX_BATCH = 256
 SEAL_SECONDS = 0.5
 PATIENT_SECONDS = 0.004  # how long what nobody waits for is held for the next write: about one commit of a disk
+BUSY = 4  # operations of a batch: from there on the next one is given time to fill, and so
+FILL_SECONDS = 0.0005  # for each operation of the last batch,
+LONGEST_FILL = 0.005  # at most
 
 _log = logging.getLogger(__name__)
 
@@ -150,13 +153,16 @@ def _wake(items: list[Item]) -> None:
 class Writer:
     """Runs operations in the order in which they were queued; starts with the first one.
 
-    It lets nobody wait for company: a batch is what queued during the last commit, at most 256. An unsigned entry is
-    signed at most half a second later, at once when somebody waits for it, and at ``close``.
+    A batch is what queued during the last commit, at most 256. Few callers never wait for company; where the last batch
+    had several operations, the next one is given some milliseconds to fill: a commit costs the processor as much as ten
+    operations, and with that many callers about it is the processor that they wait for. An unsigned entry is signed at
+    most half a second later, at once when somebody waits for it, and at ``close``.
     """
 
     backend: Backend
     name: str = "remit-writer"
     monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
     _queue: queue.SimpleQueue[Item | None] = field(default_factory=queue.SimpleQueue[Item | None])
     _held: list[Item] = field(default_factory=list["Item"])
     _holders: set[asyncio.AbstractEventLoop] = field(default_factory=set[asyncio.AbstractEventLoop])
@@ -165,6 +171,7 @@ class Writer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _closed: bool = False
     _unsigned_since: float | None = None
+    _last: int = 0  # operations of the last batch
     seal_error: BaseException | None = None
 
     def put(self, item: Item) -> None:
@@ -255,6 +262,7 @@ class Writer:
         open_ = True
         while open_:
             batch, open_ = self._take()
+            self._last = len(batch)
             if batch:
                 self._guarded(batch)
             if self._unsigned_since is not None and (not open_ or self._due() <= 0):
@@ -272,6 +280,8 @@ class Writer:
         timeout = max(self._due(), 0.001) if self._unsigned_since is not None else None
         try:
             item = self._queue.get(timeout=timeout)
+            if self._last >= BUSY and not self._closed:
+                self.sleep(min(self._last * FILL_SECONDS, LONGEST_FILL))
             while item is not None:
                 batch.append(item)
                 if len(batch) == MAX_BATCH:

@@ -7,6 +7,7 @@ can be read below, top to bottom.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,9 +36,13 @@ class Gateway:
     Args:
         host: What calls need.
         keys: Who knows keys.
+
+    Attributes:
+        answered: Set once a call has been answered, however that went.
     """
 
     def __init__(self, host: Host, keys: Keys) -> None:
+        self.answered = threading.Event()
         self._host = host
         self._keys = keys
         self._strangers = Strangers(host.clock.monotonic)
@@ -105,7 +110,11 @@ class Gateway:
             told = "The body of the request is compressed, and the gateway reads none that is."
             raise _refused(told, "gateway.encoding", "send it without content-encoding")
         body = await read_body(receive, most=settings.gateway_body_bytes, seconds=settings.gateway_body_s)
-        await answer(self._host, Call(key, place, headers, body, request_id), receive, send)
+        try:
+            await answer(self._host, Call(key, place, headers, body, request_id), receive, send)
+        finally:
+            if not self.answered.is_set():
+                self.answered.set()
 
     async def _models(
         self, key: Key, place: Place, headers: Mapping[bytes, bytes], send: Send, request_id: str

@@ -12,12 +12,14 @@ from remit.serve.gateway.calls import Host
 from remit.serve.gateway.missions import Missions
 
 SETTLED_S = 10.0
+QUIET_S = 1.0
 
 
 def gateway_of(runtime: Runtime) -> Gateway:
     """The ASGI callable over a runtime, which must stay open as long as it answers.
 
-    What the first call would wait for (rules of the scanner, prices) is made ready beside, in a thread.
+    What the first call would wait for (prices) is made ready beside, in a thread; and then what is for many calls: a
+    second of processor for the quick scanner, which begins when the first call has its answer, or nobody asks.
     """
     room = runtime.models
     host = Host(
@@ -29,13 +31,16 @@ def gateway_of(runtime: Runtime) -> Gateway:
         runtime.settings,
         lambda: runtime.store.waiting,
     )
-    threading.Thread(target=_warm, args=(runtime,), name="remit-gateway-warm", daemon=True).start()
-    return Gateway(host, Keys(runtime.store, runtime.clock))
+    gateway = Gateway(host, Keys(runtime.store, runtime.clock))
+    warming = threading.Thread(target=_warm, args=(runtime, gateway), name="remit-gateway-warm", daemon=True)
+    warming.start()
+    return gateway
 
 
-def _warm(runtime: Runtime) -> None:
-    runtime.redactor.warm()
+def _warm(runtime: Runtime, gateway: Gateway) -> None:
     runtime.models.catalogues.rates.known("openai", "gpt-4o")
+    gateway.answered.wait(QUIET_S)
+    runtime.redactor.warm()
     give_memory_back()
     time.sleep(SETTLED_S)  # by then the other rules are compiled that this process needs
     give_memory_back()
