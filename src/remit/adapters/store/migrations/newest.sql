@@ -1,4 +1,4 @@
--- revisions eca4fa7c10987bef119ccb2f425e0b27a6ac3267a79b86b2ab32cfebaadc120d
+-- revisions df5c7c0d8279a5e4971af1006270fbd93a8cbba8101b79cef609a5534c9bd238
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1135,6 +1135,36 @@ CREATE INDEX ix_kill_workspace_killed_us_id ON kill (workspace, killed_us, id)
 CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
 ;
 CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+CREATE TABLE telemetry_switch (
+	workspace TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	turned_on INTEGER NOT NULL, 
+	principal TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	CONSTRAINT pk_telemetry_switch PRIMARY KEY (workspace, name)
+)
+;
+CREATE TABLE telemetry_event (
+	workspace TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	surface TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	outcome TEXT NOT NULL, 
+	took_us BIGINT NOT NULL, 
+	rating INTEGER NOT NULL, 
+	comment TEXT NOT NULL, 
+	CONSTRAINT pk_telemetry_event PRIMARY KEY (workspace, id)
+)
+;
+CREATE INDEX ix_telemetry_event_workspace_at_us_id ON telemetry_event (workspace, at_us, id)
+;
+CREATE INDEX ix_telemetry_event_workspace_kind_at_us_id ON telemetry_event (workspace, kind, at_us, id)
+;
+CREATE INDEX ix_telemetry_event_workspace_name_at_us_id ON telemetry_event (workspace, name, at_us, id)
 ;
 INSERT INTO "alembic_version" VALUES ('0028')
 ;
