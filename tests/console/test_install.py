@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from remit.accounts.telemetry_events import list_events
 
-from .browser import check_page, looking
+from .browser import check_page, looking, shoot
 from .served import WORKSPACE, Served
 from .test_approvals import HOSTILE
 
@@ -15,6 +15,7 @@ def test_settings_say_where_they_come_from(browser: Browser, served: Served) -> 
     check_page(browser, served, "/settings")
     with looking(browser, served) as looked:
         page = looked.go("/settings?changed=1")
+        shoot(page, "settings-set", "light", 1440)
         expect(page.locator("main")).to_contain_text("approval_hours")
         expect(page.locator("main")).not_to_contain_text("breaker_failures")
         page = looked.go("/settings?q=circuit")
