@@ -22,21 +22,32 @@
     return unit === "usd" ? (value) => dollars.format(value) : (value) => `${Number(value.toPrecision(3))}\u00a0s`;
   }
 
+  const DAY = 86400;
+
+  function moment(seconds) {
+    const at = new Date(seconds * 1000);
+    const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
+    return seconds % DAY ? at.toISOString().slice(11, 16) : day.format(at);
+  }
+
   function draw(figure) {
     const { x, y, unit, name, bars } = JSON.parse(figure.dataset.plot);
     const place = figure.querySelector(".plot");
     const paint = colours(place);
     const told = words(unit);
     const axis = { stroke: paint.text, grid: { stroke: paint.grid, width: 1 }, ticks: { stroke: paint.grid, width: 1 } };
+    const step = x.length > 1 ? x[1] - x[0] : DAY;
+    const side = bars ? step / 2 : 0; // half a bar stands before its moment
+    const across = step < DAY ? axis : { ...axis, incrs: [1, 2, 7, 14, 30].map((days) => days * DAY) };
     place.replaceChildren();
     const made = new uPlot({
       width: figure.clientWidth,
       height: 200,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-      scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_plot, values) => values.map(told) }],
+      scales: { x: { range: (_plot, low, high) => [low - side, high + side] }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [{ ...across, values: (_plot, values) => values.map(moment) }, { ...axis, size: 64, values: (_plot, values) => values.map(told) }],
       series: [
-        { value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        { label: "UTC", value: (_plot, value) => (value === null ? "" : moment(value)) },
         {
           label: name,
           stroke: paint.line,
@@ -44,7 +55,7 @@
           paths: bars ? uPlot.paths.bars({ size: [0.6, 60] }) : undefined,
           fill: bars ? paint.line : undefined,
           points: { show: !bars },
-          value: (_plot, value) => (value === null ? "" : told(value)),
+          value: (_plot, value) => (value === null || value === undefined ? "" : told(value)),
         },
       ],
     }, [x, y], place);
