@@ -737,6 +737,7 @@ async def keep_ledger(
     store: Store, settings: Settings, *, clock: Clock, locks: ExecutorLocks | None = None
 ) -> Sequence[Past]:
     """Settle what processes that are gone left open, which is returned, and add up the hours that are over."""
+    from remit.accounts.telemetry_events import prune
     from remit.adapters.engine import ExecutorLocks
     from remit.guard.budget_expiry import expire
     from remit.guard.budget_rollup import roll_up
@@ -747,6 +748,7 @@ async def keep_ledger(
     settled = await expire(store, settings.workspace, alive=known.alive, alone=not settings.store_url, now_us=now_us)
     await roll_up(store, settings.workspace, now_us=now_us)
     await tidy(store, settings.workspace, now_us=now_us)
+    await prune(store, settings.workspace, now_us=now_us, days=settings.telemetry_days)
     return settled
 
 

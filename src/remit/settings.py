@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Never
 
 from remit.kernel.channels import Channel, read_channels
@@ -170,6 +171,10 @@ class Settings:
         timestamp_url: An RFC 3161 time stamp authority; none when empty.
         timestamp_ca: The file with the authority's root certificate (PEM).
         audit_verify_every_s: How often a worker verifies the audit log, in seconds; 0: never.
+        telemetry_days: After how many days recorded events of telemetry are deleted.
+        objective_actions: The share of actions that must succeed over 28 days; the rest is their error budget.
+        objective_missions: The same of missions.
+        origins: No setting: where each value came from, as ``load`` found it. Empty: a program gave them.
     """
 
     home: Path
@@ -262,6 +267,10 @@ class Settings:
     witness_key: str = ""
     timestamp_url: str = ""
     timestamp_ca: str = ""
+    telemetry_days: int = 30
+    objective_actions: float = 0.95
+    objective_missions: float = 0.95
+    origins: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, compare=False)
 
     @property
     def missions(self) -> Path:
@@ -279,7 +288,7 @@ class Settings:
         return self.environment is Environment.PRODUCTION
 
 
-NAMES = tuple(item.name for item in fields(Settings))
+NAMES = tuple(item.name for item in fields(Settings) if item.name != "origins")
 
 
 def load(
@@ -318,7 +327,7 @@ def load(
             values[key], origin[key] = value, "flag"
     if "home" not in values:
         values["home"] = default_home()
-    return _build(values, origin), origin
+    return replace(_build(values, origin), origins=MappingProxyType(origin)), origin
 
 
 def _user_file() -> Path:
@@ -574,6 +583,9 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "secrets_cache_s": lambda text: _within(float(text), 0, 3600),
     "secrets_retention_days": lambda text: int(_within(int(text), 1, 36_500)),
     "telemetry": _switch,
+    "telemetry_days": lambda text: int(_within(int(text), 1, 3650)),
+    "objective_actions": lambda text: _within(float(text), 0.5, 0.99999),
+    "objective_missions": lambda text: _within(float(text), 0.5, 0.99999),
     "feedback": _switch,
     "stop_notice_s": lambda text: _within(float(text), 0, 300),
     "log_level": _level,

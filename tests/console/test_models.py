@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect
+from sqlalchemy import insert, select
 
 from remit.guard.breakers import Order
 from remit.guard.breakers import move as circuit
+from remit.kernel.ports import Tx
 from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider, order
 from remit.models.orders_listing import SetAlias, SetDeployment
+from remit.models.tables import HEALTH
 from remit.serve.console.pages.models import models
 
 from .browser import check_page, looking
@@ -40,6 +43,15 @@ async def asked(served: Served) -> None:
         health.observe(WORKSPACE, "house/our-7b", 0.1, 0.4, "timeout" if number % 3 == 0 else "")
     health.observe(WORKSPACE, f"house/{HOSTILE}", None, 1.0, "refused")
     await health.flush(runtime.store, closing=True)
+
+    def earlier(tx: Tx) -> None:
+        """A model that was asked ten and twenty minutes ago as well, so that there is a line to draw."""
+        row = tx.rows(select(HEALTH).where(HEALTH.c.target == "house/our-70b"))[0]
+        for minutes in (0, 10, 20):
+            at_us = row["minute_us"] - minutes * 60_000_000
+            tx.execute(insert(HEALTH), {**row, "target": "elsewhere/steady", "minute_us": at_us})
+
+    await runtime.store.commit("models.health", earlier)
     await call(served, "our-70b", provider="house", cost="0.40")
     held = Order(WORKSPACE, "model", "spare/gpt-4o")
     await circuit(runtime.store, held, opened=True, reason="it answers nonsense", by=runtime.owner, clock=runtime.clock)
@@ -58,6 +70,7 @@ def test_the_page(browser: Browser, house: Served) -> None:
     check_page(browser, house, "/models?model=smart", name="models")
     with looking(browser, house) as looked:
         page = looked.go("/models?model=smart")
+        assert page.locator("section", has=page.locator("#h-late")).locator("figure.drawn canvas").count() >= 1
         found = page.request.get(f"{house.url}/models.json").json()
         rows = {row["target"]: row for row in found["models"]}
         assert (rows["house/our-70b"]["word"], rows["house/our-70b"]["times"]["calls"]) == ("answers", 40)

@@ -33,6 +33,9 @@ def test_the_page_and_its_ranges(browser: Browser, house: Served) -> None:
     check_page(browser, house, "/spend?span=week", name="spend-week")
     with looking(browser, house) as looked:
         page = looked.go("/spend?span=week")
+        each = page.locator("section", has=page.locator("#h-each"))
+        assert each.locator("figure.drawn canvas").count() == 1
+        assert not each.locator(".still").is_visible()
         found = page.request.get(f"{house.url}/spend.json?span=week").json()
         assert found["spent_micros"] == 20 * 1_000_000 + 100_000 + 1_350_000
         for part in ("models", "agents", "users", "teams"):
@@ -48,6 +51,14 @@ def test_the_page_and_its_ranges(browser: Browser, house: Served) -> None:
         expect(budgets.locator("tr", has_text="agent quill")).to_contain_text("over 80")
         expect(budgets.locator("tr", has_text="agent mason")).to_contain_text("refuses")
         looked.quiet()
+
+
+def test_without_scripts_the_servers_drawing_stays(browser: Browser, house: Served) -> None:
+    with looking(browser, house, scripts=False) as looked:
+        each = looked.go("/spend?span=week").locator("section", has=looked.page.locator("#h-each"))
+        assert each.locator(".still svg[role=img]").is_visible()
+        each.locator("summary").click()
+        assert each.locator("tbody tr").count() >= 1
 
 
 def test_a_name_that_is_markup_stays_text(browser: Browser, house: Served) -> None:

@@ -214,11 +214,11 @@ def test_every_command_and_option_is_documented_and_nothing_else() -> None:
 def test_every_setting_is_documented_with_its_default() -> None:
     from dataclasses import MISSING, fields
 
-    from remit.settings import OTHER_VARIABLES, Settings
+    from remit.settings import NAMES, OTHER_VARIABLES, Settings
 
     page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
-    settings = {setting.name: setting.default for setting in fields(Settings)}
+    settings = {setting.name: setting.default for setting in fields(Settings) if setting.name in NAMES}
     for name, default in settings.items():
         assert name in rows, name
         if default is not MISSING:

@@ -62,6 +62,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("users", "How much of everything the workspace may use."),
     "scan": ("scan", "Find secrets in files, in what is staged, or in lines of JSON."),
     "audit": ("audit", "Show, verify and prove the audit log."),
+    "settings": ("settings", "Every setting, its value, where that came from, what it does."),
+    "telemetry": ("telemetry", "Events that this install records of itself: switches, query, forget."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "up": ("up", "Serve everything: console, API, gateway, workers, on one port."),

@@ -230,6 +230,12 @@ class Budgets(TypedDict):
     items: list[BudgetItem]
 
 
+class BurnShown(TypedDict):
+    hours: int
+    rate: float
+    call: float
+
+
 type By = Literal["agent", "user", "key", "mission", "provider", "model", "kind", "hour", "day"]
 
 
@@ -332,6 +338,18 @@ class Database(TypedDict):
     connections: dict[str, int]
     signed: int
     seal_error: str
+    more: list[str]
+    sizes: dict[str, int]
+    version: str
+    revision: str
+    batches: int
+    writes: int
+
+
+class DayShown(TypedDict):
+    day: str
+    uses: int
+    errors: int
 
 
 class DelegationItem(TypedDict):
@@ -407,12 +425,38 @@ class EntryShown(TypedDict):
     leaf_hash: str
 
 
+class ErrorBudgetShown(TypedDict):
+    what: str
+    objective: float
+    good: int
+    bad: int
+    used: float
+    burns: list[BurnShown]
+    since: str | None
+
+
+class ErrorBudgetsShown(TypedDict):
+    items: list[ErrorBudgetShown]
+
+
 class EstimateShown(TypedDict):
     cost_usd: Range
     seconds: Range
     from_missions: int
     actual_cost_usd: str | None
     actual_seconds: float | None
+
+
+class EventShown(TypedDict):
+    id: str
+    at: str
+    kind: KindOutput
+    surface: str
+    name: str
+    outcome: str
+    took_ms: float
+    rating: int
+    comment: str
 
 
 class EvidenceView(TypedDict):
@@ -470,6 +514,15 @@ class FactorStart(TypedDict):
     password: NotRequired[str]
 
 
+class FeatureShown(TypedDict):
+    name: str
+    surface: str
+    uses: int
+    errors: int
+    p50_ms: float
+    p95_ms: float
+
+
 class FileItem(TypedDict):
     path: str
     content: str
@@ -483,10 +536,17 @@ class FindingView(TypedDict):
     fix: str
 
 
+class Forgotten(TypedDict):
+    deleted: int
+
+
 class FormToken(TypedDict):
     token: str
     header: NotRequired[str]
     field: NotRequired[str]
+
+
+type From = Literal["default", "file", "environment", "command line", "program"]
 
 
 class GatewayChange(TypedDict):
@@ -564,6 +624,10 @@ class Joining(TypedDict):
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
 
 
+class KeptOutput(TypedDict):
+    id: str
+
+
 class KeptAnswer(TypedDict):
     hash: str
     target: str
@@ -621,7 +685,15 @@ type KeyScope = Literal["chat", "responses", "messages", "embeddings", "models",
 type KillScope = Literal["install", "team", "agent", "mission"]
 
 
-type Kind = Literal["", "command", "deploy", "fetch", "files", "model", "notify", "order", "publish", "tool"]
+type KindOutput = Literal["feature", "error", "feedback"]
+
+
+class LeavingShown(TypedDict):
+    what: str
+    holds: str
+    to: str
+    when: str
+    leaves: bool
 
 
 class LinkMade(TypedDict):
@@ -808,6 +880,12 @@ class NewDelegation(TypedDict):
     reason: NotRequired[str]
 
 
+class NewFeedback(TypedDict):
+    rating: int
+    comment: NotRequired[str]
+    about: NotRequired[str]
+
+
 class NewInvitation(TypedDict):
     email: str
     role: NotRequired[Role]
@@ -843,6 +921,11 @@ class NewPlan(TypedDict):
     input: str
     name: NotRequired[str]
     preset: NotRequired[str]
+
+
+class NewPosition(TypedDict):
+    on: bool
+    reason: str
 
 
 class NewPriority(TypedDict):
@@ -946,6 +1029,11 @@ class PageCallItem(TypedDict):
 
 class PageEntryItem(TypedDict):
     items: list[EntryItem]
+    next: str | None
+
+
+class PageEventShown(TypedDict):
+    items: list[EventShown]
     next: str | None
 
 
@@ -1331,6 +1419,22 @@ class Sessions(TypedDict):
     items: list[SessionItem]
 
 
+class SettingShown(TypedDict):
+    name: str
+    variable: str
+    value: str
+    default: str
+    origin: From
+    place: str
+    hidden: bool
+    changed: bool
+    meaning: str
+
+
+class SettingsShown(TypedDict):
+    items: list[SettingShown]
+
+
 class ShadowAsked(TypedDict):
     text: RemitServeApiRoutesPolicyKept1
     days: NotRequired[int]
@@ -1457,6 +1561,18 @@ class StoryShown(TypedDict):
     actions: list[dict[str, Any]]
 
 
+type Switch = Literal["telemetry", "feedback"]
+
+
+class SwitchShown(TypedDict):
+    name: Switch
+    on: bool
+    setting: bool
+    by: str
+    reason: str
+    at: str | None
+
+
 class TeamChange(TypedDict):
     name: NotRequired[str | None]
     billing_email: NotRequired[str | None]
@@ -1486,6 +1602,18 @@ class TeamShown(TypedDict):
     billing_email: str
     members: list[TeamMember]
     agents: list[str]
+
+
+class TelemetryShown(TypedDict):
+    switches: list[SwitchShown]
+    leaving: list[LeavingShown]
+    kept_days: int
+    events: int
+    more: bool
+    errors: int
+    features: list[FeatureShown]
+    days: list[DayShown]
+    ratings: list[int]
 
 
 class Text(TypedDict):
@@ -1637,9 +1765,17 @@ class Why(TypedDict):
 type Words = list[str]
 
 
+type RemitAccountsTelemetryEventsKind = Literal["feature", "error", "feedback"]
+
+
 class RemitServeApiHealthHealth(TypedDict):
     status: StateOutput
     components: NotRequired[dict[str, Component]]
+
+
+type RemitServeApiRoutesApprovalsKind = Literal[
+    "", "command", "deploy", "fetch", "files", "model", "notify", "order", "publish", "tool"
+]
 
 
 class RemitServeApiRoutesModelsHealth(TypedDict):
@@ -1829,7 +1965,7 @@ class ApprovalsCalls:
         self,
         *,
         state: StateInput | None = None,
-        kind: Kind | None = None,
+        kind: RemitServeApiRoutesApprovalsKind | None = None,
         risk: Literal["", "low", "medium", "high"] | None = None,
         mission: str | None = None,
         on_behalf_of: str | None = None,
@@ -2321,6 +2457,14 @@ class OperationsCalls:
     def kept(self) -> ResponseCache:
         """Kept answers."""
         return cast("ResponseCache", self._run(Call("GET", "/api/v1/response-cache")))
+
+    def list(self) -> ErrorBudgetsShown:
+        """Error budgets."""
+        return cast("ErrorBudgetsShown", self._run(Call("GET", "/api/v1/error-budgets")))
+
+    def settings(self, *, q: str | None = None, changed: bool | None = None) -> SettingsShown:
+        """List settings."""
+        return cast("SettingsShown", self._run(Call("GET", "/api/v1/settings", query={"q": q, "changed": changed})))
 
 
 class PeopleCalls:
@@ -2814,6 +2958,83 @@ class TeamsCalls:
         return cast("TeamShown", self._run(Call("GET", "/api/v1/teams/{team}", params={"team": team})))
 
 
+class TelemetryCalls:
+    """About telemetry."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def events(
+        self,
+        *,
+        kind: RemitAccountsTelemetryEventsKind | None = None,
+        surface: str | None = None,
+        name: str | None = None,
+        outcome: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageEventShown:
+        """List events."""
+        return cast(
+            "PageEventShown",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/telemetry/events",
+                    query={
+                        "kind": kind,
+                        "surface": surface,
+                        "name": name,
+                        "outcome": outcome,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    def feedback(self, body: NewFeedback) -> KeptOutput:
+        """Say something about Remit."""
+        return cast("KeptOutput", self._run(Call("POST", "/api/v1/telemetry/feedback", body=body)))
+
+    def forgotten(self, *, reason: str, if_match: str = "") -> Forgotten:
+        """Delete every event."""
+        return cast(
+            "Forgotten",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/telemetry/events",
+                    query={"reason": reason},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def show(self, *, days: int | None = None) -> TelemetryShown:
+        """Telemetry."""
+        return cast("TelemetryShown", self._run(Call("GET", "/api/v1/telemetry", query={"days": days})))
+
+    def turned(self, switch: Switch, body: NewPosition, *, if_match: str = "") -> SwitchShown:
+        """Turn a switch."""
+        return cast(
+            "SwitchShown",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/telemetry/switches/{switch}",
+                    params={"switch": switch},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+
 class Operations:
     """Every operation, by its noun."""
 
@@ -2838,6 +3059,7 @@ class Operations:
         self.spend = SpendCalls(run)
         self.stops = StopsCalls(run)
         self.teams = TeamsCalls(run)
+        self.telemetry = TelemetryCalls(run)
 
 
 class AsyncAboutCalls:
@@ -3022,7 +3244,7 @@ class AsyncApprovalsCalls:
         self,
         *,
         state: StateInput | None = None,
-        kind: Kind | None = None,
+        kind: RemitServeApiRoutesApprovalsKind | None = None,
         risk: Literal["", "low", "medium", "high"] | None = None,
         mission: str | None = None,
         on_behalf_of: str | None = None,
@@ -3537,6 +3759,16 @@ class AsyncOperationsCalls:
         """Kept answers."""
         return cast("ResponseCache", await self._run(Call("GET", "/api/v1/response-cache")))
 
+    async def list(self) -> ErrorBudgetsShown:
+        """Error budgets."""
+        return cast("ErrorBudgetsShown", await self._run(Call("GET", "/api/v1/error-budgets")))
+
+    async def settings(self, *, q: str | None = None, changed: bool | None = None) -> SettingsShown:
+        """List settings."""
+        return cast(
+            "SettingsShown", await self._run(Call("GET", "/api/v1/settings", query={"q": q, "changed": changed}))
+        )
+
 
 class AsyncPeopleCalls:
     """About people."""
@@ -4048,6 +4280,83 @@ class AsyncTeamsCalls:
         return cast("TeamShown", await self._run(Call("GET", "/api/v1/teams/{team}", params={"team": team})))
 
 
+class AsyncTelemetryCalls:
+    """About telemetry."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def events(
+        self,
+        *,
+        kind: RemitAccountsTelemetryEventsKind | None = None,
+        surface: str | None = None,
+        name: str | None = None,
+        outcome: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> PageEventShown:
+        """List events."""
+        return cast(
+            "PageEventShown",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/telemetry/events",
+                    query={
+                        "kind": kind,
+                        "surface": surface,
+                        "name": name,
+                        "outcome": outcome,
+                        "since": since,
+                        "until": until,
+                        "limit": limit,
+                        "cursor": cursor,
+                    },
+                )
+            ),
+        )
+
+    async def feedback(self, body: NewFeedback) -> KeptOutput:
+        """Say something about Remit."""
+        return cast("KeptOutput", await self._run(Call("POST", "/api/v1/telemetry/feedback", body=body)))
+
+    async def forgotten(self, *, reason: str, if_match: str = "") -> Forgotten:
+        """Delete every event."""
+        return cast(
+            "Forgotten",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/telemetry/events",
+                    query={"reason": reason},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def show(self, *, days: int | None = None) -> TelemetryShown:
+        """Telemetry."""
+        return cast("TelemetryShown", await self._run(Call("GET", "/api/v1/telemetry", query={"days": days})))
+
+    async def turned(self, switch: Switch, body: NewPosition, *, if_match: str = "") -> SwitchShown:
+        """Turn a switch."""
+        return cast(
+            "SwitchShown",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/telemetry/switches/{switch}",
+                    params={"switch": switch},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+
 class AsyncOperations:
     """Every operation, by its noun."""
 
@@ -4072,3 +4381,4 @@ class AsyncOperations:
         self.spend = AsyncSpendCalls(run)
         self.stops = AsyncStopsCalls(run)
         self.teams = AsyncTeamsCalls(run)
+        self.telemetry = AsyncTelemetryCalls(run)

@@ -37,6 +37,10 @@ POINTS: frozenset[str] = frozenset(
         # orders that are sent again
         "api.answer",
         "api.repeat",
+        # telemetry
+        "telemetry.event",
+        "telemetry.forget",
+        "telemetry.switch",
         # audit
         "audit.checkpoint",
         "audit.genesis",

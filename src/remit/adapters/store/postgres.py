@@ -31,7 +31,7 @@ from remit.adapters.store.pulse_postgres import PostgresPulse
 from remit.adapters.store.sealer import Sealer
 from remit.adapters.store.shown import Masking
 from remit.adapters.store.statements import Statements
-from remit.adapters.store.statistics import Statistics, count_rows
+from remit.adapters.store.statistics import Statistics, count_rows, counted
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import Writer
 from remit.audit import verify as audit
@@ -53,6 +53,15 @@ LIFETIME_SECONDS = 1800.0
 IDLE_SECONDS = 5  # a process that stands still within a transaction loses it, and its locks, after so long
 
 type Connection = psycopg.Connection[tuple[Any, ...]]
+
+_ABOUT = (
+    "SELECT pg_database_size(current_database()), current_setting('server_version'),"
+    " (SELECT version_num FROM alembic_version)"
+)
+_SIZES = (
+    "SELECT relname, pg_total_relation_size(oid) FROM pg_class"
+    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+)
 
 
 def connect(url: str) -> Connection:
@@ -256,7 +265,8 @@ class PostgresStore(Store):
     def statistics(self) -> Statistics:
         """Rows, sizes and queues, for administrators."""
         rows = self.view(count_rows)
-        size = self.view(lambda tx: tx.cursor.execute("SELECT pg_database_size(current_database())").fetchone()[0])
+        size, version, revision = self.view(lambda tx: tx.cursor.execute(_ABOUT).fetchone())
+        sizes = self.view(lambda tx: dict(tx.cursor.execute(_SIZES).fetchall()))
         pool = self._pool.get_stats() if self._pool else {}
         return Statistics(
             database="postgres",
@@ -267,6 +277,12 @@ class PostgresStore(Store):
             connections={"writer": 1, "sealer": 1, **pool},
             signed=self._log.signed_size,
             seal_error=str(self._writer.seal_error or self._sealer.error or ""),
+            more=counted(rows),
+            sizes={name: sizes[name] for name in rows if name in sizes},
+            version=version,
+            revision=revision,
+            batches=self._writer.batches,
+            writes=self._writer.writes,
         )
 
     def check(self) -> None:

@@ -10,6 +10,7 @@ from remit.accounts import repeated_tables as _repeated
 from remit.accounts import sign_in_tables as _sign_in
 from remit.accounts import tables as _accounts
 from remit.accounts import team_tables as _teams
+from remit.accounts import telemetry_tables as _telemetry
 from remit.audit import tables as _audit
 from remit.guard import approval_tables as _approvals
 from remit.guard import fetching_tables as _fetching
@@ -36,7 +37,7 @@ ROOMS = (
     *(_personal, _provenance, _secrets, _fetching, _mcp),
     *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
-    *(_repeated,),
+    *(_repeated, _telemetry),
     *(_models,),
 )
 

@@ -17,12 +17,12 @@ from remit.adapters.store.heads import HeadsFile
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.adapters.store.log import LogWriter
-from remit.adapters.store.migrate import migrate_sqlite
+from remit.adapters.store.migrate import migrate_sqlite, revision_of_sqlite
 from remit.adapters.store.pulse import SqlitePulse
 from remit.adapters.store.shown import Masking
 from remit.adapters.store.shred import overwrite, rewrite_keys, truncate_wal
 from remit.adapters.store.statements import Statements
-from remit.adapters.store.statistics import Statistics, count_rows
+from remit.adapters.store.statistics import Statistics, count_rows, counted
 from remit.adapters.store.transaction import Cursor, ReadTransaction, WriteTransaction
 from remit.adapters.store.writer import Writer
 from remit.audit import verify as audit
@@ -186,6 +186,11 @@ class SqliteStore(Store):
             connections={"readers": len(self._open), "writer": 1},
             signed=self._log.signed_size,
             seal_error=str(self._writer.seal_error or ""),
+            more=counted(rows),
+            version=sqlite3.sqlite_version,
+            revision=revision_of_sqlite(self.path) or "",
+            batches=self._writer.batches,
+            writes=self._writer.writes,
         )
 
     def check(self) -> None:

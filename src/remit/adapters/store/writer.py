@@ -173,6 +173,8 @@ class Writer:
     _unsigned_since: float | None = None
     _last: int = 0  # operations of the last batch
     seal_error: BaseException | None = None
+    batches: int = 0  # committed by this process, and how many operations they held
+    writes: int = 0
 
     def put(self, item: Item) -> None:
         """Queue an operation.
@@ -312,6 +314,8 @@ class Writer:
                     self._guarded([item])
                 return
             raise
+        self.batches += 1
+        self.writes += len(batch)
         for item in batch:
             if item.error is None:
                 crash.reach(f"{item.name}:after")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import cast
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -15,7 +16,6 @@ from remit.bootstrap import Runtime
 from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
-from remit.serve.api.cached import Responses
 from remit.serve.api.caller import admitted
 from remit.serve.api.idempotency import Idempotency
 from remit.serve.api.routes import (
@@ -33,19 +33,24 @@ from remit.serve.api.routes import (
     mission_orders,
     missions,
     models,
+    objectives,
     people,
     policy,
     queue,
     secrets,
+    settings,
     sign_in,
     spend,
     stops,
     stores,
     teams,
+    telemetry,
 )
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.rates import EndpointLimit
+from remit.serve.edge.recording import Recording
+from remit.serve.edge.responses import Responses
 from remit.serve.live.hub import Hub
 from remit.serve.live.socket import PATH, EventSocket
 
@@ -66,15 +71,18 @@ NOUNS: tuple[ModuleType, ...] = (
     mission_orders,
     missions,
     models,
+    objectives,
     people,
     policy,
     queue,
     secrets,
+    settings,
     sign_in,
     stops,
     spend,
     stores,
     teams,
+    telemetry,
 )
 
 
@@ -131,16 +139,21 @@ class Served:
     Args:
         runtime: The open Remit, which must stay open as long as this answers.
         console: What answers every path that is not the API's.
+        responses: Where the API keeps answers, for a console that shows them.
 
     Attributes:
         api: The API.
         edge: What stands before both.
     """
 
-    def __init__(self, runtime: Runtime, *, console: App | None = None) -> None:
+    def __init__(self, runtime: Runtime, *, console: App | None = None, responses: Responses | None = None) -> None:
         self.api = api_of(runtime)
+        if responses is not None:
+            self.api.state.responses = responses
         self._once = Idempotency(self.api, runtime)
         self._console = console
+        pages = cast("Iterable[tuple[str, str]]", getattr(console, "routes", ()))
+        self._recording = Recording(runtime, [*self.api.state.access, *pages])
         rows: Mapping[tuple[str, str], Access] = self.api.state.access
         limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
         self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits)
@@ -155,9 +168,11 @@ class Served:
 
     async def _switch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._console is None or is_api(scope["path"]):
-            await self._once(scope, receive, send)
-        else:
+            await self._recording(self._once, "api", scope, receive, send)
+        elif scope["path"].startswith("/static/"):
             await self._console(scope, receive, send)
+        else:
+            await self._recording(self._console, "console", scope, receive, send)
 
 
 def is_api(path: str) -> bool:

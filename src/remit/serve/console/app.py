@@ -29,6 +29,7 @@ from remit.serve.console.pages import FORMS, PAGES
 from remit.serve.console.rendering import Templates
 from remit.serve.console.security import Policed
 from remit.serve.console.static_files import read_files
+from remit.serve.edge.responses import Responses
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ def console_of(
     forms: Sequence[Form] = FORMS,
     routes: Sequence[Route] = (),
     nonce: Callable[[], str] = lambda: secrets.token_urlsafe(16),
+    responses: Responses | None = None,
 ) -> ASGIApp:
     """The console over a runtime, which must stay open as long as it answers.
 
@@ -52,8 +54,11 @@ def console_of(
         forms: What can be ordered.
         routes: More, with answers of their own (downloads, streams).
         nonce: Makes a nonce; each must be unguessable.
+        responses: The answers that the API beside it keeps; ``None``: it keeps those of nobody.
     """
-    return Policed(Suffixed(_Console(runtime, pages).router(forms, routes)), nonce=nonce)
+    router = _Console(runtime, pages, responses).router(forms, routes)
+    known = [(method, each.path) for each in router.routes if isinstance(each, Route) for method in each.methods or ()]
+    return Policed(Suffixed(router), nonce=nonce, routes=known)
 
 
 class Suffixed:
@@ -72,8 +77,9 @@ class Suffixed:
 class _Console:
     """Answers requests."""
 
-    def __init__(self, runtime: Runtime, pages: Sequence[Page]) -> None:
+    def __init__(self, runtime: Runtime, pages: Sequence[Page], responses: Responses | None) -> None:
         self._runtime = runtime
+        self._responses = responses
         self._pages = pages
         self._files = read_files()
         self._templates = Templates(self._files)
@@ -158,6 +164,7 @@ class _Console:
             path=dict(request.path_params),
             query=dict(request.query_params),
             now_us=now_of(self._runtime),
+            responses=self._responses,
         )
 
     async def _html(self, request: Request, page: Page, ask: Ask, view: View, *, status: int = 200) -> Response:

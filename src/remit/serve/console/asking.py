@@ -16,6 +16,7 @@ from remit.kernel.errors import Denied, RemitError, Unauthenticated
 from remit.kernel.ports import ReadTx
 from remit.serve.edge.identity import Caller
 from remit.serve.edge.identity import caller_of as _caller_of
+from remit.serve.edge.responses import Responses
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -41,6 +42,7 @@ class Ask:
         form: What was typed, when a form was sent; a page that is shown again gets it, too.
         problem: Why the form was not taken, then.
         now_us: The server's time, one for the whole page.
+        responses: The answers that the API beside the console keeps, if there is one.
     """
 
     runtime: Runtime
@@ -50,6 +52,7 @@ class Ask:
     form: Mapping[str, str] = NOTHING
     problem: Problem | None = None
     now_us: int = field(default=0)
+    responses: Responses | None = None
 
     @property
     def workspace(self) -> str:

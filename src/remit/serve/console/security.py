@@ -7,7 +7,7 @@ htmx alone write markup, through a policy of its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,11 +25,15 @@ def policy(nonce: str) -> str:
 
 
 class Policed:
-    """ASGI: a nonce for each request (``scope["state"]["nonce"]``), and the policy with it on each response."""
+    """ASGI: a nonce for each request (``scope["state"]["nonce"]``), and the policy with it on each response.
 
-    def __init__(self, app: ASGIApp, *, nonce: Callable[[], str]) -> None:
+    ``routes`` says what can be asked of the app, by method and path.
+    """
+
+    def __init__(self, app: ASGIApp, *, nonce: Callable[[], str], routes: Sequence[tuple[str, str]] = ()) -> None:
         self._app = app
         self._nonce = nonce
+        self.routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""

@@ -56,6 +56,23 @@ def spark(values: Sequence[float], *, kind: str = "ln2") -> Markup:
     ).format(kind, path(points))
 
 
+def bars(values: Sequence[float], *, label: str, height: int = 120) -> Markup:
+    """A bar for each value, from zero up to the greatest; ``label`` says the finding and its figures."""
+    top, wide = max([1e-9, *values]), _WHOLE / max(len(values), 1)
+    drawn = [
+        Markup('<rect class="f-run" x="{}%" y="{}%" width="{}%" height="{}%"/>').format(
+            _round(place * wide + wide / 5),
+            _round(_WHOLE - _WHOLE * value / top),
+            _round(wide * 3 / 5),
+            _round(_WHOLE * value / top),
+        )
+        for place, value in enumerate(values)
+    ]
+    return Markup('<svg class="chart" height="{}" role="img" aria-label="{}">{}</svg>').format(
+        height, label, _EMPTY.join(drawn)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Level:
     """A line across a chart, at a value, with a word on it; ``kind`` is its class (``lim``, ``s-wait``)."""
@@ -141,4 +158,4 @@ def _round(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-DRAWINGS = {"meter": meter, "spark": spark, "chart": chart, "Level": Level}
+DRAWINGS = {"meter": meter, "spark": spark, "bars": bars, "chart": chart, "Level": Level}

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from remit.bootstrap import Runtime, open_runtime, verify_on_schedule
 from remit.serve.api.app import Served
 from remit.serve.console.app import console_of
+from remit.serve.edge.responses import Responses
 from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import Listening, Server, configured, settle_memory
 from remit.serve.up.dispatch import Dispatcher
@@ -66,7 +67,8 @@ async def _answer(
     runtime: Runtime, listener: socket.socket, *, ready: Callable[[Listening], None], access_log: bool
 ) -> None:
     settings = runtime.settings
-    served = Served(runtime, console=console_of(runtime))
+    responses = Responses()
+    served = Served(runtime, console=console_of(runtime, responses=responses), responses=responses)
     dispatcher = Dispatcher(gateway_of(runtime), served)
     halting: list[asyncio.Task[None]] = []
 

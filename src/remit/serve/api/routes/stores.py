@@ -17,9 +17,10 @@ from remit.bootstrap import Runtime
 from remit.kernel.ports import Tx
 from remit.serve.api.access import Access
 from remit.serve.api.answers import Shown, answer, example
-from remit.serve.api.cached import Responses, cached
+from remit.serve.api.cached import cached
 from remit.serve.api.caller import Asking, Open
 from remit.serve.edge.identity import Caller
+from remit.serve.edge.responses import Responses
 
 ROUTES = APIRouter(prefix="/api/v1", tags=["operations"])
 ACCESS = (
@@ -43,16 +44,28 @@ class Database(Shown):
         connections={"readers": 4, "writer": 1},
         signed=1201,
         seal_error="",
+        more=[],
+        sizes={},
+        version="3.45.1",
+        revision="0028",
+        batches=120,
+        writes=340,
     )
 
     database: str = Field(description="`sqlite` or `postgres`.")
-    rows: dict[str, int] = Field(description="How many there are of each table, of every workspace.")
+    rows: dict[str, int] = Field(description="How many there are of each table, of every workspace; to 100,000.")
     bytes: int = Field(description="Its size.")
     wal_bytes: int = Field(description="Size of its write-ahead log.")
     queued: int = Field(description="Writes that wait.")
     connections: dict[str, int]
     signed: int = Field(description="Entries under the newest signed head that this process made.")
     seal_error: str = Field(description="Why heads can't be signed; empty: they can.")
+    more: list[str] = Field(description="Tables that have 100,000 rows or more.")
+    sizes: dict[str, int] = Field(description="Bytes of each table with its indexes (Postgres).")
+    version: str = Field(description="Of the database engine.")
+    revision: str = Field(description="Of the schema.")
+    batches: int = Field(description="Transactions that the answering process wrote since it started.")
+    writes: int = Field(description="Operations in them.")
 
 
 class KeptResponses(Shown):

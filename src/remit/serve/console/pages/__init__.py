@@ -12,6 +12,7 @@ from remit.serve.console.pages import (
     approvals,
     audit,
     breakers,
+    database,
     deploy,
     home,
     keys,
@@ -24,8 +25,10 @@ from remit.serve.console.pages import (
     policy,
     queue,
     secrets_log,
+    settings,
     spend,
     stop,
+    telemetry,
 )
 
 PAGES: Sequence[Page] = (
@@ -34,6 +37,7 @@ PAGES: Sequence[Page] = (
     *(*agents.PAGES, spend.spend, models.models, *policy.PAGES, *breakers.PAGES, stop.stop),
     *(*audit.PAGES, secrets_log.secrets),
     *(people.people, keys.keys, account.account),
+    *(settings.settings, *database.PAGES, *telemetry.PAGES),
 )
 FORMS: Sequence[Form] = (
     approval.decision,
@@ -44,4 +48,5 @@ FORMS: Sequence[Form] = (
     *(*agents.FORMS, *policy.FORMS, *breakers.FORMS, *audit.FORMS),
     *(*spend.FORMS, *models.FORMS, *keys.FORMS),
     *(*people.FORMS, *account.FORMS),
+    *(*database.FORMS, *telemetry.FORMS),
 )

@@ -21,6 +21,7 @@ from remit.guard.overview import (
 from remit.kernel.ports import ReadTx
 from remit.missions.listing import Summary, find_missions
 from remit.missions.listing import Wanted as WantedMissions
+from remit.missions.objectives import ErrorBudget, error_budgets
 from remit.missions.shown import Shown
 from remit.serve.console import words
 from remit.serve.console.asking import Ask
@@ -81,6 +82,7 @@ class Home:
     money: tuple[Money, ...]
     breakers: tuple[Unwell, ...]
     refusals: tuple[RefusedAction, ...]
+    budgets: tuple[ErrorBudget, ...]
 
     def curve(self, now_us: int) -> list[tuple[float, float]]:
         """The day's spend: percent of the day, dollars. The hour that runs ends now."""
@@ -110,6 +112,7 @@ class _Read:
     money: tuple[Money, ...]
     breakers: tuple[Unwell, ...]
     refusals: tuple[RefusedAction, ...]
+    budgets: tuple[ErrorBudget, ...]
 
 
 @page("/", template="home.html", group="Work", label="Home", live=True, topics="approval,mission")
@@ -132,6 +135,7 @@ async def home(ask: Ask) -> Home:
             money_of(tx, workspace, now_us=now_us),
             unwell(tx, workspace),
             last_refusals(tx, workspace),
+            error_budgets(tx, workspace, ask.runtime.settings, now_us=now_us),
         )
 
     return _view(await ask.read(op), now_us)
@@ -152,6 +156,7 @@ def _view(read: _Read, now_us: int) -> Home:
         money=read.money,
         breakers=read.breakers,
         refusals=read.refusals,
+        budgets=read.budgets,
     )
 
 

@@ -102,9 +102,26 @@ class Circuit:
     until_us: int
 
 
+DRAWN = 3  # models whose latency is drawn: those that were asked most
+MINUTE = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A model's p95 over time: when each stretch began, and its seconds; ``None``: nothing answered."""
+
+    target: str
+    at_us: tuple[int, ...]
+    p95: tuple[float | None, ...]
+    told: str
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The page. ``route`` explains who would be asked for ``asked``, line by line; empty: nobody asked."""
+    """The page. ``route`` explains who would be asked for ``asked``, line by line; empty: nobody asked.
+
+    ``latency`` has the models that were asked most, over the same time.
+    """
 
     title: str
     said: str
@@ -118,6 +135,7 @@ class Models:
     asked: str
     route: tuple[str, ...]
     refused: str
+    latency: tuple[Latency, ...]
     spans: tuple[tuple[str, str], ...] = tuple((span, word) for span, _, word in SPANS)
 
 
@@ -199,7 +217,24 @@ def _view(found: Standings, span: str, *, ask: Ask) -> Models:
         asked=asked,
         route=route,
         refused=refused,
+        latency=_latency(found, span, ask.now_us),
     )
+
+
+def _latency(found: Standings, span: str, now_us: int) -> tuple[Latency, ...]:
+    """Of the models that were asked most, where there is more than one point to look at."""
+    minutes = next(size for each, size, _ in SPANS if each == span)
+    most = sorted(found.health, key=lambda target: -found.health[target].calls)[:DRAWN]
+    drawn: list[Latency] = []
+    for target in most:
+        points = found.history.get(target, ())
+        values = tuple(point.p95 for point in points)
+        if sum(value is not None for value in values) < 2:  # noqa: PLR2004 - a line has two ends
+            continue
+        first, step = now_us - minutes * MINUTE, minutes * MINUTE // len(points)
+        times = tuple(first + step * place for place in range(len(points)))
+        drawn.append(Latency(target, times, values, _history(target, found)[1]))
+    return tuple(drawn)
 
 
 def _route(found: Standings, asked: str, *, ask: Ask) -> tuple[tuple[str, ...], str]:

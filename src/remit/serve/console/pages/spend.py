@@ -87,6 +87,14 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """An hour or a day: when it began, and what was spent in it."""
+
+    at_us: int
+    cost_micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Spend:
     """The page. Amounts in micros.
 
@@ -94,6 +102,7 @@ class Spend:
         title: What was spent.
         said: What an order just given has done; empty: none was.
         span: How far back it looks; ``tabs`` are the choices.
+        stretches: What was spent in each hour of today, or each day of a longer span.
         curve: Cumulative, of the span; ``ahead`` where today or this month leads.
         saved_micros: What kept answers had cost when they were first given, ``kept`` of ``calls``.
         refused: Actions that a budget refused, and by whom; ``refused_more``: at least as many.
@@ -116,6 +125,7 @@ class Spend:
     refused: int
     refused_by: str
     refused_more: bool
+    stretches: tuple[Stretch, ...]
     curve: tuple[Point, ...]
     ahead: tuple[Point, ...]
     axis: tuple[tuple[float, str], ...]
@@ -217,6 +227,7 @@ def _view(found: Spending, named: dict[str, Summary], names: tuple[tuple[str, st
         refused=found.refused.count,
         refused_by="; ".join(f"{words.who(name)}, {count}" for name, count in found.refused.by_agent.items()),
         refused_more=found.refused.more,
+        stretches=_stretches(found),
         curve=curve,
         ahead=ahead,
         axis=_axis(found.span, found.since_us, ask.now_us),
@@ -347,6 +358,13 @@ def _curve(found: Spending, now_us: int) -> tuple[tuple[Point, ...], tuple[Point
     outlook = {Span.DAY: found.day, Span.MONTH: found.month}.get(found.span)
     ahead = (curve[-1], at(ends, outlook.projected.micros)) if outlook is not None else ()
     return tuple(curve), ahead
+
+
+def _stretches(found: Spending) -> tuple[Stretch, ...]:
+    step, sums = found.span.step_us, (0, *found.curve)
+    return tuple(
+        Stretch(found.since_us + step * place, sums[place + 1] - sums[place]) for place in range(len(found.curve))
+    )
 
 
 def _axis(span: Span, since_us: int, now_us: int) -> tuple[tuple[float, str], ...]:
