@@ -77,6 +77,7 @@ SAMPLES = {
         finished, lambda _made: {"critic": "review", "reason": "read every line"}, ok=frozenset({201})
     ),
     ("GET", "/api/v1/queue"): Sample(queued),
+    ("PUT", "/api/v1/queue/pause"): Sample(body=lambda _made: {"paused": False, "reason": "it was paused"}),
     ("DELETE", "/api/v1/queue/{mission}"): Sample(queued, ok=ACCEPTED),
     ("GET", "/api/v1/presets"): Sample(),
     ("GET", "/api/v1/deployments"): Sample(place, query="?target={target}"),
