@@ -56,6 +56,7 @@ SAMPLES = {
     ("GET", f"{ONE}/steps"): Sample(finished),
     ("GET", f"{ONE}/steps/{{step}}"): Sample(finished),
     ("GET", f"{ONE}/steps/{{step}}/diff"): Sample(finished),
+    ("GET", f"{ONE}/steps/{{step}}/calls"): Sample(finished),
     ("GET", f"{ONE}/logs"): Sample(finished),
     ("GET", f"{ONE}/actions"): Sample(finished),
     ("GET", f"{ONE}/artefacts"): Sample(finished),

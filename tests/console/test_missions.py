@@ -93,6 +93,8 @@ def test_one_mission(browser: Browser, house: Served) -> None:
     check_page(browser, house, f"/missions/{running}", name="mission-running")
     check_page(browser, house, f"/missions/{failed}", name="mission-failed")
     check_page(browser, house, f"/missions/{running}?tab=io", name="mission-io")
+    with looking(browser, house, scripts=False) as looked:
+        expect(looked.go(f"/missions/{running}?tab=prompts").locator("main")).to_contain_text("asked no model")
 
 
 def test_a_new_one(browser: Browser, house: Served) -> None:
@@ -181,9 +183,9 @@ def test_a_mission_is_filled_in_field_by_field_and_nothing_is_lost(browser: Brow
         page.fill("#f-in-metadata-version", "one")
         page.locator("#f-in-secrets > summary").click()
         page.locator("button", has_text="Add to secrets").click()
-        page.locator("#f-in-secrets-0 > summary").click()
-        page.fill("#f-in-secrets-0-name", "mail_password")
-        page.fill("#f-in-secrets-0-path", "MAIL_PASSWORD")
+        page.locator("#f-in-secrets-1 > summary").click()
+        page.fill("#f-in-secrets-1-name", "mail_password")
+        page.fill("#f-in-secrets-1-path", "MAIL_PASSWORD")
         page.fill("#name", "filled.yaml")
         page.locator("button:visible", has_text="Check and plan").click()
         field = page.locator("#f-in-metadata-version")

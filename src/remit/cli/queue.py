@@ -117,9 +117,7 @@ def move(ctx: click.Context, mission: str, priority: str, home: str | None, *, a
 @click.option("--all", "everywhere", is_flag=True, help="Every workspace of this home.")
 @common
 @click.pass_context
-def pause(
-    ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool
-) -> int:
+def pause(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool) -> int:
     """Take up nothing more, in any process, until the queue is resumed; what runs goes on."""
     del debug
     return _pause(ctx, reason, home, everywhere=everywhere, as_json=as_json, paused=True)
@@ -130,17 +128,13 @@ def pause(
 @click.option("--all", "everywhere", is_flag=True, help="Every workspace of this home.")
 @common
 @click.pass_context
-def resume(
-    ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool
-) -> int:
+def resume(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool) -> int:
     """Take up missions again."""
     del debug
     return _pause(ctx, reason, home, everywhere=everywhere, as_json=as_json, paused=False)
 
 
-def _pause(
-    ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, paused: bool
-) -> int:
+def _pause(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, paused: bool) -> int:
     from remit.bootstrap import open_runtime
     from remit.missions.queue_pause import pause as ordered
 

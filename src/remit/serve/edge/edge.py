@@ -46,7 +46,9 @@ class Edge:
         InvalidInput: A production install without a good signing secret.
     """
 
-    def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = (), pages: bool = False) -> None:
+    def __init__(
+        self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = (), pages: bool = False
+    ) -> None:
         settings = runtime.settings
         check_signing(settings)
         self._app = app

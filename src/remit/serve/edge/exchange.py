@@ -159,6 +159,7 @@ class Exchange:
         if isinstance(error, TooLarge):
             await self._linger()
             self._over = False
+        self._timer = None  # it may have run out: the page has the time that it takes
         self.more += [each for each in headers_of(error) if each[0] in _KEPT]
 
     async def _linger(self) -> None:

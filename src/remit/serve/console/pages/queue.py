@@ -15,7 +15,8 @@ from remit.serve.console.pages.missions import Cell
 from remit.serve.console.words import duration
 
 SAID = {
-    "cancel": "It is cancelled, and those behind it move up.", "priority": "It has its new place.",
+    "cancel": "It is cancelled, and those behind it move up.",
+    "priority": "It has its new place.",
     "paused": "Nothing more is taken up. What runs goes on.",
     "resumed": "Missions are taken up again.",
 }
