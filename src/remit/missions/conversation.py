@@ -161,9 +161,7 @@ def _absent(calls: list[ModelCall], messages: list[Message], *, answers: bool) -
     if messages:
         return ""
     if answers:
-        return (
-            "The prompts are kept when the step's agent ends; answers that it has had so far stand beside their call."
-        )
+        return "The prompts are kept when the step's agent ends; answers so far stand beside their call."
     return (
         "Nothing was kept of what was asked and answered: only an agent's run keeps its messages, when it ends. "
         "What each call used, and what was decided about it, stands in the table."

@@ -114,7 +114,7 @@ def walk(fields: Sequence[Input]) -> Iterator[Input]:
 
 
 def _named(problem: str, known: Mapping[str, Input]) -> str:
-    """The longest path of a field that a problem speaks of: a word of it, or the beginning of one (``a.b`` in ``a``)."""
+    """The longest path of a field that a problem speaks of: a word of it, or how one begins (``a.b`` in ``a``)."""
     best = ""
     for word in problem.replace("'", " ").replace(",", " ").split():
         path = word.rstrip(":")
@@ -174,7 +174,7 @@ def _shape(node: Node, whole: Node, held: Held, depth: int) -> _Shape:
     one = ways[0] if len(ways) == 1 else node
     about = {key: node[key] for key in ("description", "default", "title") if key in node}
     made = _simple({**one, **about}, whole, ways, types)
-    return made if _fits(made, whole, held, depth) else _Shape("json", made.node)
+    return made if _fits(made, held, depth) else _Shape("json", made.node)
 
 
 def _simple(one: Node, whole: Node, ways: list[Node], types: frozenset[str]) -> _Shape:  # noqa: PLR0911 - one per kind
@@ -215,31 +215,34 @@ def _list(one: Node, inner: Node, whole: Node) -> _Shape:
     return _Shape("json", one)
 
 
-def _fits(shape: _Shape, whole: Node, held: Held, depth: int) -> bool:
-    del whole
+def _fits(shape: _Shape, held: Held, depth: int) -> bool:
+    """Whether what stands there has the shape that the field can show."""
     if shape.kind in {"group", "items"} and depth >= DEEPEST:
         return False
-    if held is MISSING or shape.kind in {"json", "const"}:
-        return True
-    match shape.kind:
-        case "group":
-            return isinstance(held, Mapping)
-        case "items":
-            return isinstance(held, list) and all(isinstance(each, Mapping) for each in held)
-        case "lines":
-            return isinstance(held, list) and all(isinstance(each, str) and _line(each) for each in held)
-        case "many":
-            return isinstance(held, list) and all(each in shape.choices for each in held)
-        case "choice":
-            return held in shape.choices
-        case "flag":
-            return isinstance(held, bool)
-        case "integer" | "number":
-            return isinstance(held, int | float) and not isinstance(held, bool)
-        case "value":
-            return isinstance(held, str | int | float)
-        case _:
-            return isinstance(held, str)
+    return held is MISSING or _FITS.get(shape.kind, _is_text)(shape, held)
+
+
+def _is_text(_: _Shape, held: Held) -> bool:
+    return isinstance(held, str)
+
+
+def _all(held: Held, fit: Callable[[Json], bool]) -> bool:
+    return isinstance(held, list) and all(fit(each) for each in held)
+
+
+_FITS: Mapping[str, Callable[[_Shape, Held], bool]] = {
+    "json": lambda _, __: True,
+    "const": lambda _, __: True,
+    "group": lambda _, held: isinstance(held, Mapping),
+    "items": lambda _, held: _all(held, lambda each: isinstance(each, Mapping)),
+    "lines": lambda _, held: _all(held, lambda each: isinstance(each, str) and _line(each)),
+    "many": lambda shape, held: _all(held, lambda each: each in shape.choices),
+    "choice": lambda shape, held: held in shape.choices,
+    "flag": lambda _, held: isinstance(held, bool),
+    "integer": lambda _, held: isinstance(held, int | float) and not isinstance(held, bool),
+    "number": lambda _, held: isinstance(held, int | float) and not isinstance(held, bool),
+    "value": lambda _, held: isinstance(held, str | int | float),
+}
 
 
 def _line(text: str) -> bool:
@@ -260,8 +263,7 @@ def _text(kind: str, held: Held) -> str:
 
 
 def _members(node: Node) -> Iterator[tuple[str, Node]]:
-    for name, value in cast("Mapping[str, Node]", node.get("properties", {})).items():
-        yield name, value
+    yield from cast("Mapping[str, Node]", node.get("properties", {})).items()
 
 
 def _of(held: Held, name: str) -> Held:
@@ -331,7 +333,7 @@ class _Maker:
     def _items(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> tuple[Input, ...]:
         inner = _ways(_resolved(cast("Node", node["items"]), self._whole), self._whole)[0]
         made: list[Input] = []
-        for number, each in enumerate(cast("list[Json]", held) if isinstance(held, list) else ()):
+        for number, each in enumerate(held if isinstance(held, list) else ()):
             where = (*path, number)
             parts = self.group(inner, each, where, depth)
             called = next((part.value for part in parts if part.kind == "text" and part.value), "")
@@ -356,7 +358,7 @@ class _Taker:
         self._typed = typed
         self._values = typed.values
 
-    def value(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> Held:
+    def value(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> Held:  # noqa: PLR0911 - one per kind
         if not path:
             return self._group(node, held, path, depth)
         shape, name = _shape(node, self._whole, held, depth), _name(path)
@@ -393,7 +395,7 @@ class _Taker:
     def _items(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> Held:
         inner = _ways(_resolved(cast("Node", node["items"]), self._whole), self._whole)[0]
         made: list[Json] = []
-        for number, each in enumerate(cast("list[Json]", held) if isinstance(held, list) else ()):
+        for number, each in enumerate(held if isinstance(held, list) else ()):
             if not self._values.get(f"{_name((*path, number))}/-"):
                 made.append(cast("Json", self._group(inner, each, (*path, number), depth)))
         if self._values.get("add") == _name(path):
@@ -423,7 +425,7 @@ def _number(text: str, _: _Shape) -> Json:
         found = None
     if isinstance(found, bool) or not isinstance(found, int | float):
         message = f"{text.strip()[:40]!r} is no number"
-        raise ValueError(message)
+        raise ValueError(message)  # noqa: TRY004 - of a text that was typed
     return found
 
 

@@ -35,7 +35,7 @@ def write_text(pack: Formed, document: Json, before: str, name: str) -> str:
         return before
     if name.endswith(".json") or before.lstrip().startswith("{"):
         return _as_json(document)
-    import yaml  # heavy, and only this needs it
+    import yaml  # noqa: PLC0415 - heavy, and only this needs it
 
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
     return text if _reads_as(pack, text, name, document) else _as_json(document)  # JSON is YAML, without its surprises

@@ -77,10 +77,10 @@ async def read_line(deps: Deps, workspace: str, *, by: Principal) -> Line:
             summary = known.get(each.mission)
             title = summary.name if summary is not None else each.mission
             pack = summary.pack if summary is not None else ""
-            said = "the queue is paused" if since and each.state is State.WAITING else ""
-            listed.append(
-                Queued(each, title, pack, said or _reason(each, workers=workers, full=full, plan=plan), summary)
-            )
+            reason = _reason(each, workers=workers, full=full, plan=plan)
+            if since and reason:
+                reason = "the queue is paused"
+            listed.append(Queued(each, title, pack, reason, summary))
         waiting = sum(each.state is State.WAITING for each in found)
         hint = "" if since else _hint(plan, waiting=waiting, workers=workers, slots=slots, full=full)
         return Line(tuple(listed), workers, slots, plan, hint, now_us, since, everywhere)

@@ -121,7 +121,7 @@ class Edge:
         scope = {**exchange.scope, "state": {**exchange.scope.get("state", {}), "refused": error}}
         try:
             await self._app(scope, _nothing, exchange.send)
-        except Exception:  # whatever it is, the refusal stands
+        except Exception:  # noqa: BLE001 - whatever it is, the refusal stands
             _log.exception("the page of a refusal could not be made")
         await exchange.refuse(error)  # if nothing was answered
 
