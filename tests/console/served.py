@@ -243,7 +243,8 @@ class Served:
             listener.bind(("127.0.0.1", 0))
             api = api_of(runtime)
             self.hub = api.state.live
-            app = Edge(Both(api, console_of(runtime, responses=api.state.responses)), runtime, sign_in=Sessions())
+            console = console_of(runtime, responses=api.state.responses)
+            app = Edge(Both(api, console), runtime, sign_in=Sessions(), pages=True)
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"

@@ -67,37 +67,37 @@ def test_a_mission_is_deployed_after_somebody_allowed_it_and_switched_back(brows
     with looking(browser, yard, scripts=False) as looked:
         page = looked.go(f"/missions/{one}")
         page.locator("#deploy select").select_option(str(yard.site))
-        page.click("text=See what would change")
+        page.locator("button, a", has_text="See what would change").first.click()
         expect(page.locator("main")).to_contain_text("nothing is live")
         expect(page.locator("pre.diff")).to_contain_text("one")
         page.fill("#reason", "read every line of it")
-        page.click("text=Attest the review")
+        page.locator("button, a", has_text="Attest the review").first.click()
         expect(page.locator("main")).to_contain_text("Your word is kept")
-        page.fill("#keep", "many")
-        page.click("text=Deploy this mission")
+        page.fill("#keep", "no")
+        page.locator("form button", has_text="Deploy this mission").click()
         expect(page.locator("#keep-e")).to_contain_text("between 1 and 100")
-        assert page.input_value("#keep") == "many"
+        assert page.input_value("#keep") == "no"
         page.fill("#keep", "5")
-        page.click("text=Deploy this mission")
+        page.locator("form button", has_text="Deploy this mission").click()
         expect(page.locator("main")).to_contain_text("It waits for a person")
         assert yard.greeting == ""
-        page.click("text=Look at the request")
+        page.locator("button, a", has_text="Look at the request").first.click()
         page.fill("#why", "it was tested and read")
         page.check("input[name=seen]")
         page.click("button[value=approve]")
         page.goto(f"{yard.url}/missions/{one}/deploy?target={yard.site}")
-        page.click("text=Deploy it now")
-        expect(page.locator("h1")).to_have_text(f"one.json is live at {yard.site}")
+        page.locator("button, a", has_text="Deploy it now").first.click()
+        expect(page.locator("h1")).to_contain_text(f"is live at {yard.site}")
         expect(page.locator("main")).to_contain_text("It is live")
     assert yard.greeting == "one"
     check_page(browser, yard, f"/missions/{one}/deploy?target={yard.site}", name="deploy-live")
     check_page(browser, yard, f"/missions/{two}/deploy?target={yard.site}", name="deploy-next")
     with looking(browser, yard, scripts=False) as looked:
         page = looked.go(f"/missions/{one}/deploy?target={yard.site}")
-        page.locator("text=Switch back now").focus()
+        page.locator("button", has_text="Switch back now").focus()
         page.keyboard.press("Enter")
         expect(page.locator("main")).to_contain_text("What was live before is live again")
-        expect(page.locator("#h-was + *, main")).to_contain_text("switched back to nothing")
+        expect(page.locator("main")).to_contain_text("switched back to nothing")
     assert yard.greeting == ""
 
 
@@ -105,7 +105,8 @@ def test_no_place_but_those_that_the_settings_name(browser: Browser, yard: Yard)
     one = yard.shops[0]
     elsewhere = yard.site.parent.parent / "elsewhere"
     (yard.site.parent / "way-out").symlink_to(elsewhere.parent)
-    outside = (elsewhere, yard.site.parent / "way-out" / "elsewhere", f"{yard.site.parent}/../elsewhere", yard.site.parent.parent / "home")
+    inside = yard.site.parent / "way-out" / "elsewhere"
+    outside = (elsewhere, inside, f"{yard.site.parent}/../elsewhere", yard.site.parent.parent / "home")
     with looking(browser, yard, scripts=False) as looked:
         csrf = looked.go(f"/missions/{one}").locator("input[name=csrf]").first.get_attribute("value")
         for place in outside:

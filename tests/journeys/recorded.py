@@ -94,6 +94,8 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     (0, "limits set coder.minute --amount 20"),
     (0, "limits set coder.minute --reset"),
     (0, "queue clean --older-than 0s"),
+    (0, "queue pause --reason drill"),
+    (0, "queue resume --reason 'drill over'"),
     # circuits
     (0, "breakers open tool search --reason drill"),
     (0, "breakers reset tool search --reason 'drill over'"),
@@ -173,6 +175,7 @@ ORDERED = frozenset(
         "queue.enter",
         "queue.give_back",
         "queue.move",
+        "queue.pause",
         "queue.refused",
         "queue.take",
         "queue.worker",

@@ -162,6 +162,26 @@ class AttemptShown(TypedDict):
     log: str
 
 
+class Attestation(TypedDict):
+    critic: Literal["review", "kyc", "compliance", "jurisdiction", "risk_ack"]
+    reason: str
+    passed: NotRequired[bool]
+    subject: NotRequired[str]
+
+
+class Attested(TypedDict):
+    mission: str
+    critic: str
+    subject: str
+    passed: bool
+    by: str
+    at: str
+
+
+class Back(TypedDict):
+    target: str
+
+
 class Because(TypedDict):
     reason: str
 
@@ -260,6 +280,12 @@ class CallItem(TypedDict):
     reserved_usd: str
     saved_usd: str
     corrected_usd: str | None
+
+
+class CallsShown(TypedDict):
+    calls: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    absent: str
 
 
 class ChangeShown(TypedDict):
@@ -372,6 +398,20 @@ class Deploy(TypedDict):
     target: str
     smoke: NotRequired[list[str]]
     keep: NotRequired[int]
+
+
+class DeployPlan(TypedDict):
+    mission: str
+    target: str
+    release: str
+    live: str | None
+    summary: str
+    diff: str
+    holds: list[str]
+    fails: list[str]
+    missing: list[str]
+    approval: str | None
+    approval_state: str | None
 
 
 class DeployedShown(TypedDict):
@@ -1112,6 +1152,11 @@ class PasswordChange(TypedDict):
 type Pattern = str
 
 
+class Pause(TypedDict):
+    paused: bool
+    reason: str
+
+
 type Period = Literal["total", "month", "day"]
 
 
@@ -1226,6 +1271,8 @@ class QueueShown(TypedDict):
     parallel_missions: int
     queued_missions: int
     hint: str
+    paused_since: str | None
+    paused_home: bool
 
 
 class QueuedItem(TypedDict):
@@ -2225,11 +2272,27 @@ class MissionsCalls:
             ),
         )
 
+    def attest_of(self, mission: str, body: Attestation) -> Attested:
+        """Attest of a mission."""
+        return cast(
+            "Attested",
+            self._run(Call("POST", "/api/v1/missions/{mission}/attestations", params={"mission": mission}, body=body)),
+        )
+
     def branch(self, mission: str, body: Branch) -> MissionShown:
         """Branch off a mission."""
         return cast(
             "MissionShown",
             self._run(Call("POST", "/api/v1/missions/{mission}/branches", params={"mission": mission}, body=body)),
+        )
+
+    def calls(self, mission: str, step: str) -> CallsShown:
+        """A step's model calls."""
+        return cast(
+            "CallsShown",
+            self._run(
+                Call("GET", "/api/v1/missions/{mission}/steps/{step}/calls", params={"mission": mission, "step": step})
+            ),
         )
 
     def cancel(self, mission: str) -> MissionShown:
@@ -2257,6 +2320,20 @@ class MissionsCalls:
         return cast(
             "DeployedShown",
             self._run(Call("POST", "/api/v1/missions/{mission}/deployments", params={"mission": mission}, body=body)),
+        )
+
+    def deployment_plan(self, mission: str, *, target: str) -> DeployPlan:
+        """What a deployment would change."""
+        return cast(
+            "DeployPlan",
+            self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/deployments/plan",
+                    params={"mission": mission},
+                    query={"target": target},
+                )
+            ),
         )
 
     def diff(self, mission: str, step: str, *, old: int | None = None, new: int | None = None) -> TextShown:
@@ -2377,6 +2454,15 @@ class MissionsCalls:
         """List a mission's steps."""
         return cast(
             "PageStepShown", self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission}))
+        )
+
+    def switch_back(self, mission: str, body: Back) -> SwitchedBack:
+        """Switch back."""
+        return cast(
+            "SwitchedBack",
+            self._run(
+                Call("POST", "/api/v1/missions/{mission}/deployments/back", params={"mission": mission}, body=body)
+            ),
         )
 
 
@@ -2662,6 +2748,15 @@ class QueueCalls:
                     params={"mission": mission},
                     headers={"if-match": if_match} if if_match else {},
                 )
+            ),
+        )
+
+    def pause(self, body: Pause, *, if_match: str = "") -> QueueShown:
+        """Pause the queue, or let it go on."""
+        return cast(
+            "QueueShown",
+            self._run(
+                Call("PUT", "/api/v1/queue/pause", body=body, headers={"if-match": if_match} if if_match else {})
             ),
         )
 
@@ -3513,12 +3608,30 @@ class AsyncMissionsCalls:
             ),
         )
 
+    async def attest_of(self, mission: str, body: Attestation) -> Attested:
+        """Attest of a mission."""
+        return cast(
+            "Attested",
+            await self._run(
+                Call("POST", "/api/v1/missions/{mission}/attestations", params={"mission": mission}, body=body)
+            ),
+        )
+
     async def branch(self, mission: str, body: Branch) -> MissionShown:
         """Branch off a mission."""
         return cast(
             "MissionShown",
             await self._run(
                 Call("POST", "/api/v1/missions/{mission}/branches", params={"mission": mission}, body=body)
+            ),
+        )
+
+    async def calls(self, mission: str, step: str) -> CallsShown:
+        """A step's model calls."""
+        return cast(
+            "CallsShown",
+            await self._run(
+                Call("GET", "/api/v1/missions/{mission}/steps/{step}/calls", params={"mission": mission, "step": step})
             ),
         )
 
@@ -3549,6 +3662,20 @@ class AsyncMissionsCalls:
             "DeployedShown",
             await self._run(
                 Call("POST", "/api/v1/missions/{mission}/deployments", params={"mission": mission}, body=body)
+            ),
+        )
+
+    async def deployment_plan(self, mission: str, *, target: str) -> DeployPlan:
+        """What a deployment would change."""
+        return cast(
+            "DeployPlan",
+            await self._run(
+                Call(
+                    "GET",
+                    "/api/v1/missions/{mission}/deployments/plan",
+                    params={"mission": mission},
+                    query={"target": target},
+                )
             ),
         )
 
@@ -3676,6 +3803,15 @@ class AsyncMissionsCalls:
         return cast(
             "PageStepShown",
             await self._run(Call("GET", "/api/v1/missions/{mission}/steps", params={"mission": mission})),
+        )
+
+    async def switch_back(self, mission: str, body: Back) -> SwitchedBack:
+        """Switch back."""
+        return cast(
+            "SwitchedBack",
+            await self._run(
+                Call("POST", "/api/v1/missions/{mission}/deployments/back", params={"mission": mission}, body=body)
+            ),
         )
 
 
@@ -3972,6 +4108,15 @@ class AsyncQueueCalls:
                     params={"mission": mission},
                     headers={"if-match": if_match} if if_match else {},
                 )
+            ),
+        )
+
+    async def pause(self, body: Pause, *, if_match: str = "") -> QueueShown:
+        """Pause the queue, or let it go on."""
+        return cast(
+            "QueueShown",
+            await self._run(
+                Call("PUT", "/api/v1/queue/pause", body=body, headers={"if-match": if_match} if if_match else {})
             ),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remit.guard.approval_listing import ALL, Summary, Wanted, list_requests
@@ -50,7 +51,7 @@ def read_outlook(tx: ReadTx, workspace: str, mission: str, target: str, *, now_u
         NotFound: There is no such mission.
     """
     row = read_mission(tx, workspace, mission)
-    held = standing(tx, workspace, mission, row.tree) if row.tree else {}
+    held: Mapping[str, Evidence] = standing(tx, workspace, mission, row.tree) if row.tree else {}
     known = sorted(held.values(), key=lambda each: (_rank(each.critic), each.critic))
     wanted = Wanted(state=ALL, kind=Deploy.trait.kind, mission=mission)
     found = list_requests(tx, workspace, wanted, now_us=now_us, after=None, limit=_REQUESTS).requests

@@ -116,7 +116,7 @@ class Attested(Shown):
 
 
 @ROUTES.get("/{mission}/deployments/plan", response_model=DeployPlan, summary="What a deployment would change")
-async def plan(
+async def deployment_plan(
     caller: Asking,
     runtime: Open,
     mission: Id,
@@ -154,7 +154,7 @@ async def plan(
 
 
 @ROUTES.post("/{mission}/deployments/back", response_model=SwitchedBack, status_code=202, summary="Switch back")
-async def back(caller: Asking, runtime: Open, mission: Id, asked: Back) -> Response:
+async def switch_back(caller: Asking, runtime: Open, mission: Id, asked: Back) -> Response:
     """Make live again what was before this mission's deployment, while its release is the live one."""
     which, place = check_id(mission, "mission"), place_of(asked.target)
     await held_to(runtime, place, by=caller.principal, workspace=caller.workspace)
@@ -165,7 +165,7 @@ async def back(caller: Asking, runtime: Open, mission: Id, asked: Back) -> Respo
 
 
 @ROUTES.post("/{mission}/attestations", response_model=Attested, status_code=201, summary="Attest of a mission")
-async def attestation(caller: Asking, runtime: Open, mission: Id, asked: Attestation) -> Response:
+async def attest_of(caller: Asking, runtime: Open, mission: Id, asked: Attestation) -> Response:
     """Give your word on what no program can judge; a deployment to production wants `review`."""
     which = check_id(mission, "mission")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from remit.accounts.roles import Permission, Resource
 from remit.guard.evidence import attest
 from remit.guard.records import State
 from remit.kernel.errors import ApprovalPending, Conflict, InvalidInput, RemitError
+from remit.kernel.finding import Finding
 from remit.kernel.ids import check_id
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import ReadTx
@@ -111,7 +112,6 @@ class Deploy:
     smoke: str = ""
     keep: int = KEEP
     back: bool = False
-    problems: tuple[str, ...] = field(default=())
 
 
 @page("/missions/{id}/deploy", template="deploy.html")
@@ -302,9 +302,8 @@ def _history(found: Outlook) -> tuple[Event, ...]:
     )
 
 
-def _first(findings: object) -> str:
-    told = [one.message for one in findings] if isinstance(findings, tuple) else []  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return str(told[0]) if told else ""
+def _first(findings: tuple[Finding, ...]) -> str:
+    return findings[0].message if findings else ""
 
 
 # ----------------------------------------------------------------------------------------------------- what was typed
