@@ -91,6 +91,7 @@ class Settings:
         approval_over_usd: Operations whose estimate is above this need a person's approval, in dollars.
         approval_domains: Sensitive domains (with all below them), separated by commas: a fetch needs approval.
         approval_free_targets: Targets of deploys that are no production, separated by commas, exactly as deployed to.
+        deploy_roots: Folders that the console and the API may deploy to, with what lies in them, separated by commas.
         approval_hours: After how many hours an undecided request is refused, and an unused approval ends.
         approval_quorum: How many persons must approve: ``1``, or by kind ``1, deploy=2, order=2``.
         approval_separation: Whether who asked may decide: ``auto``, ``on`` or ``off``.
@@ -189,6 +190,7 @@ class Settings:
     approval_over_usd: str = "10"
     approval_domains: str = "gov, gov.uk, mil, onion"
     approval_free_targets: str = ""
+    deploy_roots: str = ""
     approval_hours: float = 24.0
     approval_quorum: str = "1"
     approval_separation: str = "auto"
@@ -458,6 +460,13 @@ def _user_agent(text: str) -> str:
     return text if fit and len(text) <= MOST_USER_AGENT else _refuse("a name of letters, then a version or a remark")
 
 
+def _folders(text: str) -> str:
+    for word in words(text):
+        if not os.path.isabs(word) or os.path.normpath(word) != word or word == "/":  # noqa: PTH117 - text, not a file
+            _refuse(f"absolute folders such as /srv, separated by commas; {word!r} is none")
+    return text
+
+
 def _domains(text: str) -> str:
     for word in words(text):
         if "/" in word or ":" in word or "*" in word or " " in word:
@@ -581,6 +590,7 @@ _CONVERT: Mapping[str, Callable[[str], object]] = {
     "approval_over_usd": _dollars,
     "approval_domains": _domains,
     "approval_free_targets": str,
+    "deploy_roots": _folders,
     "approval_hours": lambda text: _within(float(text), 0.0001, 24 * 365),
     "approval_quorum": _quorum,
     "approval_separation": _separation,

@@ -69,6 +69,13 @@ SAMPLES = {
     ("POST", f"{ONE}/deployments"): Sample(
         place, lambda made: {"target": made["target"], "smoke": ["true"]}, ok=frozenset({202, 409})
     ),
+    ("GET", f"{ONE}/deployments/plan"): Sample(place, query="?target={target}"),
+    ("POST", f"{ONE}/deployments/back"): Sample(
+        place, lambda made: {"target": made["target"]}, ok=frozenset({202, 409})
+    ),
+    ("POST", f"{ONE}/attestations"): Sample(
+        finished, lambda _made: {"critic": "review", "reason": "read every line"}, ok=frozenset({201})
+    ),
     ("GET", "/api/v1/queue"): Sample(queued),
     ("DELETE", "/api/v1/queue/{mission}"): Sample(queued, ok=ACCEPTED),
     ("GET", "/api/v1/presets"): Sample(),

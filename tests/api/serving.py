@@ -312,7 +312,7 @@ def serving(
     home: Path, *, console: App | None = None, engine: bool = False, worker: bool = False, **settings: Any
 ) -> Iterator[Api]:
     """The API on a home of its own (or one that is there)."""
-    wanted = Settings(home=home, **{**PLENTY, **settings})
+    wanted = Settings(home=home, **{**PLENTY, "deploy_roots": str(home.parent), **settings})
     made = Api(wanted, console=console, engine=engine, worker=worker).start()
     try:
         yield made

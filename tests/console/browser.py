@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from .served import Served
@@ -82,6 +83,18 @@ def looking(
     scripts: bool = True,
 ) -> Iterator[Looked]:  # fmt: skip
     """A person at a browser."""
+    looked = _look(browser, served, who=who, theme=theme, width=width, height=height, scripts=scripts)
+    try:
+        yield looked
+    finally:
+        looked.page.context.close()
+
+
+def _look(
+    browser: Browser, served: Served, *, who: str, theme: Theme = "light",
+    width: int = 1440, height: int = 900,
+    scripts: bool = True,
+) -> Looked:  # fmt: skip
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, java_script_enabled=scripts,
         reduced_motion="reduce",
@@ -96,10 +109,7 @@ def looking(
     page.on("request", lambda request: looked.asked.append(request.url))
     page.on("dialog", lambda dialog: (looked.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
     page.set_default_timeout(15_000)
-    try:
-        yield looked
-    finally:
-        context.close()
+    return looked
 
 
 def check_page(
@@ -107,31 +117,74 @@ def check_page(
 ) -> None:
     """What must hold of every page: light and wide, dark and narrow, no sideways scroll at any width, without scripts.
 
-    With ``REMIT_PROVE=1``, and where ``REMIT_SHOTS`` asks for pictures, each theme at each width.
+    With ``REMIT_PROVE=1``, and where ``REMIT_SHOTS`` asks for pictures, each theme at each width. It is opened once for
+    all of them: themes and widths are matters of the style sheet, and a browser takes seconds to begin a window anew.
     """
-    for theme, (width, height) in WAYS:
-        with looking(browser, served, who=who, theme=theme, width=width, height=height) as looked:
-            page = looked.go(path, status=status)
-            page.wait_for_load_state("load")
-            problems = Axe().run(page).response["violations"]
-            assert problems == [], [(one["id"], [node["html"] for node in one["nodes"]][:5]) for one in problems]
+    with _at(_kept(browser, served, who)) as looked:
+        page = looked.go(path, status=status)
+        page.wait_for_load_state("load")
+        for theme, (width, height) in WAYS:
+            look_over(page, theme, width, height)
             assert page.locator("h1").count() == 1
             shoot(page, name or _named(path), theme, width)
-            if status == 200:
-                looked.quiet()
-    with looking(browser, served, who=who) as looked:
-        page = looked.go(path, status=status)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
             assert not sideways(page), f"{path} scrolls sideways at {width}"
         if status == 200:
+            looked.quiet()
             plain = page.request.get(f"{served.url}{path}", headers={"Accept": "application/json"})
             assert plain.status == 200
             assert plain.headers["content-type"] == "application/json"
             assert "title" in plain.json()
-    with looking(browser, served, who=who, scripts=False) as looked:
-        page = looked.go(path, status=status)
-        assert page.locator("h1").is_visible()
+        with without_scripts(page):
+            looked.go(path, status=status)
+            assert page.locator("h1").is_visible()
+
+
+def look_over(page: Page, theme: Theme, width: int, height: int) -> None:
+    """Nothing that axe knows of is wrong with a page, in that theme and at that size."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+    page.set_viewport_size({"width": width, "height": height})
+    problems = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert problems == [], [(one["id"], [node["html"] for node in one["nodes"]][:5]) for one in problems]
+
+
+@contextmanager
+def without_scripts(page: Page) -> Iterator[None]:
+    """What is opened meanwhile runs no script."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        yield
+    finally:
+        devtools.send("Emulation.setScriptExecutionDisabled", {"value": False})
+        devtools.detach()
+
+
+#: The windows in which pages are checked, as long as their browser lives.
+_KEPT: WeakKeyDictionary[Browser, dict[tuple[str, str], Looked]] = WeakKeyDictionary()
+
+
+def _kept(browser: Browser, served: Served, who: str) -> Looked:
+    """The window in which somebody's pages are checked."""
+    kept = _KEPT.setdefault(browser, {})
+    if (served.url, who) not in kept:
+        kept[served.url, who] = _look(browser, served, who=who)
+    return kept[served.url, who]
+
+
+@contextmanager
+def _at(looked: Looked) -> Iterator[Looked]:
+    """A window that is used again: it begins with no complaints and nothing asked, wide, and is left empty."""
+    looked.complaints.clear()
+    looked.asked.clear()
+    try:
+        looked.page.set_viewport_size({"width": 1440, "height": 900})
+        yield looked
+    finally:
+        looked.page.goto("about:blank")
 
 
 def sideways(page: Page) -> bool:

@@ -230,8 +230,7 @@ class Served:
 
     async def _main(self) -> None:
         await prepare_home(self.settings)
-        adapters = {"order": self.order, "publish": self.publish, "deploy": self.deploy, "tool": self.tool}
-        async with open_runtime(self.settings, adapters=adapters, pack=PACK) as runtime:
+        async with open_runtime(self.settings, adapters=self.adapters(), pack=PACK) as runtime:
             self.runtime = runtime
             self.loop = asyncio.get_running_loop()
             await self.people()
@@ -256,6 +255,10 @@ class Served:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             self._ready.set()
             await serving
+
+    def adapters(self) -> dict[str, Any]:
+        """What stands in for the outside world."""
+        return {"order": self.order, "publish": self.publish, "deploy": self.deploy, "tool": self.tool}
 
     async def people(self) -> None:
         """The people and agents of the house, and no rules that would want evidence."""

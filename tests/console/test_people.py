@@ -10,7 +10,6 @@ from typing import Any
 import pyotp
 import pytest
 import uvicorn
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from remit.accounts.api_keys import create_api_key
@@ -31,7 +30,7 @@ from remit.serve.listening import listen
 from remit.settings import Settings
 from remit.testing.issuer import issuer
 
-from .browser import WATCH, WAYS, check_page, shoot, sideways
+from .browser import WATCH, WAYS, check_page, look_over, shoot, sideways
 from .served import WORKSPACE, Served
 
 GOOD, OTHER = "three quiet lanterns drift", "seven loud kettles dance"
@@ -138,17 +137,14 @@ def test_the_pages_of_people_and_of_ones_own_account(browser: Browser, served: S
     check_page(browser, served, "/people", who="vera", name="people-viewer")
 
 
-def test_the_pages_before_sign_in(browser: Browser, install: Install) -> None:
+def test_the_pages_before_sign_in(install: Install, context: BrowserContext) -> None:
+    page = context.new_page()
     for path in ("/sign-in", "/set-up", "/join"):
+        page.goto(install.url + path)
         for theme, (width, height) in WAYS:
-            size = {"width": width, "height": height}
-            context = browser.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
-            page = context.new_page()
-            page.goto(install.url + path)
-            assert Axe().run(page).response["violations"] == []
+            look_over(page, theme, width, height)
             assert not sideways(page)
             shoot(page, path.strip("/"), theme, width)
-            context.close()
 
 
 def test_from_the_first_link_to_a_second_factor(  # noqa: PLR0915 - one journey
@@ -184,7 +180,7 @@ def test_from_the_first_link_to_a_second_factor(  # noqa: PLR0915 - one journey
     page.click("text=Set it up")
     secret = page.inner_text("pre.once")
     assert page.locator(".qr svg").count() == 1
-    assert Axe().run(page).response["violations"] == []
+    look_over(page, "light", 1280, 720)
     shoot(page, "factor", "light", 1440)
     app = pyotp.TOTP(secret)
     page.fill("#code", app.now())

@@ -23,7 +23,7 @@ from typing import Protocol
 
 import orjson
 
-from remit.accounts.access import Permission, require
+from remit.accounts.access import Permission, reading, require
 from remit.guard.evidence import Evidence, record
 from remit.guard.reconcile import reconcile
 from remit.guard.records import State, find_outcome
@@ -345,6 +345,34 @@ class Deployments:
         )
 
     # --------------------------------------------------------------------------------------------------- taking back
+
+    async def switch_back(self, workspace: str, mission: str, target: str, *, actor: Principal) -> str:
+        """Make live again what was before this mission's deployment, and leave the mission as it is; which tree.
+
+        As a rollback of the mission takes it back: an effect of its own, and only while its release is the live one.
+
+        Raises:
+            NotFound: There is no such mission.
+            Conflict: Nothing of it is live there (``deploy.not_live``), or another release is (``deploy.moved``).
+            Denied: The actor may not, or a rule refuses.
+            InvalidInput: Nothing can be deployed there.
+        """
+
+        def op(tx: ReadTx) -> Deployment | None:
+            require(tx, actor, workspace=workspace, permission=Permission.WRITE)
+            read_mission(tx, workspace, mission)
+            done = [each.row for each in deployments_at(tx, workspace, target) if each.state is State.OK]
+            back = {row.compensates for row in done if row.compensates}
+            ours = (row for row in done if row.mission == mission and not row.compensates)
+            return next((row for row in ours if row.action not in back), None)
+
+        row = await reading(self._deps.journal, op)
+        if row is None:
+            message = f"No deployment of mission {mission} stands at {target}: there is nothing to take back."
+            raise Conflict(message, code="deploy.not_live", hint=f"remit deploy --to {target} --status")
+        done = Performed(row.action, row.step, Deploy.trait.kind, target, Deploy.trait.reversal)
+        await self.compensate(done, workspace=workspace, actor=actor)
+        return row.previous
 
     async def compensate(self, performed: Performed, *, workspace: str, actor: Principal) -> None:
         """Make live again what was before a deployment, through the guard, for whoever ordered the rollback.

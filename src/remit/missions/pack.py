@@ -166,3 +166,16 @@ class Described(Protocol):
     def schema(self) -> Mapping[str, Json]:
         """The input's JSON Schema (2020-12)."""
         ...
+
+
+@runtime_checkable
+class Formed(Described, Protocol):
+    """What a pack may offer beside its schema: its input as plain values, so that a form can be filled from it."""
+
+    def document(self, data: bytes, *, name: str) -> Json:
+        """The values that stand in an input; only its text is judged, not its shape.
+
+        Raises:
+            InvalidInput: It is no document of the pack's language; with the place.
+        """
+        ...

@@ -95,6 +95,18 @@ def read_document[M: BaseModel](model: type[M], data: bytes, *, name: str) -> M:
     return found
 
 
+def read_values(data: bytes, *, name: str) -> object:
+    """What stands in a text, under the same bounds; its shape is not looked at.
+
+    Raises:
+        InvalidDocument: It is no YAML or JSON.
+    """
+    try:
+        return _parsed(_decoded(data), name)[0]
+    except Malformed as error:
+        raise InvalidDocument((_placed(error.problem, (error.line, error.column), name),)) from None
+
+
 def _decoded(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         what = f"the file has {len(data):,} bytes, more than {MAX_BYTES:,}"

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import version as installed
+from typing import cast
 
 from remit import __version__
 from remit.kernel import mission
@@ -19,7 +20,7 @@ from remit.kernel.mission import NoSecrets, OnFailure, Plan, RetryPolicy, StepSp
 from remit.missions.pack import StepFunction
 from remit.packs.build import schema_condition as conditions
 from remit.packs.build import schema_spec as spec
-from remit.packs.build.intake import read_intake
+from remit.packs.build.intake import read_intake, read_values
 from remit.packs.build.plan import plan_build
 from remit.packs.build.removal import without_feature
 from remit.packs.build.render import TEMPLATE_VERSION
@@ -64,6 +65,14 @@ class BuildPack:
         """An intake's JSON Schema."""
         found: Mapping[str, Json] = Intake.model_json_schema(by_alias=True)
         return found
+
+    def document(self, data: bytes, *, name: str) -> Json:
+        """What stands in an intake's text, whatever its shape.
+
+        Raises:
+            InvalidInput: It is neither YAML nor JSON; with the place.
+        """
+        return cast("Json", read_values(data, name=name))
 
     def step(self, uses: str) -> StepFunction:
         """The function behind a step.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Literal
 
 from fastapi import APIRouter
@@ -11,7 +10,6 @@ from starlette.responses import Response
 
 from remit.accounts.roles import Permission, Resource
 from remit.kernel.canonical import Json
-from remit.kernel.errors import InvalidInput
 from remit.kernel.ids import check_id
 from remit.missions.deployments import SMOKE, Deployed
 from remit.missions.detail import show_mission
@@ -22,6 +20,7 @@ from remit.serve.api.answers import Asked, Shown, answer, created, example
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.held import held
 from remit.serve.api.routes.mission_models import Id, MissionShown, QueuePlace, mission_shown, place_shown
+from remit.serve.api.targets import held_to, place_of
 
 ROUTES = APIRouter(prefix="/api/v1/missions", tags=["missions"])
 _ONE = "/api/v1/missions/{mission}"
@@ -167,6 +166,7 @@ async def priority(caller: Asking, runtime: Open, mission: Id, asked: NewPriorit
 async def deploy(caller: Asking, runtime: Open, mission: Id, asked: Deploy) -> Response:
     """Test, ask, switch, test again. When a person must approve first (409), the same order goes on afterwards."""
     place = place_of(asked.target)
+    await held_to(runtime, place, by=caller.principal, workspace=caller.workspace)
     order = runtime.deployments.deploy(
         caller.workspace,
         check_id(mission, "mission"),
@@ -177,19 +177,6 @@ async def deploy(caller: Asking, runtime: Open, mission: Id, asked: Deploy) -> R
     )
     found = await held(order, what=f"deploy {mission}")
     return answer(_deployed(found, mission, place), 202)
-
-
-def place_of(target: str) -> str:
-    """A folder as deployments know it: absolute, parents resolved, its own last name as given.
-
-    Raises:
-        InvalidInput: It is not absolute: a server's own folder means nothing to who asks.
-    """
-    if not os.path.isabs(target) or "\0" in target:  # noqa: PTH117 - text, not a file
-        message = "The target must be an absolute folder on the server."
-        raise InvalidInput(message, code="deploy.target", place="target", hint="such as /srv/app")
-    head, tail = os.path.split(os.path.abspath(target))  # noqa: PTH100 - the last part must not be resolved
-    return os.path.join(os.path.realpath(head), tail)  # noqa: PTH118 - as above
 
 
 def _deployed(found: Deployed | None, mission: str, place: str) -> DeployedShown:

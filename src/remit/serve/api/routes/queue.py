@@ -20,7 +20,8 @@ from remit.serve.api.answers import Shown, answer, example
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.paging import Page
 from remit.serve.api.routes.mission_models import Id, MissionShown, QueuePlace, place_shown
-from remit.serve.api.routes.mission_orders import cancel, place_of
+from remit.serve.api.routes.mission_orders import cancel
+from remit.serve.api.targets import held_to, place_of
 
 ROUTES = APIRouter(prefix="/api/v1", tags=["queue"])
 _MISSION = Resource.MISSION
@@ -132,13 +133,9 @@ async def deployments(
     target: Annotated[str, Query(min_length=2, max_length=1000, description="An absolute folder on the server.")],
 ) -> Response:
     """What is live there, how it came there, and what else is there."""
-    await reading(
-        runtime.store,
-        lambda tx: require(
-            tx, caller.principal, workspace=caller.workspace, permission=Permission.READ, resource=_MISSION
-        ),
-    )
-    found = await runtime.deployments.look(caller.workspace, place_of(target))
+    place = place_of(target)
+    await held_to(runtime, place, by=caller.principal, workspace=caller.workspace, permission=Permission.READ)
+    found = await runtime.deployments.look(caller.workspace, place)
     return answer(
         LiveShown(
             target=found.target,

@@ -12,6 +12,7 @@ from remit.serve.console.pages import (
     approvals,
     audit,
     breakers,
+    deploy,
     home,
     keys,
     mission,
@@ -29,7 +30,7 @@ from remit.serve.console.pages import (
 
 PAGES: Sequence[Page] = (
     *(home.home, approvals.inbox, approval.approval),
-    *(missions.missions, new_mission.new, mission.mission, mission_forms.file, queue.queue),
+    *(missions.missions, new_mission.new, mission.mission, mission_forms.file, deploy.deploy, queue.queue),
     *(*agents.PAGES, spend.spend, models.models, *policy.PAGES, *breakers.PAGES, stop.stop),
     *(*audit.PAGES, secrets_log.secrets),
     *(people.people, keys.keys, account.account),
@@ -37,6 +38,7 @@ PAGES: Sequence[Page] = (
 FORMS: Sequence[Form] = (
     approval.decision,
     *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
+    *deploy.FORMS,
     *(new_mission.start, queue.move),
     *(stop.set_stop, stop.lift),
     *(*agents.FORMS, *policy.FORMS, *breakers.FORMS, *audit.FORMS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -22,6 +23,7 @@ from remit.missions.detail import Asked, Detail, StepDetail, read_actions, read_
 from remit.missions.presets import PRESETS
 from remit.missions.rows import AttemptRow
 from remit.missions.shown import Shown
+from remit.serve.api.targets import offered, roots_of
 from remit.serve.console.asking import Ask
 from remit.serve.console.page import page
 from remit.serve.console.pages.diffs import DiffLine, diff_lines
@@ -172,6 +174,8 @@ class Mission:
     deployments: tuple[tuple[str, str, str, int], ...]
     over: bool
     parent: str
+    deployable: bool
+    targets: tuple[str, ...]
     notes: tuple[str, ...] = field(default=())
 
 
@@ -192,6 +196,7 @@ async def mission(ask: Ask) -> Mission:
     step = None if chosen is None else await _step(ask, detail, chosen, actions)
     files = await list_artefacts(deps, ask.workspace, which, by=ask.who) if detail.mission.head_commit else None
     row = detail.mission
+    deployable = detail.status is Shown.SUCCEEDED and bool(row.head_commit)
     kind, word = MARKS[detail.status]
     selected = chosen.row.name if chosen is not None else ""
     return Mission(
@@ -223,6 +228,8 @@ async def mission(ask: Ask) -> Mission:
         ),
         over=MissionStatus(row.status).over,
         parent=row.parent,
+        deployable=deployable,
+        targets=tuple(await asyncio.to_thread(offered, roots_of(ask.runtime))) if deployable else (),
         notes=tuple(detail.plan.plan.notes),
     )
 
