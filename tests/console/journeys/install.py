@@ -111,7 +111,7 @@ class Install:
     def order(self, pack: str, *, who: str = OWNER, **intake: object) -> str:
         """Queue a mission; its id."""
         given = self.drill.intake(f"{pack.partition(':')[0].rpartition('.')[2]}.json", **{"witness": "", **intake})
-        return str(self.remit("run", pack, given, "--queue", who=who)["mission"])
+        return str(self.remit("run", pack, given, "--queue", "--budget", "50", who=who)["mission"])
 
     def ready(self) -> bool:
         """Whether it takes requests."""
