@@ -56,6 +56,7 @@ SAMPLES = {
     ("GET", f"{ONE}/steps"): Sample(finished),
     ("GET", f"{ONE}/steps/{{step}}"): Sample(finished),
     ("GET", f"{ONE}/steps/{{step}}/diff"): Sample(finished),
+    ("GET", f"{ONE}/steps/{{step}}/calls"): Sample(finished),
     ("GET", f"{ONE}/logs"): Sample(finished),
     ("GET", f"{ONE}/actions"): Sample(finished),
     ("GET", f"{ONE}/artefacts"): Sample(finished),
@@ -77,6 +78,7 @@ SAMPLES = {
         finished, lambda _made: {"critic": "review", "reason": "read every line"}, ok=frozenset({201})
     ),
     ("GET", "/api/v1/queue"): Sample(queued),
+    ("PUT", "/api/v1/queue/pause"): Sample(body=lambda _made: {"paused": False, "reason": "it was paused"}),
     ("DELETE", "/api/v1/queue/{mission}"): Sample(queued, ok=ACCEPTED),
     ("GET", "/api/v1/presets"): Sample(),
     ("GET", "/api/v1/deployments"): Sample(place, query="?target={target}"),

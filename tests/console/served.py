@@ -243,7 +243,7 @@ class Served:
             listener.bind(("127.0.0.1", 0))
             api = api_of(runtime)
             self.hub = api.state.live
-            app = Edge(Both(api, console_of(runtime)), runtime, sign_in=Sessions())
+            app = Edge(Both(api, console_of(runtime)), runtime, sign_in=Sessions(), pages=True)
             self._server = uvicorn.Server(
                 uvicorn.Config(
                     app, http="httptools", lifespan="off", loop="none", log_config=None, access_log=False, ws="none"

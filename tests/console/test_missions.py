@@ -93,6 +93,8 @@ def test_one_mission(browser: Browser, house: Served) -> None:
     check_page(browser, house, f"/missions/{running}", name="mission-running")
     check_page(browser, house, f"/missions/{failed}", name="mission-failed")
     check_page(browser, house, f"/missions/{running}?tab=io", name="mission-io")
+    with looking(browser, house, scripts=False) as looked:
+        expect(looked.go(f"/missions/{running}?tab=prompts").locator("main")).to_contain_text("asked no model")
 
 
 def test_a_new_one(browser: Browser, house: Served) -> None:
@@ -165,6 +167,40 @@ def test_an_input_is_checked_and_ordered_and_stays_as_typed(browser: Browser, ho
         page.click("text=Order this mission")
         expect(page.locator("main")).to_contain_text("It is queued.")
         page.wait_for_load_state("networkidle")
+
+
+def test_a_mission_is_filled_in_field_by_field_and_nothing_is_lost(browser: Browser, house: Served) -> None:
+    check_page(browser, house, "/missions/new?preset=build&way=form", name="mission-form")
+    text = "# kept as it is\n" + INTAKE.read_text()
+    with looking(browser, house, scripts=False) as looked:
+        page = looked.go("/missions/new?preset=build")
+        page.fill("#in", text)
+        page.locator("button", has_text="Fill in field by field").click()
+        assert page.input_value("#f-in-metadata-appname") in text
+        page.locator("button", has_text="Go on in the editor").click()
+        assert page.input_value("#in") == text
+        page.locator("button", has_text="Fill in field by field").click()
+        page.fill("#f-in-metadata-version", "one")
+        page.locator("#f-in-secrets > summary").click()
+        page.locator("button", has_text="Add to secrets").click()
+        page.locator("#f-in-secrets-1 > summary").click()
+        page.fill("#f-in-secrets-1-name", "mail_password")
+        page.fill("#f-in-secrets-1-path", "MAIL_PASSWORD")
+        page.fill("#name", "filled.yaml")
+        page.locator("button:visible", has_text="Check and plan").click()
+        field = page.locator("#f-in-metadata-version")
+        assert field.get_attribute("aria-invalid") == "true"
+        assert field.input_value() == "one"
+        expect(page.locator("#f-in-metadata-version-e")).to_contain_text("metadata.version")
+        page.fill("#f-in-metadata-version", "2.0.1")
+        page.locator("button:visible", has_text="Check and plan").click()
+        expect(page.locator("[role=status] >> text=The input is good")).to_be_visible()
+        page.locator("button:visible", has_text="Order this mission").click()
+        expect(page.locator("main")).to_contain_text("It is queued.")
+        mission = page.url.partition("/missions/")[2].partition("?")[0]
+    row = house.run(lambda runtime: runtime.missions.show(WORKSPACE, mission)).mission
+    assert b"mail_password" in row.input
+    assert b"2.0.1" in row.input
 
 
 def test_without_a_mouse_and_without_scripts_a_mission_is_cancelled(browser: Browser, house: Served) -> None:

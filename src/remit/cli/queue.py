@@ -112,6 +112,56 @@ def move(ctx: click.Context, mission: str, priority: str, home: str | None, *, a
     return 0
 
 
+@queue.command(name="pause")
+@click.option("--reason", required=True, help="Why, for the audit log.")
+@click.option("--all", "everywhere", is_flag=True, help="Every workspace of this home.")
+@common
+@click.pass_context
+def pause(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool) -> int:
+    """Take up nothing more, in any process, until the queue is resumed; what runs goes on."""
+    del debug
+    return _pause(ctx, reason, home, everywhere=everywhere, as_json=as_json, paused=True)
+
+
+@queue.command(name="resume")
+@click.option("--reason", required=True, help="Why, for the audit log.")
+@click.option("--all", "everywhere", is_flag=True, help="Every workspace of this home.")
+@common
+@click.pass_context
+def resume(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, debug: bool) -> int:
+    """Take up missions again."""
+    del debug
+    return _pause(ctx, reason, home, everywhere=everywhere, as_json=as_json, paused=False)
+
+
+def _pause(ctx: click.Context, reason: str, home: str | None, *, everywhere: bool, as_json: bool, paused: bool) -> int:
+    from remit.bootstrap import open_runtime
+    from remit.missions.queue_pause import pause as ordered
+
+    home, as_json = _outer(ctx, home, as_json=as_json)
+    settings = settings_of(home)
+
+    async def order() -> bool:
+        async with open_runtime(settings) as runtime:
+            return await ordered(
+                runtime.missions.deps,
+                settings.workspace,
+                by=_acting(settings),
+                reason=reason,
+                paused=paused,
+                home=everywhere,
+            )
+
+    changed = asyncio.run(order())
+    whose = "of this home" if everywhere else f"of the workspace {settings.workspace}"
+    if as_json:
+        emit({"paused": paused, "changed": changed, "home": everywhere, "workspace": settings.workspace})
+    else:
+        already = "" if changed else " already"
+        say(f"the queue {whose} is {'paused' if paused else 'open'}{already}")
+    return 0
+
+
 @queue.command(name="clean")
 @click.option("--older-than", "age", default="30d", metavar="AGE", help="Only what ended before: 30d, 12h, 90m, 0s.")
 @common

@@ -102,6 +102,7 @@ POINTS: frozenset[str] = frozenset(
         "queue.enter",
         "queue.give_back",
         "queue.move",
+        "queue.pause",
         "queue.refused",
         "queue.take",
         "queue.worker",

@@ -45,7 +45,7 @@ class Input:
         chosen: Of ``many``, what is.
         shown_empty: What holds when it is empty, as text.
         parts: The fields in it; of ``items`` each is a group.
-        open: Whether something of it is given, or something must be.
+        open: Whether it must be given, or something in it is wrong.
         problem: What is wrong with it.
     """
 
@@ -67,10 +67,11 @@ class Input:
 
 @dataclass(slots=True)
 class Typed:
-    """What was typed, and what of it can't be read: by the field's path."""
+    """What was typed; what of it can't be read, by the field's path, and the very text, by the field's name."""
 
     values: Mapping[str, str]
     problems: dict[str, str] = field(default_factory=dict[str, str])
+    wrong: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def inputs(schema: Node, document: Json, *, wrong: Mapping[str, str] | None = None) -> tuple[Input, ...]:
@@ -129,7 +130,7 @@ def _placed(fields: Sequence[Input], placed: Mapping[str, str]) -> tuple[Input, 
     made: list[Input] = []
     for one in fields:
         parts = _placed(one.parts, placed)
-        opened = one.open or any(part.problem or part.open for part in parts)
+        opened = one.open or any(part.problem for part in walk(parts))
         made.append(replace(one, parts=parts, open=opened, problem=placed.get(one.path, one.problem)))
     return tuple(made)
 
@@ -324,7 +325,7 @@ class _Maker:
             shown_empty="" if default in (MISSING, None, "") or parts else _shown(default),
             most=most if isinstance(most, int) and shape.kind in {"text", "long"} else 0,
             parts=parts,
-            open=required or not isinstance(held, _Missing),
+            open=required,
         )
 
     def _items(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> tuple[Input, ...]:
@@ -376,6 +377,7 @@ class _Taker:
             return _READ[shape.kind](text, shape)
         except ValueError as error:
             self._typed.problems[_said(path)] = str(error)
+            self._typed.wrong[name] = text
             return held
 
     def _group(self, node: Node, held: Held, path: tuple[str | int, ...], depth: int) -> Held:

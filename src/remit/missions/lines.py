@@ -13,6 +13,7 @@ from remit.missions.estimate import lasting
 from remit.missions.listing import Summary, read_summaries
 from remit.missions.queue import Place, Snapshot, State, places
 from remit.missions.queue_order import Priority
+from remit.missions.queue_pause import paused_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Queued:
 class Line:
     """The queue of a workspace: those that run, then those that wait, in the order in which they will start.
 
+    ``paused_us``: since when nothing is taken up, 0 when it is; ``paused_home``: in every workspace of the home.
     ``slots`` is how many missions the ``workers`` run at once; ``hint`` what would make it faster, or empty.
     """
 
@@ -39,6 +41,8 @@ class Line:
     plan: WorkspacePlan
     hint: str
     seen_us: int
+    paused_us: int = 0
+    paused_home: bool = False
 
     @property
     def running(self) -> tuple[Queued, ...]:
@@ -66,16 +70,20 @@ async def read_line(deps: Deps, workspace: str, *, by: Principal) -> Line:
         ids = [each.mission for each in found]
         known = {each.id: each for each in read_summaries(tx, workspace, ids, alive=deps.alive, now_us=now_us)}
         plan, workers, slots = snapshot.plan(workspace), len(snapshot.workers), sum(snapshot.workers.values())
+        since, everywhere = paused_since(tx, workspace)
         full = snapshot.running(workspace) >= plan.parallel_missions
         listed: list[Queued] = []
         for each in found:
             summary = known.get(each.mission)
             title = summary.name if summary is not None else each.mission
             pack = summary.pack if summary is not None else ""
-            listed.append(Queued(each, title, pack, _reason(each, workers=workers, full=full, plan=plan), summary))
+            said = "the queue is paused" if since and each.state is State.WAITING else ""
+            listed.append(
+                Queued(each, title, pack, said or _reason(each, workers=workers, full=full, plan=plan), summary)
+            )
         waiting = sum(each.state is State.WAITING for each in found)
-        hint = _hint(plan, waiting=waiting, workers=workers, slots=slots, full=full)
-        return Line(tuple(listed), workers, slots, plan, hint, now_us)
+        hint = "" if since else _hint(plan, waiting=waiting, workers=workers, slots=slots, full=full)
+        return Line(tuple(listed), workers, slots, plan, hint, now_us, since, everywhere)
 
     return await reading(deps.journal, op)
 

@@ -35,7 +35,7 @@ from remit.missions.queue_order import (
     forecast,
     serve,
 )
-from remit.missions.queue_tables import QUEUE, SHARE, WORKER
+from remit.missions.queue_tables import PAUSED, QUEUE, SHARE, WORKER
 
 #: Runs of the same pack whose median is how long the next one is expected to take.
 SAMPLE = 20
@@ -172,9 +172,11 @@ class Snapshot:
         self.workers = {
             row["executor"]: int(row["concurrency"]) for row in tx.rows(_WORKERS) if self.lives(row["executor"])
         }
-        self.passes: dict[Tenant, int] = {
+        shares: dict[Tenant, int] = {
             (row["workspace"], row["originator"]): int(row["pass_units"]) for row in tx.rows(_PASSES)
         }
+        self.passes = {tenant: units for tenant, units in shares.items() if tenant[1] != PAUSED}
+        self.paused = {workspace for (workspace, name), since in shares.items() if name == PAUSED and since}
 
     def lives(self, executor: str) -> bool:
         """Whether a process lives; asked once."""
@@ -197,8 +199,8 @@ class Snapshot:
         return sum(row["workspace"] == workspace and self.held(row) for row in self.taken)
 
     def room(self, workspace: str) -> bool:
-        """Whether one more mission of a workspace may run."""
-        return self.running(workspace) < self.plan(workspace).parallel_missions
+        """Whether one more mission of a workspace may run: its queue is not paused, and its plan has room."""
+        return not self.paused & {workspace, EVERY} and self.running(workspace) < self.plan(workspace).parallel_missions
 
     def lost(self) -> list[Taken]:
         """What is in dead hands."""

@@ -10,6 +10,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint,
 
 from remit.kernel.tables import METADATA
 
+#: The originator of the row that says since when (microseconds; 0: not) a workspace's queue is paused.
+PAUSED = "#paused"
+
 _Big = BigInteger().with_variant(Integer(), "sqlite")
 
 #: One row a mission that was ordered to run: its newest run. Kept after the end, for estimates, until cleaned up.

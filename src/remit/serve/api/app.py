@@ -143,7 +143,7 @@ class Served:
         self._console = console
         rows: Mapping[tuple[str, str], Access] = self.api.state.access
         limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
-        self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits)
+        self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits, pages=console is not None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""

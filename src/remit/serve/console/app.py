@@ -6,6 +6,7 @@ It stands behind ``serve/edge``, which says who asks and has checked the form's 
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,10 +30,10 @@ from remit.serve.console.pages import FORMS, PAGES
 from remit.serve.console.rendering import Templates
 from remit.serve.console.security import Policed
 from remit.serve.console.static_files import read_files
+from remit.serve.edge.problems import status_of
 
 _log = logging.getLogger(__name__)
 
-LONGEST_FORM = 64  # fields of a form; the edge bounds its bytes
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -53,7 +54,8 @@ def console_of(
         routes: More, with answers of their own (downloads, streams).
         nonce: Makes a nonce; each must be unguessable.
     """
-    return Policed(Suffixed(_Console(runtime, pages).router(forms, routes)), nonce=nonce)
+    console = _Console(runtime, pages)
+    return Policed(Suffixed(Refusals(console.router(forms, routes), console.refused)), nonce=nonce)
 
 
 class Suffixed:
@@ -67,6 +69,23 @@ class Suffixed:
         if scope["type"] == "http" and scope["path"].endswith(".json") and not scope["path"].startswith("/static/"):
             scope = {**scope, "path": scope["path"][:-5] or "/", "state": {**scope.get("state", {}), "json": True}}
         await self._app(scope, receive, send)
+
+
+class Refusals:
+    """ASGI: tells whoever was turned away at the edge (``state["refused"]``) in the console's own words."""
+
+    def __init__(self, app: ASGIApp, tell: Callable[[Request, RemitError], Awaitable[Response]]) -> None:
+        self._app = app
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        refused = scope.get("state", {}).get("refused") if scope["type"] == "http" else None
+        if isinstance(refused, RemitError):
+            answer = await self._tell(Request(scope, receive), refused)
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 class _Console:
@@ -135,7 +154,7 @@ class _Console:
 
     async def _form(self, request: Request, form: Form) -> Response:
         ask = self._ask(request, about_self=form.again.about_self)
-        async with request.form(max_files=0, max_fields=LONGEST_FORM) as sent:
+        async with request.form(max_files=0, max_fields=form.most) as sent:
             # Browsers send line ends as CR LF, whatever stood in the page.
             typed = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
@@ -170,6 +189,10 @@ class _Console:
         context = _context(request, ask, frame, page=page, view=view, stamp=stamp)
         return _html(self._templates.render(page.template, context), status)
 
+    async def refused(self, request: Request, error: RemitError) -> Response:
+        """The page of a refusal by the edge."""
+        return await self._failed(request, error)
+
     async def _failed(self, request: Request, error: RemitError) -> Response:
         """What went wrong, as a page of its own (or JSON); who is not signed in is sent to do so."""
         if wants_json(request):
@@ -192,8 +215,10 @@ class _Console:
             "now_us": now_of(self._runtime),
             "nonce": request.state.nonce,
             "request_id": correlation.current().request_id,
+            "wait_s": math.ceil(getattr(error, "retry_after", None) or 0),
+            "again": request.url.path if request.method == "GET" else "",
         }
-        return _html(self._templates.render("failed.html", context), error.row.http)
+        return _html(self._templates.render("failed.html", context), status_of(error))
 
     async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -71,11 +71,13 @@ class Form:
         order: Gives the order; the address of the page to go to then. Empty: nothing was ordered but tried, and
             ``again`` shows what came of it (it has what was typed in ``ask.form``).
         again: The page that is shown again, with what was typed, when the input is wrong.
+        most: How many fields it may have; the edge bounds its bytes.
     """
 
     path: str
     order: Order = field(repr=False)
     again: Page
+    most: int = 64
 
 
 def page(
@@ -92,9 +94,9 @@ def page(
     return lambda show: Page(path, template, show, group, label, live, about_self, topics)
 
 
-def form(path: str, *, again: Page) -> Callable[[Order], Form]:
+def form(path: str, *, again: Page, most: int = 64) -> Callable[[Order], Form]:
     """Make an order the form at ``path``; list it in ``pages.FORMS``."""
-    return lambda order: Form(path, order, again)
+    return lambda order: Form(path, order, again, most)
 
 
 def wants_json(request: Request) -> bool:

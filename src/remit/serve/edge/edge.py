@@ -14,7 +14,7 @@ from remit.bootstrap import Runtime, payload_key
 from remit.kernel import correlation
 from remit.kernel.errors import Denied, RemitError, Timeout
 from remit.kernel.plain import plain
-from remit.serve.edge.asgi import App, Receive, Scope, Send, joined
+from remit.serve.edge.asgi import App, Message, Receive, Scope, Send, joined
 from remit.serve.edge.checkpoint import HEADER, Newest
 from remit.serve.edge.cors import Cors
 from remit.serve.edge.exchange import Exchange
@@ -40,15 +40,19 @@ class Edge:
         runtime: The open Remit.
         sign_in: Who knows sessions, tokens and keys.
         limits: Endpoints with limits of their own.
+        pages: Whether the application has a console, which tells a browser of a refusal (``state["refused"]``).
 
     Raises:
         InvalidInput: A production install without a good signing secret.
     """
 
-    def __init__(self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = ()) -> None:
+    def __init__(
+        self, app: App, runtime: Runtime, *, sign_in: SignIn, limits: Iterable[EndpointLimit] = (), pages: bool = False
+    ) -> None:
         settings = runtime.settings
         check_signing(settings)
         self._app = app
+        self._pages = pages
         self._settings = settings
         self._production = settings.production
         self._plain_refused = settings.https == "on" or (settings.https == "auto" and settings.production)
@@ -88,15 +92,15 @@ class Edge:
                     await self._pass(exchange)
             except TimeoutError:
                 message = f"The request was not answered within {settings.api_time_s:g} s."
-                await exchange.refuse(Timeout(message, code="api.slow", hint="ask again, for less at once"))
+                await self._refuse(exchange, Timeout(message, code="api.slow", hint="ask again, for less at once"))
             except RemitError as error:
                 if isinstance(error, TooOften):
                     exchange.counted = error.counted
-                await exchange.refuse(error)
+                await self._refuse(exchange, error)
             except Exception as error:  # noqa: BLE001 - a fault of ours still answers
                 if not exchange.status:
                     _log.error("%s %s failed", scope["method"], plain(exchange.path, limit=200), exc_info=error)
-                await exchange.refuse(fault_of(error))
+                await self._refuse(exchange, fault_of(error))
             if settings.request_log:
                 client = scope.get("client")
                 _requests.info(
@@ -107,6 +111,19 @@ class Edge:
                     exchange.status,
                     exchange.seconds * 1000,
                 )
+
+    async def _refuse(self, exchange: Exchange, error: RemitError) -> None:
+        """A problem document; to a browser that asks for a page, the console's page that says the same."""
+        if not self._pages or exchange.status or not exchange.wants_page:
+            await exchange.refuse(error)
+            return
+        await exchange.clear(error)
+        scope = {**exchange.scope, "state": {**exchange.scope.get("state", {}), "refused": error}}
+        try:
+            await self._app(scope, _nothing, exchange.send)
+        except Exception:  # whatever it is, the refusal stands
+            _log.exception("the page of a refusal could not be made")
+        await exchange.refuse(error)  # if nothing was answered
 
     async def _pass(self, exchange: Exchange) -> None:
         """What a request passes; whatever turns it away raises."""
@@ -193,3 +210,8 @@ class Edge:
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})
                 return
             await self._app(scope, receive, send)
+
+
+async def _nothing() -> Message:
+    """The body of a request that was turned away."""
+    return {"type": "http.request", "body": b"", "more_body": False}

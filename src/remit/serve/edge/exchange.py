@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import cast
 
 from remit.kernel.errors import RemitError, TooLarge
@@ -18,6 +19,8 @@ from remit.serve.edge.traces import Trace
 LINGER_S = 5.0
 LINGER_BYTES = 32 << 20
 _STREAM = b"text/event-stream"
+_KEPT = frozenset({b"retry-after", b"connection"})
+_PROGRAMS = ("/api/", "/health", "/.well-known/", "/openapi.json", "/static/")
 
 
 class Exchange:
@@ -72,6 +75,12 @@ class Exchange:
         """Since it began."""
         return time.perf_counter() - self._began
 
+    @property
+    def wants_page(self) -> bool:
+        """Whether a browser asks for a page; what a script of a page fetches is none."""
+        html = b"text/html" in self.headers.get(b"accept", b"") and b"hx-request" not in self.headers
+        return html and not self.path.startswith(_PROGRAMS)
+
     def timed(self, seconds: float) -> asyncio.Timeout:
         """The time until the answer must have begun; after that, each part of it has its own."""
         self._timer = asyncio.timeout(seconds)
@@ -108,6 +117,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """ASGI's, with what every answer carries."""
         if message["type"] == "http.response.start":
+            if self._over and self.wants_page and message["status"] == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                await self.clear(self._too_large())
             if self._over:
                 await self.refuse(self._too_large())
                 return
@@ -142,6 +153,14 @@ class Exchange:
             await self._linger()
         body = body_of(error, path=self.path)
         await self.answer(status_of(error), headers_of(error), body)
+
+    async def clear(self, error: RemitError) -> None:
+        """Make way for a page that says the refusal: the answer gets its headers, what still comes is thrown away."""
+        if isinstance(error, TooLarge):
+            await self._linger()
+            self._over = False
+        self._timer = None  # it may have run out: the page has the time that it takes
+        self.more += [each for each in headers_of(error) if each[0] in _KEPT]
 
     async def _linger(self) -> None:
         """Read on for a moment what is thrown away: who still sends hears a broken connection, and not the answer."""

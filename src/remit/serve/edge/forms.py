@@ -23,7 +23,9 @@ from remit.serve.edge.origin import Origin
 
 HEADER = b"x-csrf-token"
 FIELD = "csrf"
+_TOKEN = f"{FIELD}=".encode()
 COOKIE, PLAIN_COOKIE = "__Host-remit_csrf", "remit_csrf"
+MOST_TOKEN = 4096  # bytes of that field
 MOST_FORM = 1 << 20  # bytes of a form that is looked into for its token
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _RANDOM = 24
@@ -131,5 +133,13 @@ async def form_token(headers: Mapping[bytes, bytes], receive: Receive) -> tuple[
     async def again() -> Message:
         return kept.pop(0) if kept else await receive()
 
-    fields = parse_qs(body[:MOST_FORM].decode("utf-8", "replace"), max_num_fields=1000) if body else {}
-    return fields.get(FIELD, [""])[0], again
+    return _token(body[:MOST_FORM]), again
+
+
+def _token(body: bytes) -> str:
+    """The token's field of a form with however many others; only that one is read."""
+    at = body.find(b"&" + _TOKEN) + 1
+    if not at and not body.startswith(_TOKEN):
+        return ""
+    pair = body[at : at + MOST_TOKEN].partition(b"&")[0]
+    return parse_qs(pair.decode("utf-8", "replace")).get(FIELD, [""])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,9 +15,11 @@ from remit.accounts.access import reading, require
 from remit.accounts.roles import Permission, Resource
 from remit.kernel.clock import iso, micros_of
 from remit.kernel.errors import NotFound
+from remit.kernel.ids import check_id
 from remit.kernel.money import usd as money
 from remit.kernel.ports import ReadTx
 from remit.missions.artefacts import attempts_diff, list_artefacts, read_artefact, step_diff
+from remit.missions.conversation import read_conversation
 from remit.missions.detail import list_actions, show_mission
 from remit.missions.listing import Found, Wanted, find_missions
 from remit.missions.planning import look_ahead, require_installed
@@ -56,6 +59,7 @@ ACCESS = (
     Access("GET", f"{_ONE}/steps", _READ, _MISSION),
     Access("GET", f"{_ONE}/steps/{{step}}", _READ, _MISSION),
     Access("GET", f"{_ONE}/steps/{{step}}/diff", _READ, _MISSION),
+    Access("GET", f"{_ONE}/steps/{{step}}/calls", _READ, _MISSION),
     Access("GET", f"{_ONE}/logs", _READ, _MISSION),
     Access("GET", f"{_ONE}/actions", _READ, _MISSION),
     Access("GET", f"{_ONE}/artefacts", _READ, _MISSION),
@@ -112,6 +116,14 @@ class TextShown(Shown):
     text: str
     cut: bool = Field(description="Whether there is more of it.")
     binary: bool = Field(description="Whether it is no text; none is given then.")
+
+
+class CallsShown(Shown):
+    """What a step asked of models and heard, masked."""
+
+    calls: list[dict[str, object]] = Field(description="Model, tokens, cost and the action's state, oldest first.")
+    messages: list[dict[str, object]] = Field(description="Prompts and answers that were kept.")
+    absent: str = Field(description="Why there is no text, or not all of it.")
 
 
 class StepAttempt(AttemptShown):
@@ -225,6 +237,20 @@ async def step_(request: Request, caller: Asking, runtime: Open, mission: Id, st
         message = f"The plan of mission {mission} has no step {step[:80]!r}."
         raise NotFound(message, code="step.missing", hint=f"remit show {mission}")
     return resource(request, step_shown(found, now_us=detail.seen_us))
+
+
+@ROUTES.get("/{mission}/steps/{step}/calls", response_model=CallsShown, summary="A step's model calls")
+async def calls(caller: Asking, runtime: Open, mission: Id, step: StepName) -> Response:
+    """Each model call with tokens, cost and decision, and the prompts and answers as far as they were kept."""
+    which = check_id(mission, "mission")
+    found = await read_conversation(runtime.missions.deps, caller.workspace, which, step, by=caller.principal)
+    return answer(
+        CallsShown(
+            calls=[asdict(each) for each in found.calls],
+            messages=[asdict(each) for each in found.messages],
+            absent=found.absent,
+        )
+    )
 
 
 @ROUTES.get("/{mission}/steps/{step}/diff", response_model=TextShown, summary="What a step changed")

@@ -15,8 +15,9 @@ from remit.guard.why import why
 from remit.kernel.clock import iso
 from remit.missions.lines import Line, Queued, read_line
 from remit.missions.planning import list_presets
+from remit.missions.queue_pause import pause as pause_queue
 from remit.serve.api.access import Access
-from remit.serve.api.answers import Shown, answer, example
+from remit.serve.api.answers import Asked, Shown, answer, example
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.paging import Page
 from remit.serve.api.routes.mission_models import Id, MissionShown, QueuePlace, place_shown
@@ -27,6 +28,7 @@ ROUTES = APIRouter(prefix="/api/v1", tags=["queue"])
 _MISSION = Resource.MISSION
 ACCESS = (
     Access("GET", "/api/v1/queue", Permission.READ, _MISSION),
+    Access("PUT", "/api/v1/queue/pause", Permission.ADMIN),
     Access("DELETE", "/api/v1/queue/{mission}", Permission.WRITE, _MISSION),
     Access("GET", "/api/v1/presets", Permission.READ, _MISSION),
     Access("GET", "/api/v1/deployments", Permission.READ, _MISSION),
@@ -53,6 +55,17 @@ class QueueShown(Shown):
     parallel_missions: int = Field(description="That may run at once under the plan.")
     queued_missions: int = Field(description="That may wait under the plan.")
     hint: str = Field(description="What would make it faster.")
+    paused_since: str | None = Field(description="Since when nothing is taken up; null: it is.")
+    paused_home: bool = Field(description="Whether that holds for every workspace of this home.")
+
+
+class Pause(Asked):
+    """Whether missions are taken up."""
+
+    model_config = example(paused=True, reason="the model is down")
+
+    paused: bool
+    reason: str = Field(min_length=1, max_length=2000, description="For the audit log.")
 
 
 class PresetShown(Shown):
@@ -110,6 +123,14 @@ async def queue(caller: Asking, runtime: Open) -> Response:
     """Who runs, who waits for what, and when each is about to start."""
     line = await read_line(runtime.missions.deps, caller.workspace, by=caller.principal)
     return answer(queue_shown(line))
+
+
+@ROUTES.put("/queue/pause", response_model=QueueShown, summary="Pause the queue, or let it go on")
+async def pause(caller: Asking, runtime: Open, asked: Pause) -> Response:
+    """Take up nothing more in this workspace, in any process, until it is resumed; what runs goes on."""
+    deps = runtime.missions.deps
+    await pause_queue(deps, caller.workspace, by=caller.principal, reason=asked.reason, paused=asked.paused)
+    return answer(queue_shown(await read_line(deps, caller.workspace, by=caller.principal)))
 
 
 @ROUTES.delete("/queue/{mission}", response_model=MissionShown, status_code=202, summary="Take a mission out")
@@ -184,6 +205,8 @@ def queue_shown(line: Line) -> QueueShown:
         parallel_missions=line.plan.parallel_missions,
         queued_missions=line.plan.queued_missions,
         hint=line.hint,
+        paused_since=iso(line.paused_us) if line.paused_us else None,
+        paused_home=line.paused_home,
     )
 
 

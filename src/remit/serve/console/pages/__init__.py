@@ -12,6 +12,7 @@ from remit.serve.console.pages import (
     approvals,
     audit,
     breakers,
+    delegations,
     deploy,
     home,
     keys,
@@ -29,7 +30,7 @@ from remit.serve.console.pages import (
 )
 
 PAGES: Sequence[Page] = (
-    *(home.home, approvals.inbox, approval.approval),
+    *(home.home, approvals.inbox, delegations.delegations, approval.approval),
     *(missions.missions, new_mission.new, mission.mission, mission_forms.file, deploy.deploy, queue.queue),
     *(*agents.PAGES, spend.spend, models.models, *policy.PAGES, *breakers.PAGES, stop.stop),
     *(*audit.PAGES, secrets_log.secrets),
@@ -38,8 +39,9 @@ PAGES: Sequence[Page] = (
 FORMS: Sequence[Form] = (
     approval.decision,
     *(mission_forms.resume, mission_forms.rollback, mission_forms.branch, mission_forms.cancel),
+    *delegations.FORMS,
     *deploy.FORMS,
-    *(new_mission.start, queue.move),
+    *(new_mission.start, queue.move, queue.pause),
     *(stop.set_stop, stop.lift),
     *(*agents.FORMS, *policy.FORMS, *breakers.FORMS, *audit.FORMS),
     *(*spend.FORMS, *models.FORMS, *keys.FORMS),

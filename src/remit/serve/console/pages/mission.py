@@ -19,6 +19,7 @@ from remit.kernel.ids import check_id
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import ReadTx
 from remit.missions.artefacts import Text, attempts_diff, list_artefacts, step_diff
+from remit.missions.conversation import Conversation, read_conversation
 from remit.missions.detail import Asked, Detail, StepDetail, read_actions, read_detail, seconds_left, step_word
 from remit.missions.presets import PRESETS
 from remit.missions.rows import AttemptRow
@@ -31,7 +32,7 @@ from remit.serve.console.pages.missions import MARKS, Cell
 from remit.serve.console.plan_graph import Bar, Graph, Node, plan_graph
 from remit.serve.console.words import duration, money
 
-TABS = ("attempts", "io", "logs", "diff")
+TABS = ("attempts", "io", "prompts", "logs", "diff")
 FOLDED_FROM = 4  # quiet steps in a row that are folded into one
 MOST_STEPS_OPEN = 8
 MOST_FILES = 200
@@ -133,6 +134,7 @@ class StepView:
     tab: str
     diff: tuple[DiffLine, ...] = ()
     diff_of: str = ""
+    talk: Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,6 +482,8 @@ async def _step(ask: Ask, detail: Detail, step: StepDetail, actions: Sequence[As
     tab = tab if tab in TABS else TABS[0]
     diff, diff_of = await _diff(ask, detail, step) if tab == "diff" else (Text(""), "")
     row, spec = step.row, step.spec
+    deps, which = ask.runtime.missions.deps, detail.mission.id
+    talk = await read_conversation(deps, ask.workspace, which, row.name, by=ask.who) if tab == "prompts" else None
     retry = spec.retry
     policy = (
         f"{retry.max_attempts} attempts at most, {retry.backoff.value} from {retry.initial_delay:g} s, "
@@ -522,6 +526,7 @@ async def _step(ask: Ask, detail: Detail, step: StepDetail, actions: Sequence[As
         tab=tab,
         diff=diff_lines(diff.text),
         diff_of=diff_of,
+        talk=talk,
     )
 
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from remit.kernel.canonical import Json
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.money import usd
+from remit.missions.intake_form import Input, Typed, at_fields, inputs, taken, walk
+from remit.missions.intake_text import read_text, write_text
+from remit.missions.pack import Formed
 from remit.missions.planning import Ahead, Field, input_fields, list_presets, look_ahead, require_installed
 from remit.missions.presets import named
 from remit.missions.queue_order import Priority
@@ -16,6 +22,9 @@ from remit.serve.console.plan_graph import Graph, Node, plan_graph
 from remit.serve.console.words import duration, money
 
 MOST_PROBLEMS = 50
+MOST_FIELDS = 4000  # of a form; a larger input is for the editor
+FORM, EDITOR = "form", "editor"
+LOOKED = frozenset({"check", FORM, EDITOR})  # what only looks at what was typed
 _MONEY = re.compile(r"[0-9]{0,9}(\.[0-9]{1,6})?")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 
@@ -63,6 +72,12 @@ class NewMission:
     problems: tuple[str, ...]
     budget: str
     waits: bool
+    way: str = EDITOR
+    text: str = ""
+    has_form: bool = False
+    no_form: str = ""
+    form: tuple[Input, ...] = ()
+    misfits: tuple[Input, ...] = ()
 
 
 @page("/missions/new", template="new_mission.html")
@@ -73,7 +88,9 @@ async def new(ask: Ask) -> NewMission:
     wanted = ask.form.get("preset") or ask.query.get("preset", "")
     usable = {one.preset.name: one for one in offers if one.installed}
     chosen = wanted if wanted in usable else ("" if len(usable) != 1 else next(iter(usable)))
-    planned, problems = await _looked(ask, chosen) if ask.form and chosen else (None, ())
+    shown = _given(ask, chosen) if chosen else _Given("", EDITOR)
+    planned, problems = await _looked(ask, chosen, shown) if ask.form and chosen else (None, ())
+    fields, problems = at_fields(shown.fields, problems) if shown.way == FORM else ((), problems)
     return NewMission(
         title="Start a mission",
         kinds=tuple(
@@ -98,10 +115,16 @@ async def new(ask: Ask) -> NewMission:
         problems=problems,
         budget=ask.runtime.settings.budget_usd,
         waits=ask.form.get("do") == "check",
+        way=shown.way,
+        text=shown.text,
+        has_form=bool(chosen) and isinstance(deps.pack(usable[chosen].preset.pack), Formed),
+        no_form=shown.trouble,
+        form=fields,
+        misfits=tuple(one for one in walk(fields) if one.problem),
     )
 
 
-@form("/missions/new", again=new)
+@form("/missions/new", again=new, most=3 * MOST_FIELDS)
 async def start(ask: Ask) -> str:
     """Check what was typed, or order it."""
     typed = ask.form
@@ -116,11 +139,14 @@ async def start(ask: Ask) -> str:
         raise InvalidInput("The budget must be dollars, such as 2.50.", code="mission.budget", hint="such as 2.50")
     if word not in Priority.__members__:
         raise InvalidInput("Say which class.", code="mission.priority", hint="critical, high, normal or low")
-    text = _text(ask)
+    if typed.get("do") in LOOKED or _edits(typed):
+        return ""
+    given = _given(ask, preset.name)
+    text = given.text
+    if given.problems:
+        raise InvalidInput("The form has a field that can't be read.", code="mission.form", hint="put it right")
     if not text.strip():
         raise InvalidInput("The input is empty.", code="mission.input", hint="paste an intake")
-    if typed.get("do") == "check":
-        return ""
     mission = await ask.runtime.missions.create(
         ask.workspace,
         preset.pack,
@@ -135,11 +161,13 @@ async def start(ask: Ask) -> str:
     return f"/missions/{mission}?done=start"
 
 
-async def _looked(ask: Ask, preset: str) -> tuple[Planned | None, tuple[str, ...]]:
+async def _looked(ask: Ask, preset: str, given: _Given) -> tuple[Planned | None, tuple[str, ...]]:
     """What was typed as a plan, or everything that is wrong with it."""
-    text, name = _text(ask), ask.form.get("name", "")
-    if not text.strip() or not _NAME.fullmatch(name):
-        return None, ()
+    text, name, unread = given.text, ask.form.get("name", ""), _unread(given)
+    if given.trouble or not text.strip() or not _NAME.fullmatch(name) or ask.form.get("do") in {FORM, EDITOR}:
+        return None, unread
+    if _edits(ask.form):
+        return None, unread
     pack = named(preset).pack
     try:
         ahead = await look_ahead(
@@ -148,12 +176,56 @@ async def _looked(ask: Ask, preset: str) -> tuple[Planned | None, tuple[str, ...
     except (InvalidInput, NotFound) as error:
         problems = getattr(error, "problems", ()) or ()
         place = f"{error.place}: " if error.place else ""
-        return None, tuple(map(str, problems))[:MOST_PROBLEMS] or (f"{place}{error.message}",)
-    return _planned(ahead), ()
+        told = tuple(map(str, problems))[:MOST_PROBLEMS] or (f"{place}{error.message}",)
+        return None, (*unread, *told)
+    return (None, unread) if unread else (_planned(ahead), ())
 
 
-def _text(ask: Ask) -> str:
-    return ask.form.get("input", "").replace("\r\n", "\n")
+# ------------------------------------------------------------------------------------------------- form and editor
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The input as it was given, in either way, and how it is to be shown. ``trouble``: why there is no form."""
+
+    text: str
+    way: str
+    fields: tuple[Input, ...] = ()
+    problems: Mapping[str, str] = MappingProxyType({})
+    trouble: str = ""
+
+
+def _given(ask: Ask, preset: str) -> _Given:
+    """What was typed, from the form or the editor: the text either way, and the fields when the form is to be shown."""
+    typed, pack = ask.form, ask.runtime.missions.deps.pack(named(preset).pack)
+    text, name = typed.get("input", "").replace("\r\n", "\n"), typed.get("name", "") or "intake.yaml"
+    before = typed.get("way") or ask.query.get("way", EDITOR)
+    after = FORM if typed.get("do") == FORM else EDITOR if typed.get("do") == EDITOR else before
+    if not isinstance(pack, Formed) or FORM not in {before, after}:
+        return _Given(text, EDITOR)
+    try:
+        document: Json = dict(read_text(pack, text, name))
+    except InvalidInput as error:
+        return _Given(text, EDITOR, trouble=f"There is no form for it yet: {error.message}")
+    read = Typed(typed if before == FORM else {})
+    document = taken(pack.schema(), document, read)
+    text = write_text(pack, document, text, name)
+    if after == EDITOR and not read.problems:
+        return _Given(text, EDITOR)
+    fields = inputs(pack.schema(), document, wrong=read.wrong)
+    if sum(1 for _ in walk(fields)) > MOST_FIELDS:
+        trouble = f"It has more than {MOST_FIELDS:,} fields: too many for a form."
+        return _Given(text, EDITOR, trouble=trouble)
+    return _Given(text, FORM, fields, read.problems)
+
+
+def _unread(given: _Given) -> tuple[str, ...]:
+    return tuple(f"{path}: {what}" for path, what in given.problems.items())
+
+
+def _edits(typed: Mapping[str, str]) -> bool:
+    """Whether a button was pressed that adds an item to a list, or takes one away."""
+    return bool(typed.get("add")) or any(name.endswith("/-") for name in typed)
 
 
 def _planned(ahead: Ahead) -> Planned:

@@ -7,13 +7,19 @@ from dataclasses import dataclass
 from remit.kernel.errors import InvalidInput
 from remit.missions.lines import Queued, read_line, wait_word
 from remit.missions.queue_order import Priority
+from remit.missions.queue_pause import pause as pause_queue
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import form, page
 from remit.serve.console.pages.missions import Cell
 from remit.serve.console.words import duration
 
-SAID = {"cancel": "It is cancelled, and those behind it move up.", "priority": "It has its new place."}
+SAID = {
+    "cancel": "It is cancelled, and those behind it move up.",
+    "priority": "It has its new place.",
+    "paused": "Nothing more is taken up. What runs goes on.",
+    "resumed": "Missions are taken up again.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Queue:
     parallel: int
     most_waiting: int
     hint: str
+    paused_us: int = 0
+    paused_home: bool = False
 
 
 @page("/queue", template="queue.html", group="Work", label="Queue")
@@ -53,8 +61,9 @@ async def queue(ask: Ask) -> Queue:
     """Who waits, and for what."""
     line = await read_line(ask.runtime.missions.deps, ask.workspace, by=ask.who)
     waiting = len(line.waiting)
+    waits = told(waiting, "mission waits", "missions wait") if waiting else "Nothing waits"
     return Queue(
-        title=told(waiting, "mission waits", "missions wait") if waiting else "Nothing waits",
+        title=f"{'The queue is paused: ' if line.paused_us else ''}{waits if not line.paused_us else waits.lower()}",
         said=SAID.get(ask.query.get("done", ""), ""),
         running=tuple(_row(one, ask.now_us) for one in line.running),
         waiting=tuple(_row(one, ask.now_us) for one in line.waiting),
@@ -64,6 +73,8 @@ async def queue(ask: Ask) -> Queue:
         parallel=line.plan.parallel_missions,
         most_waiting=line.plan.queued_missions,
         hint=line.hint,
+        paused_us=line.paused_us,
+        paused_home=line.paused_home,
     )
 
 
@@ -75,6 +86,16 @@ async def move(ask: Ask) -> str:
         raise InvalidInput("Say which class.", code="queue.priority", hint="critical, high, normal or low")
     await ask.runtime.missions.move(ask.workspace, ask.path["id"], Priority[word], actor=ask.who)
     return "/queue?done=priority"
+
+
+@form("/queue/pause", again=queue)
+async def pause(ask: Ask) -> str:
+    """Take up nothing more, or go on."""
+    paused = ask.form.get("to") == "paused"
+    await pause_queue(
+        ask.runtime.missions.deps, ask.workspace, by=ask.who, reason=ask.form.get("reason", ""), paused=paused
+    )
+    return f"/queue?done={'paused' if paused else 'resumed'}"
 
 
 def _row(one: Queued, now_us: int) -> Row:
