@@ -1,7 +1,8 @@
 """A Postgres for tests: the one at ``REMIT_TEST_POSTGRES_URL``, or one of our own in a temporary folder.
 
-Use it as ``pytest_plugins = ["tests.postgres"]`` or import the fixtures in a ``conftest.py``; ``postgres_url`` is an
-empty database for each test, ``postgres_server`` the server for the session.
+Import the fixtures in a ``conftest.py``: ``postgres_url`` is a database for each test in which Remit's tables are and
+nothing else, a copy of one that took the revisions; ``blank_url`` one without tables, ``postgres_server`` the server
+for the session.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -55,7 +56,11 @@ def cluster(binaries: Path) -> Iterator[str]:
             detail = log.read_text() if log.exists() else ""
             pytest.fail(f"{command[0]} failed: {done.stderr or done.stdout}{detail}")
 
-    options = f"-c listen_addresses= -c unix_socket_directories={home} -c max_connections=60 -c shared_buffers=64MB"
+    # Without fsync: what the operating system was handed outlives every process that tests kill.
+    options = (
+        f"-c listen_addresses= -c unix_socket_directories={home} -c max_connections=60 -c shared_buffers=64MB "
+        "-c fsync=off -c full_page_writes=off"
+    )
     try:
         run(str(binaries / "initdb"), "-D", str(data), "-U", "remit", "-A", "trust", "-E", "UTF8", "--no-sync")
         run(str(binaries / "pg_ctl"), "-D", str(data), "-l", str(log), "-o", options, "-w", "start")
@@ -67,36 +72,65 @@ def cluster(binaries: Path) -> Iterator[str]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+#: The server of this process, and its database to copy: one, in however many modules the fixtures are named.
+_KEPT: dict[str, str] = {}
+
+
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
+def postgres_server(request: pytest.FixtureRequest) -> str:
     """The URL of a server on which databases may be made."""
+    if "server" in _KEPT:
+        return _KEPT["server"]
+    stack = ExitStack()
+    request.config.add_cleanup(stack.close)
+    stack.callback(_KEPT.clear)
     given = os.environ.get("REMIT_TEST_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    binaries = find_binaries()
-    if binaries is None:
-        if os.environ.get("REMIT_REQUIRE_ALL") == "1":
-            pytest.fail(WHY_SKIPPED)
-        pytest.skip(WHY_SKIPPED)
-    with cluster(binaries) as url:
-        yield url
+    if not given:
+        binaries = find_binaries()
+        if binaries is None:
+            if os.environ.get("REMIT_REQUIRE_ALL") == "1":
+                pytest.fail(WHY_SKIPPED)
+            pytest.skip(WHY_SKIPPED)
+        given = stack.enter_context(cluster(binaries))
+    _KEPT["server"] = given
+    _KEPT["template"] = stack.enter_context(_made(_KEPT["server"]))
+    from remit.adapters.store.migrate import migrate_postgres
+
+    migrate_postgres(with_database(_KEPT["server"], _KEPT["template"]))
+    return _KEPT["server"]
+
+
+def _order(server: str, statement: str, *names: str) -> None:
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+@contextmanager
+def _made(server: str, template: str = "template1") -> Iterator[str]:
+    """The name of a new database, which goes at the end."""
+    name = f"remit_{uuid4().hex[:12]}"
+    _order(server, "CREATE DATABASE {} TEMPLATE {}", name, template)
+    try:
+        yield name
+    finally:
+        _order(server, "DROP DATABASE {} WITH (FORCE)", name)
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """An empty database of its own for a test."""
-    import psycopg
-    from psycopg import sql
-
-    name = f"remit_{uuid4().hex[:12]}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    try:
+    """A database of its own for a test, with Remit's tables and nothing in them: a copy, taken in no time."""
+    with _made(postgres_server, _KEPT["template"]) as name:
         yield with_database(postgres_server, name)
-    finally:
-        with psycopg.connect(postgres_server, autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def blank_url(postgres_server: str) -> Iterator[str]:
+    """A database of its own for a test, without any table."""
+    with _made(postgres_server) as name:
+        yield with_database(postgres_server, name)
 
 
 def with_database(url: str, name: str) -> str:

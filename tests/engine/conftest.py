@@ -16,15 +16,16 @@ import pytest
 from psycopg import sql
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]  # import mode importlib adds no folder: engine_workers and postgres
+sys.path.insert(0, str(HERE))  # import mode importlib adds no folder: engine_workers
 
 from engine_workers import QUICK, Worker  # noqa: E402
 
-from postgres import postgres_server, postgres_url, with_database  # noqa: E402
 from remit.adapters.engine import DurableEngine, ExecutorLocks, Lease  # noqa: E402
 from remit.kernel.ports import RunTicket  # noqa: E402
 
-__all__ = ["postgres_server", "postgres_url"]
+from ..postgres import blank_url, postgres_server, with_database  # noqa: E402, TID252 - tests are loaded by path
+
+__all__ = ["blank_url", "postgres_server"]
 
 WORKER = HERE / "worker.py"
 
@@ -75,7 +76,7 @@ def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database in which nothing has run yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/engine.db"
-    return request.getfixturevalue("postgres_url")
+    return request.getfixturevalue("blank_url")
 
 
 @pytest.fixture

@@ -79,11 +79,11 @@ async def test_a_database_that_is_not_there_is_unavailable(url: str) -> None:
     await engine.stop()
 
 
-async def test_tables_of_postgres_lie_in_a_schema_of_their_own(postgres_url: str) -> None:
-    engine = DurableEngine(postgres_url, lease=QUICK)
+async def test_tables_of_postgres_lie_in_a_schema_of_their_own(blank_url: str) -> None:
+    engine = DurableEngine(blank_url, lease=QUICK)
     await engine.start(nothing, worker=False)
     await engine.stop()
-    admin = sa.create_engine(engine_database(postgres_url).url)
+    admin = sa.create_engine(engine_database(blank_url).url)
     names = sa.text("SELECT DISTINCT table_schema FROM information_schema.tables")
     with admin.connect() as connection:
         assert set(connection.execute(names).scalars()) == {"remit_dbos", "pg_catalog", "information_schema"}

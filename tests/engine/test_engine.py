@@ -16,13 +16,13 @@ import pytest
 import sqlalchemy as sa
 from engine_workers import QUICK, Worker, until, witnessed
 
-from postgres import WHY_SKIPPED, cluster, find_binaries
 from remit.adapters.engine import DurableEngine, Lease
 from remit.adapters.engine.records import STATUS
 from remit.kernel.errors import Cancelled, Conflict, Failed, Fenced, InternalError, NotFound, Unavailable
 from remit.kernel.ports import RunTicket
 
 from ..pace import Pace  # noqa: TID252 - tests are loaded by path
+from ..postgres import WHY_SKIPPED, cluster, find_binaries  # noqa: TID252 - as above
 
 type MakeEngine = Callable[..., DurableEngine]
 type Spawn = Callable[..., Worker]

@@ -9,9 +9,9 @@ from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.sqlite import SqliteStore
 
-from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
+from ..postgres import blank_url, postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["blank_url", "postgres_server", "postgres_url"]
 
 type Opener = Callable[[], Store]
 

@@ -4,7 +4,6 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -16,24 +15,21 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from remit.adapters.store import open_store
-from remit.adapters.store.journal import Store
-from remit.adapters.store.migrate import HEAD, alembic_config, newest, take_revisions
+from remit.adapters.store.migrate import HEAD, alembic_config, migrate_postgres, migrate_sqlite, newest, take_revisions
 from remit.adapters.store.newest import FILE, MIGRATIONS, make, statements, written
 from remit.adapters.store.schema import metadata
-from remit.adapters.store.sqlite import SqliteStore
 from remit.kernel.errors import Conflict
 
 
-def sqlalchemy_url(store: Store, tmp_path: Path, url: str) -> str:
-    return f"sqlite:///{tmp_path}/remit.db" if isinstance(store, SqliteStore) else url.replace("://", "+psycopg://", 1)
-
-
-def test_revisions_lead_to_the_declared_schema(
-    reopen: Callable[[], Store], request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    store = reopen()
-    url = "" if isinstance(store, SqliteStore) else request.getfixturevalue("postgres_url")
-    engine = create_engine(sqlalchemy_url(store, tmp_path, url), poolclass=NullPool)
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_revisions_lead_to_the_declared_schema(database: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if database == "sqlite":
+        migrate_sqlite(tmp_path / "remit.db")
+        engine = create_engine(f"sqlite:///{tmp_path}/remit.db", poolclass=NullPool)
+    else:
+        url: str = request.getfixturevalue("blank_url")
+        migrate_postgres(url)
+        engine = create_engine(url.replace("://", "+psycopg://", 1), poolclass=NullPool)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata()) == []

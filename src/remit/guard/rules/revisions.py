@@ -143,16 +143,21 @@ async def install_shipped(journal: Journal, *, workspace: str, clock: Clock) -> 
     """
     ready = shipped()
 
-    def outdated(tx: ReadTx) -> Revision | None:
+    def outdated(tx: ReadTx) -> int | None:
+        """The number of the revision to follow, 0 where there is none."""
         row = tx.row(_NEWEST, {"of": workspace})
         if row is None:
-            return _first()
+            return 0
         newest = find_revision(tx, workspace, row["number"])
-        return newest if newest.origin is Origin.SHIPPED and newest.sha256 != ready.book.sha256 else None
+        return newest.number if newest.origin is Origin.SHIPPED and newest.sha256 != ready.book.sha256 else None
 
     def op(tx: Tx) -> None:
-        if outdated(tx) is not None:
-            _append(tx, workspace, SHIPPED, ready.book, origin=Origin.SHIPPED, by=SYSTEM, reason="", clock=clock)
+        last = outdated(tx)
+        if last is not None:
+            _append(
+                *(tx, workspace, SHIPPED, ready.book),
+                origin=Origin.SHIPPED, by=SYSTEM, reason="", clock=clock, after=last,
+            )  # fmt: skip
 
     if await journal.read(outdated) is not None:
         with suppress(Conflict):  # another process does it at this moment
@@ -217,14 +222,24 @@ async def restore(
 
 
 def _append(
-    tx: Tx, workspace: str, written: str, book: Book, *, origin: Origin, by: Principal, reason: str, clock: Clock
+    tx: Tx,
+    workspace: str,
+    written: str,
+    book: Book,
+    *,
+    origin: Origin,
+    by: Principal,
+    reason: str,
+    clock: Clock,
+    after: int | None = None,
 ) -> Revision:
+    """With ``after``, as the next of that revision or not at all: others may save between two reads of this one."""
     newest = tx.row(_NEWEST, {"of": workspace})
     if newest is None and origin is not Origin.SHIPPED:
         # What was in force so far becomes a row of its own, so that it can be told and restored.
         _append(tx, workspace, SHIPPED, shipped().book, origin=Origin.SHIPPED, by=SYSTEM, reason="", clock=clock)
         newest = tx.row(_NEWEST, {"of": workspace})
-    number = 1 if newest is None else newest["number"] + 1
+    number = 1 + (after if after is not None else newest["number"] if newest is not None else 0)
     made = Revision(
         number=number,
         sha256=book.sha256,
