@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -95,7 +95,7 @@ class Client(Operations, _Terms):
 
     def events(
         self, *, mission: str = "", kinds: str = "", after: int | None = None, follow: bool = True
-    ) -> Iterator[Event]:
+    ) -> Generator[Event]:
         """What happens, as it happens, without a gap and nothing twice, whatever becomes of the connection.
 
         Args:
@@ -187,7 +187,7 @@ class AsyncClient(AsyncOperations, _Terms):
 
     async def events(
         self, *, mission: str = "", kinds: str = "", after: int | None = None, follow: bool = True
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """As ``Client.events``."""
         import httpcore  # noqa: PLC0415 - see above
 
