@@ -25,7 +25,7 @@ PATHS = {"list": "/api/v1/teams?limit=50", "single": "/api/v1/teams/team-007"}
 
 
 @contextlib.contextmanager
-def _server(*role: str) -> Generator[dict[str, str]]:
+def server(*role: str) -> Generator[dict[str, str]]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     process = subprocess.Popen(
         [sys.executable, str(ENDS), *role], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ
@@ -57,17 +57,17 @@ def figures(*, small: bool = False) -> dict[str, object]:
     found: dict[str, list[float]] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
-        _server("remit", f"{folder}/home") as remit,
-        _server("floor") as floor,
+        server("remit", f"{folder}/home") as remit,
+        server("floor") as floor,
     ):
-        for name, server in (("remit", remit), ("floor", floor)):
+        for name, end in (("remit", remit), ("floor", floor)):
             for path in PATHS.values():
-                _load(server, path, seconds=0.5)  # warm
+                _load(end, path, seconds=0.5)  # warm
             del name
         for _ in range(rounds):
             for kind, path in PATHS.items():
-                for name, server in (("remit", remit), ("floor", floor)):
-                    measured = _load(server, path, seconds=seconds)
+                for name, end in (("remit", remit), ("floor", floor)):
+                    measured = _load(end, path, seconds=seconds)
                     for what in ("per_s", "p50_ms", "p95_ms"):
                         found.setdefault(f"{name}_{kind}_{what}", []).append(measured[what])
     middle = {name: round(statistics.median(values), 3) for name, values in sorted(found.items())}

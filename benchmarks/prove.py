@@ -4,7 +4,7 @@
     make prove ONLY=steps,audit     # some parts: steps audit plan build startup tamper intakes budget budget_race
                                     # guard rate_race approval_race breaker rules refusals ssrf gateway
                                     # gateway_races gateway_soak gateway_endings gateway_secrets wire
-                                    # api api_fuzz api_access api_crashes
+                                    # api api_fuzz api_access api_crashes audit_lists
                                     # retention crashes personal registered streams redaction_stream redaction
                                     # redaction_quality live pages
 
@@ -236,6 +236,13 @@ PARTS: dict[str, Part] = {
         (
             Goal("api_list_per_s", ("figures", "remit_list_per_s"), 500, least=True, unit="/s"),
             Goal("api_single_per_s", ("figures", "remit_single_per_s"), 500, least=True, unit="/s"),
+        ),
+    ),
+    "audit_lists": Part(
+        _bench("audit_lists"),
+        (
+            Goal("audit_lists_entries", ("figures", "entries"), 1_000_000, least=True),
+            Goal("audit_lists_p95", ("figures", "p95_ms"), 100, unit=" ms"),
         ),
     ),
     "api_fuzz": Part(_suite("api_fuzz"), (Goal("api_fuzz_missed", ("figures", "failed"), 0),)),

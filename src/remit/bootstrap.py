@@ -39,6 +39,7 @@ from remit.kernel.errors import Conflict, IntegrityError, InvalidInput, NotFound
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
 from remit.kernel.ports import Adapter, ReadTx, Tx
+from remit.kernel.references import parse
 from remit.redact import sinks
 from remit.settings import Settings, abroad, quorums, words
 from remit.settings import load as load_settings
@@ -619,7 +620,7 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
     from remit.adapters.notify import NotifyAdapter
     from remit.adapters.providers.wiring import model_calls, model_room
     from remit.adapters.sandbox.leftover import kill_leftover
-    from remit.adapters.secrets.wiring import known_from, learn_values, make_secrets
+    from remit.adapters.secrets.wiring import known_from, learn_values, make_secrets, setting_value
     from remit.guard.approval_notices import Notices
     from remit.guard.budget_prices import Pricing
     from remit.guard.faults import arm
@@ -636,7 +637,7 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
         redactor.register(signer.skey)
     if settings.signing_secret and not weakness(settings.signing_secret):  # nobody serves with a weak one
         redactor.register(settings.signing_secret)
-    if settings.oidc_client_secret:
+    if settings.oidc_client_secret and parse(settings.oidc_client_secret) is None:
         redactor.register(settings.oidc_client_secret)
     locks = ExecutorLocks(settings.home / LOCKS)
     engine = DurableEngine(
@@ -728,7 +729,7 @@ def _wire(  # noqa: PLR0915 - everything is put together here; half of it is wha
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),
         room,
-        make_entrance(settings, store, home_key=key, clock=clock),
+        make_entrance(settings, store, home_key=key, clock=clock, resolve=partial(setting_value, vault)),
         faults,
     )
 

@@ -53,9 +53,14 @@ def ask(api: Api, asked: dict[str, Any]) -> tuple[int, str]:
     return reply.status, str(reply.json.get("code", "")) if reply.body else ""
 
 
+def _runs(label: str) -> bool:
+    """Whether what is asked about must have run before."""
+    return label.endswith(("/branches", "/deployments"))
+
+
 def learn(home: Path, label: str) -> None:
     """Which writes the order reaches."""
-    with serving(home) as api, tempfile.TemporaryDirectory() as folder:
+    with serving(home, engine=_runs(label)) as api, tempfile.TemporaryDirectory() as folder:
         asked = prepared(api, label)
         api.owner.get("/api/v1/teams")
         log = Path(folder) / "log"
@@ -67,7 +72,7 @@ def learn(home: Path, label: str) -> None:
 
 def die(home: Path, label: str, moment: str) -> None:
     """Ask, and die on the way."""
-    with serving(home) as api:
+    with serving(home, engine=_runs(label)) as api:
         asked = prepared(api, label)
         api.owner.get("/api/v1/teams")
         tell(**asked)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
+import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from remit.audit.merkle import Edge as Tree
 from remit.audit.note import Checkpoint, new_signer, open_note, parse_checkpoint, sign_note
-from remit.client import AsyncClient, Client, steps
+from remit.client import AsyncClient, Client, Event, EventKind, live, steps
 from remit.client import clients as terms
-from remit.kernel.errors import Conflict, Denied, IntegrityError, InvalidInput, NotFound, Unavailable
+from remit.kernel.errors import (
+    Conflict,
+    Denied,
+    IntegrityError,
+    InvalidAnswer,
+    InvalidInput,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from remit.serve.edge.checkpoint import Newest
 
 from .serving import Api
@@ -173,3 +186,138 @@ def test_what_is_written_is_what_the_routes_make() -> None:
         env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+# --------------------------------------------------------------------------------------------------------- what happens
+
+
+def test_events_come_without_a_gap_whatever_becomes_of_the_connection(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "FIRST_WAIT_S", 0.01)
+    with Client(api.url, api.key("owner"), heads=tmp_path / "heads") as client, Cutting(api.url) as cut:
+        begun = next(client.events(follow=False))
+        assert (begun.kind, begun.number is not None) == (EventKind.READY, True)
+        with Client(cut.url, api.key("owner"), heads=None) as behind:
+            watched = behind.events(kinds="accounts", after=begun.number)
+            seen: list[Event] = []
+            for _ in range(4):
+                for _ in range(2):
+                    client.teams.make({"team": api.name("event"), "name": "Event"})
+                while (event := next(watched)).kind is not EventKind.ENTRY:
+                    pass
+                seen.append(event)
+                cut.now()  # the next one comes over another connection, or was on its way in this one
+            while len(seen) < 8:
+                if (event := next(watched)).kind is EventKind.ENTRY:
+                    seen.append(event)
+            watched.close()
+        numbers = [event.number for event in seen]
+        assert numbers == sorted(set(numbers))
+        again = client.events(kinds="accounts", after=begun.number, follow=False)
+        every = [event.number for event in again if event.kind is EventKind.ENTRY]
+        assert numbers == every
+        assert cut.connections > 2
+        assert remembered(tmp_path)["note"]
+
+
+async def test_events_for_event_loops_end_with_the_right_to_watch(api: Api) -> None:
+    token = await asyncio.to_thread(api.key, "owner")
+    async with AsyncClient(api.url, token, heads=None) as client:
+        seen = [event.kind async for event in client.events(follow=False)]
+        assert seen[0] is EventKind.READY
+        with pytest.raises(InvalidInput):
+            _ = [event async for event in client.events(mission="not one", after=-7)]
+    async with AsyncClient(api.url, "rmt_test_none", heads=None) as stranger:
+        with pytest.raises(Unauthenticated):
+            await anext(stranger.events())
+
+
+def test_a_stream_is_read_the_same_wherever_it_is_cut() -> None:
+    told = (
+        b'retry: 2000\n\nevent: ready\nid: 4\ndata: {}\n\n: beat\n\nid: 5\nevent: entry\ndata: {"action":"a.b"}\n\n'
+        b'event: state\ndata: {"step":"x"}\n\nid: 5\nevent: entry\ndata: {"action":"a.b"}\n\nevent: later\ndata: 1\n\n'
+        b"event: dropped\ndata: {}\n\n"
+    )
+    for at in range(len(told)):
+        reading = live.Reading()
+        found = [*reading.feed(told[:at]), *reading.feed(told[at:])]
+        assert [(each.kind, each.number) for each in found] == [("ready", 4), ("entry", 5), ("state", None)]
+        assert reading.ask().headers["last-event-id"] == "5"
+        assert not reading.over
+    with pytest.raises(Denied):
+        live.Reading().feed(b"event: gone\ndata: {}\n\n")
+    with pytest.raises(InvalidAnswer):
+        live.Reading().feed(b"event: entry\nid: x\ndata: {}\n\n")
+    assert all(reading.failed(steps.Answer(0, error="cut off")) > 0 for _ in range(steps.TRIES - 1))
+    with pytest.raises(Unavailable):
+        reading.failed(steps.Answer(0, error="cut off"))
+
+
+def test_the_example_of_the_docs_runs(api: Api, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    (text,) = (block for block in page.split("```python\n")[1:] if "from remit.client" in block)
+    shown = text.partition("```")[0].replace("https://remit.example.org", api.url)
+    done = subprocess.run(
+        [sys.executable, "-c", f"token = {api.key('owner')!r}\n{shown.replace('sales', api.name('docs'))}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "docs-" in done.stdout
+    assert "accounts.team.created" in done.stdout
+
+
+class Cutting:
+    """A way to the server on which every connection can be cut at once."""
+
+    def __init__(self, url: str) -> None:
+        self._there = ("127.0.0.1", int(url.rpartition(":")[2]))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.connections = 0
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        self._run(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.now()
+        for thread in self._threads:
+            thread.join(10)
+
+    def now(self) -> None:
+        """Cut all that are open."""
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _run(self, work: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=work, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listener.accept()
+                there = socket.create_connection(self._there)
+                self.connections += 1
+                self._open += [here, there]
+                self._run(self._pass, here, there)
+                self._run(self._pass, there, here)
+
+    def _pass(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

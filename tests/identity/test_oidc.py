@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from urllib.request import HTTPRedirectHandler, build_opener
@@ -25,9 +26,10 @@ from remit.accounts.totp import begin_factor, confirm_factor
 from remit.adapters.identity.hashing import ArgonHasher
 from remit.adapters.identity.oidc import OpenIdProvider
 from remit.adapters.identity.wiring import make_entrance
+from remit.bootstrap import open_runtime, prepare_home
 from remit.kernel.clock import SystemClock
-from remit.kernel.errors import InvalidAnswer, RemitError, Unauthenticated, Unavailable
-from remit.settings import load
+from remit.kernel.errors import InvalidAnswer, InvalidInput, NotFound, RemitError, Unauthenticated, Unavailable
+from remit.settings import Settings, load
 from remit.testing.issuer import Fault, Issuer, issuer
 from remit.testing.memory_journal import MemoryJournal
 
@@ -264,3 +266,30 @@ async def test_a_public_client_proves_itself_by_pkce(public: Issuer, world: Worl
     world.entrance = replace(world.entrance, provider=provider)
     code, departure, _ = await world.go()
     assert (await provider.verify(code, departure, redirect=BACK)).subject == "1"
+
+
+async def test_the_secret_may_be_a_reference_that_is_read_when_it_is_needed(tmp_path: Path) -> None:
+    first, second = (token_urlsafe(32) for _ in range(2))
+    with issuer(client_secret=first, people={"mia": {"sub": "1"}}) as made:
+        said = "secret://sign-in/provider"
+        home = Settings(
+            home=tmp_path / "home", oidc_issuer=made.address, oidc_client_id=made.client_id, oidc_client_secret=said
+        )
+        await prepare_home(home)
+        async with open_runtime(home) as runtime:
+            world = World(made, runtime.entrance, None)  # type: ignore[arg-type] # not looked into
+            provider = runtime.entrance.provider
+            assert provider is not None
+            code, departure, _ = await world.go()
+            with pytest.raises(NotFound):
+                await provider.verify(code, departure, redirect=BACK)
+            for value in (first, second):  # rotated: the next sign-in has it
+                made.client_secret = value
+                runtime.secrets.backend.set("sign-in/provider", value)
+                code, departure, _ = await world.go()
+                assert (await provider.verify(code, departure, redirect=BACK)).subject == "1"
+                assert value not in runtime.redactor.mask(f"it is {value}.")
+                assert value not in repr(provider)
+        with pytest.raises(InvalidInput):
+            async with open_runtime(replace(home, oidc_client_secret="secret://a b")):
+                pass

@@ -168,6 +168,18 @@ def rights_of(tx: ReadTx, user: str, *, workspace: str, team: str = "") -> int:
     return rights
 
 
+def rights_by_team(tx: ReadTx, user: str, *, workspace: str) -> Callable[[str], int]:
+    """As ``rights_of``, for every team with the same three queries."""
+    at = {"of": workspace, "who": user}
+    row = tx.row(_USER, at)
+    if row is None or row["status"] != ACTIVE:
+        return lambda _team: NONE
+    owning = tx.row(_OWNING, {"of": workspace})
+    within = {str(member["team"]): _rights(member) for member in tx.rows(_MEMBER, at)}
+    everywhere = _rights(row) | (NONE if owning is None else within.get(owning["team"], NONE))
+    return lambda team: everywhere | within.get(team, NONE)
+
+
 def check_gift(who: Principal, *, rights: int, gift: int, workspace: str, team: str = "") -> None:
     """Nobody gives, or takes away, what they don't have: an admin makes no owner and touches none.
 

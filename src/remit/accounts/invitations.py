@@ -9,9 +9,19 @@ from typing import NoReturn
 
 from sqlalchemy import bindparam, insert, select, update
 
-from remit.accounts.access import ACTIVE, Permission, Resource, check_gift, lock, reading, refuse, require
+from remit.accounts.access import (
+    ACTIVE,
+    Permission,
+    Resource,
+    check_gift,
+    lock,
+    reading,
+    refuse,
+    require,
+    rights_by_team,
+)
 from remit.accounts.people import Person, admit, check_person, read_people, valid_email
-from remit.accounts.roles import ROLE_RIGHTS, Role
+from remit.accounts.roles import ROLE_RIGHTS, Role, may
 from remit.accounts.team_tables import INVITATION
 from remit.accounts.teams import Member, find_member, find_team, join
 from remit.audit.entry import Entry, Result
@@ -37,6 +47,15 @@ _BY_ID = select(INVITATION).where(INVITATION.c.workspace == bindparam("of"), INV
 _OF_TEAM = (
     select(INVITATION)
     .where(INVITATION.c.workspace == bindparam("of"), INVITATION.c.team == bindparam("called"))
+    .order_by(INVITATION.c.created_us, INVITATION.c.id)
+)
+_EVERY_OPEN = (
+    select(INVITATION)
+    .where(
+        INVITATION.c.workspace == bindparam("of"),
+        INVITATION.c.status == OPEN,
+        INVITATION.c.expires_us > bindparam("at"),
+    )
     .order_by(INVITATION.c.created_us, INVITATION.c.id)
 )
 _CLOSE = (
@@ -228,6 +247,23 @@ async def list_invitations(
         find_team(tx, workspace=workspace, slug=team)
         now = micros_of(clock.now())
         return [_invitation(row, now) for row in tx.rows(_OF_TEAM, {"of": workspace, "called": team})]
+
+    return await reading(journal, op)
+
+
+async def open_invitations(
+    journal: Journal, *, workspace: str, by: Principal, clock: Clock
+) -> dict[str, list[Invitation]]:
+    """The open invitations of every team whose invitations ``by`` administers, by team, oldest first."""
+
+    def op(tx: ReadTx) -> dict[str, list[Invitation]]:
+        rights = rights_by_team(tx, by.id, workspace=workspace)
+        now = micros_of(clock.now())
+        found: dict[str, list[Invitation]] = {}
+        for row in tx.rows(_EVERY_OPEN, {"of": workspace, "at": now}) if by.kind is ActorKind.USER else ():
+            if may(rights(row["team"]), Permission.ADMIN, Resource.INVITATION):
+                found.setdefault(row["team"], []).append(_invitation(row, now))
+        return found
 
     return await reading(journal, op)
 

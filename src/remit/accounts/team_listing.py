@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
 
-from remit.accounts.access import Permission, Resource, reading, require, rights_of
+from remit.accounts.access import Permission, Resource, reading, require, rights_by_team, rights_of
 from remit.accounts.roles import NONE, Role, may
 from remit.accounts.tables import AGENT
 from remit.accounts.team_tables import MEMBER, TEAM
@@ -78,7 +78,8 @@ async def teams_page(journal: Journal, *, workspace: str, by: Principal, after: 
         if person and may(rights_of(tx, by.id, workspace=workspace), Permission.READ, Resource.TEAM):
             return [_team(row) for row in tx.rows(_PAGE, at)]
         own = [_team(row) for row in tx.rows(_OWN_PAGE, at)] if person else []
-        own = [row for row in own if rights_of(tx, by.id, workspace=workspace, team=row.slug) != NONE]
+        rights = rights_by_team(tx, by.id, workspace=workspace)
+        own = [row for row in own if rights(row.slug) != NONE]
         if not own and not after:
             require(tx, by, workspace=workspace, permission=Permission.READ, resource=Resource.TEAM)
         return own

@@ -9,7 +9,17 @@ from typing import NoReturn
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from remit.accounts.access import Permission, Resource, check_gift, lock, reading, refuse, require, rights_of
+from remit.accounts.access import (
+    Permission,
+    Resource,
+    check_gift,
+    lock,
+    reading,
+    refuse,
+    require,
+    rights_by_team,
+    rights_of,
+)
 from remit.accounts.people import check_overrides, find_person, valid_email
 from remit.accounts.roles import NONE, Role, effective, names_of
 from remit.accounts.tables import AGENT, CEDAR, WORKSPACE
@@ -34,6 +44,7 @@ _DELETE = delete(TEAM).where(*_AT)
 _IN = (MEMBER.c.workspace == bindparam("of"), MEMBER.c.team == bindparam("called"))
 _MEMBERS = select(MEMBER).where(*_IN).order_by(MEMBER.c.person)
 _MEMBER = select(MEMBER).where(*_IN, MEMBER.c.person == bindparam("who"))
+_EVERY_MEMBER = select(MEMBER).where(MEMBER.c.workspace == bindparam("of")).order_by(MEMBER.c.person)
 _JOIN = insert(MEMBER)
 _ROLE = (
     update(MEMBER)
@@ -54,6 +65,11 @@ _CLOSE = (
 )
 _AGENTS = select(AGENT.c.name).where(
     AGENT.c.workspace == bindparam("of"), AGENT.c.team == bindparam("called"), AGENT.c.status != "retired"
+)
+_EVERY_AGENT = (
+    select(AGENT.c.team, AGENT.c.name)
+    .where(AGENT.c.workspace == bindparam("of"), AGENT.c.status != "retired")
+    .order_by(AGENT.c.name)
 )
 _OWNS = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
 _POLICY = select(func.max(CEDAR.c.revision).label("n")).where(
@@ -334,11 +350,18 @@ async def list_teams(journal: Journal, *, workspace: str, by: Principal) -> list
     """
 
     def op(tx: ReadTx) -> list[TeamView]:
-        teams = [_team(row) for row in tx.rows(_ALL, {"of": workspace})]
-        own = [team for team in teams if by.kind is ActorKind.USER and _sees(tx, by, team)]
+        rights = rights_by_team(tx, by.id, workspace=workspace)
+        people = by.kind is ActorKind.USER
+        own = [team for team in map(_team, tx.rows(_ALL, {"of": workspace})) if people and rights(team.slug) != NONE]
         if not own:
             require(tx, by, workspace=workspace, permission=Permission.READ, resource=Resource.TEAM)
-        return [view_team(tx, team) for team in own]
+        members: dict[str, list[Member]] = {}
+        agents: dict[str, list[str]] = {}
+        for row in tx.rows(_EVERY_MEMBER, {"of": workspace}):
+            members.setdefault(row["team"], []).append(_member(row))
+        for row in tx.rows(_EVERY_AGENT, {"of": workspace}):
+            agents.setdefault(row["team"], []).append(row["name"])
+        return [TeamView(each, tuple(members.get(each.slug, ())), tuple(agents.get(each.slug, ()))) for each in own]
 
     return await reading(journal, op)
 
@@ -383,10 +406,6 @@ def find_member(tx: ReadTx, *, workspace: str, team: str, user: str) -> Member |
     """Somebody's membership in a team, if they have one."""
     row = tx.row(_MEMBER, {"of": workspace, "called": team, "who": user})
     return None if row is None else _member(row)
-
-
-def _sees(tx: ReadTx, by: Principal, team: Team) -> bool:
-    return rights_of(tx, by.id, workspace=team.workspace, team=team.slug) != NONE
 
 
 def _administer(tx: Tx, by: Principal, workspace: str, team: str) -> int:

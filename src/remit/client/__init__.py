@@ -5,5 +5,6 @@ answer under a head that does not extend it is refused. Errors are Remit's own, 
 """
 
 from remit.client.clients import AsyncClient, Client
+from remit.client.live import Event, EventKind
 
-__all__ = ["AsyncClient", "Client"]
+__all__ = ["AsyncClient", "Client", "Event", "EventKind"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 from remit.client.heads import HEADER, Heads, state_folder
+from remit.client.live import Event, Reading
 from remit.client.operations import AsyncOperations, Operations
 from remit.client.steps import Answer, Ask, Call, Steps, Wait, asked, read
 from remit.kernel.errors import InvalidInput
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import httpcore
 
 TIMEOUT_S = 60.0
+OK = 200
 CHECK_EVERY_S = 10.0  # between looks whether a newer head extends the one that is remembered
 
 
@@ -63,12 +66,15 @@ class _Terms:
 
     def _call(self, call: Call) -> Steps[Any]:
         answer = yield from asked(call.ask())
-        header = answer.headers.get(HEADER, "")
+        yield from self._hold(answer.headers.get(HEADER, ""))
+        return read(answer)
+
+    def _hold(self, header: str) -> Steps[None]:
+        """Hold the log to the head that it shows."""
         now = time.monotonic()
         if header and now - self._checked_at >= CHECK_EVERY_S:
             yield from self._heads.check(header)
             self._checked_at = now
-        return read(answer)
 
     def _sent(self, ask: Ask) -> list[tuple[bytes, bytes]]:
         headers = {"accept": "application/json", "authorization": f"Bearer {self._token}", **ask.headers}
@@ -87,8 +93,46 @@ class Client(Operations, _Terms):
 
     __init__.__doc__ = _Terms.__doc__
 
+    def events(
+        self, *, mission: str = "", kinds: str = "", after: int | None = None, follow: bool = True
+    ) -> Generator[Event]:
+        """What happens, as it happens, without a gap and nothing twice, whatever becomes of the connection.
+
+        Args:
+            mission: Only this mission's events, and where its steps stand.
+            kinds: Words before the dot of an action, ``mission,step``; all when left out.
+            after: Begin after this number; now when left out.
+            follow: ``False``: end where the log ends.
+
+        Raises:
+            RemitError: As the server refuses it, or when it does not come back.
+            IntegrityError: The log that it shows does not continue the one that is known.
+        """
+        import httpcore  # noqa: PLC0415 - see above
+
+        reading = Reading(mission, kinds, after, follow)
+        while not reading.over:
+            ask = reading.ask()
+            answer = Answer(0, error="the stream ended")
+            try:
+                with self._pool.stream(
+                    "GET", f"{self.url}{ask.target}", headers=self._sent(ask), extensions={"timeout": self._timeout}
+                ) as found:
+                    if found.status == OK:
+                        self._drive(self._hold(_answer(found, b"").headers.get(HEADER, "")))
+                        for chunk in found.iter_stream():
+                            yield from reading.feed(chunk)
+                    else:
+                        answer = _answer(found, found.read())
+            except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+                answer = Answer(0, error=str(error) or type(error).__name__)
+            if not reading.over:
+                time.sleep(reading.failed(answer))
+
     def _run(self, call: Call) -> Any:  # noqa: ANN401 - JSON
-        steps = self._call(call)
+        return self._drive(self._call(call))
+
+    def _drive[T](self, steps: Steps[T]) -> T:
         answer: Answer | None = None
         try:
             while True:
@@ -114,7 +158,7 @@ class Client(Operations, _Terms):
             )
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             return Answer(0, error=str(error) or type(error).__name__)
-        return _answer(found)
+        return _answer(found, found.content)
 
     def close(self) -> None:
         """End its connections."""
@@ -141,8 +185,36 @@ class AsyncClient(AsyncOperations, _Terms):
         self._pool = httpcore.AsyncConnectionPool(max_connections=20, keepalive_expiry=30)
         AsyncOperations.__init__(self, self._run)
 
+    async def events(
+        self, *, mission: str = "", kinds: str = "", after: int | None = None, follow: bool = True
+    ) -> AsyncGenerator[Event]:
+        """As ``Client.events``."""
+        import httpcore  # noqa: PLC0415 - see above
+
+        reading = Reading(mission, kinds, after, follow)
+        while not reading.over:
+            ask = reading.ask()
+            answer = Answer(0, error="the stream ended")
+            try:
+                async with self._pool.stream(
+                    "GET", f"{self.url}{ask.target}", headers=self._sent(ask), extensions={"timeout": self._timeout}
+                ) as found:
+                    if found.status == OK:
+                        await self._drive(self._hold(_answer(found, b"").headers.get(HEADER, "")))
+                        async for chunk in found.aiter_stream():
+                            for event in reading.feed(chunk):
+                                yield event
+                    else:
+                        answer = _answer(found, await found.aread())
+            except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+                answer = Answer(0, error=str(error) or type(error).__name__)
+            if not reading.over:
+                await asyncio.sleep(reading.failed(answer))
+
     async def _run(self, call: Call) -> Any:  # noqa: ANN401 - JSON
-        steps = self._call(call)
+        return await self._drive(self._call(call))
+
+    async def _drive[T](self, steps: Steps[T]) -> T:
         answer: Answer | None = None
         try:
             while True:
@@ -168,7 +240,7 @@ class AsyncClient(AsyncOperations, _Terms):
             )
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
             return Answer(0, error=str(error) or type(error).__name__)
-        return _answer(found)
+        return _answer(found, found.content)
 
     async def close(self) -> None:
         """End its connections."""
@@ -185,9 +257,9 @@ class AsyncClient(AsyncOperations, _Terms):
         await self.close()
 
 
-def _answer(found: httpcore.Response) -> Answer:
+def _answer(found: httpcore.Response, body: bytes) -> Answer:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in found.headers}
-    return Answer(found.status, headers, found.content)
+    return Answer(found.status, headers, body)
 
 
 def _own(host: str) -> bool:

@@ -20,7 +20,7 @@ TRIES = 4
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 30.0
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_AGAIN = frozenset({429, 502, 503, 504})
+AGAIN = frozenset({429, 502, 503, 504})
 _KINDS = {row.code: kind for kind, row in TABLE.items()}
 #: Members of a problem that are told by attributes of the error.
 _TOLD = ("decision_id", "approval_id", "limit", "remaining", "retry_after", "position", "wait", "plan")
@@ -120,7 +120,7 @@ def asked(ask: Ask, *, tries: int = TRIES) -> Steps[Answer]:
 
 
 def _again(answer: Answer, error: RemitError) -> bool:
-    return answer.status in _AGAIN or not answer.status or error.code == "api.in_flight"
+    return answer.status in AGAIN or not answer.status or error.code == "api.in_flight"
 
 
 def error_of(answer: Answer) -> RemitError:

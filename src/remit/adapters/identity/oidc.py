@@ -42,7 +42,8 @@ class OpenIdProvider:
     Args:
         issuer: Its address, exactly as it names itself.
         client_id: This install's name there.
-        secret: This install's secret there; empty for a public client.
+        secret: This install's secret there, or what gives it, asked each time that it is needed (it may block); empty
+            for a public client.
         clock: Wall and monotonic time.
         trust: Certificates; the system's when left out.
     """
@@ -52,7 +53,7 @@ class OpenIdProvider:
         issuer: str,
         client_id: str,
         *,
-        secret: str,
+        secret: str | Callable[[], str],
         clock: Clock,
         trust: ssl.SSLContext | None = None,
     ) -> None:
@@ -113,8 +114,9 @@ class OpenIdProvider:
             "code_verifier": departure.verifier,
         }
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        if self._secret:
-            pair = f"{quote(self._client, safe='')}:{quote(self._secret, safe='')}"
+        secret = self._secret if isinstance(self._secret, str) else await asyncio.to_thread(self._secret)
+        if secret:
+            pair = f"{quote(self._client, safe='')}:{quote(secret, safe='')}"
             headers["authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         else:
             form["client_id"] = self._client

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from functools import partial
 
 from remit.accounts.access_tokens import AccessTokens
 from remit.accounts.entrance import Entrance
@@ -16,7 +18,9 @@ from remit.accounts.sign_in_tokens import TokenWord
 from remit.accounts.signing import signing_key
 from remit.adapters.identity.hashing import ArgonHasher
 from remit.kernel.clock import Clock
+from remit.kernel.errors import InvalidInput
 from remit.kernel.ports import Journal
+from remit.kernel.references import parse
 from remit.settings import Settings
 
 ISSUER = "remit"
@@ -29,6 +33,7 @@ def make_entrance(
     home_key: bytes,
     clock: Clock,
     hasher: Hasher | None = None,
+    resolve: Callable[[str], str] | None = None,
 ) -> Entrance:
     """Everything that signing in needs; nothing heavy is loaded until somebody does.
 
@@ -38,6 +43,10 @@ def make_entrance(
         home_key: The home's key: what is sealed can't be read without it.
         clock: Wall and monotonic time.
         hasher: Another one than argon2id with OWASP's parameters.
+        resolve: Gives what ``secret://NAME`` refers to, masked from then on; blocks.
+
+    Raises:
+        InvalidInput: ``oidc_client_secret`` is a reference that can be none.
     """
     terms = terms_of(settings)
     key = signing_key(settings, home_key=home_key)
@@ -53,16 +62,20 @@ def make_entrance(
         notes=Box(home_key, "notes of a sign-in"),
         refresh_key=derived(home_key, "refresh tokens"),
         workspace=settings.workspace,
-        provider=_provider(settings, clock),
+        provider=_provider(settings, clock, resolve),
         api_word=TokenWord.LIVE if settings.production else TokenWord.TEST,
     )
 
 
-def _provider(settings: Settings, clock: Clock) -> Provider | None:
+def _provider(settings: Settings, clock: Clock, resolve: Callable[[str], str] | None) -> Provider | None:
     if not settings.oidc_issuer:
         return None
     from remit.adapters.identity.oidc import OpenIdProvider
 
-    return OpenIdProvider(
-        settings.oidc_issuer, settings.oidc_client_id, secret=settings.oidc_client_secret, clock=clock
-    )
+    said = settings.oidc_client_secret
+    refers = parse(said) is not None
+    if refers and resolve is None:
+        message = "The setting oidc_client_secret refers to a secret, and no source of secrets is set up."
+        raise InvalidInput(message, code="sign_in.secret", hint="remit secrets list")
+    secret = partial(resolve, said) if refers and resolve is not None else said
+    return OpenIdProvider(settings.oidc_issuer, settings.oidc_client_id, secret=secret, clock=clock)

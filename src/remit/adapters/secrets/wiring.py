@@ -24,6 +24,7 @@ from remit.kernel.action import Principal
 from remit.kernel.clock import Clock, SystemClock, micros_of
 from remit.kernel.errors import InvalidInput, RemitError
 from remit.kernel.ports import SecretBackend
+from remit.kernel.references import parse
 from remit.redact.redactor import Redactor
 from remit.settings import Settings
 
@@ -90,6 +91,24 @@ def _learn(secrets: Secrets, value: Callable[[], str], name: str) -> None:
         return  # too short to be masked: it is refused when it is used
     except RemitError as error:
         _log.warning("the secret %s can't be read (%s): %s", name, error.code, error.message)
+
+
+def setting_value(secrets: Secrets, text: str) -> str:
+    """What a setting of the install itself refers to (``secret://NAME``), masked from now on; another text as it is.
+
+    For what no action asks for, such as the client secret at an OpenID provider; read anew each time. Blocks.
+
+    Raises:
+        InvalidInput: It is no reference, or too short a secret to be masked.
+        NotFound, Failed, Unavailable, IntegrityError: As the backend raises it.
+    """
+    placed = parse(text)
+    if placed is None:
+        return text
+    secrets.backend.invalidate(placed.reference.name)  # another process may have rotated it, and this is asked seldom
+    value = secrets.backend.get(placed.reference.name, version=placed.reference.version)
+    secrets.learn(value.text)
+    return placed.filled(value.text)
 
 
 def _local(settings: Settings, key: bytes, clock: Clock) -> Iterator[SecretBackend]:

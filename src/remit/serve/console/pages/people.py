@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from remit.accounts.activity import Happening, activity
-from remit.accounts.invitations import list_invitations, revoke_invitation
+from remit.accounts.invitations import open_invitations, revoke_invitation
 from remit.accounts.people import list_users, remove_user, set_user_role
 from remit.accounts.roles import Permission, Resource, Role, may, names_of
 from remit.accounts.sessions import end_sessions
@@ -86,15 +86,11 @@ async def people(ask: Ask) -> People:
     own = next((person for person in active if person.id == who.id), None)
     administers = own is not None and may(own.rights, Permission.ADMIN, Resource.MEMBER)
     teams: list[TeamRow] = []
+    invited = await open_invitations(store, workspace=workspace, by=who, clock=ask.runtime.clock)
     for view in await list_teams(store, workspace=workspace, by=who):
         mine = administers or any(m.user == who.id and may(m.rights, Permission.ADMIN) for m in view.members)
         slug = view.team.slug
-        asked = (
-            await list_invitations(store, slug, workspace=workspace, by=who, clock=ask.runtime.clock) if mine else []
-        )
-        open_ = tuple(
-            InvitationRow(one.id, one.email, one.role.value, one.expires_us) for one in asked if one.status == "open"
-        )
+        open_ = tuple(InvitationRow(one.id, one.email, one.role.value, one.expires_us) for one in invited.get(slug, ()))
         members = tuple((member.user, member.role.value) for member in view.members)
         teams.append(TeamRow(slug, view.team.name, members, view.agents, open_, mine))
     happened = await activity(store, workspace=workspace, by=who, limit=LATEST)
