@@ -18,6 +18,7 @@ from remit.serve.api.app import Served
 from remit.serve.console.app import console_of
 from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import Listening, Server, configured, settle_memory
+from remit.serve.mcp.late import LateTools
 from remit.serve.up.dispatch import Dispatcher
 from remit.settings import Settings
 
@@ -66,7 +67,7 @@ async def _answer(
     runtime: Runtime, listener: socket.socket, *, ready: Callable[[Listening], None], access_log: bool
 ) -> None:
     settings = runtime.settings
-    served = Served(runtime, console=console_of(runtime))
+    served = Served(runtime, console=console_of(runtime), tools=LateTools(runtime))
     dispatcher = Dispatcher(gateway_of(runtime), served)
     halting: list[asyncio.Task[None]] = []
 
