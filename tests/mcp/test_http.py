@@ -112,7 +112,7 @@ async def test_an_agent_gives_the_orders_that_its_list_and_its_key_have(api: Api
             await until_refused(client)
     _, other = agent_key(api, "*", scopes=frozenset({KeyScope.MODELS})).split()
     async with connected(api, other) as client:
-        assert await code_of(client, "missions_list") == "guard.key.scope"
+        assert await code_of(client, "missions_list") == "guard.scope"
     _, theirs = agent_key(api, "*", owner="viewer").split()
     async with connected(api, theirs) as client:  # no agent does what the person may not
         await told(client, "missions_list")
