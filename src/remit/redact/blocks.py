@@ -172,8 +172,22 @@ def joints(
     ends = list(accumulate(len(text) for text in texts))
     whole = "".join(texts)
     borders = sorted({end for end in ends if 0 < end < len(whole)})
+    found = crossing(whole, borders, redactor, cards=cards, personal=personal, registered=registered)
+    return _laid(whole, ends, found) if found else None
+
+
+def crossing(
+    whole: str,
+    borders: Sequence[int],
+    redactor: Redactor,
+    *,
+    cards: bool = False,
+    personal: bool = False,
+    registered: bool = False,
+) -> list[tuple[int, int, str]]:
+    """What reaches over a border: where it begins and ends, in order, and its mask. ``borders`` are in order."""
     if not borders:
-        return None
+        return []
     found: list[tuple[Span, str]] = []
     for start, end in _windows(borders, len(whole)):
         part = whole[start:end]
@@ -186,7 +200,12 @@ def joints(
             moved = Span(span.kind, span.start + start, span.end + start, span.tier, span.known)
             if any(moved.start < border < moved.end for border in borders):
                 found.append((moved, value))
-    return _laid(texts, ends, found, redactor) if found else None
+    values = {(span.kind, span.start): value for span, value in reversed(found)}
+    masks: list[tuple[int, int, str]] = []
+    for span in union(span for span, _ in found):
+        value = values.get((span.kind, span.start), whole[span.start : span.end])
+        masks.append((span.start, span.end, mask_token(span.kind, redactor.suffix(value))))
+    return masks
 
 
 def _windows(borders: Sequence[int], length: int) -> Iterator[tuple[int, int]]:
@@ -202,26 +221,16 @@ def _windows(borders: Sequence[int], length: int) -> Iterator[tuple[int, int]]:
     yield start, end
 
 
-def _laid(
-    texts: Sequence[str], ends: Sequence[int], found: list[tuple[Span, str]], redactor: Redactor
-) -> Sequence[str]:
-    """The texts with each span's mask in the one in which it begins, and nothing of it in the others."""
-    whole = "".join(texts)
-    values = {(span.kind, span.start): value for span, value in reversed(found)}
+def _laid(whole: str, ends: Sequence[int], found: Sequence[tuple[int, int, str]]) -> Sequence[str]:
+    """The texts with each mask in the one in which it begins, and nothing of what it covers in the others."""
     after: list[str] = []
-    spans = union(span for span, _ in found)
     for start, end in pairwise((0, *ends)):
         parts: list[str] = []
         done = start
-        for span in spans:
-            low, high = max(span.start, start), min(span.end, end)
-            if low >= high:
-                continue
-            parts.append(whole[done:low])
-            if span.start >= start:
-                value = values.get((span.kind, span.start), whole[span.start : span.end])
-                parts.append(mask_token(span.kind, redactor.suffix(value)))
-            done = high
-        parts.append(whole[done:end])
-        after.append("".join(parts))
+        for begins, over, mask in found:
+            low, high = max(begins, start), min(over, end)
+            if low < high:
+                parts += (whole[done:low], mask if begins >= start else "")
+                done = high
+        after.append("".join((*parts, whole[done:end])))
     return after
