@@ -33,6 +33,7 @@ from remit.serve.api.app import Served
 from remit.serve.edge.asgi import App
 from remit.serve.listening import listen
 from remit.serve.live.hub import Hub
+from remit.serve.mcp.late import LateTools
 from remit.settings import Settings
 
 WORKSPACE = "default"
@@ -253,7 +254,7 @@ class Api:
             await self._furnish()
             if self.engine:
                 await self.runtime.start(worker=self.worker)
-            app = self.served = Served(self.runtime, console=self.console)
+            app = self.served = Served(self.runtime, console=self.console, tools=LateTools(self.runtime))
             self.hub: Hub = app.api.state.live
             listener = listen("127.0.0.1", 0, anywhere=False, command="up")
             self._server = uvicorn.Server(

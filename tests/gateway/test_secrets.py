@@ -241,6 +241,21 @@ def test_a_card_in_a_prompt_wherever_the_request_cuts_it(plain: Gateway, path: s
         assert b"My card is [REDACTED:card:" in plain.provider.requests[-1].body
 
 
+def test_a_card_parted_over_the_parts_of_a_prompt(plain: Gateway) -> None:
+    """They are one text for the provider."""
+    for at in range(1, len(CARD), 1 if PROVE else 5):
+        halves = [
+            {"type": "text", "text": f"My card is {CARD[:at]}"},
+            {"type": "text", "text": f"{CARD[at:]}, please."},
+        ]
+        plain.provider.forget()
+        asked = {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": [{"role": "user", "content": halves}]}
+        assert ask(plain.url, "/v1/messages", asked, token=plain.token)[0] == 200
+        (first, second) = plain.provider.requests[-1].json["messages"][0]["content"]
+        assert first["text"].startswith("My card is [REDACTED:card:")
+        assert second["text"] == ", please."
+
+
 def test_a_card_as_a_number_in_a_prompt(plain: Gateway) -> None:
     """What a tool was called with earlier, told again; numbers that are none stay numbers."""
     number = int(CARD.replace(" ", ""))

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from remit.audit import query
 from remit.testing.model_server import Behaviour, Reply, ToolCall
 
 from .running import Gateway, Wire, ask
@@ -134,6 +135,29 @@ def test_a_body_that_is_none(gate: Gateway, path: str, body: bytes, status: int)
     assert shape(path, told)["message"]
     assert headers.get("x-request-id") or headers.get("request-id")
     assert gate.provider.count == 0
+
+
+def test_what_is_turned_away_before_the_guard_is_on_record(gate: Gateway) -> None:
+    """Who, what and why; once a minute for each reason, and never what it held."""
+    store = gate.runtime.store
+    begun = len(gate.audits("gateway.refused"))
+    card = "4111 1111 1111 1111"
+    body = orjson.dumps(CHAT | {"max_tokens": card})
+    for _ in range(3):
+        assert ask(gate.url, "/v1/chat/completions", body, token=gate.token)[0] == 400
+    assert ask(gate.url, "/v1/responses", b"{}", token=gate.token, content_encoding="gzip")[0] == 400
+    store.write("guard.settle", lambda _tx: None)  # what is patient goes with the next
+    store.seal()
+    wanted = query.Filter(workspace="default", action="gateway.refused", limit=1000)
+    found = store.view(lambda tx: query.find(tx, wanted))[begun:]
+    told = {record.header["reason"]: record for record in found}
+    assert "gateway.encoding" in told
+    for record in found:
+        assert (record.header["actor"], record.header["result"]) == ("agent:laptop", "blocked")
+        assert (record.payload or {})["for"].startswith("user:")
+        assert (record.payload or {})["why"]
+    assert card not in str([record.payload for record in found])
+    assert len(found) == len(told), "each reason once"
 
 
 def test_names_that_only_look_like_two(gate: Gateway) -> None:

@@ -196,6 +196,13 @@ async def test_an_input_with_a_secret_is_refused_before_anything_is_written(worl
     assert refused.value.code == "input.secret"
     assert secret not in str(refused.value.problems)
     assert await world.missions.list("w") == []
+    (entry,) = [entry for entry in world.journal.entries if entry.fields["action"] == "mission.refused"]
+    assert (entry.fields["actor"], entry.fields["result"], entry.fields["reason"]) == (
+        str(OWNER),
+        "blocked",
+        "input.secret",
+    )
+    assert secret not in str(entry)
 
 
 async def test_two_steps_that_write_the_same_file_are_refused_by_name(world: World) -> None:

@@ -76,9 +76,7 @@ def call(world: World, used: Usage = TOKENS, *, cost: str = "0", mission: str = 
 
 
 async def price(world: World, rate: Rate) -> None:
-    await order(
-        world.journal, [SetPrice("house", "big", rate)], workspace=WORKSPACE, by=OWNER, clock=world.clock
-    )
+    await order(world.journal, [SetPrice("house", "big", rate)], workspace=WORKSPACE, by=OWNER, clock=world.clock)
 
 
 async def limit(world: World, scope: BudgetScope, name: str = "", period: Period = Period.DAY) -> None:

@@ -1620,6 +1620,13 @@ class SwitchShown(TypedDict):
     at: str | None
 
 
+class SwitchedBack(TypedDict):
+    mission: str
+    status: Literal["back", "running"]
+    target: str
+    live: str | None
+
+
 class TeamChange(TypedDict):
     name: NotRequired[str | None]
     billing_email: NotRequired[str | None]

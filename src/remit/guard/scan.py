@@ -18,6 +18,7 @@ from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Command, Effect, Model, Notify, WriteFiles
+from remit.redact.blocks import mask_joints
 from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
 
@@ -35,6 +36,8 @@ def check(action: Action, scene: Scene) -> Check:
     verdict = _secrets(action, scene)
     if verdict.verdict is Verdict.DENY:
         return verdict
+    if isinstance(action.effect, Model):
+        verdict = _parted(action, scene, verdict)
     if scene.vault is not None:
         verdict = hide(scene, verdict)
     if isinstance(action.effect, Model) and may_hold(action.payload) and redacts(action, scene.standing):
@@ -63,6 +66,21 @@ def _secrets(action: Action, scene: Scene) -> Check:
     if secrets_in(scene.performed, scene.redactor):
         return denied(NAME, "secret", f"The {action.kind} carries a secret ({told}) where it can't be masked.")
     return Check(NAME, Verdict.ALLOW, "masked", f"Secrets were masked before the {action.kind} left: {told}.")
+
+
+def _parted(action: Action, scene: Scene, said: Check) -> Check:
+    """What is parted over texts of a prompt that belong together is masked too, where what is in one text is."""
+    effect = cast("Model", scene.performed.effect)
+    on = redacts(action, scene.standing)
+    request = mask_joints(effect.request, scene.redactor, cards=on, registered=not on)
+    if request is None:
+        return said
+    scene.clean = False
+    effect = replace(effect, request=cast("dict[str, Json]", request), body=b"")
+    scene.performed = replace(scene.performed, effect=effect)
+    told = f"{said.detail} " if said.detail else ""
+    detail = f"{told}A secret that was parted over several texts was masked before the {action.kind} left."
+    return Check(NAME, Verdict.ALLOW, "masked", detail)
 
 
 def secrets_in(action: Action, redactor: Redactor) -> list[str]:

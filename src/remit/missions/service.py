@@ -13,7 +13,7 @@ from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.guard.approval_rows import Request, Status, of_mission, unfinished
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.canonical import sha256_hex
+from remit.kernel.canonical import Json, sha256_hex
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import Conflict, Fenced, InvalidInput, NotFound, RateLimited, RemitError
 from remit.kernel.ids import check_id, new_id
@@ -133,7 +133,11 @@ class Missions:
         await self._may(workspace, originator)
         found = self.deps.pack(pack)
         with_preset = chosen(preset, found.name)
-        refuse_secrets(self.deps.redactor, data, name)
+        try:
+            refuse_secrets(self.deps.redactor, data, name)
+        except InvalidInput as error:
+            await self._turned_away(error, workspace=workspace, pack=pack, data=data, by=originator)
+            raise
         with span("mission.plan", pack=pack):
             plan = planned(found, data, name)
             require_critics(with_preset, plan.plan)
@@ -188,6 +192,21 @@ class Missions:
             await queueing.refused(self.deps, workspace, error, by=originator)
             raise
         return mission.id
+
+    async def _turned_away(self, error: InvalidInput, *, workspace: str, pack: str, data: bytes, by: Principal) -> None:
+        """An input that may not be stored: who gave it and why not is on record, and of the input its hash alone."""
+        entry = Entry(
+            actor=by,
+            action="mission.refused",
+            domain="missions",
+            result=Result.BLOCKED,
+            workspace=workspace,
+            reason=error.code,
+        )
+        mask = self.deps.redactor.mask
+        why: list[Json] = [mask(problem)[:200] for problem in error.problems[:20]]
+        payload: dict[str, Json] = {"pack": mask(pack)[:200], "input_sha256": sha256_hex(data), "why": why}
+        await self.deps.journal.commit("guard.refused", lambda tx: tx.append(entry, payload))
 
     async def submit(self, workspace: str, mission: str, *, queued: bool = False) -> str:
         """Order a stored mission to run: here, at once when there is room, or (``queued``) on any worker; the run's id.

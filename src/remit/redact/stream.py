@@ -56,6 +56,11 @@ class StreamRedactor:
         """Whether a mask is still owed for text that isn't held any more."""
         return any(each.owes for each in self._passes)
 
+    @property
+    def behind(self) -> str:
+        """The end of what was sent: 4,096 characters at most."""
+        return self._tails[-1]
+
     def feed(self, text: str) -> str:
         """What can be sent now that ``text`` has come.
 

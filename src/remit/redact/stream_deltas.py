@@ -69,6 +69,11 @@ class DeltaText:
         """Whether a mask is still owed for text that isn't held any more."""
         return self._stream.owes
 
+    @property
+    def behind(self) -> str:
+        """The end of what was sent."""
+        return self._stream.behind
+
     def feed(self, text: str) -> str:
         """What can be sent now that ``text`` has come."""
         sent = self._stream.feed(text)

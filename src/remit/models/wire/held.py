@@ -45,7 +45,7 @@ class Held:
 class Piece:
     """A piece of a text: where it stands in its event, and where in the text."""
 
-    __slots__ = ("edits", "end", "held", "key", "start", "text", "where")
+    __slots__ = ("edits", "end", "held", "key", "over", "settled", "start", "text", "where")
 
     def __init__(self, held: Held, where: Document, key: str, text: str, start: int) -> None:
         self.held = held
@@ -55,15 +55,26 @@ class Piece:
         self.start = start
         self.end = start + len(text)
         self.edits: list[tuple[int, int, str]] | None = None
+        self.over: list[tuple[int, int, str]] = []  # what reaches over the borders of its text
+        self.settled = False
 
     def settle(self) -> None:
         """Nothing more will change in it."""
         self.held.waiting -= 1
-        if self.edits is None:
-            return
+        self.settled = True
+        if self.edits is not None or self.over:
+            self._write()
+
+    def reaches_over(self, start: int, end: int, text: str) -> None:
+        """``text`` stands for ``[start, end)``, whatever else was masked in there; also once it is settled."""
+        self.over.append((start, end, text))
+        if self.settled:
+            self._write()
+
+    def _write(self) -> None:
         parts: list[str] = []
         done = 0
-        for start, end, text in self.edits:
+        for start, end, text in _merged(self.edits or [], self.over) if self.over else self.edits or []:
             parts += (self.text[done:start], text)
             done = end
         parts.append(self.text[done:])
@@ -95,16 +106,25 @@ class Text:
         self._total = 0
         self._seen = ""  # the end of what the restorer was given
 
-    def add(self, held: Held, where: Document, key: str, text: str) -> None:
+    def add(self, held: Held, where: Document, key: str, text: str) -> Piece | None:
         """A piece of it stands in the event, as ``where[key]``; see ``run``."""
         if self._masked is None and self._restorer is None:
             if self._parts is not None:
                 self._parts.append(text)
-            return
+            return None
         held.waiting += 1
-        self._pieces.append(Piece(held, where, key, text, self._total))
+        piece = Piece(held, where, key, text, self._total)
+        self._pieces.append(piece)
         self._total += len(text)
         self._fresh.append(text)
+        return piece
+
+    @property
+    def undecided(self) -> tuple[str, list[tuple[Piece, int]]]:
+        """The end of it: what was let go last, then what isn't yet; and its pieces, by where in that they begin."""
+        self.run()
+        behind = "" if self._masked is None else self._masked.behind
+        return behind + self._raw, [(piece, piece.start - self._at + len(behind)) for piece in self._pieces]
 
     def start(self, text: str) -> None:
         """What was told whole elsewhere, masked already, for a text of which no piece came."""
@@ -185,6 +205,22 @@ class Text:
         keep = 0 if all_of_them else int(self._restorer is not None or (self._masked is not None and self._masked.owes))
         while len(pieces) > keep and pieces[0].end <= self._at:
             pieces.popleft().settle()
+
+
+def _merged(own: list[tuple[int, int, str]], over: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """Both in order; where they overlap, all of it becomes what reaches over the border."""
+    found: list[tuple[int, int, str]] = []
+    masks = set(over)
+    for edit in sorted([*own, *over], key=lambda each: (each[0], each[1])):
+        if found and edit[0] < found[-1][1]:
+            last = found[-1]
+            text = edit[2] if edit in masks and last not in masks else last[2]
+            found[-1] = (last[0], max(last[1], edit[1]), text)
+            if edit in masks:
+                masks.add(found[-1])
+        else:
+            found.append(edit)
+    return found
 
 
 def _same(one: str, other: str) -> int:

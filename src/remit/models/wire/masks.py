@@ -8,6 +8,8 @@ from typing import cast
 from remit.kernel.permits import Restorer
 from remit.models.wire.documents import Document
 from remit.models.wire.held import Text
+from remit.models.wire.joint import Joint
+from remit.redact.blocks import mask_in_place
 from remit.redact.redactor import Redactor
 from remit.redact.stream_deltas import DeltaText, masked_json
 
@@ -82,6 +84,18 @@ class Masks:
         elif shown is text and len(text) <= _SHORT and len(self._seen) < _SEEN:
             self._seen.add(text)
         return shown
+
+    def joint(self) -> Joint | None:
+        """What reads texts of an answer as one; ``None``: nothing is masked."""
+        if self._redactor is None:
+            return None
+        return Joint(self._redactor, personal=self._personal, cards=self._cards)
+
+    def joints(self, document: Document) -> bool:
+        """Mask, in place, what is parted over texts that a client puts together; whether anything changed."""
+        if self._redactor is None:
+            return False
+        return mask_in_place(document, self._redactor, cards=self._cards, personal=self._personal)
 
     def walk(self, node: object, *, owner: bool = True, loose: bool = False) -> bool:
         """Mask every text in a document, in place; whether anything changed.

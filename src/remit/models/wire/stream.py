@@ -14,6 +14,7 @@ from remit.kernel.errors import InvalidAnswer
 from remit.models.wire.calls import Call, Calls
 from remit.models.wire.documents import Document, decoded
 from remit.models.wire.held import Held, Text
+from remit.models.wire.joint import Joint
 from remit.models.wire.masks import Masks, tokens
 from remit.models.wire.sse import Event, SseParser
 from remit.models.wire.tokens import Meter
@@ -49,6 +50,7 @@ class Stream:
         self._open: dict[Name, Call] = {}
         self._over: set[Name] = set()
         self._touched: list[Text] = []
+        self._joints: dict[object, Joint] = {}
         self._passing = not (masks.active or calls.gated)
         self._read = read
 
@@ -60,6 +62,8 @@ class Stream:
             for text in self._touched:
                 text.run()
             self._touched.clear()
+        for joint in self._joints.values():
+            joint.decide()
         return self._release()
 
     def finish(self) -> bytes:
@@ -73,6 +77,7 @@ class Stream:
         if self.calls.gated and self._open and not self.calls.blocked:
             self.cut([held for call in self._open.values() for held in call.held])
         self._touched.clear()
+        self._finish_joints()
         return self._release()
 
     def _rest(self, rest: Event) -> None:
@@ -88,6 +93,8 @@ class Stream:
     def _release(self) -> bytes:
         queue = self._queue
         if not queue or queue[0].waiting:
+            return b""
+        if self._joints and any(joint.open for joint in self._joints.values()):
             return b""
         out: list[bytes] = []
         while queue and not queue[0].waiting:
@@ -141,8 +148,10 @@ class Stream:
             if name in self._over:
                 raise _after_end()
             known = self._texts[name] = self.masks.text()
-        known.add(held, where, key, text)
+        piece = known.add(held, where, key, text)
         self._touched.append(known)
+        if self._joints and piece is not None and (joint := self._joints.get(key)) is not None:
+            joint.add(piece)
 
     def arguments(self, held: Held, name: Name, where: Document, key: str, *, json: bool = True) -> Call:
         """A piece of a tool call stands in the event, under ``key`` if there is text of it."""
@@ -201,6 +210,23 @@ class Stream:
             text.finish()
         self._over.add(name)
 
+    def border(self, name: Name, key: str) -> None:
+        """A text is about to end whose like a client puts together, ``key`` by ``key``."""
+        text = self._texts.get(name)
+        if text is None:
+            return
+        joint = self._joints.get(key)
+        if joint is None:
+            joint = self.masks.joint()
+            if joint is None:
+                return
+            self._joints[key] = joint
+        joint.border(text)
+
+    def _finish_joints(self) -> None:
+        for joint in self._joints.values():
+            joint.decide(final=True)
+
     def _finish_texts(self) -> None:
         for text in self._texts.values():
             text.finish()
@@ -236,12 +262,14 @@ class Stream:
                 break
             kept.append(held)
         self._finish_texts()
+        self._finish_joints()
         self._queue = kept
 
     def failed(self, told: str) -> bool:
         """The provider's own error event: it ends the answer, and does not go on. Whoever passes it on tells one."""
         self.error = self.masks.leaf(told)
         self._finish_texts()
+        self._finish_joints()
         if self.calls.gated and self._open:
             self.cut([held for call in self._open.values() for held in call.held])
         return False
@@ -250,6 +278,7 @@ class Stream:
         """The protocol's end: whatever is open is over."""
         self.complete = True
         self._finish_texts()
+        self._finish_joints()
         for name in tuple(self._open):
             self.finish_call(name)
 

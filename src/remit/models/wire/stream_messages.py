@@ -21,6 +21,8 @@ def messages(stream: Stream, held: Held, document: Document) -> bool:
         case "content_block_start":
             _block(stream, held, index, an_object(document.get("content_block")) or {})
         case "content_block_stop":
+            for key in ("text", "thinking"):
+                stream.border((index, key), key)
             stream.finish_group(index)
         case "message_start":
             _started(stream, held, document)

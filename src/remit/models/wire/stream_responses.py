@@ -84,6 +84,8 @@ def _response(stream: Stream, held: Held, kind: str, document: Document) -> bool
         stream.meter.openai(usage)
     if kind == "response.failed":
         return stream.failed(error_text(response.get("error")) or "the response failed")
+    if stream.masks.joints(response):
+        held.changed = True
     stream.walk(held, response)
     if kind not in _LAST:
         return True

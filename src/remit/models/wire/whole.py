@@ -27,7 +27,8 @@ def whole(body: bytes, wire: Wire, *, masks: Masks, calls: Calls, meter: Meter) 
     if not isinstance(document, dict):
         raise InvalidAnswer("The provider's answer is no JSON object.", code="model.not_json", hint="remit doctor")
     known = cast("Document", document)
-    changed = masks.walk(known) if masks.active else False
+    changed = masks.joints(known) if masks.active else False
+    changed = (masks.walk(known) if masks.active else False) or changed
     length, failed = _READ[wire](known, calls, meter)
     if calls.blocked:
         return b"", length, failed

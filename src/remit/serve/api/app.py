@@ -140,13 +140,21 @@ class Served:
         runtime: The open Remit, which must stay open as long as this answers.
         console: What answers every path that is not the API's.
         responses: Where the API keeps answers, for a console that shows them.
+        tools: What answers ``/mcp``; ``None``: that is the console's too.
 
     Attributes:
         api: The API.
         edge: What stands before both.
     """
 
-    def __init__(self, runtime: Runtime, *, console: App | None = None, responses: Responses | None = None) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        console: App | None = None,
+        tools: App | None = None,
+        responses: Responses | None = None,
+    ) -> None:
         self.api = api_of(runtime)
         if responses is not None:
             self.api.state.responses = responses
@@ -154,6 +162,7 @@ class Served:
         self._console = console
         pages = cast("Iterable[tuple[str, str]]", getattr(console, "routes", ()))
         self._recording = Recording(runtime, [*self.api.state.access, *pages])
+        self._tools = tools
         rows: Mapping[tuple[str, str], Access] = self.api.state.access
         limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
         self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits, pages=console is not None)
@@ -167,7 +176,9 @@ class Served:
         self.api.state.readiness.draining = True
 
     async def _switch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._console is None or is_api(scope["path"]):
+        if self._tools is not None and scope["path"] == "/mcp" and scope["type"] == "http":
+            await self._tools(scope, receive, send)
+        elif self._console is None or is_api(scope["path"]):
             await self._recording(self._once, "api", scope, receive, send)
         elif scope["path"].startswith("/static/"):
             await self._console(scope, receive, send)

@@ -64,10 +64,14 @@ class Gateway:
                     await send_whole(send, 200, [(b"content-type", b"application/json")], _HEALTHY)
                 else:
                     key = await self._key(headers, scope.get("client"))
-                    if place.ask is Ask.CALL:
-                        await self._call(key, place, headers, receive, send, request_id=request_id)
-                    else:
-                        await self._models(key, place, headers, send, request_id)
+                    try:
+                        if place.ask is Ask.CALL:
+                            await self._call(key, place, headers, receive, send, request_id=request_id)
+                        else:
+                            await self._models(key, place, headers, send, request_id)
+                    except RemitError as error:
+                        self._host.turned_away.note(key, place.wire.value, error)
+                        raise
         except ClientGoneError:
             return
         except RemitError as error:

@@ -38,6 +38,7 @@ from remit.serve.gateway.clients import Presence
 from remit.serve.gateway.missions import Missions
 from remit.serve.gateway.paths import Place
 from remit.serve.gateway.tap import ClientTap
+from remit.serve.gateway.turned_away import TurnedAway
 from remit.serve.gateway.waiting import decided
 from remit.settings import Settings
 
@@ -67,6 +68,7 @@ class Host:
     missions: Missions
     clock: Clock
     settings: Settings
+    turned_away: TurnedAway
     waiting: Callable[[], int] = lambda: 0  # writes that are queued
 
 
@@ -156,6 +158,7 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
         await _finish(tap, outcome, send)
     except RemitError as refused:
         presence.over()
+        host.turned_away.note(call.key, wire.value, refused)
         await _tell(call, tap, refused, send)
     except asyncio.CancelledError:
         presence.over()

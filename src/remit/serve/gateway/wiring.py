@@ -10,6 +10,7 @@ from remit.bootstrap import Runtime, give_memory_back
 from remit.serve.gateway.app import Gateway
 from remit.serve.gateway.calls import Host
 from remit.serve.gateway.missions import Missions
+from remit.serve.gateway.turned_away import TurnedAway
 
 SETTLED_S = 10.0
 QUIET_S = 1.0
@@ -29,6 +30,7 @@ def gateway_of(runtime: Runtime) -> Gateway:
         Missions(runtime.store),
         runtime.clock,
         runtime.settings,
+        TurnedAway(runtime.store, runtime.redactor, runtime.clock),
         lambda: runtime.store.waiting,
     )
     gateway = Gateway(host, Keys(runtime.store, runtime.clock))

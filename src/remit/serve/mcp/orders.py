@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from remit.accounts.budgets import BudgetScope
+from remit.accounts.roles import Permission, Resource
 from remit.audit.query import Filter, find
 from remit.bootstrap import Runtime, prover
 from remit.guard.approval_notices import sweep_expired
@@ -34,17 +35,32 @@ _TYPES: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "n
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a person, or an agent for that person."""
+    """Who asks: a person, or an agent for that person.
+
+    Attributes:
+        runtime: The open Remit.
+        principal: Who gives the order.
+        person: In whose name.
+        pack: A pack that is offered beside the shipped ones.
+        place: In which workspace; empty: the one of the settings.
+        key: The virtual key that an agent showed; empty: none.
+        scopes: What the person's key or token opens, as names of permissions; ``None``: no key, so whatever they may.
+        served: Workers take missions from the queue: none is to run in this process beside them.
+    """
 
     runtime: Runtime
     principal: Principal
     person: Principal
     pack: str = ""
+    place: str = ""
+    key: str = ""
+    scopes: frozenset[str] | None = None
+    served: bool = False
 
     @property
     def workspace(self) -> str:
         """Where."""
-        return self.runtime.settings.workspace
+        return self.place or self.runtime.settings.workspace
 
 
 type Given = Mapping[str, Any]
@@ -61,6 +77,12 @@ class Order:
     takes: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     needs: frozenset[str] = frozenset()
     reads: bool = True
+    about_what: Resource = Resource.MISSION
+
+    @property
+    def permission(self) -> Permission:
+        """What whoever gives it must have, as for the same over the API."""
+        return Permission.READ if self.reads else Permission.WRITE
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -177,8 +199,9 @@ async def _ordered(caller: Caller, mission: str, order: Callable[[bool], Awaitab
     runtime = caller.runtime
 
     async def give() -> None:
-        await started(runtime)
-        await order(bool(await runtime.engine.workers()))
+        if not caller.served:
+            await started(runtime)
+        await order(caller.served or bool(await runtime.engine.workers()))
 
     await asyncio.create_task(give(), context=Context())
     return _shown(await runtime.missions.show(caller.workspace, mission))
@@ -313,6 +336,7 @@ ORDERS: Mapping[str, Order] = {
             "List what waits for a person. Only people decide, at the command line or in the console.",
             _approvals,
             {"all": ("boolean", "Decided, used and expired ones, too.")},
+            about_what=Resource.APPROVAL,
         ),
         Order(
             "approvals_show",
@@ -320,6 +344,7 @@ ORDERS: Mapping[str, Order] = {
             _approval,
             {"approval": ("string", "Its id.")},
             frozenset({"approval"}),
+            about_what=Resource.APPROVAL,
         ),
         Order(
             "audit_show",
@@ -333,6 +358,7 @@ ORDERS: Mapping[str, Order] = {
                 "after": ("integer", "Only entries after this number."),
                 "limit": ("integer", "At most so many (50; never more than 200)."),
             },
+            about_what=Resource.AUDIT,
         ),
         Order(
             "why",
@@ -340,7 +366,13 @@ ORDERS: Mapping[str, Order] = {
             _why,
             {"id": ("string", "Its id.")},
             frozenset({"id"}),
+            about_what=Resource.AUDIT,
         ),
-        Order("budget_left", "What may still be spent: the limits that hold for you.", _budget),
+        Order(
+            "budget_left",
+            "What may still be spent: the limits that hold for you.",
+            _budget,
+            about_what=Resource.BUDGET,
+        ),
     )
 }

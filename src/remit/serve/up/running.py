@@ -19,6 +19,7 @@ from remit.serve.console.app import console_of
 from remit.serve.edge.responses import Responses
 from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import Listening, Server, configured, settle_memory
+from remit.serve.mcp.late import LateTools
 from remit.serve.up.dispatch import Dispatcher
 from remit.settings import Settings
 
@@ -68,7 +69,8 @@ async def _answer(
 ) -> None:
     settings = runtime.settings
     responses = Responses()
-    served = Served(runtime, console=console_of(runtime, responses=responses), responses=responses)
+    console = console_of(runtime, responses=responses)
+    served = Served(runtime, console=console, tools=LateTools(runtime), responses=responses)
     dispatcher = Dispatcher(gateway_of(runtime), served)
     halting: list[asyncio.Task[None]] = []
 

@@ -1,4 +1,4 @@
--- revisions c31ac68855de28f7c2f4603f5af31ffff7f0bfb9bbc519a69232521d44080bc5
+-- revisions f31da39ab6785a3650fcd4e84182b677226d8a29e3e89be82f75d613cf09010d
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -1135,6 +1135,36 @@ CREATE INDEX ix_kill_workspace_killed_us_id ON kill (workspace, killed_us, id)
 CREATE INDEX ix_approval_workspace_status_expires_us_id ON approval (workspace, status, expires_us, id)
 ;
 CREATE INDEX ix_approval_workspace_requested_us_id ON approval (workspace, requested_us, id)
+;
+CREATE TABLE telemetry_switch (
+	workspace TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	turned_on INTEGER NOT NULL, 
+	principal TEXT NOT NULL, 
+	reason TEXT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	CONSTRAINT pk_telemetry_switch PRIMARY KEY (workspace, name)
+)
+;
+CREATE TABLE telemetry_event (
+	workspace TEXT NOT NULL, 
+	id TEXT NOT NULL, 
+	at_us BIGINT NOT NULL, 
+	kind TEXT NOT NULL, 
+	surface TEXT NOT NULL, 
+	name TEXT NOT NULL, 
+	outcome TEXT NOT NULL, 
+	took_us BIGINT NOT NULL, 
+	rating INTEGER NOT NULL, 
+	comment TEXT NOT NULL, 
+	CONSTRAINT pk_telemetry_event PRIMARY KEY (workspace, id)
+)
+;
+CREATE INDEX ix_telemetry_event_workspace_at_us_id ON telemetry_event (workspace, at_us, id)
+;
+CREATE INDEX ix_telemetry_event_workspace_kind_at_us_id ON telemetry_event (workspace, kind, at_us, id)
+;
+CREATE INDEX ix_telemetry_event_workspace_name_at_us_id ON telemetry_event (workspace, name, at_us, id)
 ;
 CREATE TABLE rate_window (
 	workspace TEXT NOT NULL, 
