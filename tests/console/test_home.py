@@ -82,6 +82,9 @@ def test_the_start_page_says_what_there_is(browser: Browser, day: Served) -> Non
         expect(spend).to_contain_text("near the limit")
         expect(page.locator("section", has=page.locator("#h-brk"))).to_contain_text("held open until")
         expect(page.locator("section", has=page.locator("#h-last"))).to_contain_text("nobody")
+        budgets = page.locator("section", has=page.locator("#h-slo"))
+        expect(budgets).to_contain_text("Actions: 0 of 3 failed")
+        expect(budgets).to_contain_text("Missions: 1 of 1 failed")
         looked.quiet()
 
 

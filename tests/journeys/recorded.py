@@ -56,6 +56,10 @@ ADMINISTRATION: tuple[tuple[int, str], ...] = (
     # agents in missions
     (0, "agents register clerk --effect model --effect tool --effect files --tool * --model scripted/*"),
     (0, "run remit.testing.desk:PACK probe.json"),
+    # telemetry
+    (0, "telemetry turn feedback on --reason drill"),
+    (0, "telemetry feedback 4 --comment drill"),
+    (0, "telemetry forget --reason over"),
     # signing in
     (0, "users link owner"),
     (0, "users sessions"),
