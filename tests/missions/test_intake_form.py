@@ -1,4 +1,4 @@
-"""An input through its form and back: nothing is lost that was not changed, and what was changed is all that changed."""
+"""An input through its form and back: what was changed is all that changed, and nothing is lost."""
 
 from __future__ import annotations
 
