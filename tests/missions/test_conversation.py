@@ -9,7 +9,7 @@ from typing import Any
 
 from remit.bootstrap import open_runtime, prepare_home
 from remit.missions.conversation import read_conversation
-from remit.sdk import Mission, StepContext, StepSpec, WriteFiles
+from remit.sdk import Mission, ResultHas, StepContext, StepSpec, WriteFiles
 from remit.settings import Settings
 
 talks = Mission("tests.missions.test_conversation:PACK", version="1", summary="Keeps what was said.")
@@ -27,19 +27,19 @@ KEPT = [
 ]
 
 
-@talks.step()
+@talks.step(post=[ResultHas("done", 1)])
 async def talk(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
     """Keeps messages as an agent's run does."""
     del params
     await ctx.do(WriteFiles({f"agents/{ctx.step}-scribe.json": json.dumps(KEPT).encode(), "other.json": b"[]"}))
-    return {}
+    return {"done": 1}
 
 
-@talks.step()
+@talks.step(post=[ResultHas("done", 1)])
 async def quiet(ctx: StepContext, params: Mapping[str, Any]) -> dict[str, Any]:
     """Asks nobody."""
     del ctx, params
-    return {}
+    return {"done": 1}
 
 
 @talks.planner
