@@ -115,5 +115,5 @@ def test_no_place_but_those_that_the_settings_name(browser: Browser, yard: Yard)
                 f"{yard.url}/missions/{one}/deploy", form={"csrf": csrf or "", "target": str(place)}, max_redirects=0
             )
             assert sent.status == 403, place
-            assert "can't be deployed to" in sent.text()
+            assert "deploy.root" in sent.text()
     assert list(elsewhere.iterdir()) == []
