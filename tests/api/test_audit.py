@@ -30,6 +30,20 @@ def test_search_in_pages_by_what_the_header_says(api: Api) -> None:
     assert api.owner.get("/api/v1/audit/entries?since=2100-01-01T00:00:00Z").json == {"items": [], "next": None}
 
 
+def test_an_entry_says_from_where_a_person_gave_the_order_over_the_api(api: Api) -> None:
+    name = api.name("from-somewhere")
+    asked = api.open(api.key("owner"), user_agent="a tool/1.0 \u00e9" + "x" * 900)
+    assert asked.post("/api/v1/agents", {"name": name, "effects": []}).status == 201
+    api.do(lambda: asyncio.to_thread(api.runtime.store.seal))
+    (found,) = api.owner.get(
+        f"/api/v1/audit/entries?action=accounts.agent.registered&domain=accounts&text={name}"
+    ).json["items"]
+    origin = api.owner.get(f"/api/v1/audit/entries/{found['seq']}").json["payload"]["origin"]
+    assert (origin["via"], origin["ip"]) == ("key", "127.0.0.1")
+    assert origin["agent"].startswith("a tool/1.0 ")
+    assert len(origin["agent"]) < 300
+
+
 def test_an_entry_and_its_proof_hold_without_the_server(api: Api) -> None:
     api.do(lambda: asyncio.to_thread(api.runtime.store.seal))
     seq = api.owner.get("/api/v1/audit/entries?limit=1&action=accounts.team.created").json["items"][0]["seq"]

@@ -294,7 +294,7 @@ def _where(only: tuple[str, ...]) -> Where:
         name, _, value = text.partition("=")
         if name not in known or not value:
             message = f"{text[:80]!r} is no filter: write NAME=VALUE, NAME being {', '.join(known)}."
-            raise InvalidInput(message, hint="remit usage --help")
+            raise InvalidInput(message, hint="remit usage")
         given[name] = value
     return Where(**given)
 

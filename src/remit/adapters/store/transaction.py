@@ -15,6 +15,7 @@ from remit.adapters.store.statements import Prepared, Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
 from remit.kernel.action import ActorKind
+from remit.kernel.asked_from import asked_from
 from remit.kernel.correlation import current
 from remit.kernel.ports import Params, Row
 
@@ -194,7 +195,7 @@ class WriteTransaction(ReadTransaction):
         payload where the order came from (``origin``), unless the caller knows better.
         """
         if self._origin is not None and entry.actor.kind is ActorKind.USER and "origin" not in (payload or {}):
-            payload = {**(payload or {}), "origin": dict(self._origin())}
+            payload = {**(payload or {}), "origin": dict(asked_from() or self._origin())}
         request_id = current().request_id
         if request_id and payload is not None and "request_id" not in payload:
             payload = {**payload, "request_id": request_id}

@@ -12,6 +12,7 @@ from remit.accounts.sealing import derived
 from remit.accounts.signing import check_signing, signing_key
 from remit.bootstrap import Runtime, payload_key
 from remit.kernel import correlation
+from remit.kernel.asked_from import asking
 from remit.kernel.errors import Denied, RemitError, Timeout
 from remit.kernel.plain import plain
 from remit.serve.edge.asgi import App, Message, Receive, Scope, Send, joined
@@ -156,7 +157,9 @@ class Edge:
         state["again"] = partial(self._identity.caller, headers, origin.address)  # for streams, while they are open
         if caller.known and (head := await self._newest.value()):
             exchange.more.append((HEADER, head))
-        await self._app(scope, exchange.receive, exchange.send)
+        agent = headers.get(b"user-agent", b"").decode("latin-1")
+        with asking(via=caller.via, ip=origin.address, agent=agent):
+            await self._app(scope, exchange.receive, exchange.send)
 
     def _origin(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Origin:
         client = scope.get("client")
