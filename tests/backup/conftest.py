@@ -12,8 +12,9 @@ from remit.settings import Settings
 from remit.testing.drill import PACK, Drill
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
+from ..warm import warm_commands  # noqa: TID252 - as above
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "warm_commands"]
 
 
 @pytest.fixture(scope="session")

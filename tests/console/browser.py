@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from .served import Served
 
@@ -26,6 +26,10 @@ type Theme = Literal["light", "dark"]
 #: How a page is looked at. Every theme at every width costs a quarter of all tests' time: only where it is asked for.
 WHOLE = os.environ.get("REMIT_PROVE") == "1" or bool(os.environ.get("REMIT_SHOTS"))
 WAYS = [(theme, shot) for theme in THEMES for shot in SHOTS] if WHOLE else list(zip(THEMES, SHOTS, strict=True))
+
+#: As long as any other wait of a window: on a busy machine an answer takes its time, and whoever gets it waits no more.
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 #: Tells the console's log of whatever the page's policy has stopped.
 WATCH = """
@@ -108,7 +112,7 @@ def _look(
     page.on("pageerror", lambda error: looked.complaints.append(str(error)))
     page.on("request", lambda request: looked.asked.append(request.url))
     page.on("dialog", lambda dialog: (looked.complaints.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     return looked
 
 

@@ -30,7 +30,7 @@ from remit.serve.listening import listen
 from remit.settings import Settings
 from remit.testing.issuer import issuer
 
-from .browser import WATCH, WAYS, check_page, look_over, shoot, sideways
+from .browser import PATIENCE_MS, WATCH, WAYS, check_page, look_over, shoot, sideways
 from .served import WORKSPACE, Served
 
 GOOD, OTHER = "three quiet lanterns drift", "seven loud kettles dance"
@@ -102,7 +102,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 def opened(context: BrowserContext, complaints: list[str]) -> Page:
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     page.on("console", lambda told: complaints.append(told.text) if "CSP" in told.text else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return page

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from typing import Any
 
 import psycopg
@@ -45,21 +46,34 @@ def _mission(drill: Drill, mission: str) -> tuple[str, str, int]:
 
 
 def _everything(drill: Drill, mission: str) -> dict[str, list[str]]:
-    """Every row about a mission, audit entries included."""
-    found = {
-        table: sorted(map(repr, _rows(drill, f"SELECT * FROM {table} WHERE {key} = %s", mission)))  # noqa: S608
-        for table, key in [(table, "id" if table == "mission" else "mission") for table in TABLES]
+    """Every row about a mission, audit entries included, all as they stood at one moment."""
+    asked = {
+        table: (f"SELECT * FROM {table} WHERE {'id' if table == 'mission' else 'mission'} = %s", mission)  # noqa: S608
+        for table in TABLES
     }
     header = f'%"mission":"{mission}"%'
-    found["audit"] = sorted(
-        map(
-            repr, _rows(drill, "SELECT seq, header FROM audit_entry WHERE convert_from(header, 'UTF8') LIKE %s", header)
-        )
-    )
-    found["waiting"] = sorted(
-        map(repr, _rows(drill, "SELECT count(*) FROM audit_pending WHERE fields::text LIKE %s", f"%{mission}%"))
-    )
-    return found
+    asked["audit"] = ("SELECT seq, header FROM audit_entry WHERE convert_from(header, 'UTF8') LIKE %s", header)
+    asked["waiting"] = ("SELECT count(*) FROM audit_pending WHERE fields::text LIKE %s", f"%{mission}%")
+    with psycopg.connect(drill.environ["REMIT_STORE_URL"]) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        return {
+            name: sorted(map(repr, connection.execute(statement.encode(), (value,)).fetchall()))
+            for name, (statement, value) in asked.items()
+        }
+
+
+def _settled(drill: Drill, mission: str) -> dict[str, list[str]]:
+    """As ``_everything``, once no entry waits for its number and half a second changed nothing: a worker that finishes
+    a mission still closes its last actions after it has said so."""
+    seen = [_everything(drill, mission)]
+
+    def still() -> bool:
+        time.sleep(0.5)
+        seen.append(_everything(drill, mission))
+        return seen[-1] == seen[-2] and seen[-1]["waiting"] == ["(0,)"]
+
+    until(still, what="the mission's last rows")
+    return seen[-1]
 
 
 def _done(drill: Drill, ran: Ran, *, status: str, tree: str) -> None:
@@ -153,8 +167,7 @@ def test_a_stopped_worker_that_goes_on_writes_nothing_more(shared: Drill, record
     assert _mission(shared, mission)[2] > fence
     until(lambda: _succeeded(shared, mission), what="the end of the mission")
     assert shared.remit("audit", "verify").code == 0
-    until(lambda: _everything(shared, mission)["waiting"] == ["(0,)"], what="the last entries' numbers")
-    before = _everything(shared, mission)
+    before = _settled(shared, mission)
     assert before["audit"]
     assert before["action"]
     silent = _seen(shared, owner)

@@ -20,8 +20,9 @@ import pytest
 from remit.testing.drill import Drill
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
+from ..warm import warm_commands  # noqa: TID252 - as above
 
-__all__ = ["postgres_server", "postgres_url"]
+__all__ = ["postgres_server", "postgres_url", "warm_commands"]
 
 
 @dataclass(slots=True)
