@@ -19,7 +19,9 @@ from .install import Install
 MODEL = "openai/gpt-4o"
 
 
-def test_a_key_from_its_making_to_its_end(browser: Browser, tmp_path: Path) -> None:
+def test_a_key_from_its_making_to_its_end(  # noqa: PLR0915 - one journey
+    browser: Browser, tmp_path: Path
+) -> None:
     """Made on the page, used by the openai SDK, paid for, kept to its budget, renewed, revoked."""
     with ModelServer() as provider, Install(tmp_path) as install:
         install.remit("providers", "add", "openai", "--kind", "openai", "--base-url", f"{provider.url}/v1")
