@@ -150,7 +150,9 @@ def test_stop_everything_and_let_go(browser: Browser, install: Install) -> None:
     install.whole()
 
 
-def test_invite_a_colleague_and_end_the_membership(browser: Browser, install: Install) -> None:
+def test_invite_a_colleague_and_end_the_membership(  # noqa: PLR0915 - one journey
+    browser: Browser, install: Install
+) -> None:
     with install.person(browser) as owner:
         page = owner.go("/people")
         page.get_by_label("Word for orders").fill("red")
