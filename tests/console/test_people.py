@@ -1,13 +1,11 @@
 """Signing in, one's own account, people and teams: in a real browser, through the real edge."""
 
 import asyncio
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -145,118 +143,6 @@ def test_the_pages_before_sign_in(install: Install, context: BrowserContext) -> 
             look_over(page, theme, width, height)
             assert not sideways(page)
             shoot(page, path.strip("/"), theme, width)
-
-
-def test_from_the_first_link_to_a_second_factor(  # noqa: PLR0915 - one journey
-    install: Install, browser: Browser, context: BrowserContext
-) -> None:
-    complaints: list[str] = []
-    page = opened(context, complaints)
-    page.goto(install.url + install.link)
-    assert page.input_value("#token").startswith("rmt_link_")
-    assert "#" not in page.url  # out of the address, and out of the history
-    page.fill("#password", GOOD)
-    page.click("button.go")
-    page.goto(f"{install.url}/account")
-    assert page.inner_text("h1") == "Your account"
-    (cookie,) = [each for each in context.cookies() if each["name"] == "remit_session"]
-    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
-
-    page.click("nav >> text=Sign out")
-    assert page.url.endswith("/sign-in")
-    page.goto(f"{install.url}/account")
-    assert page.url.endswith("/sign-in?next=/account")
-    for user in ("ada", "nobody"):
-        page.fill("#user", user)
-        page.fill("#password", "not the password")
-        page.click("button.go")
-        assert page.inner_text("#problem") == "The name, the password or the code is not right."
-    page.fill("#user", "ada")
-    page.fill("#password", GOOD)
-    page.click("button.go")
-    assert page.url.endswith("/account")
-
-    page.fill("#s-password", GOOD)
-    page.click("text=Set it up")
-    secret = page.inner_text("pre.once")
-    assert page.locator(".qr svg").count() == 1
-    look_over(page, "light", 1280, 720)
-    shoot(page, "factor", "light", 1440)
-    app = pyotp.TOTP(secret)
-    page.fill("#code", app.now())
-    page.click("button.go")
-    codes = [each.inner_text() for each in page.locator("pre.once").all()]
-    assert len(codes) == 10
-    page.click("text=Go on")
-    assert "10 recovery codes are left" in page.inner_text("main")
-
-    with browser.new_context() as elsewhere:
-        other = opened(elsewhere, complaints)
-        sign_in_as(other, install, "ada", GOOD)
-        assert other.inner_text("h1") == "Your second factor"
-        other.fill("#code", "000000")
-        other.click("button.go")
-        assert "not right" in other.inner_text("#problem")
-        other.fill("#code", codes[0])
-        other.click("button.go")
-        other.goto(f"{install.url}/account")
-        assert "9 recovery codes are left" in other.inner_text("main")
-        page.reload()
-        page.click("text=Sign out everywhere else")
-        assert page.inner_text("h1") == "Every other sign-in has ended"
-        other.goto(f"{install.url}/account")
-        assert "/sign-in" in other.url
-    assert complaints == []
-
-
-def test_inviting_joining_and_a_key_for_a_program(install: Install, browser: Browser, context: BrowserContext) -> None:
-    complaints: list[str] = []
-    page = opened(context, complaints)
-    page.goto(install.url + install.link)
-    page.fill("#password", GOOD)
-    page.click("button.go")
-    page.goto(f"{install.url}/people")
-    page.fill("#n-team", "red")
-    page.click("text=Make it")
-    assert page.inner_text("h1") == "The team is made"
-    page.fill("#i-1", "zoe@example.org")
-    page.click("text=Make an invitation")
-    token = page.inner_text("pre.once").rpartition("#")[2]
-    with browser.new_context() as elsewhere:
-        other = opened(elsewhere, complaints)
-        other.goto(f"{install.url}/join#{token}")
-        other.fill("#user", "zoe")
-        other.fill("#password", "password1")
-        other.click("button.go")
-        assert "many people use it" in other.inner_text("#problem")
-        other.fill("#password", OTHER)
-        other.click("button.go")
-        other.goto(f"{install.url}/account")
-        assert "red" in other.inner_text("main")
-        other.fill("#k-name", "ci")
-        other.click("text=Make it")
-        key = other.inner_text("pre.once")
-        assert re.fullmatch(r"rmt_test_[0-9A-Za-z]{49}", key)
-        other.goto(f"{install.url}/account")
-        assert key not in other.content()
-        asked = elsewhere.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
-        assert (asked.status, asked.json()["user"], asked.json()["scopes"]) == (200, "zoe", ["read"])
-        forbidden = elsewhere.request.post(
-            f"{install.url}/api/v1/api-keys",
-            headers={"Authorization": f"Bearer {key}"},
-            data={"name": "more", "scopes": ["admin"]},
-        )
-        assert (forbidden.status, forbidden.json()["code"]) == (403, "api.scope")
-        # A form without the session's token, as another site would send it, changes nothing.
-        forged = elsewhere.request.post(f"{install.url}/account/sessions/end", form={})
-        assert forged.status == 403
-    page.goto(f"{install.url}/people")
-    assert "joined red as member" in page.inner_text("main")
-    page.click("[aria-label='End the account of zoe']")
-    assert page.inner_text("h1") == "The account has ended"
-    asked = context.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"})
-    assert asked.status == 401
-    assert complaints == []
 
 
 def test_signing_in_by_a_provider(tmp_path: Path, context: BrowserContext) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect
 
@@ -23,7 +23,7 @@ from ..browser import WATCH  # noqa: TID252 - as above
 
 ROOT = Path(__file__).resolve().parents[3]
 PRESS = "tests.console.journeys.press:PACK"
-PASSWORD = "three quiet lanterns drift"  # noqa: S105 - of accounts that live for a test
+PASSWORD = "three quiet lanterns drift"
 OWNER = "owner"
 #: What a page may take on a machine that does much else.
 PATIENCE_MS = 60_000
@@ -55,7 +55,7 @@ class Install:
         """Where its state lives."""
         return self.drill.home
 
-    def __enter__(self) -> Install:
+    def __enter__(self) -> Self:
         return self.up()
 
     def __exit__(self, *_: object) -> None:
@@ -63,7 +63,7 @@ class Install:
             self.kill()
         self.drill.__exit__()
 
-    def up(self) -> Install:
+    def up(self) -> Self:
         """Start it; again on the port that it had, so that open pages find it."""
         port = self.url.rpartition(":")[2] or "0"
         words = ["up", "--home", str(self.home), "--port", port, "--json"]
@@ -75,7 +75,7 @@ class Install:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, cwd=self.folder,
                 env={**plain, **witness, **self.environ},
             )  # fmt: skip
-        self.drill._started.append(self.process)  # noqa: SLF001 - so that it is not taken for one that was left
+        self.drill._started.append(self.process)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (self.folder / "up.log").read_text()[-3000:]

@@ -1,4 +1,4 @@
-"""The probe with a press whose door may be shut: its missions fail while a file ``shut`` stands beside the bodies' log."""
+"""The probe with a press whose door may be shut: its missions fail while a file ``shut`` stands beside its log."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ..browser import shoot  # noqa: TID252 - tests are loaded by path
 from .install import OWNER, PASSWORD, Install, Somebody
 
 
-def test_the_first_hour(browser: Browser, tmp_path: Path) -> None:
+def test_the_first_hour(browser: Browser, tmp_path: Path) -> None:  # noqa: PLR0915 - one journey
     """From the link that `remit up` prints to a signed-in owner with a second factor, at two machines."""
     with Install(tmp_path) as install:
         assert "/set-up#" in install.link, "nobody can sign in yet"

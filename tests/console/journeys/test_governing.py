@@ -150,7 +150,9 @@ def test_stop_everything_and_let_go(browser: Browser, install: Install) -> None:
     install.whole()
 
 
-def test_invite_a_colleague_and_end_the_membership(browser: Browser, install: Install) -> None:
+def test_invite_a_colleague_and_end_the_membership(  # noqa: PLR0915 - one journey
+    browser: Browser, install: Install
+) -> None:
     with install.person(browser) as owner:
         page = owner.go("/people")
         page.get_by_label("Word for orders").fill("red")
@@ -180,6 +182,10 @@ def test_invite_a_colleague_and_end_the_membership(browser: Browser, install: In
             return colleague.request.get(f"{install.url}/api/v1/me", headers={"Authorization": f"Bearer {key}"}).status
 
         assert me() == 200
+        more = {"name": "more", "scopes": ["admin"]}
+        bearer = {"Authorization": f"Bearer {key}"}
+        forbidden = colleague.request.post(f"{install.url}/api/v1/api-keys", headers=bearer, data=more)
+        assert (forbidden.status, forbidden.json()["code"]) == (403, "api.scope")
         # A form without the session's token, as another site would send it, changes nothing.
         assert colleague.request.post(f"{install.url}/account/sessions/end", form={}).status == 403
 

@@ -106,7 +106,9 @@ def test_a_mission_is_watched_from_a_telephone_while_the_server_restarts(browser
         expect(row).to_contain_text("running")
         expect(page.locator("#step-join")).to_contain_text("done")
         broken = install.drill.broken_promises(before)
-        assert [each for each in broken if not each.startswith("processes")] == [], "the long command runs, as it should"
+        assert [each for each in broken if not each.startswith("processes")] == [], (
+            "the long command runs, as it should"
+        )
 
         def heard() -> list[int]:
             return [int(one) for one in page.evaluate("window.heard")]

@@ -79,7 +79,10 @@
     source.addEventListener("state", () => soon(SOON_MS));
     for (const over of ["dropped", "end", "reset"]) source.addEventListener(over, () => { source.close(); later(); });
     source.addEventListener("gone", () => { source.close(); say("denied", "You may not watch this any more"); });
-    source.onerror = () => { if (source.readyState === EventSource.CLOSED) later(); };
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) later();
+      else say("retrying", "Connection lost, trying again"); // the browser does; "ready" says that it has succeeded
+    };
   }
 
   function later() {
