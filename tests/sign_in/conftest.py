@@ -1,5 +1,7 @@
 import secrets
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +60,14 @@ class CountingHasher(ArgonHasher):
     def __init__(self) -> None:
         super().__init__(memory_kib=64)
         self.done = 0
+
+    def hold(self) -> threading.Event:
+        """Keep every thread busy until the event is set."""
+        over = threading.Event()
+        self._pool = self._pool or ThreadPoolExecutor(self._threads)
+        for _ in range(self._threads):
+            self._pool.submit(over.wait, 60)
+        return over
 
     async def hash(self, password: str) -> str:
         self.done += 1

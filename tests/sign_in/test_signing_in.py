@@ -1,6 +1,7 @@
 """Signing in: what opens, what does not, and that nothing tells one refusal from another."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from remit.accounts.people import remove_user
 from remit.accounts.sessions import SessionKind, end_session, end_sessions, list_sessions, person_of, sign_out
 from remit.accounts.sign_in_tables import API_KEY, PASSWORD, SESSION, TRY
 from remit.accounts.signing_in import change_password
+from remit.adapters.identity.hashing import MOST_WAITING, THREADS
 from remit.audit.refusal import Refused
 from remit.kernel.errors import InvalidInput, NotFound, RateLimited, Unauthenticated, Unavailable
 from remit.redact.redactor import Redactor
@@ -129,10 +131,16 @@ def _fields(entrance: Any) -> dict[str, Any]:
 async def test_more_sign_ins_at_once_than_threads_wait_and_a_flood_is_sent_away(gate: Gate) -> None:
     await gate.password("mia")
     names = [f"nobody{number}" for number in range(60)]
-    found = await asyncio.gather(
-        *(gate.outcome(name, "wrong one here", visit=Visit(f"10.1.{number}.1")) for number, name in enumerate(names))
-    )
-    assert set(found) == {"sign_in.refused", "sign_in.busy"}
+    over = gate.hasher.hold()
+    trying = [
+        asyncio.ensure_future(gate.outcome(name, "wrong one here", visit=Visit(f"10.1.{number}.1")))
+        for number, name in enumerate(names)
+    ]
+    while sum(each.done() for each in trying) < len(names) - THREADS - MOST_WAITING:
+        await asyncio.sleep(0.01)
+    over.set()
+    found = Counter(await asyncio.gather(*trying))
+    assert found == {"sign_in.refused": THREADS + MOST_WAITING, "sign_in.busy": len(names) - THREADS - MOST_WAITING}
     assert await gate.outcome("mia", GOOD) == "in"
 
 
