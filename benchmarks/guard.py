@@ -113,6 +113,10 @@ class Watched:
         """As the store's, timed."""
         return await counted(self._store.commit(name, op, durable=durable), _COMMITS.get())
 
+    async def ahead[T](self, name: str, op: Callable[[Tx], T]) -> asyncio.Future[T]:
+        """As the store's, timed."""
+        return await counted(self._store.ahead(name, op), _COMMITS.get())
+
     async def read[T](self, op: Callable[[ReadTx], T]) -> T:
         """As the store's."""
         return await self._store.read(op)

@@ -33,8 +33,11 @@ LIVE = "tests/api/test_live.py"
 PAGES = "tests/missions/test_listing.py"
 
 
-def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> dict[str, object]:
-    """How many tests of ``path`` passed, failed and were skipped, with the names of those that failed."""
+def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, workers: int = 0) -> dict[str, object]:
+    """How many tests of ``path`` passed, failed and were skipped, with the names of those that failed.
+
+    ``workers``: so many processes share the tests.
+    """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "report.xml"
         argv = [
@@ -49,7 +52,7 @@ def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600) -> d
             "--timeout=1800",
         ]
         done = subprocess.run(
-            [*argv, *(["-k", choose] if choose else [])],
+            [*argv, *(["-k", choose] if choose else []), *(["-n", str(workers)] if workers else [])],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -159,7 +162,7 @@ def api_fuzz() -> dict[str, object]:
 
 def api_crashes() -> dict[str, object]:
     """A kill -9 at every write that each write endpoint reaches, and the same order sent again after it."""
-    return run("api_crashes", API_CRASHES, timeout_s=4 * 3600)
+    return run("api_crashes", API_CRASHES, timeout_s=4 * 3600, workers=2)
 
 
 def api_access() -> dict[str, object]:

@@ -17,7 +17,6 @@ from pathlib import Path
 #: What many commands and missions import, now or later; whatever else is imported when it is needed, as in any process.
 IMPORTED = (
     "remit.cli.root",
-    "remit.bootstrap",
     "remit.accounts.known",
     "remit.accounts.links",
     "remit.accounts.owner",
@@ -71,13 +70,15 @@ IMPORTED = (
 
 
 def _prepare() -> None:
+    import remit.bootstrap
     import remit.cli
 
     for name in IMPORTED:
         importlib.import_module(name)
-    for module in pkgutil.iter_modules(remit.cli.__path__, "remit.cli."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
+    for package in (remit.bootstrap, remit.cli):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
     from remit.cli.context import REDACTOR
 
     # Read once and kept: the rules of the shipped packs, and the words that lead to them.

@@ -20,6 +20,7 @@ INFRASTRUCTURE: Mapping[str, str] = MappingProxyType(
         "remit.adapters.fetch.output": "What a person fetched, into the file that they named.",
         "remit.adapters.files.removal": "Empties a step's disposable folder; nothing of a person's is there.",
         "remit.adapters.identity.oidc": "Asks the OpenID provider that the owner named who somebody is; no content.",
+        "remit.adapters.identity.post": "Mails a one-time link to the address of the account that it is for.",
         "remit.adapters.personal": "An analyzer that the owner named reads prompts without secrets before they leave.",
         "remit.adapters.sandbox.leftover": "Ends what a dead run left, by what it wrote down; starts nothing.",
         "remit.adapters.sandbox.parent": "Tells this process to stop when the one that started it is gone.",

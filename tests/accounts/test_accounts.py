@@ -2,9 +2,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine, select, update
 
 from remit.accounts.agents import Agent, AgentStatus, find_agent, list_agents, register_agent
+from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.kills import KillScope, Target, kill, read_kills, unkill
 from remit.accounts.owner import create_local_owner, read_owner
@@ -18,6 +19,7 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.errors import Conflict, Denied, InvalidInput, NotFound, RemitError
 from remit.kernel.money import usd
+from remit.kernel.ports import Tx
 from remit.kernel.tables import METADATA
 
 OWNER = Principal(ActorKind.USER, "ada")
@@ -78,7 +80,9 @@ async def test_the_five_questions_have_answers(store: SqliteStore) -> None:
     await register_agent(store, Agent("acme", "writer", "ada", effects=frozenset({"model"})), by=OWNER, clock=CLOCK)
     bob = (await create_local_owner(store, workspace="other", user="bob", name="Bob", clock=CLOCK)).principal
     await register_agent(store, Agent("other", "stranger", "bob"), by=bob, clock=CLOCK)
-    views = await list_agents(store, workspace="acme", activity=lambda _tx, _of: {"coder": ("m1: tool search",)})
+    views = await list_agents(
+        store, workspace="acme", activity=lambda _tx, _of: {"coder": ("m1: tool search",)}, clock=CLOCK
+    )
     assert [view.agent.name for view in views] == ["coder", "writer"]
     first = views[0].as_json()
     assert first["running"] == ["m1: tool search"]
@@ -90,16 +94,36 @@ async def test_the_five_questions_have_answers(store: SqliteStore) -> None:
     assert views[1].limit is None
 
 
+async def test_every_limit_of_an_agent_is_told_and_what_counts_now(store: SqliteStore) -> None:
+    await register_agent(store, coder(), by=OWNER, clock=CLOCK)
+    for period, most in ((Period.MONTH, 9), (Period.DAY, 2)):
+        held = {"name": "coder", "limit": usd(most), "period": period}
+        await set_limit(store, BudgetScope.AGENT, workspace="acme", by=OWNER, clock=CLOCK, **held)
+
+    def spend(tx: Tx) -> None:
+        old = BUDGET.c.period == Period.DAY.value  # counted on a day that is over
+        tx.execute(update(BUDGET).where(BUDGET.c.name == "coder").values(spent=500_000), {})
+        tx.execute(update(BUDGET).where(BUDGET.c.name == "coder", old).values(starts_us=0), {})
+
+    await store.commit("guard.budget", spend)
+    (view,) = await list_agents(store, workspace="acme", activity=running, clock=CLOCK)
+    assert view.as_json()["limits"] == [
+        {"period": "day", "limit_usd": "2", "spent_usd": "0", "reserved_usd": "0"},
+        {"period": "month", "limit_usd": "9", "spent_usd": "0.5", "reserved_usd": "0"},
+    ]
+    assert view.limit is None
+
+
 async def test_a_stopped_agent_says_why_and_how_to_let_it_go(store: SqliteStore) -> None:
     await register_agent(store, coder(), by=OWNER, clock=CLOCK)
     for target in (Target(KillScope.AGENT, "coder"), Target(KillScope.TEAM, "red"), Target(KillScope.INSTALL)):
         await kill(store, target, workspace="acme", reason="loops", by=OWNER, clock=CLOCK)
-        (view,) = await list_agents(store, workspace="acme", activity=running)
+        (view,) = await list_agents(store, workspace="acme", activity=running, clock=CLOCK)
         assert view.status is AgentStatus.KILLED
         assert "loops" in view.stopped_because
         assert view.stop.startswith("remit unkill")
         await unkill(store, target, workspace="acme", reason="mended", by=OWNER, clock=CLOCK)
-    (view,) = await list_agents(store, workspace="acme", activity=running)
+    (view,) = await list_agents(store, workspace="acme", activity=running, clock=CLOCK)
     assert view.status is AgentStatus.ACTIVE
 
 

@@ -1,5 +1,7 @@
 """Virtual keys: shown once, kept as a hash, found while they hold, and gone everywhere within 250 ms."""
 
+import asyncio
+import gc
 import random
 import secrets
 import string
@@ -11,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from remit.accounts.agent_orders import retire_agent
+from remit.accounts import keys as known_keys
+from remit.accounts.agent_orders import retire_agent, transfer_agent
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.key_orders import create_key, find_key, list_keys, revoke_key, rotate_key
 from remit.accounts.key_tokens import LENGTH, PREFIX, Word, digest_of, new_token, prefix_of
 from remit.accounts.keys import OLDEST_S, REFRESH_S, Key, Keys, KeyScope
+from remit.accounts.roles import Role
+from remit.accounts.teams import Team, create_team, set_member
 from remit.adapters.store.journal import Store
 from remit.audit.refusal import Refused
 from remit.kernel.action import ActorKind, Principal
@@ -51,6 +56,24 @@ class Broken:
     def __getattr__(self, name: str) -> Any:
         if self.broken:
             raise OSError("the disk is gone")
+        return getattr(self.store, name)
+
+
+class Counting:
+    """A store that counts what is read, and may keep everybody waiting."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.reads = 0
+        self.held: asyncio.Event | None = None
+
+    async def read(self, op: Any) -> Any:
+        self.reads += 1
+        if self.held is not None:
+            await self.held.wait()
+        return await self.store.read(op)
+
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)
 
 
@@ -332,3 +355,72 @@ def test_what_cannot_be_a_key_says_everything_that_is_wrong() -> None:
         replace(good, id="App!", models=frozenset({"gpt"}), scopes=frozenset(), addresses=("10.0.0.1/8",))
     assert isinstance(caught.value, InvalidInput)
     assert len(caught.value.problems) == 4
+
+
+async def test_nobody_lets_an_agent_act_for_somebody_who_may_more(here: Place) -> None:
+    """Who administers one team would else have, by a key, what the owner has in all of the workspace."""
+    vera, where = person("vera"), {"workspace": "acme"}
+    await create_team(here.store, Team("acme", "red", "Red"), by=OWNER, clock=CLOCK)
+    await set_member(here.store, "vera", team="red", by=OWNER, role=Role.ADMIN, clock=CLOCK, **where)
+    tools = {"team": "red", "effects": frozenset({"tool"}), "tools": frozenset({"remit/*"})}
+    await register_agent(here.store, Agent("acme", "hers", "vera", **tools), by=vera, clock=CLOCK)
+    with pytest.raises(Refused):
+        await register_agent(here.store, Agent("acme", "adas", "ada", **tools), by=vera, clock=CLOCK)
+    with pytest.raises(Refused):
+        await transfer_agent(here.store, "hers", owner="ada", by=vera, **where)
+    scopes = frozenset({KeyScope.TOOLS})
+    with pytest.raises(Refused):
+        await make(here, "one", by=vera, agent="hers", owner="ada", scopes=scopes)
+    await make(here, "two", by=OWNER, agent="hers", owner="ada", scopes=scopes)
+    with pytest.raises(Refused):
+        await rotate_key(here.store, "two", by=vera, clock=CLOCK, rand=secrets.token_bytes, **where)
+    assert await make(here, "three", by=vera, agent="hers", scopes=scopes)
+    assert await make(here, "four", by=person("bob"), agent="hers", owner="mia", scopes=scopes)
+    assert len(here.log("accounts.refused")) == 4
+
+
+async def test_one_read_answers_all_who_ask_at_once_good_keys_and_bad(here: Place) -> None:
+    await agent(here)
+    good, over = await make(here), await make(here, "over", expires_us=now_us() + 1)
+    CLOCK.seconds = 1.0
+    journal = Counting(here.store)
+    keys = Keys(journal, CLOCK)
+    for token in (good, over, new_token(secrets.token_bytes)):
+        journal.reads = 0
+        found = await asyncio.gather(*(keys.find(token) for _ in range(500)))
+        assert journal.reads == 1
+        assert {None if key is None else key.id for key in found} == {"app" if token == good else None}
+
+
+async def test_who_asks_later_is_not_told_what_was_read_before_and_a_caller_who_leaves_takes_nobody_along(
+    here: Place,
+) -> None:
+    await agent(here)
+    token = await make(here)
+    journal = Counting(here.store)
+    journal.held = asyncio.Event()
+    keys = Keys(journal, CLOCK)
+    first, second = (asyncio.create_task(keys.find(token)) for _ in range(2))
+    await asyncio.sleep(0)
+    CLOCK.seconds += REFRESH_S + 0.01
+    await asyncio.sleep(0)
+    later = asyncio.create_task(keys.find(token))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    journal.held.set()
+    assert await second is not None
+    assert await later is not None
+    assert journal.reads == 2
+    assert first.cancelled()
+
+
+async def test_keys_that_nobody_made_are_forgotten_again(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_keys, "MOST_KNOWN", 50)
+    await agent(here)
+    token = await make(here)
+    keys = Keys(here.store, CLOCK)
+    await asyncio.gather(*(keys.find(new_token(secrets.token_bytes)) for _ in range(120)))
+    assert await keys.find(token) is not None
+    held = gc.get_referents(keys)
+    assert max(len(each) for each in held if isinstance(each, dict)) == 50
+    assert keys.refused == {"unknown": 120}

@@ -20,12 +20,13 @@ from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelResponse,
     TextPart,
+    ThinkingPart,
     ToolCallPart,
     ToolReturnPart,
 )
 from pydantic_ai.models import Model
 from pydantic_ai.models.fallback import FallbackModel
-from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.models.function import AgentInfo, DeltaThinkingPart, DeltaToolCall, FunctionModel
 from pydantic_ai.models.test import TestModel
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults
 from pydantic_ai.usage import UsageLimits
@@ -219,6 +220,81 @@ async def test_cards_are_masked_both_ways_though_nothing_was_said_about_personal
     for prompt in seen:
         assert card not in prompt
         assert "my card is [REDACTED:card:" in prompt
+
+
+async def test_what_is_parted_over_a_prompt_or_an_answer_is_masked(place: Place) -> None:
+    """Models and programs put parts together; what is in none of them alone is whole again then."""
+    card, seen = "4242 4242 4242 4242", list[str]()
+
+    def whole(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
+        seen.append("".join(str(text) for part in messages[-1].parts for text in getattr(part, "content", "")))
+        return ModelResponse(parts=[TextPart("It is 4242 42"), TextPart("42 4242 42"), TextPart("42, yes.")])
+
+    async def thoughts(messages: list[ModelMessage], info: AgentInfo) -> Any:
+        for at, piece in enumerate(("Plain words.", "It is 4242 42", "42 4242 42", "42, yes.")):
+            yield {at: DeltaThinkingPart(content=piece)}
+        yield "Done."
+
+    model = FunctionModel(whole, stream_function=thoughts, model_name="parts")
+    async with remit.governed(Agent(model, name="helper"), home=place.home) as governed:
+        done = (await governed.run(["my card is ", card[:7], card[7:12], card[12:]])).output
+        async with governed.run_stream("think") as stream:
+            assert await stream.get_output() == "Done."
+            thought = [part.content for part in stream.all_messages()[-1].parts if isinstance(part, ThinkingPart)]
+    assert thought[0] == "Plain words.", "a part that ends in words stays one"
+    assert "".join(thought[1:]).startswith("It is [REDACTED:card:")
+    assert card not in "".join(thought)
+    assert card not in seen[0]
+    assert seen[0].startswith("my card is [REDACTED:card:")
+    assert card not in done
+    assert done.startswith("It is [REDACTED:card:")
+    assert done.endswith("], yes.")
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("It is 4242 42", "42 4242 4242, yes."), ("It is 4242 42", "."), ("Some words. ", "And others.")],
+)
+async def test_a_secret_that_a_tool_call_parts_is_masked_while_it_streams(place: Place, first: str, last: str) -> None:
+    """Texts on both sides of a call are one to whoever puts an answer's texts together."""
+
+    async def model(messages: list[ModelMessage], info: AgentInfo) -> Any:
+        if len(messages) > 1:
+            yield "Done."
+            return
+        yield first
+        yield {1: DeltaToolCall(name="look", json_args="{}", tool_call_id="c1")}
+        yield last
+
+    agent = Agent(FunctionModel(stream_function=model, model_name="parts"), name="helper")
+    looked: list[int] = []
+
+    @agent.tool_plain
+    def look() -> str:
+        looked.append(1)
+        return "seen"
+
+    shown: list[str] = []
+
+    async def events(_context: Any, stream: Any) -> None:
+        async for event in stream:
+            part = getattr(event, "part", None) if event.event_kind == "part_start" else getattr(event, "delta", None)
+            text = getattr(part, "content", None) or getattr(part, "content_delta", None)
+            shown.extend([text] if isinstance(text, str) else [])
+
+    async with remit.governed(agent, home=place.home) as governed:
+        done = await governed.run("go", event_stream_handler=events)
+    told = "".join(shown)
+    answer = next(message for message in done.all_messages() if isinstance(message, ModelResponse))
+    assert looked == [1]
+    assert [part.part_kind for part in answer.parts][:2] == ["text", "tool-call"]
+    kept = "".join(part.content for part in answer.parts if isinstance(part, TextPart))
+    assert told == f"{kept}Done."
+    if len(first + last) > 25:
+        assert "4242 4242" not in told
+        assert told.startswith("It is [REDACTED:card:")
+    else:
+        assert kept == first + last
 
 
 async def test_a_secret_that_another_capability_puts_into_an_argument_is_refused(place: Place) -> None:

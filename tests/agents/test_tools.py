@@ -10,6 +10,8 @@ import pytest
 from mcp.server import MCPServer
 from pydantic_ai import Agent
 from pydantic_ai.mcp import MCPToolset
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.function import FunctionModel
 
 import remit
 from remit.adapters.agents.tools import ToolAdapter
@@ -110,3 +112,31 @@ async def test_tools_of_an_mcp_server_are_governed_one_by_one(place: Place) -> N
     assert done == ["read a"]
     assert "nothing is deleted here" in answer.output
     assert [(target, state) for _, target, state in place.actions("tool")] == [("read", "ok"), ("delete", "refused")]
+
+
+async def test_cards_in_what_a_server_answers_are_masked_before_the_agent_has_them(place: Place) -> None:
+    card, seen = "4242 4242 4242 4242", dict[str, Any]()
+    server = MCPServer("files")
+
+    @server.tool()
+    def read(path: str) -> str:
+        """Read."""
+        return f"{path}: {card}"
+
+    def own() -> str:
+        """A function of the agent's own."""
+        return card
+
+    def model(messages: list[Any], _info: Any) -> ModelResponse:
+        returned = {part.tool_name: part.content for part in messages[-1].parts if part.part_kind == "tool-return"}
+        if not returned:
+            return ModelResponse(parts=[ToolCallPart("read", {"path": "a"}), ToolCallPart("own", {})])
+        return ModelResponse(parts=[TextPart("done")])
+
+    agent = Agent(FunctionModel(model), name="helper", toolsets=[MCPToolset(server)], tools=[own])
+    async with remit.governed(agent, home=place.home) as governed:
+        done = await governed.run("go")
+    for message in done.all_messages():
+        seen |= {part.tool_name: part.content for part in message.parts if part.part_kind == "tool-return"}
+    assert str(seen["read"]).startswith("a: [REDACTED:card:")
+    assert seen["own"] == card, "its own function's result is its own, until a model is asked"

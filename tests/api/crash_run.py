@@ -5,15 +5,19 @@
     python -m tests.api.crash_run die HOME "POST /api/v1/teams" guard.intent:before:1
     python -m tests.api.crash_run after HOME '{"method": ..., what "die" told}'
 
-Each prints one JSON line.
+Each prints one JSON line. With no words it reads them, a JSON list a line, and runs each trial in a process that it
+forks: what takes longest is Python's start and Remit's imports. The list begins with the file that gets what the trial
+prints; its exit code is answered, below zero for the signal that ended it.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,8 @@ from .half_made import half_made
 from .samples import every_sample
 from .serving import Api, serving
 
+#: Ends of orders that are about a mission which must have run before, or that an engine carries out.
+_RUNNING = ("/branches", "/deployments", "/back", "/attestations", "/cancel", "/queue/{mission}")
 KEY = "01900000-0000-7000-8000-000000000001"
 
 
@@ -40,22 +46,24 @@ def prepared(api: Api, label: str) -> dict[str, Any]:
     body = None if sample.body is None else sample.body(made)
     return {
         "method": method,
-        "path": path.format(**made) + sample.query,
+        "path": path.format(**made) + sample.query.format(**made),
         "body": body,
         "ok": sorted(sample.ok),
         "token": api.key("owner"),
+        "engine": _runs(label),
     }
 
 
-def ask(api: Api, asked: dict[str, Any]) -> tuple[int, str]:
+def ask(api: Api, asked: dict[str, Any]) -> tuple[int, str, str]:
     client = api.open(asked["token"])
     reply = client.ask(asked["method"], asked["path"], asked["body"], idempotency_key=KEY)
-    return reply.status, str(reply.json.get("code", "")) if reply.body else ""
+    told = reply.json if reply.body else {}
+    return reply.status, str(told.get("code", "")), str(told.get("detail", ""))
 
 
 def _runs(label: str) -> bool:
-    """Whether what is asked about must have run before."""
-    return label.endswith(("/branches", "/deployments"))
+    """Whether it needs an engine."""
+    return label.endswith(_RUNNING)
 
 
 def learn(home: Path, label: str) -> None:
@@ -65,9 +73,9 @@ def learn(home: Path, label: str) -> None:
         api.owner.get("/api/v1/teams")
         log = Path(folder) / "log"
         crashpoints.install({"REMIT_CRASH_LOG": str(log)}, production=False)
-        status, _ = ask(api, asked)
+        status, *_ = ask(api, asked)
         crash.install(None)
-        tell(status=status, moments=log.read_text(encoding="utf-8").split())
+        tell(status=status, ok=asked["ok"], moments=log.read_text(encoding="utf-8").split())
 
 
 def die(home: Path, label: str, moment: str) -> None:
@@ -84,7 +92,7 @@ def die(home: Path, label: str, moment: str) -> None:
 
 def after(home: Path, asked: dict[str, Any]) -> None:
     """What is there now, and what the same order answers: twice, for the second time must not do it again."""
-    with serving(home) as api:
+    with serving(home, engine=asked["engine"]) as api:
         wrong = api.runtime.store.view(half_made)
         again = [ask(api, asked), ask(api, asked)]
         report = api.runtime.store.verify()
@@ -93,7 +101,32 @@ def after(home: Path, asked: dict[str, Any]) -> None:
         tell(wrong=wrong, again=again)
 
 
+def serve() -> None:
+    """Run trials as they are asked for, each in a process of its own."""
+    for line in sys.stdin:
+        prints, *argv = json.loads(line)
+        if (pid := os.fork()) == 0:
+            into = os.open(prints, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(into, 1)
+            os.dup2(into, 2)
+            code = 1
+            try:
+                main(argv)
+                code = 0
+            except BaseException:  # noqa: BLE001 - the process ends here, and must not read its parent's orders
+                traceback.print_exc()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
+
+
 def main(argv: list[str]) -> None:
+    if not argv:
+        serve()
+        return
     mode, home, *rest = argv
     place = Path(home)
     if mode == "make":

@@ -43,7 +43,9 @@ def half_made(tx: Any) -> list[str]:  # noqa: C901 - one rule after the other
         if told("accounts.api_key.created", row["id"]) != 1:
             wrong.append(f"the API key {row['id']} is there, and the log does not say that it was made")
     for row in rows(APPROVAL):
-        decided = sum(entry["approval_id"] == row["id"] and "decided" in entry["action"] for entry in entries)
+        decided = sum(
+            entry["approval_id"] == row["id"] and entry["action"] == f"approval.{row['status']}" for entry in entries
+        )
         if row["status"] in {"approved", "denied"} and not decided:
             wrong.append(f"the approval {row['id']} is {row['status']}, and the log does not say by whom")
     for row in rows(REPEATED):

@@ -15,6 +15,10 @@ ACCEPTED = frozenset({202})
 INPUT = {"pack": NAME, "input": "rain", "name": "note.txt"}
 
 
+async def a_pack(_api: Api) -> Params:
+    return {"pack": "build"}
+
+
 async def queued(api: Api) -> Params:
     """A mission that waits: this process has no worker."""
     runtime = api.runtime
@@ -81,6 +85,8 @@ SAMPLES = {
     ("PUT", "/api/v1/queue/pause"): Sample(body=lambda _made: {"paused": False, "reason": "it was paused"}),
     ("DELETE", "/api/v1/queue/{mission}"): Sample(queued, ok=ACCEPTED),
     ("GET", "/api/v1/presets"): Sample(),
+    ("GET", "/api/v1/packs"): Sample(),
+    ("GET", "/api/v1/packs/{pack}/form"): Sample(a_pack),
     ("GET", "/api/v1/deployments"): Sample(place, query="?target={target}"),
     ("GET", "/api/v1/why"): Sample(finished, query="?id={mission}"),
 }

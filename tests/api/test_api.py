@@ -198,6 +198,8 @@ def test_an_order_that_is_sent_again_is_carried_out_once(api: Api) -> None:
     elsewhere = api.client("admin").post("/api/v1/teams", body, idempotency_key=key)
     assert elsewhere.status == 409  # keys of other people are other keys: this one asks for a team that is there
     assert elsewhere.json["code"] == "accounts.taken"
+    lesser = api.limited("owner", "read").post("/api/v1/teams", body, idempotency_key=key)
+    assert (lesser.status, lesser.json["code"]) == (422, "api.key_reused")  # nor does a key that opens less hear it
     gone = api.owner.delete(f"/api/v1/teams/{slug}", idempotency_key=(last := new_id()))
     assert (gone.status, api.owner.delete(f"/api/v1/teams/{slug}", idempotency_key=last).status) == (204, 204)
 
@@ -222,6 +224,14 @@ def test_what_may_change_is_judged_anew(api: Api) -> None:
     assert api.owner.post("/api/v1/teams", {"team": "", "name": "V"}, idempotency_key=key).status == 422
     kept = api.owner.post("/api/v1/teams", {"team": "", "name": "V"}, idempotency_key=key)
     assert (kept.status, kept.headers["idempotency-replayed"]) == (422, "true")
+
+
+def test_a_refusal_that_was_counted_is_told_again(api: Api) -> None:
+    key, asked = new_id(), {"current": "not the password", "new": "four words that do not belong"}
+    first, again = (api.owner.post("/api/v1/me/password", asked, idempotency_key=key) for _ in range(2))
+    assert (first.status, first.json["code"]) == (401, "sign_in.refused")
+    assert (again.status, again.json["code"]) == (401, "sign_in.refused"), "and not that something was carried out"
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "caf\u00e9"])

@@ -4,11 +4,15 @@ import asyncio
 from base64 import b64decode
 from pathlib import Path
 
+import pytest
+
 from remit.audit.note import parse_verifier
 from remit.audit.proof import parse_proof
 from remit.bootstrap import check_export
+from remit.serve import audit_reads
 
 from .serving import Api
+from .test_api import together
 
 
 def test_search_in_pages_by_what_the_header_says(api: Api) -> None:
@@ -77,3 +81,16 @@ def test_verify_and_export(api: Api, tmp_path: Path) -> None:
     assert api.owner.get(f"/api/v1/audit/exports/{made.json['export']}/audit.key").status == 404
     refused = api.client("stranger").post("/api/v1/audit/exports", {})
     assert refused.status == 403
+
+
+def test_exports_are_written_one_at_a_time_and_only_the_newest_stay(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_reads, "KEPT", 2)
+    asked = {"action": "accounts.team.created"}
+    made = [api.owner.post("/api/v1/audit/exports", asked).json["export"] for _ in range(3)]
+    found = [api.owner.get(f"/api/v1/audit/exports/{each}/manifest.json").status for each in made]
+    assert found == [404, 200, 200]
+    askers = [api.limited("owner", "read") for _ in range(4)]
+    replies = together(4, lambda number: askers[number].post("/api/v1/audit/exports", asked))
+    assert set(replies) <= {201, 409}
+    assert 201 in replies
+    assert api.owner.post("/api/v1/audit/exports", asked).status == 201

@@ -221,6 +221,14 @@ def test_events_come_without_a_gap_whatever_becomes_of_the_connection(
         assert remembered(tmp_path)["note"]
 
 
+def test_a_server_that_stops_is_not_the_end_of_the_log() -> None:
+    reading = live.Reading(follow=False)
+    assert reading.feed(b'event: end\ndata: {"why":"stopping"}\n\n') == []
+    assert not reading.over, "what was asked for may go on: the rest is asked for again"
+    reading.feed(b'event: end\ndata: {"why":"asked"}\n\n')
+    assert reading.over
+
+
 async def test_events_for_event_loops_end_with_the_right_to_watch(api: Api) -> None:
     token = await asyncio.to_thread(api.key, "owner")
     async with AsyncClient(api.url, token, heads=None) as client:

@@ -63,10 +63,14 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         tmp_path_factory,
         proxies="127.0.0.0/8, 10.0.0.0/8",
         cors_origins="https://app.example.org",
-        api_time_s=1.0,
-        api_idle_s=1.0,
         hosts="remit.example.org",
     )
+
+
+@pytest.fixture(scope="module")
+def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Gives a request one second. Only for tests of that second: on a busy machine anything may take one."""
+    yield from made(tmp_path_factory, proxies="127.0.0.0/8", api_time_s=1.0, api_idle_s=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -197,20 +201,20 @@ def test_bytes_are_counted_as_they_come_whatever_was_promised(api: Api, path: st
     assert b" 413 " in answer.split(b"\r\n")[0], answer
 
 
-def test_what_takes_too_long_is_answered_504(api: Api) -> None:
+def test_what_takes_too_long_is_answered_504(hurried: Api) -> None:
     began = time.monotonic()
-    reply = api.owner.get("/sleep")
+    reply = hurried.owner.get("/sleep")
     assert (reply.status, reply.json["code"]) == (504, "api.slow")
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 25  # the page sleeps for 30
     assert reply.json["retryable"] is True
 
 
-def test_a_stream_is_not_cut_and_not_counted(api: Api) -> None:
-    before = from_(api.owner, "203.0.113.77", "/page").headers["x-ratelimit-remaining-minute"]
-    reply = from_(api.owner, "203.0.113.77", "/stream")
+def test_a_stream_is_not_cut_and_not_counted(hurried: Api) -> None:
+    before = from_(hurried.owner, "203.0.113.77", "/page").headers["x-ratelimit-remaining-minute"]
+    reply = from_(hurried.owner, "203.0.113.77", "/stream")
     assert reply.body.count(b"data: x") == 4  # 1.2 s, and the limit is 1 s
     assert "x-ratelimit-remaining-minute" not in reply.headers
-    after = from_(api.owner, "203.0.113.77", "/page").headers["x-ratelimit-remaining-minute"]
+    after = from_(hurried.owner, "203.0.113.77", "/page").headers["x-ratelimit-remaining-minute"]
     assert int(after) == int(before) - 1
 
 

@@ -21,11 +21,14 @@ from hypothesis import strategies as st
 from websockets.sync.client import connect
 
 from remit.accounts.people import remove_user
+from remit.kernel.errors import InvalidInput
 from remit.kernel.mission import StepStatus
 from remit.missions.events import read_events
 from remit.missions.rows import MissionRow, StepRow, insert_mission, set_step
+from remit.serve.edge.identity import nobody
 from remit.serve.live import hub as hubs
 from remit.serve.live import stream as streams
+from remit.serve.live.asked import asked_of
 
 from .serving import Api, serving
 from .watching import Got, append, watching
@@ -220,6 +223,13 @@ def test_a_number_beyond_the_log_is_told_to_begin_anew(api: Api, token: str) -> 
     assert api.open(token).get("/api/v1/events?kinds=Mission!").status == 422
 
 
+@pytest.mark.parametrize("after", ["0" * 5000, "0" * 20 + "9" * 30, "9007199254740993", "-2", "\u0661"])
+def test_what_is_no_number_of_an_event_is_refused(after: str) -> None:
+    """However long it is: it is read whole."""
+    with pytest.raises(InvalidInput):
+        asked_of(nobody("192.0.2.7"), mission="", kinds="", after=after)
+
+
 def test_kinds_leave_out_what_is_not_asked_for(api: Api, token: str) -> None:
     api.do(lambda: append(api.runtime.store, 1, action="approval.requested"))
     reply = api.open(token).get("/api/v1/events?follow=false&after=-1&kinds=approval")
@@ -244,6 +254,10 @@ def test_web_sockets_say_the_same(api: Api, token: str) -> None:
     assert len(expected) >= 5
     assert [one["id"] for one in told] == expected
     assert {one["event"] for one in told} == {"entry"}
+    with connect(f"{place}&follow=false", additional_headers={"Authorization": f"Bearer {token}"}) as socket:
+        every = [orjson.loads(each) for each in socket]
+    assert [one["id"] for one in every if one["event"] == "entry"][: len(expected)] == expected
+    assert every[-1] == {"event": "end", "data": {"why": "asked"}}
     from websockets.exceptions import InvalidStatus
 
     for headers in ({}, {"Authorization": "Bearer nobody"}):

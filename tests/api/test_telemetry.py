@@ -60,7 +60,7 @@ def test_events_tell_features_and_errors_by_route_and_nobodys_name(on: Api) -> N
     assert wanted <= found.keys()
     used = found["feature", "GET /api/v1/teams/{team}", "200"]
     assert used["took_ms"] > 0
-    assert set(used) == {"id", "at", "kind", "surface", "name", "outcome", "took_ms", "rating", "comment"}
+    assert set(used) == {"id", "at", "kind", "surface", "name", "outcome", "took_ms", "times", "rating", "comment"}
     everything = str(events(on))
     assert "house" not in everything
     assert "viewer" not in everything

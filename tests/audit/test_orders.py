@@ -16,6 +16,7 @@ from remit.audit.entry import Result as Ended
 from remit.bootstrap import open_store
 from remit.cli.root import run as command
 from remit.kernel.action import ActorKind, Principal
+from remit.kernel.ids import new_id
 from remit.settings import load
 
 type Run = Callable[..., dict]
@@ -71,6 +72,18 @@ def test_a_hold_is_placed_listed_released_and_stops_an_erasure(run: Run, home: P
     erased = run("audit", "erase", PERSON, "--reason", "asked")["entries"]
     assert len(erased) == 3  # and what the two orders about the hold said of the person
     assert run("audit", "verify")["erased"] == 3
+
+
+def test_exports_in_the_home_that_hold_what_is_erased_go_with_it(run: Run, home: Path) -> None:
+    log_about(home, PERSON, NAME)
+    kept = home / "exports" / "default"
+    kept.mkdir(parents=True)
+    holds, other = kept / new_id(), kept / new_id()
+    run("audit", "export", str(holds), "--action", "test.entry")
+    run("audit", "export", str(other), "--action", "audit.genesis")
+    report = run("audit", "erase", PERSON, "--reason", "asked")
+    assert report["exports"] == [holds.name]
+    assert [each.name for each in kept.iterdir()] == [other.name]
 
 
 def test_retention_takes_the_days_of_the_plan_or_of_the_setting(run: Run) -> None:

@@ -180,7 +180,7 @@ def test_an_encrypted_one_opens_with_its_passphrase_only(drill: Drill, settings:
     right, wrong = drill.folder / "right", drill.folder / "wrong"
     right.write_text("correct horse battery\n")
     wrong.write_text("incorrect horse battery\n")
-    taken = take_backup(settings, place / "b", keys=False, passphrase_file=right, key_file=None)
+    taken = take_backup(settings, place / "b.gz", keys=False, passphrase_file=right, key_file=None)
     assert taken.manifest.keys, "encrypted, it holds the keys too"
     for given, error in ((None, InvalidInput), (wrong, IntegrityError)):
         with pytest.raises(error):
@@ -205,12 +205,15 @@ def test_only_an_owner_takes_one_and_the_refusal_is_on_record(drill: Drill, sett
 def test_neither_within_the_home_nor_over_another_file(settings: Settings, place: Path) -> None:
     with pytest.raises(InvalidInput, match="lies in the home"):
         take(settings, settings.home)
-    (place / "b").write_text("mine")
+    (place / "b.gz").write_text("mine")
     with pytest.raises(Conflict):
-        take(settings, place / "b")
-    assert (place / "b").read_text() == "mine"
+        take(settings, place / "b.gz")
+    assert (place / "b.gz").read_text() == "mine"
     with pytest.raises(InvalidInput, match="no folder"):
-        take(settings, place / "nowhere" / "b")
+        take(settings, place / "nowhere" / "b.gz")
+    with pytest.raises(InvalidInput, match=rf"no folder {place}/unmounted\."):
+        take(settings, place / "unmounted")
+    assert not (place / "unmounted").exists(), "a file where a folder was meant"
 
 
 # ------------------------------------------------------------------------------------------------------------- damage
@@ -336,10 +339,10 @@ def test_links_are_no_part_of_a_backup(drill: Drill, place: Path) -> None:
     "at", ["backup.taken:before", "backup.taken:after", "backup.archive:before", "backup.archive:after"]
 )
 def test_killed_while_it_is_taken(drill: Drill, settings: Settings, place: Path, at: str) -> None:
-    assert drill.remit("backup", place / "b", "--with-keys", at=at).killed
-    assert (place / "b").exists() == (at == "backup.archive:after")
+    assert drill.remit("backup", place / "b.gz", "--with-keys", at=at).killed
+    assert (place / "b.gz").exists() == (at == "backup.archive:after")
     assert drill.remit("audit", "verify").json()["ok"] is True
-    source = take(settings, place / "c" if (place / "b").exists() else place / "b")
+    source = take(settings, place / "c.gz" if (place / "b.gz").exists() else place / "b.gz")
     assert not [name for name in left(place) if name.startswith(".")], "what the dead one left is gone"
     put(source, drill.folder / "new")
 

@@ -46,18 +46,18 @@ def test_a_home_on_postgres_comes_back_whole(tmp_path: Path, postgres_url: str, 
         assert drill.remit("init").code == 0
         assert drill.remit("run", PACK, drill.intake(witness="")).code == 0
         assert drill.remit("run", PACK, drill.intake(witness=""), at="step.finish:before:3").killed
-        taken = drill.remit("backup", tmp_path / "b", "--with-keys")
+        taken = drill.remit("backup", tmp_path / "b.gz", "--with-keys")
         assert taken.code == 0, taken.err
         before = drill.remit("missions").json()["missions"]
         shutil.rmtree(drill.home)
-        full = drill.remit("restore", tmp_path / "b")
+        full = drill.remit("restore", tmp_path / "b.gz")
         assert (full.code, full.json()["error"]["code"]) == (1, "restore.database")
         assert not drill.home.exists()
         drill.environ["REMIT_STORE_URL"] = other_url
-        killed = drill.remit("restore", tmp_path / "b", REMIT_USER="nobody")
+        killed = drill.remit("restore", tmp_path / "b.gz", REMIT_USER="nobody")
         assert killed.code == 3, "the order itself is refused in the restored store"
         assert tables(other_url) == 0, "what was put there is taken out again"
-        ran = drill.remit("restore", tmp_path / "b")
+        ran = drill.remit("restore", tmp_path / "b.gz")
         assert ran.code == 0, ran.err
         assert len(ran.json()["interrupted"]) == 1
         after = drill.remit("missions").json()["missions"]

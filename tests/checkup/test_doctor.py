@@ -119,7 +119,7 @@ def test_the_deployment_checklist(drill: Drill, tmp_path: Path) -> None:
     found = checks(drill, "--production", code=1)
     wanted = {"environment", "signing secret", "HTTPS", "cookies", "backup", "notifications", "witness", "database"}
     assert wanted <= {name for name, one in found.items() if one["state"] != "ok"}
-    assert drill.remit("backup", tmp_path / "b", "--with-keys").code == 0
+    assert drill.remit("backup", tmp_path / "b.gz", "--with-keys").code == 0
     assert drill.remit("budget", "set", "workspace", "100").code == 0
     (tmp_path / "remit.toml").write_text('[[notify]]\nname = "log"\nkind = "console"\n')
     secret = "".join(f"{n:02x}" for n in hashlib.sha256(b"a test's secret").digest())

@@ -80,3 +80,17 @@ def test_an_id_of_a_request_ends_with_it(capsys: pytest.CaptureFixture[str]) -> 
     two = json.loads(capsys.readouterr().out)["error"]["request_id"]
     assert one != two
     assert correlation.current().request_id == ""
+
+
+def test_nothing_that_is_said_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """What an agent or another person wrote stands in reasons, errors and logs, and a terminal would obey it."""
+    hostile = "a\x1b]0;title\x07\x1b[2J\x9b31m\u202eb\u200b"
+    say(f"1\t{hostile}\nzwei: größer als 10 €")
+    hint(hostile)
+    report_error(InvalidInput(hostile, hint=hostile), as_json=True, debug=True)
+    told = capsys.readouterr()
+    first, second, _ = told.out.split("\n", 2)
+    assert first == "1\ta\\x1b]0;title\\x07\\x1b[2J\\x9b31m\\u{202e}b\\u{200b}"
+    assert second == "zwei: größer als 10 €"
+    for text in (told.out, told.err):
+        assert not set(text) & set("\x1b\x07\x9b\u202e\u200b")

@@ -130,6 +130,7 @@ def check_page(
         for theme, (width, height) in WAYS:
             look_over(page, theme, width, height)
             assert page.locator("h1").count() == 1
+            assert "[U+00A0]" not in page.inner_text("body"), "our own spaces are no other people's text"
             shoot(page, name or _named(path), theme, width)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
@@ -189,6 +190,15 @@ def _at(looked: Looked) -> Iterator[Looked]:
         yield looked
     finally:
         looked.page.goto("about:blank")
+
+
+def settled(page: Page) -> None:
+    """Whatever a page's markup could have set off has happened: two frames were drawn, what it asked for was answered.
+
+    Errors of pictures, scripts and handlers come before that, and so do the requests of elements that load.
+    """
+    page.wait_for_load_state("load")
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
 
 def sideways(page: Page) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from remit.kernel.money import ZERO, Money, usd
 from remit.kernel.ports import Preview
 from remit.serve.api.app import api_of
 from remit.serve.console.app import console_of
+from remit.serve.console.page import Page
+from remit.serve.console.pages import PAGES
 from remit.serve.edge.edge import Edge
 from remit.serve.edge.identity import EVERY_SCOPE
 from remit.settings import Settings
@@ -56,8 +58,11 @@ class Sessions:
         return Known(Principal(ActorKind.USER, name), WORKSPACE, EVERY_SCOPE, token) if known else None
 
     async def key(self, token: str, *, address: str) -> Known | None:
-        del token, address
-        return None
+        """``key-of-NAME-to-SCOPE``: a key that opens that one scope."""
+        del address
+        name, _, scope = token.removeprefix("key-of-").partition("-to-")
+        known = name in PEOPLE and scope in EVERY_SCOPE
+        return Known(Principal(ActorKind.USER, name), WORKSPACE, frozenset({scope}), token) if known else None
 
     async def access(self, token: str, *, address: str) -> Known | None:
         del token, address
@@ -118,6 +123,8 @@ ORDER = Preview(
 
 class Served:
     """What tests have of it: its address, the runtime in it, and a way to ask things of agents."""
+
+    pages: Sequence[Page] = PAGES
 
     def __init__(self, home: Path, furnish: Callable[[Served], Awaitable[None]] | None = None, **more: Any) -> None:
         self.settings = Settings(home=home, workspace=WORKSPACE, owner="ada", **{**PLENTY, **more})
@@ -243,7 +250,7 @@ class Served:
             listener.bind(("127.0.0.1", 0))
             api = api_of(runtime)
             self.hub = api.state.live
-            console = console_of(runtime, responses=api.state.responses)
+            console = console_of(runtime, pages=self.pages, responses=api.state.responses)
             app = Edge(Both(api, console), runtime, sign_in=Sessions(), pages=True)
             self._server = uvicorn.Server(
                 uvicorn.Config(

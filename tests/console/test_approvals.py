@@ -1,18 +1,28 @@
 """Deciding in a real browser: by keyboard, with a reason, about exactly what was read, and never twice."""
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import count
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from remit.accounts.agents import Agent, register_agent
+from remit.accounts.budgets import BudgetScope, Limit, remove_limit, set_limit
+from remit.bootstrap import Runtime
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Request, read_request, votes
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.effects import Fetch, Order, Publish
+from remit.kernel.canonical import Json
+from remit.kernel.effects import Command, Fetch, Model, Order, Publish, Tool, WriteFiles
+from remit.kernel.money import usd
+from remit.models.catalogue import Provider, ProviderKind
+from remit.models.orders import SetProvider
+from remit.models.orders import order as set_up
 
-from .browser import check_page, looking
+from .browser import check_page, looking, settled
 from .served import WORKSPACE, Served, three_requests
 
 NUMBERS = count(7)
@@ -105,12 +115,15 @@ def test_what_is_missing_is_said_beside_it_and_what_was_typed_stays(browser: Bro
         expect(page.locator("#why")).to_be_focused()
         expect(page.locator("#why")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#reason-e")).to_contain_text("needs a reason")
+        with page.expect_response(re.compile(f"/approvals/{which}$")) as asked:  # it stays live
+            page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        assert asked.value.status == 204
         answer = page.request.post(
             f"{crew.url}/approvals/{which}/decision",
             form={"csrf": looked.csrf(), "decision": "approve", "reason": "kept <b>as typed</b>", "hash": "00000000"},
         )
         assert answer.status == 422
-        assert "kept &lt;b&gt;as typed&lt;/b&gt;</textarea>" in answer.text()
+        assert "kept &lt;b&gt;as typed&lt;/b&gt;</pre>" in answer.text(), "it was about another effect: not in the form"
         assert "you have read the effect" in answer.text()
     assert request_of(crew, which).status == "pending"
 
@@ -155,7 +168,7 @@ def test_two_people(browser: Browser, crew: Served) -> None:
             page = looked.go(f"/approvals/{which}")
             page.locator("#why").fill("looked at all of it")
             page.get_by_label("I have read the effect").check()
-            page.get_by_role("button", name="Approve this publish").click()
+            page.get_by_role("button", name="Approve this publication").click()
             expect(page.locator("h1")).to_contain_text(says)
     check_page(browser, crew, f"/approvals/{which}", name="approval-decided")
 
@@ -192,9 +205,11 @@ def test_a_page_that_is_open_gives_way_when_somebody_else_decides(browser: Brows
 def test_the_inbox_holds_still_and_says_what_came(browser: Browser, crew: Served) -> None:
     with looking(browser, crew) as looked:
         page = looked.go("/approvals")
+        expect(page.locator("tbody tr").first).to_contain_text("instrument IDX-EU50")
         rows = page.locator("tbody tr").count()
-        page.evaluate("htmx.trigger('#changes', 'remit:look')")
-        page.wait_for_timeout(300)
+        with page.expect_response(re.compile("/approvals$")) as asked:
+            page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        assert asked.value.status == 204, "nothing has changed"
         expect(page.locator("#fresh")).to_be_hidden()
         order(crew)
         page.evaluate("htmx.trigger('#changes', 'remit:look')")
@@ -210,12 +225,64 @@ def test_an_event_is_enough(browser: Browser, crew: Served) -> None:
     with looking(browser, crew) as looked:
         page = looked.go("/approvals")
         expect(page.locator("#live[data-live=watched]")).to_have_text("Live")
-        page.wait_for_timeout(1000)
         expect(page.locator("#fresh")).to_be_hidden()
+        page.set_viewport_size({"width": 375, "height": 800})
+        expect(page.get_by_role("contentinfo")).to_contain_text(
+            re.compile(r"Live\s+\d\d:\d\d:\d\d UTC"), use_inner_text=True
+        )
         order(crew)
         expect(page.locator("#fresh")).to_contain_text("Show what has changed", timeout=40_000)
         expect(page.locator("#live")).to_contain_text("Changed since")
         looked.quiet()
+
+
+def test_a_call_of_a_model_and_of_a_tool_say_what_they_are(crew: Served) -> None:
+    """Each message of a prompt is told as somebody reads it, and no tool is said to be harmless."""
+
+    async def provider(runtime: Runtime) -> None:
+        house = SetProvider(Provider(WORKSPACE, "acme", ProviderKind.COMPATIBLE, "http://127.0.0.1:8000/v1"))
+        await set_up(runtime.store, [house], workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock)
+
+    crew.run(provider)
+    talk: list[Json] = [
+        {"role": "user", "content": "two\nlines"},
+        {"role": "tool", "content": [{"text": "<b>part</b>"}]},
+    ]
+    model = crew.ask(Model("acme", "large", {"model": "large", "messages": talk}), estimate=usd("12"))
+    tool = crew.ask(Tool("render", {"frame": "f-1"}), estimate=usd("12"))
+    with httpx.Client(base_url=crew.url, cookies={"remit_session": "session-of-ada"}, timeout=60) as client:
+        fields = dict(client.get(f"/approvals/{model}.json").json()["fields"])
+        assert fields["messages 1, user"] == "two\nlines"
+        assert json.loads(fields["messages 2, tool"]) == talk[1]
+        assert '<dd class="wrap">two\nlines</dd>' in client.get(f"/approvals/{model}").text
+        text = client.get(f"/approvals/{tool}").text
+        assert "not by Remit" in text
+        assert "nothing to undo" not in text
+
+
+def test_what_would_not_fit_is_told_before_anybody_approves(browser: Browser, crew: Served) -> None:
+    which = order(crew, agent="broker")
+    crew.run(
+        lambda runtime: set_limit(
+            *(runtime.store, BudgetScope.AGENT),
+            workspace=WORKSPACE, name="broker", limit=usd("0.10"), by=runtime.owner, clock=runtime.clock,
+        )
+    )  # fmt: skip
+    try:
+        check_page(browser, crew, f"/approvals/{which}", name="approval-short")
+        with looking(browser, crew) as looked:
+            page = looked.go(f"/approvals/{which}")
+            expect(page.locator("#short")).to_contain_text("Would not fit now")
+            expect(page.locator("#short")).to_contain_text("budget of agent broker has $")
+            page = looked.go("/approvals")
+            expect(page.locator(f"tr:has(a[href$='{which}'])")).to_contain_text("over budget")
+            looked.quiet()
+    finally:
+        crew.run(
+            lambda runtime: remove_limit(
+                runtime.store, Limit(BudgetScope.AGENT, "broker"), workspace=WORKSPACE, by=runtime.owner
+            )
+        )
 
 
 def test_hostile_text_in_every_field_stays_text(browser: Browser, crew: Served) -> None:
@@ -229,10 +296,28 @@ def test_hostile_text_in_every_field_stays_text(browser: Browser, crew: Served) 
             assert "<img src=x onerror=alert(1)>" in page.inner_text("main")
             assert page.locator("main img, main script, main [hx-get]").count() == 0
             assert page.locator("main a[href^=javascript]").count() == 0
-            page.wait_for_timeout(300)
+            settled(page)
             looked.quiet()
         page = looked.go(f"/approvals/{which}")
         assert "[U+202E]txt.exe[U+202C] [U+200B]hidden {{ 7 * 7 }}" in page.inner_text("main")
+
+
+def test_what_will_happen_is_told_in_units_and_words_of_people(browser: Browser, crew: Served) -> None:
+    """A line for each file; the target once; micros, as well, in whole units."""
+    agent = Agent(WORKSPACE, "steward", crew.runtime.owner.id, kind="worker", effects=frozenset({"command", "files"}))
+    at = {"by": crew.runtime.owner, "clock": crew.runtime.clock}
+    crew.run(lambda runtime: register_agent(runtime.store, agent, **at))
+    crew.run(lambda runtime: runtime.guard.register.refresh(WORKSPACE))
+    files = crew.ask(WriteFiles({"src/a.b.py": b"x = 1\n"}, delete=("old.py",)), agent="steward", estimate=usd("12"))
+    make = crew.ask(Command(("make", "deploy", "a b")), agent="steward", estimate=usd("12"))
+    with looking(browser, crew) as looked:
+        effect = looked.go(f"/approvals/{files}").locator("section", has=looked.page.locator("#h-eff"))
+        expect(effect).to_contain_text("6 bytes, mode 644, SHA-256 ")
+        assert effect.locator("dt").all_inner_texts() == ["Effect", "delete", "src/a.b.py", "Subject hash"]
+        effect = looked.go(f"/approvals/{make}").locator("section", has=looked.page.locator("#h-eff"))
+        for told in ("make deploy 'a b'", "4294967296 (4 GiB)", "(of nothing)"):
+            expect(effect).to_contain_text(told)
+        looked.quiet()
 
 
 def test_filters_are_the_address(browser: Browser, crew: Served) -> None:

@@ -6,7 +6,7 @@ from playwright.sync_api import Browser, expect
 
 from remit.kernel.effects import Order
 
-from .browser import looking
+from .browser import looking, settled
 from .served import Served
 
 
@@ -45,7 +45,7 @@ def test_markup_without_the_pages_nonce_asks_for_nothing(browser: Browser, serve
     """Were somebody's text ever to become markup, it would be inert: htmx strips it, the policy stops the rest."""
     with looking(browser, served) as looked:
         page = looked.go("/approvals")
-        page.wait_for_timeout(300)
+        settled(page)
         before = len(looked.asked)
         page.evaluate(
             """() => {
@@ -58,9 +58,19 @@ def test_markup_without_the_pages_nonce_asks_for_nothing(browser: Browser, serve
               plant({'hx-get': '/stop', 'hx-trigger': 'load'});
               plant({'hx-get': '/stop', 'hx-trigger': 'load', 'hx-nonce': 'guessed'});
               plant({'data-hx-get': '/stop', 'hx-trigger': 'load'});
+              // With the page's own nonce: the last to be processed, so that the others had their turn.
+              const holder = document.createElement('div');
+              const real = document.getElementById('changes');
+              for (const [name, value] of Object.entries({
+                'hx-get': '/approvals', 'hx-trigger': 'load', 'hx-swap': 'none', 'data-planted': 'live',
+                'hx-nonce': real.getAttribute('hx-nonce') || real.nonce,
+              })) holder.setAttribute(name, value);
+              holder.addEventListener('htmx:after:request', () => holder.setAttribute('data-answered', 'yes'));
+              document.querySelector('main').append(holder);
+              htmx.process(holder);
             }"""
         )
-        page.wait_for_timeout(500)
+        expect(page.locator("[data-planted=live]")).to_have_attribute("data-answered", "yes")
         assert [url for url in looked.asked[before:] if url.endswith("/stop")] == []
         for writes in ("document.body.innerHTML = '<b>x</b>'", "document.body.setAttribute('onclick', 'alert(1)')"):
             refused = f"() => {{ try {{ {writes}; return false }} catch (error) {{ return true }} }}"

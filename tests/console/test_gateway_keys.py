@@ -59,6 +59,9 @@ def test_a_key_from_its_making_to_its_end(browser: Browser, house: Served) -> No
     with looking(browser, house) as looked:
         page = looked.go("/keys")
         expect(page.locator("h1")).to_have_text("Two keys open the gateway")
+        expect(page.locator("main")).to_contain_text(f"OPENAI_BASE_URL={house.url}/v1")
+        offered = page.locator("#agent").inner_text().split()
+        assert ("mason" in offered, "coder" in offered) == (True, False), "only those that a key is of use for"
         page.locator("#name").fill("ci")
         page.locator("#agent").select_option("mason")
         page.locator("#models").fill("acme/*")

@@ -85,7 +85,24 @@ def test_the_start_page_says_what_there_is(browser: Browser, day: Served) -> Non
         budgets = page.locator("section", has=page.locator("#h-slo"))
         expect(budgets).to_contain_text("Actions: 0 of 3 failed")
         expect(budgets).to_contain_text("Missions: 1 of 1 failed")
+        page.get_by_role("link", name="All in the audit log").click()
+        expect(page.locator("tbody tr").first).to_contain_text("guard.refused")
         looked.quiet()
+
+
+def test_what_waits_for_a_person_is_no_failure(browser: Browser, day: Served) -> None:
+    found = day.run(lambda runtime: runtime.missions.list(WORKSPACE))
+    waits = next(one.id for one in found if one.waits_for)
+    with looking(browser, day, scripts=False) as looked:
+        page = looked.go(f"/missions/{waits}")
+        expect(page.locator(".say.wait")).to_contain_text("it is a real order")
+        assert page.locator(".say.bad").count() == 0
+        decision = page.get_by_role("region", name="Guard decision")
+        expect(decision.locator("dl")).to_contain_text("a person must decide")
+        expect(decision).to_contain_text("has not happened; audit log")
+        assert decision.locator(".st.failed, .st.denied").count() == 0
+        decision.get_by_role("link").last.click()
+        expect(page.locator("h1")).to_have_text("Send an order to broker-gateway")
 
 
 def test_its_json_says_the_same(browser: Browser, day: Served) -> None:

@@ -10,7 +10,7 @@ from remit.audit.search import Wanted, search
 from remit.guard.breakers import Order, move
 from remit.guard.rules.revisions import save
 
-from .browser import looking
+from .browser import looking, settled
 from .served import WORKSPACE, Served
 from .test_approvals import HOSTILE
 
@@ -46,5 +46,5 @@ def test_hostile_text_is_inert_everywhere(browser: Browser, served: Served) -> N
                 assert "[U+202E]txt.exe" in page.inner_text("main"), path
             assert page.locator("main img, main script, main b[hx-get], main svg[onload]").count() == 0, path
             assert page.locator("main a[href^=javascript]").count() == 0
-            page.wait_for_timeout(150)
+            settled(page)
         looked.quiet()

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
+from remit.accounts.agents import Agent, register_agent
 from remit.bootstrap import Runtime
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.clock import micros_of
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.missions.rows import AttemptRow, insert_attempt, read_mission, read_steps, set_mission, set_step
 
-from .browser import check_page, looking
+from .browser import check_page, looking, settled
 from .served import WORKSPACE, Served
 
 INTAKE = Path(__file__).parents[2] / "examples/intakes/clinic.yaml"
@@ -64,6 +65,9 @@ async def stand(runtime: Runtime, mission: str, *, done: int, last: StepStatus, 
 async def furnish(served: Served) -> None:
     """A mission that runs, one that failed (and says hostile things), two that wait."""
     runtime = served.runtime
+    scribe = Agent(WORKSPACE, "scribe", runtime.owner.id, kind="worker", effects=frozenset({"files"}))
+    await register_agent(runtime.store, scribe, by=runtime.owner, clock=runtime.clock)
+    await runtime.guard.register.refresh(WORKSPACE)
     await stand(runtime, await order(runtime), done=9, last=StepStatus.RUNNING)
     await stand(runtime, await order(runtime, "shop.yaml", "ines"), done=4, last=StepStatus.FAILED, said=HOSTILE)
     await order(runtime, "third.yaml")
@@ -118,6 +122,32 @@ def test_hostile_text_of_a_step_stays_text(browser: Browser, house: Served) -> N
             looked.quiet()
 
 
+def test_what_a_model_was_asked_and_said_is_inert(browser: Browser, house: Served) -> None:
+    """Markup, an escape of terminals and text that hides itself: in prompts, answers, tools' names and arguments."""
+    mission = house.run(lambda _: house.mission("talk"))
+    view = house.run(lambda runtime: runtime.missions.show(WORKSPACE, mission))
+    assert view.status == "succeeded", view.mission.error
+    path = f"/missions/{mission}?step=talk&tab=prompts"
+    check_page(browser, house, path, name="mission-prompts")
+    with looking(browser, house) as looked:
+        page = looked.go(path)
+        settled(page)
+        said = page.locator("section", has=page.locator("#h-step"))
+        assert said.locator("pre").count() == 3
+        for text in (said.locator("pre").first.inner_text(), said.locator("h3").last.inner_text()):
+            assert "<img src=x onerror=alert(1)><script>alert(2)</script>" in text
+        first = said.locator("pre").first.inner_text()
+        assert first.endswith("[U+001B][31mred[U+001B][0m [U+202E]txt.exe[U+202C] [U+200B]hidden {{ 7 * 7 }}")
+        assert page.locator("main :is(img, script, [hx-get], [onload], [onerror], [style])").count() == 0
+        assert page.locator("a[href^='javascript']").count() == 0
+        whole = said.get_by_role("link", name="the whole file")
+        whole.click()
+        expect(page.locator("main pre")).to_contain_text("and more of it")
+        assert "<img src=x onerror=alert(1)>" in page.inner_text("main pre")
+        assert page.locator("main :is(img, script, [hx-get], [onload])").count() == 0
+        looked.quiet()
+
+
 def test_the_list_changes_in_its_place_and_new_rows_wait_to_be_asked_for(browser: Browser, house: Served) -> None:
     running = ids(house)[0]
     with looking(browser, house) as looked:
@@ -154,6 +184,9 @@ async def stand_more(runtime: Runtime, mission: str) -> None:
 def test_an_input_is_checked_and_ordered_and_stays_as_typed(browser: Browser, house: Served) -> None:
     with looking(browser, house) as looked:
         page = looked.go("/missions/new?preset=build")
+        page.click("text=Begin with an example")
+        assert page.input_value("#in").strip() == INTAKE.read_text().strip()
+        assert page.input_value("#name") == INTAKE.name
         wrong = INTAKE.read_text().replace("type: crud", "type: crudd", 1)
         page.fill("#in", wrong)
         page.click("text=Check and plan")

@@ -77,6 +77,7 @@ def test_the_page(browser: Browser, house: Served) -> None:
         assert (rows["house/our-7b"]["word"], rows["house/our-7b"]["times"]["errors"]) == ("failing", 14)
         assert rows["spare/gpt-4o"]["word"] == "breaker open"
         assert rows["house/our-70b"]["cost_micros"] == 400_000
+        assert rows["spare/gpt-4o"]["price"] == "$2.50 in, $10.00 out"
         expect(page.locator("h1")).to_have_text("One breaker is open")
         expect(page.locator("section", has=page.locator("#h-route"))).to_contain_text("1. house/our-70b (smart)")
         expect(page.locator("main")).to_contain_text("[U+202E]txt[U+200B]<img src=x onerror=alert(2)>")
@@ -93,6 +94,10 @@ def test_a_breaker_is_reset_and_a_provider_paused(browser: Browser, house: Serve
         assert page.locator("#h-brk").count() == 0
         row = page.locator("section", has=page.locator("#h-prov")).locator("tr", has_text="spare")
         row.locator("summary").click()
+        expect(row).to_contain_text("No call goes to it until it is resumed")
+        button = row.get_by_role("button", name="Ask it no more").bounding_box()
+        assert button is not None
+        assert button["x"] + button["width"] < 1440, "whole, beside a long address too"
         row.get_by_label("Why").fill("too dear")
         row.get_by_role("button", name="Ask it no more").click()
         expect(page.locator("h1")).to_have_text("The provider is paused")

@@ -64,7 +64,7 @@ def test_set_a_switch_of_the_gateway(browser: Browser, served: Served) -> None:
 def test_hold_a_breaker_open_and_reset_it(browser: Browser, served: Served) -> None:
     with looking(browser, served) as looked:
         page = looked.go("/breakers")
-        page.get_by_label("Kind").fill("fetch")
+        page.get_by_label("Kind").select_option("fetch")
         page.get_by_label("Service").fill("records.example.org")
         page.locator("#why").fill("they asked us to")
         page.get_by_role("button", name="Hold open").click()
@@ -77,7 +77,7 @@ def test_hold_a_breaker_open_and_reset_it(browser: Browser, served: Served) -> N
         expect(page.locator("h1")).to_have_text("Every breaker is closed")
     with looking(browser, served, who="vera") as looked:
         page = looked.go("/breakers")
-        page.get_by_label("Kind").fill("fetch")
+        page.get_by_label("Kind").select_option("fetch")
         page.get_by_label("Service").fill("records.example.org")
         page.locator("#why").fill("I may not")
         page.get_by_role("button", name="Hold open").click()

@@ -30,7 +30,7 @@ async def use(served: Served, name: str, *, agent: str = "quill", denied: bool =
     )  # fmt: skip
     now_us = micros_of(served.runtime.clock.now())
     op = (
-        trying(action, [name], reason="secrets.no_rule", now_us=now_us)
+        trying(action, [name], reason="secrets.denied", now_us=now_us)
         if denied
         else using(action, [Used(name, "1", "file")], now_us=now_us)
     )
@@ -60,7 +60,9 @@ def test_the_page_names_who_used_what(browser: Browser, house: Served) -> None:
         log = page.locator("section", has=page.locator("#h-log"))
         assert log.locator("tbody tr").count() == SIZE
         expect(log.locator("tbody tr").first).to_contain_text('key"><script>alert(1)</script>[U+202E]txt')
-        expect(log.locator("tbody tr").nth(1)).to_contain_text("lantern, priya")
+        expect(log.locator("tbody tr").nth(1)).to_contain_text("lantern for priya")
+        expect(log.locator("tbody tr").nth(1)).to_contain_text("no rule lets it")
+        assert log.locator("tbody tr").nth(1).locator("a[href^='/audit/']").count() == 1
         expect(page.locator("section", has=page.locator("#h-odd"))).to_contain_text("was denied it")
         log.get_by_role("link", name="Next").click()
         assert log.locator("tbody tr").count() == 7

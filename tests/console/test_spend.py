@@ -48,6 +48,7 @@ def test_the_page_and_its_ranges(browser: Browser, house: Served) -> None:
         assert "Rendering, 41:00" in page.inner_text("main")
         assert "Storage, 18.0" in page.inner_text("main")
         budgets = page.locator("section", has=page.locator("#h-bud"))
+        expect(budgets.locator("tr", has_text="(mission ")).to_contain_text("Ends as it is told")
         expect(budgets.locator("tr", has_text="agent quill")).to_contain_text("over 80")
         expect(budgets.locator("tr", has_text="agent mason")).to_contain_text("refuses")
         looked.quiet()

@@ -15,6 +15,7 @@ import orjson
 import uvicorn
 from sqlalchemy import Table, select
 
+from remit.accounts.agent_orders import AgentChange, update_agent
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
 from remit.accounts.gateway_policy import set_policy
@@ -37,7 +38,7 @@ from remit.guard.rules.revisions import save
 from remit.kernel.money import usd
 from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider, order
-from remit.models.orders_listing import SetDeployment
+from remit.models.orders_listing import SetAlias, SetDeployment
 from remit.serve.gateway.serving import configured
 from remit.serve.gateway.wiring import gateway_of
 from remit.serve.listening import listen
@@ -97,7 +98,8 @@ class Gateway:
             await self._furnish()
             await asyncio.to_thread(self.runtime.redactor.warm)
             listener = listen("127.0.0.1", 0, anywhere=False, command="up")
-            self._server = uvicorn.Server(configured(gateway_of(self.runtime), self.settings))
+            self.app = gateway_of(self.runtime)
+            self._server = uvicorn.Server(configured(self.app, self.settings))
             serving = asyncio.create_task(self._server.serve(sockets=[listener]))
             while not self._server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event
                 await asyncio.sleep(0.01)
@@ -120,6 +122,7 @@ class Gateway:
         changes = (
             SetProvider(Provider(WORKSPACE, "openai", ProviderKind.OPENAI, f"{base}/v1"), plain_key=True),
             SetDeployment("house", "openai", "gpt-4o-mini"),
+            SetAlias("quick", "openai/gpt-4o-mini"),
             SetProvider(Provider(WORKSPACE, "anthropic", ProviderKind.ANTHROPIC, f"{base}/v1"), plain_key=True),
         )
         await order(store, changes, workspace=WORKSPACE, by=who, clock=clock)
@@ -152,6 +155,12 @@ class Gateway:
             runtime.store, name, workspace=WORKSPACE, by=runtime.owner, clock=runtime.clock, reason="a test"
         )
         await asyncio.sleep(0.3)  # until no process knows it any more
+
+    async def tools(self, *names: str) -> None:
+        """What its agent may use, a provider's own tools as well."""
+        runtime, change = self.runtime, AgentChange(tools=frozenset(names))
+        await update_agent(runtime.store, AGENT, workspace=WORKSPACE, by=runtime.owner, change=change)
+        await runtime.guard.register.refresh(WORKSPACE)
 
     async def key_budget(self, name: str, limit: str) -> None:
         await self.budget(limit, BudgetScope.KEY, name)

@@ -1,6 +1,7 @@
 """``remit gateway``: it starts soon, says where, stops gracefully, and is nowhere by accident."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,10 @@ import pytest
 
 from remit.testing.model_server import Behaviour, ModelServer, Reply
 
+from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
 from .running import Wire, ask, gateway
+
+ROOT = Path(__file__).resolve().parents[2]
 
 ASKED: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Go on."}], "stream": True}
 
@@ -105,12 +109,28 @@ def test_a_port_that_is_taken(home: tuple[Path, str, ModelServer]) -> None:
     assert orjson.loads(done.stdout)["error"]["code"] == "gateway.listen"
 
 
-def test_health_needs_no_key(home: tuple[Path, str, ModelServer]) -> None:
-    folder, _, _ = home
-    process, told, _ = started(folder)
-    try:
-        assert ask(told["anthropic"], "/health", b"", method="GET")[2] == b'{"status":"ok"}'
-    finally:
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
-        process.communicate()
+def test_the_first_steps_of_the_docs_lead_to_an_answer(tmp_path: Path) -> None:
+    """As `docs/gateway.md` has them, word for word, but for where the provider is; then who needs no key."""
+    page = (ROOT / "docs" / "gateway.md").read_text()
+    orders = [shlex.split(line, comments=True) for line in page.split("```")[1].splitlines()]
+    *orders, (_, last) = [words for words in orders if words]
+    assert last == "gateway"
+    token, folder = "", tmp_path / "home"
+    with ModelServer() as provider:
+        for words in orders:
+            more = ["--base-url", f"{provider.url}/v1"] if words[1] == "providers" else []
+            command = [sys.executable, "-m", "remit.cli", *words[1:], *more, "--home", str(folder)]
+            done = run_command(command, capture_output=True, input="a-key-of-nobody\n", text=True)
+            assert done.returncode == 0, done.stderr
+            token = done.stdout.strip()
+        process, told, _ = started(folder)
+        try:
+            assert ask(told["anthropic"], "/health", b"", method="GET")[2] == b'{"status":"ok"}'
+            status, _, body = ask(told["anthropic"], "/v1/chat/completions", {**ASKED, "stream": False}, token=token)
+            assert status == 200, body
+            models = orjson.loads(ask(told["anthropic"], "/v1/models", b"", method="GET", token=token)[2])
+            assert models == {"object": "list", "data": []}, "none has a name yet"
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+            process.communicate()

@@ -13,10 +13,12 @@ import openai
 import orjson
 import pytest
 
+from remit.guard.approval_rows import Status, recent
+from remit.serve.gateway.waiting import Waiting
 from remit.testing.model_server import Behaviour, Reply
 
 from ..pace import Pace  # noqa: TID252 - tests are loaded by path
-from .running import Gateway, Wire, ask
+from .running import WORKSPACE, Gateway, Wire, ask
 
 PROVE = os.environ.get("REMIT_PROVE") == "1"
 WORDS = tuple(f"word{n} " for n in range(12))
@@ -125,7 +127,7 @@ def test_a_client_that_reads_slowly_slows_the_provider_and_loses_nothing(gate: G
 
 def test_a_client_that_stops_reading_is_given_up_and_settled(gate: Gateway) -> None:
     before = len(gate.rows())
-    gate.provider.say(Reply(deltas=("lorem ipsum dolor " * 600,) * 1200))
+    gate.provider.say(Reply(deltas=("lorem ipsum dolor " * 600,) * 4800))  # more than the machine's buffers take in
     wire = Wire(gate.url)
     wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     wire.send("/v1/messages", PATHS["/v1/messages"], token=gate.token)
@@ -315,6 +317,39 @@ def test_an_immediate_answer_says_what_to_do(asks: Gateway) -> None:
         assert which in str(told.value.body)
         assert client.chat.completions.create(**body).choices, "the same, asked again"  # type: ignore[call-overload]
     assert asks.provider.count == 1
+
+
+class Counting:
+    """The store, which counts what is read of it."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.reads = 0
+
+    async def read(self, op: Any) -> Any:
+        self.reads += 1
+        return await self.store.read(op)
+
+
+def test_however_many_calls_wait_for_one_decision_they_look_together(asks: Gateway) -> None:
+    asks.do(lambda: asks.policy(approval="answer"))
+    body = ASKED | {"seed": 9}
+    assert ask(asks.url, "/v1/chat/completions", body, token=asks.token)[0] == 409
+    [waited] = [
+        each.id for each in asks.runtime.store.view(lambda tx: recent(tx, WORKSPACE)) if each.status == Status.PENDING
+    ]
+    store = Counting(asks.runtime.store)
+
+    async def look(count: int, seconds: float) -> list[bool]:
+        waits = (waiting.decided(WORKSPACE, waited, seconds=seconds) for _ in range(count))
+        return await asyncio.gather(*waits)
+
+    waiting = Waiting(store, asks.runtime.clock)  # type: ignore[arg-type]
+    assert asks.do(lambda: look(200, 0)) == [False] * 200
+    assert store.reads == 1
+    asks.do(lambda: asks.decide(approve=False))
+    assert asks.do(lambda: look(200, 20)) == [True] * 200
+    assert store.reads <= 10
 
 
 # ---------------------------------------------------------------------------------------------------------------- cache

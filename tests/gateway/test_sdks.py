@@ -198,8 +198,12 @@ def test_models_in_both_shapes(chat: openai.OpenAI, claude: anthropic.Anthropic)
     assert "house" in names
     assert chat.models.retrieve("house").owned_by == "openai"
     assert claude.models.retrieve("house").display_name == "house"
-    with pytest.raises(openai.NotFoundError):
-        chat.models.retrieve("nobody/has-it")
+    assert "quick" in names, "aliases too"
+    assert chat.models.retrieve("gpt-4o").owned_by == "openai", "by any name by which it may be asked"
+    assert claude.models.retrieve("anthropic/claude-sonnet-4-6").id == "anthropic/claude-sonnet-4-6"
+    for name in ("nobody/has-it", "nonsense"):
+        with pytest.raises(openai.NotFoundError):
+            chat.models.retrieve(name)
 
 
 def test_a_name_of_the_house_and_a_provider_in_the_path(gate: Gateway, chat: openai.OpenAI) -> None:

@@ -198,6 +198,11 @@ def test_there_is_nothing_elsewhere(gate: Gateway) -> None:
         got, _, told = ask(gate.url, path, CHAT, token=gate.token, method=method)
         assert (path, got) == (path, status)
         assert shape(path, told)["message"]
+    told = ask(gate.url, "/v1/completions", CHAT, token=gate.token)[2]
+    assert "chat/completions, responses, messages" in shape("", told)["remit"]["hint"]
+    for path in ("/v1/v1/messages", "/chat/completions"):  # as of a base URL with, or without, what it should end in
+        told = ask(gate.url, path, CHAT, token=gate.token)[2]
+        assert "Next: the base URL of OpenAI clients ends in /v1" in shape(path, told)["message"]
 
 
 def test_no_key_and_a_bad_one_are_told_apart_from_nothing(gate: Gateway) -> None:

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,8 @@ class FailingJournal:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.failing: set[str] = set()
+        self.lost: set[str] = set()  # of those that run ahead of their commit: it fails when they have run
+        self.commit_s = 0.0  # what such a commit takes longer
         self.names: list[str] = []
 
     def _check(self, name: str) -> None:
@@ -105,6 +108,18 @@ class FailingJournal:
         self.names.append(name)
         self._check(name)
         return await self.store.commit(name, op, durable=durable)
+
+    async def ahead[T](self, name: str, op: Callable[[Any], T]) -> asyncio.Future[T]:
+        self.names.append(name)
+        self._check(name)
+        told: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if name in self.lost:
+            told.set_exception(Unavailable("the disk is gone", code="store.gone"))
+            return told
+        committed = await self.store.ahead(name, op)
+        tell = partial(committed.add_done_callback, lambda done: told.set_result(done.result()))
+        told.get_loop().call_later(self.commit_s, tell)
+        return told
 
     async def read[T](self, op: Callable[[Any], T]) -> T:
         self._check("read")

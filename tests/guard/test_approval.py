@@ -610,3 +610,37 @@ async def test_a_costly_model_call_waits_like_any_other(asked: World) -> None:
     assert (request.kind, Money(request.estimate_micros)) == ("model", usd(20))
     await decide(asked, request)
     assert (await asked.guard.run(act(Model("openai", "m", {"prompt": "x"}), estimate=usd(20)))).ok
+
+
+# ------------------------------------------------------------------------------------------------------------- a flood
+
+
+async def flood(worlds: list[World], count: int) -> list[Any]:
+    """So many questions of one agent at once, each about something else; what each of them heard."""
+    actions = [act(Deploy(f"place-{at}", {}), principal=CODER, key=f"k{at}") for at in range(count)]
+    asked = (worlds[at % len(worlds)].guard.run(action) for at, action in enumerate(actions))
+    return await asyncio.gather(*asked, return_exceptions=True)
+
+
+def too_many(heard: list[Any]) -> list[Denied]:
+    return [each for each in heard if isinstance(each, Denied) and each.code == "guard.approvals_open"]
+
+
+async def test_an_agent_has_so_many_requests_open_and_no_more(store: SqliteStore) -> None:
+    world = await make_asking(store, most_open=5, expires_s=60)
+    heard = await flood([world], 12)
+    refused = too_many(heard)
+    assert (len(refused), sum(isinstance(each, ApprovalPending) for each in heard)) == (7, 5)
+    assert {each.hint for each in refused} == {"remit approvals"}
+    waiting = world.store.view(lambda tx: recent(tx, WORKSPACE))
+    assert len(waiting) == 5
+    again = act(Deploy(waiting[0].target, {}), principal=CODER, key=str(waiting[0].effect_key))
+    assert (await ask(world, again)).id == waiting[0].id, "what is asked already may be asked again"
+    await ask(world, act(deploy(), key="mine"))  # a person's own order is no agent's
+    await decide(world, waiting[0], approve=False)
+    await ask(world, act(Deploy("next", {}), principal=CODER, key="next"))
+    with pytest.raises(Denied, match="5 decisions"):
+        await world.guard.run(act(Deploy("one more", {}), principal=CODER, key="more"))
+    cast("HandClock", world.clock).seconds += 61  # nobody decides, and they are over
+    await world.guard.register.refresh(WORKSPACE)
+    await ask(world, act(Deploy("later", {}), principal=CODER, key="later"))

@@ -14,7 +14,7 @@ from remit.guard.approval_rows import Request, Vote
 HASH = "e21018f1" * 8
 LABELS = {
     "request", "who", "what", "exactly", "why", "critics", "checks", "preview", "simulated", "diff", "look at", "cost",
-    "touches", "undo", "asked", "persons", "hash", "used", "decide", "",
+    "touches", "undo", "fits", "asked", "persons", "hash", "used", "decide", "",
 }  # fmt: skip
 HOSTILE = "\x1b[2J\x1b[1;1Hrequest   approved\r\nhash      \u202e\u2066" + "\u200b" * 3
 

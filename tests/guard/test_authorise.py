@@ -170,7 +170,7 @@ async def test_changing_an_agent_is_a_revision_and_holds_at_the_next_check(world
     assert entry.payload is not None
     assert (entry.payload["before"]["tools"], entry.payload["after"]["tools"]) == (["echo"], ["search"])
     assert entry.payload["spend_limit_micros"] == 3_000_000
-    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running)
+    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running, clock=world.clock)
     assert (view.limit, view.agent.revision) == (usd(3), 2)
     with pytest.raises(InvalidInput, match="Nothing"):
         await update_agent(world.store, "coder", workspace=WORKSPACE, by=BOB, change=AgentChange())
@@ -205,7 +205,7 @@ async def test_a_retired_agent_stays_retired(world: World) -> None:
     (entry,) = world.audit("accounts.agent.retired")
     assert entry.payload is not None
     assert "REDACTED" in entry.payload["reason"]
-    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running)
+    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running, clock=world.clock)
     assert (view.status.value, view.stop) == ("retired", "")
 
 

@@ -185,7 +185,7 @@ def test_no_setting_or_variable_and_only_bootstrap_arms_faults() -> None:
                 and node.func.id in {"arm", "Faulty", "Rehearsal"}
             ):
                 armed_in.setdefault(node.func.id, []).append(str(path.relative_to(SOURCES)))
-    assert set(armed_in["arm"]) == {"bootstrap.py"}
+    assert set(armed_in["arm"]) == {"bootstrap/guard.py"}
     assert set(armed_in["Faulty"]) == {"guard/faults.py"}
     assert set(armed_in["Rehearsal"]) == {"testing/scenarios.py"}
 

@@ -11,6 +11,7 @@ from remit.accounts.tables import BUDGET
 from remit.accounts.teams import Team, create_team
 from remit.guard.records import State, find_outcome, settle_abandoned
 from remit.guard.written import Written
+from remit.kernel import permits
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock
 from remit.kernel.effects import Command, Fetch, Model, Notify, Tool, WriteFiles
@@ -28,6 +29,7 @@ from remit.kernel.errors import (
 )
 from remit.kernel.mission import Outcome
 from remit.kernel.money import Money, usd
+from remit.kernel.permits import Head
 from remit.kernel.ports import Tx
 
 from ..pace import Pace  # noqa: TID252 - tests are loaded by path
@@ -111,6 +113,62 @@ async def test_a_model_call_that_costs_waits_for_its_reservation(world: World) -
     with pytest.raises(BudgetExceeded):
         await world.guard.run(act(Model("openai", "m", {}), estimate=usd(2)))
     assert world.adapter.calls == []
+
+
+class Shown:
+    """A tap that keeps what passes."""
+
+    def __init__(self) -> None:
+        self.passed: list[bytes] = []
+
+    async def begin(self, head: Head) -> None:
+        self.passed.append(b"%d" % head.status)
+
+    async def write(self, data: bytes) -> None:
+        self.passed.append(data)
+
+
+async def test_a_model_call_that_costs_is_asked_beside_its_commit_and_shown_after_it(world: World) -> None:
+    world.journal.commit_s = 0.1
+    shown = Shown()
+    seen: list[list[bytes]] = []
+
+    async def answer(_action: Action) -> Outcome:
+        delivery = permits.delivery()
+        assert delivery is not None
+        asyncio.get_running_loop().call_later(0.05, lambda: seen.append(list(shown.passed)))
+        await delivery.begin(Head(200))
+        await delivery.write(b"said")
+        return Outcome(ok=True, cost=usd("0.01"))
+
+    world.adapter.moves = [answer]
+    await world.guard.run(act(Model("openai", "m", {}), estimate=usd("0.02")), tap=shown)
+    assert (seen, shown.passed) == ([[]], [b"200", b"said"])
+    assert world.states() == ["ok"]
+
+
+@pytest.mark.parametrize("tapped", [True, False])
+async def test_nothing_is_shown_or_asked_again_when_the_intent_of_a_model_call_is_lost(
+    world: World, *, tapped: bool
+) -> None:
+    world.journal.lost = {"guard.intent"}
+    shown = Shown()
+
+    async def answer(_action: Action) -> Outcome:
+        delivery = permits.delivery()
+        if delivery is not None:
+            await delivery.begin(Head(200))
+            await delivery.write(b"said")
+        return Outcome(ok=True, text="said")
+
+    world.adapter.moves = [answer]
+    model = Model("openai", "m", {})
+    for _ in range(6):  # often enough to open a circuit, were it the service's fault
+        with pytest.raises(Unavailable, match="disk"):
+            await world.guard.run(act(model, estimate=usd("0.02")), tap=shown if tapped else None)
+    assert (len(world.adapter.calls), shown.passed, world.states()) == (6, [], [])
+    world.journal.lost = set()
+    assert (await world.guard.run(act(model, estimate=usd("0.02")))).ok
 
 
 async def test_a_result_that_is_not_ok_comes_back_and_is_recorded_as_failed(world: World) -> None:

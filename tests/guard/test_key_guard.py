@@ -344,6 +344,9 @@ async def test_a_dead_process_leaves_nothing_reserved_of_a_key(keyed: World) -> 
     keyed.guard.owner = "gone"
     permit = keyed.guard.admit(call(estimate=usd("0.04")))
     await permit.__aenter__()  # and then its process dies
+    await keyed.store.commit(
+        "guard.budget", lambda _tx: None
+    )  # so its intent is written, which goes on beside the call
     assert counters(keyed) == (0, 40_000)
 
     now_us = micros_of(keyed.clock.now())

@@ -85,7 +85,7 @@ async def test_a_pause_lets_what_runs_finish_and_nothing_start(world: World, tar
     going.set()
     assert (await task).ok
     assert await answer(world, act(principal=CODER)) == "identify.paused"
-    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running)
+    (view,) = await list_agents(world.store, workspace=WORKSPACE, activity=running, clock=world.clock)
     stops_agents = target != MISSION
     assert (view.status is AgentStatus.PAUSED) == stops_agents
     assert view.stop.startswith("remit agents resume" if stops_agents else "remit kill")

@@ -13,6 +13,8 @@ from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.accounts.tables import BUDGET
 from remit.adapters.store.keyfile import create_key
 from remit.adapters.store.postgres import PostgresStore
+from remit.guard.approval_rows import recent
+from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.records import running, settle_abandoned
 from remit.guard.tables import BREAKER
 from remit.guard.why import why
@@ -23,7 +25,8 @@ from remit.kernel.money import usd
 from remit.kernel.tables import METADATA
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
-from .fakes import CODER, OWNER, WORKSPACE, act, deploy, make_world
+from .fakes import CODER, OWNER, WORKSPACE, HandClock, act, deploy, make_world
+from .test_approval import flood, make_asking, too_many
 
 __all__ = ["postgres_server", "postgres_url"]
 
@@ -50,7 +53,7 @@ async def test_the_whole_path_works(stores: tuple[PostgresStore, PostgresStore])
     world.adapter.moves = [Outcome(ok=True, cost=usd("0.25"))]
     action = act(principal=CODER, estimate=usd("0.50"))
     await world.guard.run(action)
-    (view,) = await list_agents(world.journal, workspace=WORKSPACE, activity=running)
+    (view,) = await list_agents(world.journal, workspace=WORKSPACE, activity=running, clock=world.clock)
     assert (view.spent, view.reserved, view.running) == (usd("0.25"), usd(0), ())
     with pytest.raises(BudgetExceeded):
         await world.guard.run(act(principal=CODER, estimate=usd(1)))
@@ -99,3 +102,16 @@ async def test_two_workers_never_overspend_together(stores: tuple[PostgresStore,
     assert sum(isinstance(each, BudgetExceeded) for each in got) == 30
     (row,) = worlds[0].rows(BUDGET)
     assert (row["spent"], row["reserved"]) == (100_000, 0)
+
+
+async def test_two_workers_open_no_more_requests_of_an_agent_than_one_may(
+    stores: tuple[PostgresStore, PostgresStore],
+) -> None:
+    terms = ApprovalTerms(most_open=5)
+    worlds = [
+        await make_asking(stores[0], most_open=5),
+        await make_world(stores[1], clock=HandClock(), approvals=terms),
+    ]
+    heard = await flood(worlds, 30)
+    assert len(too_many(heard)) == 25, heard
+    assert len(stores[0].view(lambda tx: recent(tx, WORKSPACE))) == 5

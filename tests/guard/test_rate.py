@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, set_limit
@@ -17,7 +18,7 @@ from remit.accounts.tables import WORKSPACE as WORKSPACES
 from remit.accounts.teams import Team, create_team
 from remit.guard import rate_limits
 from remit.guard.rate_limits import SHIPPED, Limit, Measure, Per, lift_limit, read_limits, reset_limit
-from remit.guard.rate_tables import RATE, RATE_TAKEN, RATE_WAITER
+from remit.guard.rate_tables import RATE, RATE_LIMIT, RATE_TAKEN, RATE_WAITER
 from remit.guard.records import settle_abandoned
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
@@ -26,6 +27,7 @@ from remit.kernel.effects import Command, Fetch, Model, Tool, WriteFiles
 from remit.kernel.errors import BudgetExceeded, Denied, Failed, InvalidInput, NotFound, RateLimited, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.money import usd
+from remit.kernel.ports import Tx
 from remit.kernel.usage import Usage
 
 from .fakes import OWNER, WORKSPACE, World, act, make_store, make_world
@@ -317,6 +319,18 @@ async def test_orders_about_limits_are_checked_and_audited(world: World) -> None
     with pytest.raises(NotFound, match=r"coder\.minute"):
         await lift_limit(world.journal, "coder.minutes", workspace=WORKSPACE, by=OWNER, clock=CLOCK)
     assert len(world.audit("guard.limit.set")) == 2
+
+
+async def test_a_limit_of_addresses_from_before_is_passed_over(world: World) -> None:
+    await put(world, Limit("own.ip", Per.AGENT, 1, 60))
+
+    def aged(tx: Tx) -> None:
+        body = orjson.loads(tx.rows(select(RATE_LIMIT.c.body), {})[0]["body"]) | {"per": "ip", "kind": "api"}
+        tx.execute(update(RATE_LIMIT).values(body=orjson.dumps(body).decode()))
+
+    await world.store.commit("guard.settle", aged)
+    limits = await world.store.read(lambda tx: read_limits(tx, WORKSPACE))
+    assert set(limits.by_name) == {limit.name for limit in SHIPPED}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ from remit.guard.secrets_use import Used
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import micros_of
-from remit.kernel.effects import Command, Fetch, Model, Tool
+from remit.kernel.effects import Command, Deploy, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, Failed, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
 from remit.kernel.references import Reference
@@ -251,9 +251,11 @@ async def glass_over(world: World) -> Action:
     bob, eve = Principal(ActorKind.USER, "bob"), Principal(ActorKind.USER, "eve")
     which = await request_glass(world.store, lift, workspace=WORKSPACE, reason="drill", by=bob, clock=world.clock)
     await confirm_glass(world.store, which, workspace=WORKSPACE, by=eve, clock=world.clock)
-    await world.guard.register.refresh(WORKSPACE)
+    read = await world.guard.register.refresh(WORKSPACE)
     # Closed after the guard read it and before the intent is written: the intent's own transaction finds out.
     await close_glass(world.store, which, workspace=WORKSPACE, reason="enough", by=bob, clock=world.clock)
+    # However long that took, what was read is fresh.
+    world.guard.register._known[WORKSPACE] = replace(read, read_at=world.clock.monotonic())
     return act()
 
 
@@ -419,6 +421,14 @@ async def approval_expired(world: World) -> Action:
     return act(deploy(), key="k")
 
 
+async def approval_too_many(world: World) -> Action:
+    await _register(world, effects=frozenset({"deploy"}))
+    world.guard.approvals = ApprovalTerms(most_open=1)
+    with pytest.raises(ApprovalPending):
+        await world.guard.run(act(deploy(), principal=CODER, key="k"))
+    return act(Deploy("elsewhere", {}), principal=CODER, key="other")
+
+
 async def approval_unreadable(world: World) -> Action:
     await _asked(world)
     await world.guard.register.refresh(WORKSPACE)
@@ -525,6 +535,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "approval.denied": approval_denied,
     "approval.expired": approval_expired,
     "approval.needed": approval_needed,
+    "approval.too_many": approval_too_many,
     "approval.unreadable": approval_unreadable,
     "breaker.open": open_circuit,
     "rate.exceeded": over_rate,

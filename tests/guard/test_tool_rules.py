@@ -9,7 +9,7 @@ from remit.accounts.agents import Agent, register_agent
 from remit.adapters.store.sqlite import SqliteStore
 from remit.guard.rules.cases import cases_of, run_case
 from remit.guard.rules.resolving import SHIPPED, prepare, shipped, shipped_set
-from remit.guard.rules.tool_facts import depth, hosts, leads_out, named_in, sensitive_paths, statements, url_data, words
+from remit.guard.rules.tool_facts import depth, named_in, seen, words
 from remit.guard.scene import Scene
 from remit.guard.tool_rules import canonical_name, inspector, may_list
 from remit.kernel.action import ActorKind, Principal
@@ -241,16 +241,19 @@ def test_the_words_of_a_name(name: str, found: str) -> None:
     ],
 )
 def test_paths_that_climb(path: str, *, climbs: bool) -> None:
-    assert leads_out({"path": path}) is climbs
-    assert leads_out({"list": [{"deep": path}]}) is climbs
+    assert seen({"path": path}).leads_out is climbs
+    assert seen({"list": [{"deep": path}]}).leads_out is climbs
 
 
 def test_what_arguments_hold() -> None:
-    assert sensitive_paths({"path": "/etc/shadow", "b": ["~/.aws/credentials", "x/.env", "etc/x", "environment"]}) == 3
-    assert statements({"sql": "Drop\n table x; delete from y"}) == "drop table\ndelete from\n"
-    assert hosts({"t": "see https://A.example/x and http://b.example:80/"}) == "a.example\nb.example\n"
-    assert hosts({"t": "https://evil.test\\@github.com/"}) == "?\n"
-    assert url_data({"u": "https://a.example/x?q=" + "y" * 50}) == 52
+    assert (
+        seen({"path": "/etc/shadow", "b": ["~/.aws/credentials", "x/.env", "etc/x", "environment"]}).sensitive_paths
+        == 3
+    )
+    assert seen({"sql": "Drop\n table x; delete from y"}).statements == "drop table\ndelete from\n"
+    assert seen({"t": "see https://A.example/x and http://b.example:80/"}).hosts == "a.example\nb.example\n"
+    assert seen({"t": "https://evil.test\\@github.com/"}).hosts == "?\n"
+    assert seen({"u": "https://a.example/x?q=" + "y" * 50}).url_data == 52
     assert depth({"a": [{"b": {}}]}) == 4
     assert depth({}) == 1
 

@@ -13,7 +13,7 @@ import remit
 from remit.cli.root import COMMANDS, root
 
 SOURCES = Path(remit.__file__).parent
-TOLD = re.compile(r"(?<![\w./@-])remit ([a-z]+)((?: [^\s,;:()`']+)*)")
+TOLD = re.compile(r"(?<![\w./@-])remit ([a-z]+)((?: (?!remit\b)[^\s,;:()`']+)*)")
 PROSE = {"can", "is", "and", "has"}
 
 
@@ -31,6 +31,10 @@ def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+def _flag(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and parameter.is_flag
+
+
 def problem(name: str, rest: list[str]) -> str:
     """What is wrong with ``remit NAME REST``; empty when nothing is."""
     if name not in COMMANDS:
@@ -41,6 +45,17 @@ def problem(name: str, rest: list[str]) -> str:
         command = command.get_command(context, rest.pop(0).rstrip("."))
     if command is None:
         return "no such subcommand"
+    if rest and rest[0] not in {"--help", "takes"}:  # the other is prose
+        words, takes = rest[:], {name for each in command.params for name in each.opts if not _flag(each)}
+        for at in [at for at, word in enumerate(words) if word in takes][::-1]:
+            del words[at : at + 2]
+        asked = sum(isinstance(each, click.Argument) and each.required for each in command.params)
+        if "..." not in words and sum(not word.startswith("-") for word in words) < asked:
+            return "it needs more arguments"
+        told = {word.rstrip(".") for word in rest}
+        needed = [each for each in command.params if isinstance(each, click.Option) and each.required]
+        if missing := [each.opts[0] for each in needed if not told & set(each.opts)]:
+            return f"it needs {missing[0]}"
     known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
     return next((f"no option {word}" for word in rest if word.startswith("--") and word.rstrip(".") not in known), "")
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from remit import bootstrap
 from remit.infrastructure import INFRASTRUCTURE, reason
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCE = REPOSITORY / "src" / "remit"
-OUTWARD = ("adapters", "bootstrap.py", "cli", "client", "serve", "settings.py", "testing")
+OUTWARD = ("adapters", "bootstrap", "cli", "client", "serve", "settings", "testing")
 BIN = Path(sys.executable).parent
 
 
@@ -188,6 +189,26 @@ def test_the_infrastructure_is_real_and_holds_no_effect() -> None:
     assert reason("remit.guard.guard") is None
     assert reason("remit.adapters.storehouse") is None
     assert reason("remit.adapters.store.writer") == INFRASTRUCTURE["remit.adapters.store"]
+
+
+def test_what_bootstrap_exports_stands_where_it_says() -> None:
+    """Names are loaded by a table and typed by imports; both must name the same places."""
+    tree = ast.parse((SOURCE / "bootstrap" / "__init__.py").read_text(encoding="utf-8"))
+    typed: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("remit."):
+            for name in node.names:
+                known = find_spec(f"{node.module}.{name.name}") if is_package(node.module) else None
+                place = f"{node.module}.{name.name}:" if known else f"{node.module}:{name.name}"
+                typed[name.asname or name.name] = place if known or name.asname else node.module
+    del typed["steps"], typed["agent_step"]  # which tells what to install, where it can't be loaded
+    assert dict(bootstrap._PLACES) == typed
+    assert set(bootstrap.__all__) == {*typed, "agent_step"}
+
+
+def is_package(module: str) -> bool:
+    found = find_spec(module)
+    return found is not None and found.submodule_search_locations is not None
 
 
 def test_every_package_starts_with_its_promise() -> None:

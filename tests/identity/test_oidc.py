@@ -127,6 +127,13 @@ async def test_somebody_of_an_allowed_domain_is_linked_once_and_known_by_subject
     world.issuer.people["yan"]["email"] = "mia@example.com"  # somebody else has the address now
     with pytest.raises(Unauthenticated):
         await world.enter("yan", domains=ACME)
+    await create_team(world.journal, Team("acme", "red", "Red"), by=OWNER, clock=CLOCK)
+    made = await invite(
+        world.journal, "red", workspace="acme", email="mia@example.com", role=Role.MEMBER, by=OWNER, clock=CLOCK,
+        rand=world.entrance.rand,
+    )  # fmt: skip
+    with pytest.raises(Unauthenticated):  # nor does an invitation to it open the account of who had it before
+        await world.enter("yan", invitation=made.token)
     rows = await world.journal.read(lambda tx: tx.rows(select(IDENTITY)))
     assert {(row["subject"], row["person"]) for row in rows} == {("1001", "mia")}
 

@@ -8,10 +8,12 @@ import random
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +23,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from remit.adapters.store.migrate import alembic_config
-from remit.testing.drill import PACK, Drill, Ran, until
+from remit.testing.drill import DATABASE, PACK, Drill, Ran, until
 
 SHOP = "remit.testing.shop:PACK"
 PROVE = os.environ.get("REMIT_PROVE") == "1"
@@ -269,8 +271,32 @@ def record(drill: Drill) -> Recorded:
         _sign_in(drill, took)
         for code, words in ADMINISTRATION:
             go(words, *(mission if word == "MISSION" else word for word in shlex.split(words)), code=code)
+        _alarm(drill, took)
         _recovery(drill, took)
     return found
+
+
+def _alarm(drill: Drill, took: Callable[..., Ran]) -> None:
+    """Somebody changes the log behind Remit's back, which is found; it is changed back, and a person has looked."""
+
+    def place(workspace: str, seq: int) -> None:
+        """Say whose a payload is, as somebody with the file could: the triggers that guard it are put back."""
+        with closing(sqlite3.connect(drill.home / DATABASE, isolation_level=None)) as connection:
+            guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+            for name, _ in guards:
+                connection.execute(f'DROP TRIGGER "{name}"')
+            connection.execute("UPDATE audit_payload SET workspace = ? WHERE seq = ?", (workspace, seq))
+            for _, text in guards:
+                connection.execute(text)
+
+    with closing(sqlite3.connect(drill.home / DATABASE)) as connection:
+        seq, whose = connection.execute("SELECT seq, workspace FROM audit_payload ORDER BY seq DESC").fetchone()
+    place("elsewhere", seq)
+    time.sleep(1)  # so long ago must the one before have been
+    due = drill.remit("audit", "verify", "--scheduled", record=True, REMIT_AUDIT_VERIFY_EVERY_S="1")
+    took("alarm", due, code=1)
+    place(whose, seq)
+    took("alarm acknowledged", drill.remit("audit", "acknowledge", "--reason", "drill", record=True))
 
 
 def _recovery(drill: Drill, took: Callable[..., Ran]) -> None:

@@ -77,6 +77,19 @@ async def test_what_comes_back_is_masked(world: World) -> None:
     assert not [name for name in found if name.startswith("REMIT")]
 
 
+async def test_cards_are_masked_in_what_comes_back_also_parted_over_texts(world: World) -> None:
+    card = "4242 4242 4242 4242"
+    async with world.proxy("--agent", "helper") as client:
+        assert (await client.text("outside", text=f"paid with {card}.")).startswith("paid with [REDACTED:card:")
+        told = await client.text("outside", texts=["paid with 4242 4242 ", "4242 4242.", "And no more."])
+        assert "4242" not in told
+        assert told.startswith("paid with [REDACTED:card:")
+        assert told.endswith("And no more.")
+        world.remit("keys", "policy", "--set", "redaction=off")
+        await asyncio.sleep(0.5)
+        assert await client.text("outside", text=card) == card, "as the workspace's policy lets models' answers pass"
+
+
 async def test_a_secret_for_the_program_is_referred_to_resolved_and_masked(world: World) -> None:
     world.remit("secrets", "set", "token", "--generate")
     refused = world.remit("mcp", "servers", "add", "held", "--env", "TOKEN=secret://token", "--", *world.witness())

@@ -12,6 +12,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 from mcp.client.session import ClientSession
@@ -43,6 +44,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     price = {"unknown_price": UnknownPrice.CEILING, "unknown_price_usd": "0.01"}
     home = tmp_path_factory.mktemp("recipes") / "home"
     with ModelServer() as provider, _running().gateway(home, provider, **price) as made:
+        made.do(lambda: made.tools("*"))  # as the page registers it
         yield made
 
 
@@ -96,6 +98,81 @@ def test_frameworks_by_base_url(gate: Any, recipe: str, package: str) -> None:
             return answer.output
 
         assert asyncio.run(asked()) == "Hello."
+
+
+#: What coding agents send: a query, betas, blocks with marks for the provider's cache, tools, what only they use.
+AGENTS: dict[str, tuple[str, dict[str, str], dict[str, Any]]] = {
+    "claude-code": (
+        "/v1/messages?beta=true",
+        {"anthropic-version": "2023-06-01", "anthropic-beta": "interleaved-thinking-2025-05-14", "x-app": "cli"},
+        {
+            "model": "claude-sonnet-4-5-20250929",
+            "max_tokens": 32000,
+            "stream": True,
+            "metadata": {"user_id": "user_0_account__session_0"},
+            "system": [{"type": "text", "text": "You are at work.", "cache_control": {"type": "ephemeral"}}],
+            "tools": [
+                {"name": "Bash", "description": "Runs it.", "input_schema": {"type": "object", "properties": {}}},
+                {"type": "web_search_20250305", "name": "web_search", "max_uses": 8},
+            ],
+            "thinking": {"type": "enabled", "budget_tokens": 31999},
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "Mend it."}]},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "Let me look.", "signature": "c2lnbmF0dXJl"},
+                        {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": "ls -la"}},
+                    ],
+                },
+                {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.py"}]},
+            ],
+        },
+    ),
+    "codex": (
+        "/v1/responses",
+        {"originator": "codex_cli_rs", "session_id": "0", "accept": "text/event-stream"},
+        {
+            "model": "gpt-5",
+            "instructions": "You are at work.",
+            "input": [
+                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Mend it."}]},
+                {"type": "reasoning", "summary": [], "content": None, "encrypted_content": "Z0FBQUE="},
+                {"type": "function_call", "name": "shell", "arguments": '{"command":["ls"]}', "call_id": "call_1"},
+                {"type": "function_call_output", "call_id": "call_1", "output": "a.py"},
+            ],
+            "tools": [
+                {"type": "function", "name": "shell", "strict": False, "parameters": {"type": "object"}},
+                {"type": "custom", "name": "apply_patch", "format": {"type": "grammar", "syntax": "lark"}},
+                {"type": "web_search"},
+            ],
+            "tool_choice": "auto",
+            "parallel_tool_calls": False,
+            "reasoning": {"effort": "medium", "summary": "auto"},
+            "store": False,
+            "stream": True,
+            "include": ["reasoning.encrypted_content"],
+            "prompt_cache_key": "0",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_requests_as_coding_agents_write_them_arrive_as_they_are(gate: Any, agent: str) -> None:
+    path, headers, asked = AGENTS[agent]
+    gate.provider.say(Reply(deltas=("Hel", "lo.")))
+    body = json.dumps(asked, indent=1).encode()
+    head = {**headers, "authorization": f"Bearer {gate.token}", "content-type": "application/json"}
+    with urlopen(Request(gate.url + path, body, head)) as answer:  # noqa: S310 - our own gateway
+        told = answer.read()
+    assert b"lo." in told
+    assert b"event: error" not in told
+    seen = gate.provider.requests[-1]
+    assert seen.body == body
+    assert seen.path == path.partition("?")[0]
+    assert seen.headers.get("anthropic-beta") == headers.get("anthropic-beta")
+    assert "originator" not in seen.headers
 
 
 async def test_the_table_of_servers_works_as_it_stands(world: World) -> None:

@@ -134,6 +134,8 @@ def test_an_import_is_told_and_a_dry_run_changes_nothing(remit: Remit, tmp_path:
     file.write_text(
         "model_list:\n  - model_name: smart\n    litellm_params:\n      model: openai/gpt-4o\n"
         f"      api_key: {literal}\n  - model_name: bed\n    litellm_params: {{model: bedrock/x}}\n"
+        "  - model_name: eu\n    litellm_params: {model: azure/gpt-eu, api_base: https://a.openai.azure.com}\n"
+        "    model_info: {base_model: azure/gpt-4o}\n"
         "general_settings: {master_key: abc}\n",
         encoding="utf-8",
     )
@@ -143,8 +145,12 @@ def test_an_import_is_told_and_a_dry_run_changes_nothing(remit: Remit, tmp_path:
     assert f"{file}:4: taken: smart: asks openai/gpt-4o" in said
     assert literal not in said
     assert "There are no providers" in remit("providers list")[1]
-    assert told(remit("models import litellm", str(file), "--json"))["changed"] == ["openai", "smart"]
+    assert f"{file}:10: left out: eu: base_model: whose price it has" in said
+    made = told(remit("models import litellm", str(file), "--json"))
+    assert sorted(made["changed"]) == ["azure", "eu", "openai", "smart"]
+    assert made["unpriced"] == ["azure/gpt-eu"]
     assert told(remit("models import litellm", str(file), "--json"))["changed"] == []
+    assert "remit models price azure/gpt-eu --input" in remit("models import litellm", str(file))[1]
     assert remit("models import litellm", str(tmp_path / "nothing.yaml"))[0] == 2
     (tmp_path / "large.yaml").write_bytes(b"#" * (300 << 10))
     assert "larger than" in remit("models import litellm", str(tmp_path / "large.yaml"))[1]

@@ -18,7 +18,7 @@ from remit.kernel.action import Principal
 from remit.kernel.clock import micros_of
 from remit.kernel.effects import Model
 from remit.kernel.mission import Outcome
-from remit.kernel.money import usd
+from remit.kernel.money import Money, usd
 from remit.kernel.usage import Usage
 from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider, order
@@ -204,3 +204,17 @@ async def test_only_who_administers_budgets_orders_it(world: World) -> None:
         for dry_run in (True, False):
             with pytest.raises(Refused):
                 await true_up(world, by=who, dry_run=dry_run)
+
+
+async def test_a_tier_is_reckoned_by_its_own_price_and_fees_stay(world: World) -> None:
+    terms = '{"service":"priority","tools":{"web_search":2}}'
+    action = call(world, replace(TOKENS, terms=terms), cost="0.10")
+    await price(world, DOLLARS)
+    assert (await true_up(world)).unknown == 1, "the plain price says nothing of the tier"
+    double = rate_of("2000", "2000", cached_in="1000", cache_write="4000")
+    change = SetPrice("house", "big", double, "service:priority")
+    await order(world.journal, [change], workspace=WORKSPACE, by=OWNER, clock=world.clock)
+    assert (await true_up(world)).corrected == 1
+    (shown,) = world.store.view(lambda tx: calls(tx, WORKSPACE)).calls
+    assert (shown.action, shown.cost) == (action, Money(2 * COST))
+    assert shown.as_json()["terms"] == {"service": "priority", "tools": {"web_search": 2}}

@@ -11,7 +11,7 @@ import pytest
 from remit.adapters.providers.upstream import HttpUpstream
 from remit.kernel.errors import InvalidAnswer, InvalidInput, Timeout, Unavailable
 from remit.kernel.ports import UpstreamCall
-from remit.testing.model_server import Behaviour, ModelServer
+from remit.testing.model_server import Behaviour, ModelServer, Reply
 
 pytestmark = pytest.mark.adapter
 
@@ -290,6 +290,24 @@ async def test_a_large_request_and_an_answer_that_nobody_takes_yet_are_whole() -
     await upstream.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_what_came_before_a_cut_is_read_whoever_reads_late() -> None:
+    async with ModelServer() as server:
+        server.say(Reply(deltas=tuple(f"word{number} " for number in range(40))))
+        server.behave(Behaviour(close_at=3000))
+        upstream = HttpUpstream()
+        call = UpstreamCall(server.url + "/v1/chat/completions", BODY, (), silence_s=5)
+        answer = await upstream.send(call)
+        assert await server.until(lambda script: script.open == 0)
+        await asyncio.sleep(0.05)  # and the end has been heard of here
+        pieces = aiter(answer.chunks())
+        assert b"word0 " in await anext(pieces)
+        with pytest.raises(Unavailable) as caught:
+            await anext(pieces)
+        assert caught.value.code == "model.cut"
+        await answer.close()
+        await upstream.close()
 
 
 async def test_an_answer_without_a_length_ends_with_its_connection() -> None:

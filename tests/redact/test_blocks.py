@@ -47,7 +47,26 @@ def documents(texts: list[str]) -> list[dict[str, Any]]:
         {"choices": [{"message": {"content": parts(texts)}}]},
         {"output": [{"type": "message", "content": parts([text], "output_text")} for text in texts]},
         {"output": [{"type": "reasoning", "summary": parts(texts, "summary_text")}]},
+        {"output": [{"type": "reasoning", "summary": parts([text], "summary_text")} for text in texts]},
+        {"output": [{"type": "message", "content": [{"type": "refusal", "refusal": text} for text in texts]}]},
+        {"instructions": list(texts), "messages": []},
+        {"messages": [{"parts": agents("system-prompt", text)} for text in texts]},
+        {"messages": [{"parts": [*agents("user-prompt", *texts[:1]), *agents("user-prompt", *texts[1:])]}]},
+        {"messages": [{"parts": [{"part_kind": "user-prompt", "content": [*texts]}]}]},
+        {"messages": [{"parts": [{"part_kind": "user-prompt", "content": [texts[0], *contents(texts[1:])]}]}]},
+        {"messages": [{"parts": [{"part_kind": "tool-return", "content": [*texts]}]}]},
+        {"messages": [{"parts": agents("thinking", *texts)}]},
+        {"parts": agents("text", *texts)},
     ]
+
+
+def agents(kind: str, *texts: str) -> list[dict[str, Any]]:
+    """Parts of a message of an agent in this process."""
+    return [{"part_kind": kind, "content": text} for text in texts]
+
+
+def contents(texts: list[str]) -> list[dict[str, Any]]:
+    return [{"kind": "text-content", "content": text} for text in texts]
 
 
 def joined(document: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import pyotp
 import pytest
 from sqlalchemy import select
 
+from remit.accounts.api_keys import create_api_key, list_api_keys
 from remit.accounts.invitations import invite
 from remit.accounts.links import first_link, join, look_at_link, make_link, use_link
 from remit.accounts.people import list_users, set_user_role
@@ -115,6 +116,46 @@ async def test_an_invitation_makes_an_account_with_its_password_all_or_nothing(g
     with pytest.raises(Refused):
         await join(gate.entrance, token, "yan", GOOD, workspace="acme", visit=HERE)
     assert "yan" not in {person.id for person in await list_users(gate.store, workspace="acme", by=OWNER)}
+
+
+async def test_without_an_invitation_nobody_hears_who_exists_and_nobody_speaks_for_others(gate: Gate) -> None:
+    """A stranger who joins with a guessed token learns nothing of accounts, and writes nothing in their names."""
+    told: set[str] = set()
+    for user in ("ada", "mia", "nobody-has-this"):
+        with pytest.raises(Refused) as refused:
+            await join(gate.entrance, "guessed", user, GOOD, workspace="acme", visit=HERE)
+        told.add(f"{refused.value.code} {refused.value.message}")
+    assert len(told) == 1
+    assert {entry.header["actor"] for entry in gate.log("accounts.refused")} == {"system:sign-in"}
+
+
+async def test_what_somebody_handed_out_does_not_outlast_their_rights(gate: Gate) -> None:
+    """Who is let go may have invited a second self, or have made a link for a colleague's account."""
+    await team(gate)
+    made = await invite(
+        gate.store, "red", workspace="acme", email="zoe@example.com", role=Role.ADMIN, by=BOB, clock=gate.clock,
+        rand=gate.entrance.rand,
+    )  # fmt: skip
+    link = await make_link(gate.entrance, "mia", workspace="acme", by=BOB)
+    await set_user_role(gate.store, "bob", workspace="acme", by=OWNER, role=Role.MEMBER)
+    with pytest.raises(Refused):
+        await join(gate.entrance, made.token, "zoe", GOOD, workspace="acme", visit=HERE)
+    with pytest.raises(Unauthenticated):
+        await use_link(gate.entrance, link.token, GOOD, visit=HERE)
+    assert "zoe" not in {person.id for person in await list_users(gate.store, workspace="acme", by=OWNER)}
+    await set_user_role(gate.store, "bob", workspace="acme", by=OWNER, role=Role.ADMIN)
+    assert isinstance(await join(gate.entrance, made.token, "zoe", GOOD, workspace="acme", visit=HERE), Signed)
+
+
+async def test_a_key_that_a_key_made_ends_with_it(gate: Gate) -> None:
+    """Else a key that leaked for a day would be one for a year."""
+    first = await create_api_key(gate.entrance, "first", workspace="acme", by=BOB, scopes=["read"], days=1)
+    second = await create_api_key(
+        gate.entrance, "second", workspace="acme", by=BOB, scopes=["read"], days=365, key=first.id
+    )
+    assert second.expires_us == first.expires_us
+    listed = await list_api_keys(gate.entrance, workspace="acme", by=BOB)
+    assert {key.expires_us for key in listed} == {first.expires_us}
 
 
 async def test_of_many_who_accept_at_once_one_joins(gates: Any) -> None:

@@ -373,6 +373,15 @@ async def test_locked_for_longer_each_time_whether_there_is_such_an_account_or_n
     assert reasons.count("locked") >= 2
 
 
+async def test_another_way_of_writing_a_name_is_no_other_name(gate: Gate) -> None:
+    """What is left out when a name is looked for is left out when its tries are counted."""
+    await gate.password("mia")
+    seen = [await gate.outcome("m\0i" + "\0" * number + "a", f"wrong {number} wrong") for number in range(8)]
+    assert seen[:5] == ["sign_in.refused"] * 5
+    assert set(seen[5:]) == {"sign_in.locked"}
+    assert await gate.outcome("mia", GOOD) == "sign_in.locked"
+
+
 async def test_the_right_password_does_not_open_what_is_locked_and_ends_the_count_after(gate: Gate) -> None:
     await gate.password("mia")
     for _ in range(5):

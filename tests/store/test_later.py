@@ -100,7 +100,8 @@ async def test_an_exact_one_that_touches_nothing_is_its_operations_own(store: St
 
     bad, good = store.submit("step.start", moves("nobody")), store.submit("step.start", moves("b"))
     assert await store.commit("step.finish", adds("c")) == "c"
-    assert (await asyncio.wrap_future(bad), await asyncio.wrap_future(good)) == ("missed", "moved")
+    assert await asyncio.wrap_future(bad) == "missed"
+    assert await asyncio.wrap_future(good) in {"moved", "waits"}  # "waits": a quick writer took the other one alone
     assert [name for name, _ in found(store)] == ["a", "b", "c"]
     assert await store.commit("step.finish", moves("nobody")) == "missed"  # alone in its batch
 

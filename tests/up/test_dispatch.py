@@ -19,8 +19,21 @@ GATEWAY = [
     "/v1/audio",
     "/v1",
     "/x/v1",
+    "/chat/completions",
+    "/messages/count_tokens",
 ]
-CONSOLE = ["/", "/api", "/approvals", "/missions/1", "/static/1/css/remit.css", "/apix", "/v1x", "/a/b/v1/c", "/v10/x"]
+CONSOLE = [
+    "/",
+    "/api",
+    "/models",
+    "/approvals",
+    "/missions/1",
+    "/static/1/css/remit.css",
+    "/apix",
+    "/v1x",
+    "/a/b/v1/c",
+    "/v10/x",
+]
 
 
 def answering(name: str, told: list[str]) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
 import time
+import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +22,30 @@ from .conftest import Starter
 pytestmark = pytest.mark.timeout(180)
 
 
-def test_console_api_and_gateway_answer_on_one_port(up: Starter) -> None:
+def web_socket(url: str, path: str) -> int:
+    """The status of asking for one."""
+    asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as one:
+        one.request("GET", path, headers={**asked, "Sec-WebSocket-Key": "A" * 22 + "=="})
+        return one.getresponse().status
+
+
+def test_console_api_and_gateway_answer_on_one_port(up: Starter, drill: Drill) -> None:
     served = up()
     assert served.get("/health/live")[0] == 200
     assert json.loads(served.get("/health/ready")[1])["status"] == "ok"
     assert served.get("/api/v1/teams")[0] == 401
+    for path in ("/missions", "/v1/chat/completions", "/api/v1/nothing"):
+        assert web_socket(served.url, path) == 403, "no stream is there"
     status, body = served.get("/v1/models")
     assert (status, json.loads(body)["error"]["code"]) == (401, "gateway.key")
     assert b"<!doctype html>" in served.get("/approvals", Accept="text/html")[1].lower()
     assert "/set-up#" in served.said["set_up"], "nobody can sign in yet"
+    assert drill.remit("teams", "create", "sales").code == 0
+    made = drill.remit("teams", "invite", "sales", "--email", "ann@example.org").json()
+    assert made["link"].endswith(f"/join#{made['token']}")
+    order = {"token": made["token"], "user": "ann", "name": "Ann", "password": "seven rivers under maps"}
+    assert served.post("/api/v1/invitations/join", order) == 200, "who was invited comes in with what was printed"
     assert served.stop() == 0
     assert served.get("/health/live") == (0, b"")
 
@@ -51,12 +69,20 @@ def test_a_mission_that_runs_is_put_back_and_finished_by_the_next(up: Starter, d
     assert drill.remit("audit", "verify").json()["ok"] is True
 
 
-def test_whoever_asks_is_told_before_it_stops_listening(up: Starter) -> None:
+def test_whoever_asks_or_listens_is_told_before_it_stops_listening(up: Starter, drill: Drill) -> None:
     served = up(REMIT_STOP_NOTICE_S="3")
-    served.process.send_signal(signal.SIGTERM)
+    token = drill.remit("apikeys", "create", "watcher", "--scope", "read").json()["token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    asked = urllib.request.Request(served.url + "/api/v1/events", headers=bearer)  # noqa: S310 - our own server
+    with urllib.request.urlopen(asked, timeout=30) as stream:  # noqa: S310 - as above
+        assert stream.readline() == b"retry: 2000\n"
+        served.process.send_signal(signal.SIGTERM)
+        assert stream.read().endswith(b'event: end\ndata: {"why":"stopping"}\n\n'), "its last word"
     until(lambda: served.get("/health/ready")[0] == 503, within_s=3, what="readiness off")
     assert json.loads(served.get("/health/ready")[1])["status"] == "draining"
     assert served.get("/health/live")[0] == 200
+    status, body = served.get("/api/v1/events", **bearer)
+    assert (status, json.loads(body)["code"]) == (503, "live.stopping")
     assert served.process.wait(30) == 0
 
 
@@ -85,6 +111,14 @@ def test_on_sqlite_one_home_is_served_once(up: Starter) -> None:
     os.kill(served.process.pid, signal.SIGKILL)
     served.process.wait()
     assert up().get("/health/ready")[0] == 200, "a lock dies with its process"
+
+
+def test_a_home_that_can_not_be_written_is_told(up: Starter, drill: Drill) -> None:
+    assert drill.remit("init").code == 0
+    (drill.home / "executors").write_text("a file in the way, as root is not kept out by a mode\n")
+    code, error = up.refused()
+    assert (code, error["code"]) == (5, "up.home")
+    assert error["hint"].startswith("remit doctor")
 
 
 def test_it_listens_nowhere_else_by_accident(up: Starter) -> None:

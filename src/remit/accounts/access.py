@@ -16,7 +16,18 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
-__all__ = ["Permission", "Resource", "check_gift", "lock", "no_agent", "reading", "refuse", "require", "rights_of"]
+__all__ = [
+    "Permission",
+    "Resource",
+    "check_gift",
+    "lock",
+    "no_agent",
+    "reading",
+    "refuse",
+    "require",
+    "rights_of",
+    "still_gives",
+]
 
 ACTIVE = "active"
 
@@ -205,6 +216,16 @@ def check_gift(who: Principal, *, rights: int, gift: int, workspace: str, team: 
             team=team,
             beyond=beyond,
         )
+
+
+def still_gives(tx: ReadTx, giver: str, *, workspace: str, resource: Resource, gift: int, team: str = "") -> bool:
+    """Whether who gave something that is used now (``user:ann``) could give it still: as ``require``, ``check_gift``.
+
+    What somebody handed out does not outlast their right to: who was let go keeps no way back in.
+    """
+    kind, _, user = giver.partition(":")
+    rights = rights_of(tx, user, workspace=workspace, team=team) if kind == ActorKind.USER else NONE
+    return may(rights, Permission.ADMIN, resource) and not gift & ~rights
 
 
 def lock(tx: Tx, workspace: str) -> None:

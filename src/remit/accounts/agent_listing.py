@@ -12,6 +12,7 @@ from remit.accounts.agents import Activity, AgentView, agent_of, read_views
 from remit.accounts.kills import KillScope, Mode, Target
 from remit.accounts.tables import AGENT, EVERYWHERE, KILL
 from remit.kernel.ports import ReadTx, Row
+from remit.kernel.tables import literal
 
 LAST = (1 << 62, "")
 
@@ -41,6 +42,13 @@ _KINDS = (
     .where(AGENT.c.workspace == bindparam("of"))
     .group_by(AGENT.c.kind)
     .order_by(AGENT.c.kind)
+    .limit(100)
+)
+_TEAMS = (
+    select(AGENT.c.team)
+    .where(AGENT.c.workspace == bindparam("of"), AGENT.c.team != "")
+    .distinct()
+    .order_by(AGENT.c.team)
     .limit(100)
 )
 
@@ -81,7 +89,7 @@ class StopRow:
 
 
 def agents_page(
-    tx: ReadTx, workspace: str, wanted: Wanted, *, after: str = "", limit: int, activity: Activity
+    tx: ReadTx, workspace: str, wanted: Wanted, *, after: str = "", limit: int, activity: Activity, now_us: int
 ) -> list[AgentView]:
     """At most ``limit`` agents by name, from the one after ``after`` on: four statements."""
     named = {name: getattr(wanted, name) for name in ("kind", "team", "owner") if getattr(wanted, name)}
@@ -89,14 +97,19 @@ def agents_page(
     params: dict[str, Any] = {"of": workspace, "after": after, "most": limit}
     params |= {f"w_{name}": value for name, value in named.items()}
     if wanted.text.strip():
-        params["w_text"] = f"%{_literal(wanted.text.strip().lower())}%"
+        params["w_text"] = f"%{literal(wanted.text.strip().lower())}%"
     agents = [agent_of(row) for row in tx.rows(stmt, params)]
-    return read_views(tx, agents, workspace=workspace, activity=activity) if agents else []
+    return read_views(tx, agents, workspace=workspace, activity=activity, now_us=now_us) if agents else []
 
 
 def kinds_of(tx: ReadTx, workspace: str) -> dict[str, int]:
     """How many agents there are of each kind, at most a hundred kinds."""
     return {row["kind"]: int(row["n"]) for row in tx.rows(_KINDS, {"of": workspace})}
+
+
+def teams_with_agents(tx: ReadTx, workspace: str) -> list[str]:
+    """The teams that agents belong to, at most a hundred; one statement."""
+    return [row["team"] for row in tx.rows(_TEAMS, {"of": workspace})]
 
 
 def stops_page(tx: ReadTx, workspace: str, *, after: tuple[int, str] | None = None, limit: int) -> list[StopRow]:
@@ -140,9 +153,3 @@ def _page(named: tuple[str, ...], *, text: bool, retired: bool) -> Select[Any]:
     if not retired:
         stmt = stmt.where(AGENT.c.status != "retired")
     return stmt.order_by(AGENT.c.name).limit(bindparam("most"))
-
-
-def _literal(text: str) -> str:
-    for sign in ("\\", "%", "_"):
-        text = text.replace(sign, f"\\{sign}")
-    return text

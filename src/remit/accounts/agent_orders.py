@@ -11,6 +11,7 @@ from remit.accounts.agents import (
     Agent,
     AgentStatus,
     administer,
+    check_owner,
     check_places,
     find_agent,
     row_of,
@@ -139,6 +140,8 @@ async def _revise(
             administer(tx, by, workspace=workspace, team=new.team)
         if (new.team, new.owner) != (old.team, old.owner):
             check_places(tx, new)
+        if new.owner != old.owner:
+            check_owner(tx, by, new.owner, workspace=workspace)
         values = {f"new_{key}": value for key, value in row_of(new).items() if key not in {"workspace", "name"}}
         if tx.execute(_CHANGE, {"of": workspace, "called": name, "was": old.revision, **values}) != 1:
             message = f"Somebody else changed the agent {name!r} meanwhile."

@@ -14,13 +14,14 @@ from enum import StrEnum
 import orjson
 from sqlalchemy import bindparam, func, insert, select
 
-from remit.accounts.access import Permission, Resource, lock, refuse, require
-from remit.accounts.budget_periods import Period
+from remit.accounts.access import Permission, Resource, check_gift, lock, refuse, require, rights_of
+from remit.accounts.budget_periods import Period, start_of
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.kills import KillScope, Mode
 from remit.accounts.people import find_person
 from remit.accounts.plans import lifting, plan_of
 from remit.accounts.reach import ANY, domain_problem, model_problem
+from remit.accounts.roles import lent
 from remit.accounts.tables import AGENT, BUDGET, EVERYWHERE, KILL
 from remit.accounts.teams import find_team
 from remit.audit.entry import Entry, Result
@@ -32,7 +33,6 @@ from remit.kernel.money import Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
 EFFECT_KINDS = frozenset({"files", "command", "fetch", "model", "tool", "deploy", "order", "publish", "notify"})
-ANY_TOOL = ANY
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -44,11 +44,8 @@ _COUNT = (
     .select_from(AGENT)
     .where(AGENT.c.workspace == bindparam("of"), AGENT.c.status != "retired")
 )
-_BUDGETS = select(BUDGET).where(
-    BUDGET.c.workspace == bindparam("of"),
-    BUDGET.c.scope == BudgetScope.AGENT.value,
-    BUDGET.c.period == Period.TOTAL.value,
-)
+_BUDGETS = select(BUDGET).where(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == BudgetScope.AGENT.value)
+_ORDER = [Period.DAY, Period.MONTH, Period.TOTAL]
 _KILLS = (
     select(KILL)
     .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))
@@ -113,8 +110,31 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldTo:
+    """A limit of an agent's own, with what counts against it in the day or month that it is now (or in all)."""
+
+    period: Period
+    limit: Money
+    spent: Money
+    reserved: Money
+
+    def as_json(self) -> dict[str, Json]:
+        """For ``--json``."""
+        return {
+            "period": self.period.value,
+            "limit_usd": str(self.limit.usd),
+            "spent_usd": str(self.spent.usd),
+            "reserved_usd": str(self.reserved.usd),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class AgentView:
-    """The five questions on one line: what runs, who owns it, what may it touch, what may it spend, how to stop it."""
+    """The five questions on one line: what runs, who owns it, what may it touch, what may it spend, how to stop it.
+
+    ``limit``, ``spent`` and ``reserved`` are those of its limit in all; ``limits``: all of its own, a day's before a
+    month's before that.
+    """
 
     agent: Agent
     status: AgentStatus
@@ -124,6 +144,7 @@ class AgentView:
     reserved: Money
     stopped_because: str
     stop: str
+    limits: tuple[HeldTo, ...] = ()
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit agents --json``."""
@@ -144,6 +165,7 @@ class AgentView:
             "may_spend_usd": None if self.limit is None else str(self.limit.usd),
             "spent_usd": str(self.spent.usd),
             "reserved_usd": str(self.reserved.usd),
+            "limits": [each.as_json() for each in self.limits],
             "stopped_because": self.stopped_because,
             "stop": self.stop,
         }
@@ -177,6 +199,7 @@ async def register_agent(
         lock(tx, agent.workspace)
         administer(tx, by, workspace=agent.workspace, team=agent.team)
         check_places(tx, agent)
+        check_owner(tx, by, agent.owner, workspace=agent.workspace)
         if tx.row(_BY_NAME, {"of": agent.workspace, "called": agent.name}) is not None:
             message = f"There is an agent {agent.name!r} already."
             raise Conflict(message, code="accounts.taken", hint="remit agents")
@@ -189,21 +212,35 @@ async def register_agent(
     await journal.commit("accounts.agent", op)
 
 
-async def list_agents(journal: Journal, *, workspace: str, activity: Activity) -> list[AgentView]:
+async def list_agents(journal: Journal, *, workspace: str, activity: Activity, clock: Clock) -> list[AgentView]:
     """Every agent of a workspace, by name, with the answers to the five questions, read in one snapshot."""
 
     def op(tx: ReadTx) -> list[AgentView]:
-        return read_views(tx, list(read_agents(tx, workspace).values()), workspace=workspace, activity=activity)
+        agents, now_us = list(read_agents(tx, workspace).values()), micros_of(clock.now())
+        return read_views(tx, agents, workspace=workspace, activity=activity, now_us=now_us)
 
     return await journal.read(op)
 
 
-def read_views(tx: ReadTx, agents: Sequence[Agent], *, workspace: str, activity: Activity) -> list[AgentView]:
+def read_views(
+    tx: ReadTx, agents: Sequence[Agent], *, workspace: str, activity: Activity, now_us: int
+) -> list[AgentView]:
     """These agents with the answers to the five questions: three statements, however many there are."""
-    budgets = {row["name"]: row for row in tx.rows(_BUDGETS, {"of": workspace})}
+    limits: dict[str, list[HeldTo]] = {}
+    shown = {agent.name for agent in agents}
+    for row in tx.rows(_BUDGETS, {"of": workspace}):
+        if row["name"] in shown:
+            limits.setdefault(row["name"], []).append(_held(row, now_us))
     kills = tx.rows(_KILLS, {"of": workspace})
     busy = activity(tx, workspace)
-    return [_view(agent, budgets.get(agent.name), kills, busy.get(agent.name, ())) for agent in agents]
+    return [_view(agent, limits.get(agent.name, ()), kills, busy.get(agent.name, ())) for agent in agents]
+
+
+def _held(row: Row, now_us: int) -> HeldTo:
+    period = Period(row["period"])
+    counted = row["starts_us"] >= start_of(period, now_us)  # else its counters are of a day or month that is over
+    spent, reserved = (row["spent"], row["reserved"]) if counted else (0, 0)
+    return HeldTo(period, Money(row["limit_micros"]), Money(spent), Money(reserved))
 
 
 def read_agents(tx: ReadTx, workspace: str) -> dict[str, Agent]:
@@ -232,6 +269,17 @@ def administer(tx: Tx, by: Principal, *, workspace: str, team: str) -> int:
         Refused: ``by`` may not.
     """
     return require(tx, by, workspace=workspace, permission=Permission.ADMIN, resource=Resource.AGENT, team=team)
+
+
+def check_owner(tx: ReadTx, by: Principal, owner: str, *, workspace: str) -> None:
+    """Nobody lets an agent act for somebody who may do more in the workspace than they: it would lend them that.
+
+    Raises:
+        Refused: ``owner`` has rights there, of those that agents may use, which ``by`` has not.
+    """
+    if owner != by.id:
+        rights = rights_of(tx, by.id, workspace=workspace)
+        check_gift(by, rights=rights, gift=lent(rights_of(tx, owner, workspace=workspace)), workspace=workspace)
 
 
 def check_places(tx: ReadTx, agent: Agent) -> None:
@@ -279,19 +327,21 @@ def _check_plan(tx: Tx, agent: Agent, by: Principal) -> None:
     )
 
 
-def _view(agent: Agent, budget: Row | None, kills: Iterable[Row], running: tuple[str, ...]) -> AgentView:
+def _view(agent: Agent, limits: Sequence[HeldTo], kills: Iterable[Row], running: tuple[str, ...]) -> AgentView:
     stops = [row for row in kills if _stops(row, agent)]
     stopped = next((row for row in stops if row["mode"] == Mode.KILL), stops[0] if stops else None)
     status = agent.status
     if stopped is not None and status is not AgentStatus.RETIRED:
         status = AgentStatus.KILLED if stopped["mode"] == Mode.KILL else AgentStatus.PAUSED
+    whole = next((each for each in limits if each.period is Period.TOTAL), None)
     return AgentView(
         agent=agent,
         status=status,
         running=running,
-        limit=None if budget is None else Money(budget["limit_micros"]),
-        spent=Money(0 if budget is None else budget["spent"]),
-        reserved=Money(0 if budget is None else budget["reserved"]),
+        limit=None if whole is None else whole.limit,
+        spent=Money(0) if whole is None else whole.spent,
+        reserved=Money(0) if whole is None else whole.reserved,
+        limits=tuple(sorted(limits, key=lambda each: _ORDER.index(each.period))),
         stopped_because="" if stopped is None else f"{stopped['scope']}: {stopped['reason']}",
         stop=_how_to(agent, stopped),
     )
@@ -302,15 +352,16 @@ def _how_to(agent: Agent, stopped: Row | None) -> str:
     if agent.status is AgentStatus.RETIRED:
         return ""
     if stopped is None:
-        return f"remit kill {agent.name}" if agent.status is AgentStatus.ACTIVE else f"remit agents resume {agent.name}"
+        active = agent.status is AgentStatus.ACTIVE
+        return f"remit kill {agent.name}" if active else f"remit agents resume {agent.name} --reason WHY"
     verb = "unkill" if stopped["mode"] == Mode.KILL else "agents resume"
     match KillScope(stopped["scope"]):
         case KillScope.INSTALL:
-            return f"remit {verb} --all"
+            return f"remit {verb} --all --reason WHY"
         case KillScope.TEAM:
-            return f"remit {verb} {stopped['name']} --scope team"
+            return f"remit {verb} {stopped['name']} --scope team --reason WHY"
         case KillScope.AGENT | KillScope.MISSION:
-            return f"remit {verb} {stopped['name']}"
+            return f"remit {verb} {stopped['name']} --reason WHY"
 
 
 def _stops(kill: Row, agent: Agent) -> bool:

@@ -7,7 +7,7 @@ moment when it is given. (The gateway's keys are another kind: they act as an ag
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 from sqlalchemy import bindparam, func, insert, select, update
@@ -97,7 +97,14 @@ class ApiKey:
 
 
 async def create_api_key(
-    entrance: Entrance, name: str, *, workspace: str, by: Principal, scopes: Iterable[str], days: int = DAYS
+    entrance: Entrance,
+    name: str,
+    *,
+    workspace: str,
+    by: Principal,
+    scopes: Iterable[str],
+    days: int = DAYS,
+    key: str = "",
 ) -> ApiKey:
     """Make a key of one's own; its token is in the answer and nowhere else. Audited.
 
@@ -108,6 +115,7 @@ async def create_api_key(
         by: Whose it will be.
         scopes: Which of their permissions it may use (``roles.Permission``), now or later.
         days: For how long it holds, at most 365.
+        key: The id of the key that it is made with, if one is: it holds no longer than that.
 
     Raises:
         Refused: ``by`` is no person of the workspace, or an agent.
@@ -128,7 +136,7 @@ async def create_api_key(
     token = new_token(entrance.api_word, entrance.rand)
     now = entrance.now_us()
     ordered = tuple(permission.value for permission in Permission if permission.value in wanted)
-    made = ApiKey(new_id(), by.id, name, api_prefix_of(token)[_WORD:], ordered, now, now + days * _DAY_US, token=token)
+    whole = ApiKey(new_id(), by.id, name, api_prefix_of(token)[_WORD:], ordered, now, now + days * _DAY_US, token=token)
 
     def op(tx: Tx) -> ApiKey:
         lock(tx, workspace)
@@ -138,6 +146,8 @@ async def create_api_key(
         if there >= MOST_KEYS:
             message = f"You have {there} API keys in force; {MOST_KEYS} are the most."
             raise Conflict(message, code="api_keys.many", hint="remit apikeys list")
+        maker = tx.row(_ONE, {"of": workspace, "which": key}) if key else None
+        made = whole if maker is None else replace(whole, expires_us=min(whole.expires_us, maker["expires_us"]))
         row: dict[str, object] = {
             "id": made.id,
             "workspace": workspace,

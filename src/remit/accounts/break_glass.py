@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, tuple_, update
 
 from remit.accounts.access import Permission, Resource, reading, refuse, require
 from remit.accounts.kills import KillScope, Target, in_force
@@ -29,12 +29,22 @@ MOST_MINUTES = 60
 #: A request that nobody confirms within this time is void.
 CONFIRM_MINUTES = 60
 _MINUTE_US = 60 * 1_000_000
+_LAST_US = (1 << 63) - 1
 
 _WHAT = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/@-]{0,127}")
 
 _INSERT = insert(BREAK_GLASS)
 _ONE = select(BREAK_GLASS).where(BREAK_GLASS.c.workspace == bindparam("of"), BREAK_GLASS.c.id == bindparam("which"))
 _ALL = select(BREAK_GLASS).where(BREAK_GLASS.c.workspace == bindparam("of")).order_by(BREAK_GLASS.c.requested_us.desc())
+_PAGE = (
+    select(BREAK_GLASS)
+    .where(
+        BREAK_GLASS.c.workspace == bindparam("of"),
+        tuple_(BREAK_GLASS.c.requested_us, BREAK_GLASS.c.id) < tuple_(bindparam("at"), bindparam("which")),
+    )
+    .order_by(BREAK_GLASS.c.requested_us.desc(), BREAK_GLASS.c.id.desc())
+    .limit(bindparam("most"))
+)
 _OPEN = select(BREAK_GLASS).where(
     BREAK_GLASS.c.workspace == bindparam("of"),
     BREAK_GLASS.c.expires_us > bindparam("now"),
@@ -280,6 +290,21 @@ async def list_glass(journal: Journal, *, workspace: str, by: Principal) -> list
         return [_grant(row) for row in tx.rows(_ALL, {"of": workspace})]
 
     return await reading(journal, op)
+
+
+def glass_page(tx: ReadTx, workspace: str, *, after: tuple[int, str] | None, limit: int) -> list[Grant]:
+    """Requests and grants, newest first: those after the time and id of one of them, or from the start."""
+    at, which = after or (_LAST_US, "")
+    return [_grant(row) for row in tx.rows(_PAGE, {"of": workspace, "at": at, "which": which, "most": limit})]
+
+
+def one_grant(tx: ReadTx, which: str, workspace: str) -> Grant:
+    """A request, and what became of it.
+
+    Raises:
+        NotFound: There is none of that id.
+    """
+    return _find(tx, which, workspace)
 
 
 def read_open(tx: ReadTx, workspace: str, *, now_us: int) -> tuple[Grant, ...]:

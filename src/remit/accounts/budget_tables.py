@@ -92,6 +92,7 @@ USAGE = Table(
     Column("tokens_cache_write", BigInteger),  # of tokens_in, written to the provider's cache; null: nobody counted
     Column("correction_micros", BigInteger, nullable=False, server_default="0"),  # to add to the cost; may be below 0
     Column("corrected_us", BigInteger),  # when the price was last trued up; null: never
+    Column("terms", Text, nullable=False, server_default=""),  # JSON of ``Usage.terms``: what moved the price
     Index(None, "workspace", "opened_us"),
     Index(None, "workspace", "mission", "opened_us"),
 )

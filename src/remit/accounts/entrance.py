@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from remit.accounts.lockout import Tries
 from remit.accounts.passwords import Hasher
@@ -32,6 +33,18 @@ class Visit:
         return plain(self.agent, limit=_LONGEST_AGENT)
 
 
+class ByMail(Protocol):
+    """Works on requests for a new password after they were answered (``accounts.resets.Resets``)."""
+
+    def begin(self, entrance: Entrance, login: str, *, workspace: str, visit: Visit) -> None:
+        """Work on one, soon."""
+        ...
+
+    async def settled(self) -> None:
+        """Wait until every one has been worked on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Entrance:
     """Everything that signing in needs.
@@ -49,6 +62,7 @@ class Entrance:
         workspace: Where people sign in unless they name another one.
         provider: The OpenID provider that people may sign in by; ``None``: there is none.
         api_word: What API keys of this install begin with.
+        resets: Mails links for a forgotten password; ``None``: this install sends none.
     """
 
     journal: Journal
@@ -63,6 +77,7 @@ class Entrance:
     workspace: str
     provider: Provider | None = None
     api_word: TokenWord = TokenWord.TEST
+    resets: ByMail | None = None
 
     @property
     def terms(self) -> SignInTerms:

@@ -19,6 +19,7 @@ from remit.accounts.access import (
     refuse,
     require,
     rights_by_team,
+    still_gives,
 )
 from remit.accounts.people import Person, admit, check_person, read_people, valid_email
 from remit.accounts.roles import ROLE_RIGHTS, Role, may
@@ -177,15 +178,10 @@ async def accept(journal: Journal, token: str, *, workspace: str, who: Principal
 def accept_in(tx: Tx, token: str, *, workspace: str, who: Principal, clock: Clock, name: str) -> str:
     """As ``accept``, inside another operation."""
     lock(tx, workspace)
-    row = tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)})
     now = micros_of(clock.now())
     if who.kind is not ActorKind.USER:
         _refuse(who, workspace, "only a person joins a team")
-    if row is None:
-        _refuse(who, workspace, "there is no such invitation")
-    status = _status(row, now)
-    if status != OPEN:
-        _refuse(who, workspace, f"the invitation is {status}", row=row)
+    row = check_token(tx, token, workspace=workspace, who=who, clock=clock)
     person = _account(tx, row, who=who, name=name, clock=clock)
     if find_member(tx, workspace=workspace, team=row["team"], user=person.id) is not None:
         message = f"{person.id!r} is in the team {row['team']!r}."
@@ -196,6 +192,24 @@ def accept_in(tx: Tx, token: str, *, workspace: str, who: Principal, clock: Cloc
     told: dict[str, Json] = {"team": row["team"], "role": row["role"], "user": person.id}
     tx.append(_entry("accounts.invitation.accepted", workspace, row["id"], who), told)
     return str(row["team"])
+
+
+def check_token(tx: ReadTx, token: str, *, workspace: str, who: Principal, clock: Clock) -> Row:
+    """The invitation that a token opens; refused, on record as ``who`` asked, when it opens none.
+
+    Raises:
+        Refused: It is unknown, used, revoked or expired, or whoever made it could not make it any more.
+    """
+    row = tx.row(_BY_TOKEN, {"of": workspace, "hashed": _hash(token)})
+    if row is None:
+        _refuse(who, workspace, "there is no such invitation")
+    status = _status(row, micros_of(clock.now()))
+    if status != OPEN:
+        _refuse(who, workspace, f"the invitation is {status}", row=row)
+    gift, giver, team = ROLE_RIGHTS[Role(row["role"])], str(row["invited_by"]), str(row["team"])
+    if not still_gives(tx, giver, workspace=workspace, resource=Resource.INVITATION, gift=gift, team=team):
+        _refuse(who, workspace, "who invited may not any more", row=row)
+    return row
 
 
 async def look_at_invitation(journal: Journal, token: str, *, workspace: str, clock: Clock) -> Invitation | None:
@@ -284,7 +298,8 @@ def _account(tx: Tx, row: Row, *, who: Principal, name: str, clock: Clock) -> Pe
 def _refuse(who: Principal, workspace: str, why: str, *, row: Row | None = None) -> NoReturn:
     refuse(
         who,
-        f"{who} can't join with this token: {why}. Ask for a new invitation.",
+        f"{f'{who} can not' if who.kind is ActorKind.USER else 'Nobody can'} join with this token: {why}. "
+        "Ask for a new invitation.",
         workspace=workspace,
         subject="invitation" if row is None else row["id"],
         code="accounts.invitation_refused",

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from remit.accounts.access import lock
-from remit.accounts.agents import AgentStatus, administer, find_agent
+from remit.accounts.agents import AgentStatus, administer, check_owner, find_agent
 from remit.accounts.budget_periods import Period
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.accounts.key_tables import GATEWAY, KEY_TOKEN, VIRTUAL_KEY
@@ -119,7 +119,7 @@ async def create_key(
         budget: What it may spend a month; ``None``: no limit of its own.
 
     Raises:
-        Refused: ``by`` is an agent, or may not administer the agent.
+        Refused: ``by`` is an agent, or may not administer the agent; or its owner may do more than ``by``.
         NotFound: There is no such agent, or no such owner.
         Conflict: The name is taken, by a revoked key too; or the agent is retired.
         InvalidInput: It opens what its agent may not ask for, or would have expired already.
@@ -133,6 +133,7 @@ async def create_key(
         administer(tx, by, workspace=key.workspace, team=agent.team)
         owner = key.owner or agent.owner
         find_person(tx, workspace=key.workspace, user=owner)
+        check_owner(tx, by, owner, workspace=key.workspace)
         if tx.row(_BY_ID, {"of": key.workspace, "called": key.id}) is not None:
             message = f"There is a key {key.id!r} already, or there was: names of keys are given once."
             raise Conflict(message, code="keys.taken", hint="remit keys list")
@@ -178,7 +179,7 @@ async def rotate_key(
     Its name, limits, budgets and usage stay.
 
     Raises:
-        Refused: ``by`` is an agent, or may not administer the key's agent.
+        Refused: ``by`` is an agent, or may not administer the key's agent; or its owner may do more than ``by``.
         NotFound: There is no such key.
         Conflict: It is revoked.
     """
@@ -188,6 +189,7 @@ async def rotate_key(
         now_us = micros_of(clock.now())
         lock(tx, workspace)
         key = _administered(tx, name, workspace=workspace, by=by)
+        check_owner(tx, by, key.owner, workspace=workspace)
         if key.revoked_us is not None:
             message = f"The key {name!r} is revoked, and stays so: make another."
             raise Conflict(message, code="keys.revoked", hint="remit keys create --help")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from threading import Lock
 
 import orjson
@@ -23,6 +24,7 @@ from sqlalchemy import bindparam, or_, select, update
 from remit.accounts.key_tables import KEY_TOKEN, VIRTUAL_KEY
 from remit.accounts.key_tokens import PREFIX, digest_of, prefix_of, shown_of
 from remit.accounts.reach import ANY, model_problem
+from remit.accounts.shared_reads import SharedReads
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
@@ -245,7 +247,7 @@ class Keys:
         self._journal = journal
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._reading: set[str] = set()
+        self._reads: SharedReads[_Known] = SharedReads(clock, young_s=REFRESH_S)
         self._seen: dict[tuple[str, str], int] = {}  # when a use (or a refusal, by its reason) was written last
         self.refused: dict[str, int] = {}  # how many tokens did not hold, by why; for metrics
 
@@ -277,18 +279,17 @@ class Keys:
         if known is None:
             return None
         age = self._clock.monotonic() - known.read_at
-        return known if age <= REFRESH_S or (age <= OLDEST_S and prefix in self._reading) else None
+        return known if age <= REFRESH_S or (age <= OLDEST_S and prefix in self._reads) else None
 
     async def _read(self, prefix: str) -> _Known:
-        self._reading.add(prefix)
-        read_at = self._clock.monotonic()
         try:
-            row = await self._journal.read(lambda tx: tx.row(_FIND, {"begins": prefix}))
+            return await self._reads.read(prefix, partial(self._ask, prefix))
         except Exception as error:
             message = "Keys can't be read, so none is let in."
             raise Unavailable(message, code="keys.unreadable", hint="remit doctor") from error
-        finally:
-            self._reading.discard(prefix)
+
+    async def _ask(self, prefix: str, read_at: float) -> _Known:
+        row = await self._journal.read(lambda tx: tx.row(_FIND, {"begins": prefix}))
         if row is None:
             found = _Known(read_at)
         else:

@@ -6,15 +6,15 @@ whoever administers members (``remit users link``). Of a link only its token's h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NoReturn
 
 from sqlalchemy import bindparam, insert, select, update
 
-from remit.accounts.access import Permission, Resource, check_gift, lock, refuse, require, rights_of
+from remit.accounts.access import Permission, Resource, check_gift, lock, refuse, require, rights_of, still_gives
 from remit.accounts.entrance import Entrance, Visit
-from remit.accounts.invitations import accept_in
+from remit.accounts.invitations import accept_in, check_token
 from remit.accounts.passwords import check_password, stored_password
 from remit.accounts.people import find_person, read_people
 from remit.accounts.sessions import How, SessionKind, person_of, session_entry
@@ -64,6 +64,7 @@ class Link:
     purpose: Purpose
     expires_us: int
     token: str = field(default="", repr=False)
+    id: str = ""
 
     def path(self) -> str:
         """Where in the console it leads. The token stands behind ``#``: no server and no log sees it on the way."""
@@ -102,23 +103,30 @@ async def make_link(
         now = entrance.now_us()
         made = Link(person.id, workspace, purpose, now + entrance.terms.link_us, token)
         tx.execute(_REPLACE, {"of": workspace, "who": user, "at": now})
-        row: dict[str, object] = {
-            "id": new_id(),
-            "workspace": workspace,
-            "person": user,
-            "purpose": purpose.value,
-            "token_hash": digest_of(token),
-            "created_by": str(by),
-            "created_us": now,
-            "expires_us": made.expires_us,
-            "closed_us": None,
-        }
-        tx.execute(_INSERT, row)
+        made = put_link(tx, made, by=by, at_us=now)
         told: dict[str, Json] = {"user": user, "purpose": purpose, "expires_us": made.expires_us}
         tx.append(session_entry("accounts.link.made", workspace, user, by), told, subject=user)
         return made
 
     return await entrance.journal.commit("sign_in.link", op)
+
+
+def put_link(tx: Tx, link: Link, *, by: Principal, at_us: int) -> Link:
+    """Write a new link, inside another operation whose own entry tells it; the link with its id."""
+    made = replace(link, id=new_id(unix_ms=at_us // 1000))
+    row: dict[str, object] = {
+        "id": made.id,
+        "workspace": made.workspace,
+        "person": made.person,
+        "purpose": made.purpose.value,
+        "token_hash": digest_of(made.token),
+        "created_by": str(by),
+        "created_us": at_us,
+        "expires_us": made.expires_us,
+        "closed_us": None,
+    }
+    tx.execute(_INSERT, row)
+    return made
 
 
 async def first_link(entrance: Entrance, *, workspace: str, owner: Principal) -> Link | None:
@@ -150,6 +158,11 @@ async def use_link(entrance: Entrance, token: str, password: str, *, visit: Visi
     hashed = await entrance.hasher.hash(check_password(password, about=about(person)))
 
     def op(tx: Tx) -> bool:
+        lock(tx, workspace)
+        gift, giver = rights_of(tx, user, workspace=workspace), str(row["created_by"])
+        given = giver != str(NOBODY)  # else it was mailed to whom it is for (``resets``): it is nobody's gift
+        if given and not still_gives(tx, giver, workspace=workspace, resource=Resource.MEMBER, gift=gift):
+            return False
         if tx.execute(_USE, {"which": row["id"], "at": entrance.now_us()}) != 1:
             return False
         entrance.tries.succeeded(tx, tried)
@@ -188,6 +201,8 @@ async def join(
 
     def op(tx: Tx) -> None:
         lock(tx, workspace)
+        # Before it is known who exists, and in nobody's name: a stranger may have typed anybody's.
+        check_token(tx, token, workspace=workspace, who=NOBODY, clock=entrance.clock)
         if user in read_people(tx, workspace):
             message = f"There is, or was, a user {user[:60]!r}. Choose another id, or sign in and accept with that."
             raise Conflict(message, code="accounts.taken", hint="remit teams accept TOKEN")

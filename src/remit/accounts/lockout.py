@@ -101,6 +101,11 @@ class Tries:
         place = network_of(address)
         return account, Subject(tag(self._key, b"address", place.encode("utf-8", "replace")).hex(), account=False)
 
+    @staticmethod
+    def place(address: str) -> str:
+        """What counts as one place (``network_of``)."""
+        return network_of(address)
+
     async def begin(self, workspace: str, subjects: Sequence[Subject]) -> Try:
         """Count a try, before it is made.
 
@@ -129,7 +134,8 @@ class Tries:
         if isinstance(found, Try):
             return found
         seconds = -(-found // SECOND_US)
-        message = f"There were too many tries. Nothing is tried for another {seconds} seconds."
+        span = "second" if seconds == 1 else f"{seconds} seconds"
+        message = f"There were too many tries. Nothing is tried for another {span}."
         raise RateLimited(
             message,
             code="sign_in.locked",

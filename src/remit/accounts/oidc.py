@@ -146,6 +146,9 @@ def _newcomer(
         return ""
     rows = tx.rows(_BY_EMAIL, {"of": workspace, "folded": email.lower()})
     known = [str(row["id"]) for row in rows]
+    # An address that was given to somebody else since opens nothing: the account has another identity there.
+    if len(known) == 1 and tx.row(_LINKED, {"of": workspace, "by": verified.issuer, "who": known[0]}) is not None:
+        return ""
     if invitation:
         person = known[0] if len(known) == 1 else _free_id(tx, email, workspace)
         who = person_of(person)
@@ -154,9 +157,8 @@ def _newcomer(
         return person
     if email.rpartition("@")[2].lower() not in domains or len(known) > 1:
         return ""
-    if known:  # an address that was given to somebody else since opens nothing: the account has another identity there
-        linked = tx.row(_LINKED, {"of": workspace, "by": verified.issuer, "who": known[0]})
-        return known[0] if linked is None else ""
+    if known:
+        return known[0]
     person = Person(workspace, _free_id(tx, email, workspace), verified.name or email, email, Role.VIEWER)
     check_person(person)
     who = person_of(person.id)

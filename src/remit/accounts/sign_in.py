@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from sqlalchemy import bindparam, or_, select, update
@@ -19,6 +20,7 @@ from sqlalchemy.sql.base import Executable
 from remit.accounts.access import ACTIVE
 from remit.accounts.access_tokens import AccessTokens, Claims
 from remit.accounts.known import EVERY_SCOPE, ONLY_ACCOUNT, Known, Via, scopes_of
+from remit.accounts.shared_reads import SharedReads
 from remit.accounts.sign_in_tables import API_KEY, SESSION
 from remit.accounts.sign_in_terms import SignInTerms
 from remit.accounts.sign_in_tokens import TokenWord, api_prefix_of, digest_of, well_formed
@@ -30,6 +32,8 @@ from remit.kernel.ports import Journal, Params, Row, Tx
 
 #: For how long what the store said is believed. Seconds.
 OLDEST_S = 0.2
+#: Who asks so soon after another one is told what that one is told. Seconds.
+YOUNG_S = 0.05
 #: That a session or a key was used is written at most so often. Microseconds.
 SEEN_US = 60_000_000
 #: How many tokens are remembered, those that hold for nothing among them.
@@ -82,6 +86,8 @@ class SignIn:
         self.terms = terms
         self.tokens = tokens
         self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._reads: SharedReads[Row | None] = SharedReads(clock, young_s=YOUNG_S)
+        self._forgot = 0
         self._seen: dict[str, int] = {}  # by id: when a use was seen last
         self._written: dict[str, int] = {}  # by id: which of them was written last
 
@@ -139,7 +145,9 @@ class SignIn:
 
     def forget(self) -> None:
         """Ask the store again for everything: something was ended here, and holds for nothing from now on."""
+        self._forgot += 1  # what is being read was begun before
         self._known.clear()
+        self._reads.forget()
 
     def now_us(self) -> int:
         """The wall clock, in microseconds since the epoch."""
@@ -152,14 +160,17 @@ class SignIn:
         known = self._known.get(name)
         if known is not None and self._clock.monotonic() - known.read_at <= OLDEST_S:
             return known.row
-        read_at = self._clock.monotonic()
         try:
-            row = await self._journal.read(lambda tx: tx.row(stmt, params))
+            return await self._reads.read(name, partial(self._ask, name, stmt, params))
         except Exception as error:
             message = "Sessions and keys can't be read, so nobody is let in."
             raise Unavailable(message, code="sign_in.unreadable", hint="remit doctor") from error
+
+    async def _ask(self, name: str, stmt: Executable, params: Params, read_at: float) -> Row | None:
+        forgot = self._forgot
+        row = await self._journal.read(lambda tx: tx.row(stmt, params))
         newer = self._known.get(name)
-        if newer is None or newer.read_at <= read_at:
+        if forgot == self._forgot and (newer is None or newer.read_at <= read_at):
             self._known[name] = _Read(read_at, row)
             self._known.move_to_end(name)
             while len(self._known) > MOST_KNOWN:

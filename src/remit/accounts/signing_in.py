@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, or_, select, update
 
 from remit.accounts.access import ACTIVE
 from remit.accounts.entrance import Entrance, Visit
@@ -27,6 +27,7 @@ from remit.accounts.sessions import (
     person_of,
     session_entry,
 )
+from remit.accounts.sign_in_tables import LINK
 from remit.accounts.sign_in_tokens import digest_of
 from remit.accounts.tables import USER
 from remit.accounts.totp import Enrolment, begin_factor, end_factor, has_factor, take_factor
@@ -47,6 +48,14 @@ _WHO = select(USER.c.id).where(
     USER.c.workspace == bindparam("of"),
     USER.c.status == ACTIVE,
     or_(USER.c.id == bindparam("login"), func.lower(USER.c.email) == bindparam("folded")),
+)
+
+
+#: A link that was made for the password before opens nothing any more.
+_END_LINKS = (
+    update(LINK)
+    .where(LINK.c.workspace == bindparam("of"), LINK.c.person == bindparam("who"), LINK.c.closed_us.is_(None))
+    .values(closed_us=bindparam("at"))
 )
 
 
@@ -80,10 +89,10 @@ async def sign_in(
         RateLimited: Too many tries by this name or from this address.
         Unavailable: Too many sign in at once.
     """
-    text = readable(password)
+    text, login = readable(password), typed_login(login)
     subjects = entrance.tries.subjects("password", login, visit.address)
     tried = await _try(entrance, workspace, subjects, visit)
-    person, stored = await entrance.journal.read(lambda tx: _find(tx, workspace, login))
+    person, stored = await entrance.journal.read(lambda tx: find_login(tx, workspace, login))
     right = await entrance.hasher.verify(stored, text)
     if not right:
         await _refuse(entrance, tried, "password", person=person, visit=visit)
@@ -244,9 +253,10 @@ async def turn_factor_off(entrance: Entrance, password: str, *, workspace: str, 
 def replace_password(
     tx: Tx, entrance: Entrance, hashed: str, *, workspace: str, person: str, by: Principal, keep: str = ""
 ) -> None:
-    """Write a new password and end every sign-in but ``keep``, with its entry, inside another operation."""
+    """Write a new password, end every sign-in but ``keep`` and every link, with its entry, inside another operation."""
     now = entrance.now_us()
     put_password(tx, hashed, workspace=workspace, person=person, at_us=now)
+    tx.execute(_END_LINKS, {"of": workspace, "who": person, "at": now})
     ended = close_sessions(tx, person, workspace=workspace, by=str(by), why=Ended.PASSWORD, at_us=now, keep=keep)
     entry = session_entry("accounts.password.set", workspace, person, by)
     tx.append(entry, {"user": person, "sessions_ended": ended}, subject=person)
@@ -303,11 +313,21 @@ def _begin(
     return signed
 
 
-def _find(tx: ReadTx, workspace: str, login: str) -> tuple[str, str]:
-    """Whose name this is, and the hash of their password; an address that several people have is nobody's."""
-    typed = login[:256].encode("utf-8", "replace").decode().replace("\0", "")  # what no database takes is nobody's name
-    rows = tx.rows(_WHO, {"of": workspace, "login": typed, "folded": typed.lower()})
-    exact = [row["id"] for row in rows if row["id"] == typed]
+def typed_login(login: str) -> str:
+    """What somebody claims to be, as it is looked for; what no database takes is nobody's name.
+
+    Tries are counted by exactly this, so that no other way of writing it is tried beside it.
+    """
+    return login[:256].encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def find_login(tx: ReadTx, workspace: str, login: str) -> tuple[str, str]:
+    """Whose name this is (``typed_login``), and the hash of their password.
+
+    An address that several people have, or none, is nobody's.
+    """
+    rows = tx.rows(_WHO, {"of": workspace, "login": login, "folded": login.lower()}) if login else ()
+    exact = [row["id"] for row in rows if row["id"] == login]
     found = exact or [row["id"] for row in rows]
     person = str(found[0]) if len(found) == 1 else ""
     return person, stored_password(tx, workspace=workspace, person=person)

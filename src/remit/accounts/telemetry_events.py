@@ -59,13 +59,14 @@ class Event:
 
     Attributes:
         kind: What it is about: a feature that was used, one that ended in an error, what somebody said.
-        surface: Where: ``api``, ``console`` or ``cli``.
-        name: Which feature: method and route.
-        outcome: The status of the answer.
-        took_us: Microseconds until the answer began; 0: nothing was measured.
+        surface: Where: ``api``, ``console``, ``cli`` or ``gateway``.
+        name: Which feature: method and route, or a command's words without its arguments.
+        outcome: The status of the answer, or the command's exit code.
+        took_us: Microseconds until the answer began, or until the command or call ended; 0: nothing was measured.
         rating: 1 to 5; 0: none was given.
         comment: What somebody said; masked.
         at_us: When.
+        times: How many alike it stands for; ``took_us`` is then their mean.
         id: A UUIDv7.
     """
 
@@ -77,6 +78,7 @@ class Event:
     rating: int = 0
     comment: str = ""
     at_us: int = 0
+    times: int = 1
     id: str = field(default_factory=new_id)
 
     def as_json(self) -> dict[str, Json]:
@@ -84,6 +86,8 @@ class Event:
         told: dict[str, Json] = {"id": self.id, "at": iso(self.at_us), "kind": self.kind.value}
         told |= {"surface": self.surface, "name": self.name}
         more: dict[str, Json] = {"outcome": self.outcome, "rating": self.rating, "comment": self.comment}
+        if self.times != 1:
+            more["times"] = self.times
         if self.took_us:
             more["took_ms"] = round(self.took_us / 1000, 3)
         return told | {name: value for name, value in more.items() if value}
@@ -109,10 +113,11 @@ class Asked:
 ANY = Asked()
 
 
-def record(tx: Tx, workspace: str, event: Event, settings: Settings) -> bool:
-    """Write an event, if its switch is on in this very transaction; whether it was."""
+def record(tx: Tx, workspace: str, event: Event, settings: Settings, *, since_us: int | None = None) -> bool:
+    """Write an event, if its switch is on in this very transaction (and was at ``since_us``); whether it was."""
     which = Switch.FEEDBACK if event.kind is Kind.FEEDBACK else Switch.TELEMETRY
-    if not read_switches(tx, workspace, settings)[which].on:
+    switch = read_switches(tx, workspace, settings)[which]
+    if not switch.on or (since_us is not None and switch.at_us > since_us):
         return False
     tx.execute(
         _WRITE,
@@ -127,6 +132,7 @@ def record(tx: Tx, workspace: str, event: Event, settings: Settings) -> bool:
             "took_us": event.took_us,
             "rating": event.rating,
             "comment": event.comment,
+            "times": event.times,
         },
     )
     return True
@@ -191,7 +197,8 @@ async def say(
 
     if not await journal.commit("telemetry.event", op):
         message = "Feedback is switched off here, so nothing was kept."
-        raise Denied(message, code="telemetry.off", hint="an administrator could: remit telemetry turn feedback on")
+        hint = "an administrator could: remit telemetry turn feedback on --reason WHY"
+        raise Denied(message, code="telemetry.off", hint=hint)
     return event
 
 
@@ -264,6 +271,7 @@ def _event(row: Row) -> Event:
         rating=row["rating"],
         comment=row["comment"],
         at_us=row["at_us"],
+        times=row["times"],
         id=row["id"],
     )
 
@@ -314,7 +322,7 @@ class Dashboard:
 MOST_READ = 5000
 _NEWEST = (
     select(
-        *(TELEMETRY_EVENT.c[name] for name in ("at_us", "kind", "surface", "name", "took_us", "rating")),
+        *(TELEMETRY_EVENT.c[name] for name in ("at_us", "kind", "surface", "name", "took_us", "rating", "times")),
     )
     .where(TELEMETRY_EVENT.c.workspace == bindparam("of"), TELEMETRY_EVENT.c.at_us >= bindparam("since"))
     .order_by(TELEMETRY_EVENT.c.at_us.desc(), TELEMETRY_EVENT.c.id.desc())
@@ -336,8 +344,8 @@ def dashboard(tx: ReadTx, workspace: str, *, now_us: int, days: int = 7) -> Dash
             continue
         by_feature.setdefault((row["name"], row["surface"]), []).append(row)
         day = by_day.setdefault(row["at_us"] - row["at_us"] % DAY_US, [0, 0])
-        day[0] += 1
-        day[1] += row["kind"] == Kind.ERROR
+        day[0] += row["times"]
+        day[1] += row["times"] * (row["kind"] == Kind.ERROR)
     features = [_feature(name, surface, some) for (name, surface), some in by_feature.items()]
     return Dashboard(
         events=len(rows),
@@ -351,11 +359,17 @@ def dashboard(tx: ReadTx, workspace: str, *, now_us: int, days: int = 7) -> Dash
 
 
 def _feature(name: str, surface: str, rows: Sequence[Row]) -> Feature:
-    times = sorted(row["took_us"] / 1000 for row in rows)
-    errors = sum(row["kind"] == Kind.ERROR for row in rows)
-    return Feature(name, surface, len(rows), errors, _at(times, 0.5), _at(times, 0.95))
+    took = sorted((row["took_us"] / 1000, int(row["times"])) for row in rows)
+    uses = sum(times for _, times in took)
+    errors = sum(row["times"] for row in rows if row["kind"] == Kind.ERROR)
+    return Feature(name, surface, uses, errors, _at(took, uses, 0.5), _at(took, uses, 0.95))
 
 
-def _at(times: Sequence[float], share: float) -> float:
-    """A quantile by the nearest rank."""
-    return round(times[min(len(times) - 1, int(share * len(times)))], 1) if times else 0.0
+def _at(took: Sequence[tuple[float, int]], uses: int, share: float) -> float:
+    """A quantile by the nearest rank; each time counts as often as it was."""
+    rank = min(uses - 1, int(share * uses))
+    for each, times in took:
+        rank -= times
+        if rank < 0:
+            return round(each, 1)
+    return 0.0

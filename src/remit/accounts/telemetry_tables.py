@@ -27,12 +27,13 @@ TELEMETRY_EVENT = Table(
     Column("id", Text, nullable=False),
     Column("at_us", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # feature, error, feedback
-    Column("surface", Text, nullable=False),  # api, console, cli
-    Column("name", Text, nullable=False),  # of a feature: method and route, never what an address names
+    Column("surface", Text, nullable=False),  # api, console, cli, gateway
+    Column("name", Text, nullable=False),  # of a feature: method and route, or a command's words
     Column("outcome", Text, nullable=False),  # the status of the answer
     Column("took_us", BigInteger, nullable=False),  # until the answer began; 0: nothing was measured
     Column("rating", Integer, nullable=False),  # 1 to 5; 0: none was given
     Column("comment", Text, nullable=False),  # masked
+    Column("times", BigInteger, nullable=False, server_default="1"),  # how many alike it stands for
     PrimaryKeyConstraint("workspace", "id"),
     Index(None, "workspace", "at_us", "id"),
     Index(None, "workspace", "kind", "at_us", "id"),

@@ -77,11 +77,12 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True)
 class FactorView:
-    """How somebody's second factor stands."""
+    """How somebody's second factor stands. ``begun``: a seed waits for the first code of its app."""
 
     enrolled: bool
     since_us: int | None
     codes_left: int
+    begun: bool = False
 
 
 class _App(Protocol):
@@ -187,7 +188,7 @@ async def show_factor(entrance: Entrance, *, workspace: str, by: Principal) -> F
         row = tx.row(_ONE, {"of": workspace, "who": by.id})
         left = int((tx.row(_LEFT, {"of": workspace, "who": by.id}) or {"n": 0})["n"])
         since = None if row is None else row["confirmed_us"]
-        return FactorView(since is not None, since, left)
+        return FactorView(since is not None, since, left, begun=row is not None and since is None)
 
     return await reading(entrance.journal, op)
 

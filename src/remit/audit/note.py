@@ -22,7 +22,6 @@ ED25519 = b"\x01"
 SIGNATURE_PREFIX = "— "
 MAX_SIGNATURES = 100
 SEED_SIZE = 32
-SIGNATURE_SIZE = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from remit.cli.context import acting, masking, settings_of
-from remit.cli.output import common, emit, say, table
+from remit.cli.output import common, emit, hint, say, table
 from remit.kernel.clock import SystemClock
 from remit.kernel.errors import InvalidInput
 
@@ -230,7 +230,7 @@ def _views(settings: Settings) -> list[AgentView]:
                 lambda tx: require(tx, by, workspace=of, permission=Permission.READ, resource=Resource.AGENT),
             )
         )
-        return asyncio.run(list_agents(store, workspace=of, activity=running))
+        return asyncio.run(list_agents(store, workspace=of, activity=running, clock=SystemClock()))
 
 
 def _list(home: str | None, *, as_json: bool) -> int:
@@ -255,7 +255,9 @@ def _list(home: str | None, *, as_json: bool) -> int:
 
 
 def _spend(view: AgentView) -> str:
-    return f"{view.spent} of {view.limit}" if view.limit else f"{view.spent}, no limit of its own"
+    words = {"day": " a day", "month": " a month", "total": " in all"}
+    told = [f"{each.spent} of {each.limit}{words[each.period.value]}" for each in view.limits]
+    return ", ".join(told) or "no limit of its own"
 
 
 def _given(values: tuple[str, ...]) -> frozenset[str] | None:
@@ -265,10 +267,15 @@ def _given(values: tuple[str, ...]) -> frozenset[str] | None:
 
 
 def _done(settings: Settings, name: str, text: str, *, as_json: bool) -> int:
+    view = next(view for view in _views(settings) if view.agent.name == name)
     if as_json:
-        emit(next(view.as_json() for view in _views(settings) if view.agent.name == name))
-    else:
-        say(text)
+        emit(view.as_json())
+        return 0
+    say(text)
+    if "model" in view.agent.effects and not view.agent.models:
+        hint(f"it may ask no model yet: remit agents update {name} --model PROVIDER/MODEL (or '*': any)")
+    if "tool" in view.agent.effects and not view.agent.tools:
+        hint(f"it may call no tool yet: remit agents update {name} --tool NAME (or '*': any)")
     return 0
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from remit.guard.approval_fit import Shortage
 from remit.guard.approval_rows import Request, Vote, as_json
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
@@ -16,12 +17,14 @@ _MINUTE, _HOUR, _DAY = 60_000_000, 3_600_000_000, 86_400_000_000
 _LINES = 200
 
 
-def request_view(request: Request, said: list[Vote], *, now_us: int) -> dict[str, object]:
+def request_view(
+    request: Request, said: list[Vote], *, now_us: int, short: Sequence[Shortage] = ()
+) -> dict[str, object]:
     """For programs: the whole request; texts as they are, but for secrets."""
-    return dict(as_json(request, said, now_us=now_us))
+    return dict(as_json(request, said, now_us=now_us, short=[each.as_json() for each in short]))
 
 
-def row_of(request: Request, *, now_us: int) -> tuple[str, ...]:
+def row_of(request: Request, *, now_us: int, over: bool = False) -> tuple[str, ...]:
     """One line of the list."""
     return (
         request.id,
@@ -29,7 +32,7 @@ def row_of(request: Request, *, now_us: int) -> tuple[str, ...]:
         request.risk,
         plain(request.what, limit=50),
         plain(f"{request.principal} for {request.on_behalf_of}", limit=50),
-        str(Money(request.estimate_micros)),
+        f"{Money(request.estimate_micros)}{' over budget' if over else ''}",
         left(request, now_us=now_us),
         plain(f"{request.mission} {request.step}".strip(), limit=60) or "-",
     )
@@ -45,10 +48,13 @@ def left(request: Request, *, now_us: int) -> str:
     return f"{rest // _HOUR} h {rest % _HOUR // _MINUTE} min"
 
 
-def request_lines(request: Request, said: Sequence[Vote], *, now_us: int) -> list[str]:
+def request_lines(
+    request: Request, said: Sequence[Vote], *, now_us: int, wanting: Sequence[Shortage] = ()
+) -> list[str]:
     """For people: who, what exactly, what critics found, what it would do, cost, reach, deadline, hash, commands."""
     details = request.details
-    where = f", step {plain(request.step, limit=80)} of mission {request.mission}" if request.mission else ""
+    step = f"step {plain(request.step, limit=80)} of " if request.step else ""
+    where = f", {step}mission {request.mission}" if request.mission else ""
     agreed = sum(vote.verdict == "approved" for vote in said)
     separated = ", neither who asked nor for whom" if request.separated else ""
     lines = [
@@ -61,6 +67,7 @@ def request_lines(request: Request, said: Sequence[Vote], *, now_us: int) -> lis
         *_checks(_list(details.get("checks"))),
         *_preview(_map(details.get("preview"))),
         f"cost      {Money(request.estimate_micros)} estimated; risk {request.risk}",
+        *(f"fits      not now: {plain(each.detail, limit=400)}" for each in wanting),
         *_reach(_map(details.get("blast_radius"))),
         f"asked     {iso(request.requested_us)}; refused by itself {iso(request.expires_us)}"
         + (f", {left(request, now_us=now_us)} left" if request.open else ""),

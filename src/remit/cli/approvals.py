@@ -16,6 +16,7 @@ from remit.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
     from remit.bootstrap import Runtime
+    from remit.guard.approval_fit import Shortage
     from remit.guard.approval_rows import Request, Vote
     from remit.kernel.ports import Journal
     from remit.settings import Settings
@@ -31,6 +32,7 @@ async def approvals(approval: str, home: str | None, *, everything: bool, as_jso
     del debug
     from remit.bootstrap import open_store
     from remit.cli.approval_views import request_lines, request_view, row_of
+    from remit.guard.approval_fit import over_budget
     from remit.guard.approval_notices import sweep_expired
     from remit.guard.approval_rows import recent, unfinished
     from remit.kernel.clock import SystemClock, micros_of
@@ -41,18 +43,19 @@ async def approvals(approval: str, home: str | None, *, everything: bool, as_jso
     with open_store(settings) as store:
         await sweep_expired(store, settings.workspace, clock=clock)
         if approval:
-            request, said = await _read(store, settings, approval)
-            shown = request_view(request, said, now_us=now_us)
-            emit(shown) if as_json else say("\n".join(request_lines(request, said, now_us=now_us)))
+            request, said, short = await _read(store, settings, approval, now_us=now_us)
+            shown = request_view(request, said, now_us=now_us, short=short)
+            emit(shown) if as_json else say("\n".join(request_lines(request, said, now_us=now_us, wanting=short)))
             return 0
         read = recent if everything else unfinished
         found = await store.read(lambda tx: read(tx, settings.workspace))
-        voices = {one.id: (await _read(store, settings, one.id))[1] for one in found} if as_json else {}
+        whole = [await _read(store, settings, one.id, now_us=now_us) for one in found] if as_json else []
+        over = await store.read(lambda tx: over_budget(tx, settings.workspace, found, now_us=now_us))
     if as_json:
-        emit({"approvals": [request_view(one, voices[one.id], now_us=now_us) for one in found]})
+        emit({"approvals": [request_view(one, said, now_us=now_us, short=short) for one, said, short in whole]})
     elif found:
         head = ("approval", "state", "risk", "what", "who", "cost", "left", "asked in")
-        say(table([row_of(one, now_us=now_us) for one in found], head=head))
+        say(table([row_of(one, now_us=now_us, over=one.id in over) for one in found], head=head))
         hint("look at one: remit approvals ID; decide: remit approve ID, remit deny ID --reason WHY")
     else:
         say("nothing was ever asked of a person" if everything else "nothing waits for a person")
@@ -105,9 +108,10 @@ async def _decide(
     settings = settings_of(home)
     async with open_runtime(settings) as runtime:
         await sweep_expired(runtime.store, settings.workspace, clock=runtime.clock)
-        request, said = await _read(runtime.store, settings, approval)
+        now_us = micros_of(runtime.clock.now())
+        request, said, short = await _read(runtime.store, settings, approval, now_us=now_us)
         if not as_json:
-            say("\n".join([*request_lines(request, said, now_us=micros_of(runtime.clock.now())), ""]))
+            say("\n".join([*request_lines(request, said, now_us=now_us, wanting=short), ""]))
             if yes and not subject_hash and request.status == "pending" and sys.stdin.isatty():
                 click.confirm(f"Approve {request.subject_hash[:8]} exactly as shown?", abort=True, err=True)
         decided = await decide(
@@ -262,13 +266,16 @@ def _moment(until: str | None, days: int | None, now: datetime) -> datetime:
         raise InvalidInput(message, hint="remit delegate USER --until 2026-12-31") from error
 
 
-async def _read(journal: Journal, settings: Settings, approval: str) -> tuple[Request, list[Vote]]:
+async def _read(
+    journal: Journal, settings: Settings, approval: str, *, now_us: int
+) -> tuple[Request, list[Vote], tuple[Shortage, ...]]:
+    from remit.guard.approval_fit import shortages
     from remit.guard.approval_rows import read_request, votes
     from remit.kernel.ports import ReadTx
 
-    def op(tx: ReadTx) -> tuple[Request, list[Vote]]:
+    def op(tx: ReadTx) -> tuple[Request, list[Vote], tuple[Shortage, ...]]:
         request = read_request(tx, settings.workspace, approval)
-        return request, votes(tx, request)
+        return request, votes(tx, request), shortages(tx, request, now_us=now_us)
 
     return await journal.read(op)
 

@@ -170,6 +170,7 @@ def erase(subject: str, reason: str, also: tuple[str, ...], home: str | None, *,
             by=by(settings),
             reason=reason,
             allow=allow(settings),
+            exports=settings.exports / settings.workspace,
         )
     if report.erased.holds:
         message = f"A legal hold covers what was logged about {subject}: {', '.join(report.erased.holds)}."
@@ -179,6 +180,8 @@ def erase(subject: str, reason: str, also: tuple[str, ...], home: str | None, *,
         return
     say(f"{len(report.erased.keys)} keys destroyed; {len(report.erased.entries)} payloads can never be read again.")
     say("Headers stay, with ids only; backups and exports made before now still hold what they held.")
+    for name in report.exports:
+        say(f"removed: the export {name} in this home, which held some of it")
     if not report.shredded:
         say("A reader kept the write-ahead log from being cut: run the command again.")
     for title, found in (("blanked", report.blanked), ("remains", report.remains)):

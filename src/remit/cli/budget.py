@@ -12,12 +12,13 @@ from remit.cli.output import common, emit, say, table
 from remit.kernel.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from decimal import Decimal
 
     from remit.accounts.budgets import Limit
     from remit.guard.budget_limits import BudgetView
     from remit.guard.budget_rollup import Used, Where
-    from remit.models.usage import Page, Report
+    from remit.models.usage import Call, Page, Report
 
 _SCOPES = click.Choice(["workspace", "agent", "key", "mission"])
 _PERIODS = click.Choice(["total", "month", "day"])
@@ -347,6 +348,16 @@ def _cost(used: Used) -> str:
     return f"{used.cost} + unknown" if used.cost else "unknown"
 
 
+def _notes(call: Call) -> Iterator[str]:
+    """What is to be known of a call's cost."""
+    yield from (word for word, true in (("kept", call.kept), ("estimated", call.estimated)) if true)
+    if service := call.terms.get("service"):
+        yield f"served as {service}"
+    unpriced = call.terms.get("unpriced")
+    if isinstance(unpriced, list):
+        yield f"without {', '.join(map(str, unpriced))}"
+
+
 def _say_calls(page: Page, *, as_json: bool) -> int:
     from remit.kernel.clock import iso
 
@@ -365,7 +376,7 @@ def _say_calls(page: Page, *, as_json: bool) -> int:
             str(call.tokens_in),
             str(call.tokens_out),
             ("open" if call.settled_us is None else "unknown") if call.cost is None else str(call.cost),
-            ", ".join(word for word, true in (("kept", call.kept), ("estimated", call.estimated)) if true) or "-",
+            ", ".join(_notes(call)) or "-",
         )
         for call in page.calls
     ]

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 
+from remit.cli import noted
 from remit.cli.redaction import REDACTOR, learn, learn_channels
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import InvalidInput
@@ -23,6 +24,7 @@ def settings_of(home: str | None, **flags: object) -> Settings:
         InvalidInput: A setting is wrong, or a drill was asked for in production.
     """
     settings, _origin = load(flags={"home": home, **flags})
+    noted.named(settings)
     logging.getLogger().setLevel(settings.log_level)
     _refuse_secrets(settings)
     if settings.log_format is LogFormat.JSON:

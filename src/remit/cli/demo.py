@@ -9,7 +9,6 @@ import asyncio
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +17,7 @@ from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.effects import Command, Limits, Network
-from remit.kernel.errors import Failed, NotFound
+from remit.kernel.errors import Failed
 from remit.kernel.ids import new_id
 
 if TYPE_CHECKING:
@@ -27,21 +26,6 @@ if TYPE_CHECKING:
     from remit.missions.service import View
 
 INTAKE = "clinic.yaml"
-
-
-def intake() -> Path:
-    """The clinic's intake: from the source tree, or as the package carries it.
-
-    Raises:
-        NotFound: Neither is there.
-    """
-    tree = Path(__file__).resolve().parents[3] / "examples" / "intakes" / INTAKE
-    packaged = Path(__file__).resolve().parents[1] / "examples" / "intakes" / INTAKE
-    for place in (tree, packaged):
-        if place.is_file():
-            return place
-    message = "The demo's intake is not part of this installation."
-    raise NotFound(message, hint="remit run build YOUR-INTAKE.yaml")
 
 
 @click.command()
@@ -56,10 +40,11 @@ async def _demo(home: str | None, *, as_json: bool) -> int:
     from remit.bootstrap import open_runtime, prepare_home
     from remit.cli.views import mission_view
     from remit.kernel.money import usd
+    from remit.packs.build.example import example
 
     began = time.monotonic()
     settings = settings_of(home)
-    source = intake()
+    source = example()
     await prepare_home(settings)
     async with open_runtime(settings) as runtime:
         workspace = settings.workspace
@@ -152,7 +137,8 @@ def _tell(view: View, answers: dict[str, object], report: Report, *, home: str |
     mission, where = view.mission.id, view.workspace
     done = sum(step.done for step in view.steps)
     say()
-    say(f"The application is built and tested ({done} steps, every effect through the guard). It runs and answers:")
+    say(f"The application is built and tested ({done} steps, every effect through the guard).")
+    say("Started once more, it answered, and was stopped again:")
     requests = answers.get("requests")
     if isinstance(requests, list):
         for line in requests:  # pyright: ignore[reportUnknownVariableType] - JSON
@@ -163,6 +149,7 @@ def _tell(view: View, answers: dict[str, object], report: Report, *, home: str |
     say(f"It took {seconds:.0f} s.")
     say()
     say("Try next:")
+    say(f"  {me} up{at}    # the console in your browser; the API and a gateway for models on the same port")
     say(f"  {me} show {mission}{at}")
     say(f"  {me} audit show --mission {mission}{at}")
     say(f"  {me} rollback {mission} --feature invoicing{at}    # take one feature out again")

@@ -58,6 +58,7 @@ def create(
     """Make the key NAME. Its token is shown once, here, and kept nowhere."""
     del debug
     from remit.accounts import key_orders
+    from remit.accounts.agents import find_agent
     from remit.accounts.keys import WIRES, Key, KeyScope, patterns
     from remit.bootstrap import open_store
     from remit.cli.queue import seconds_of
@@ -83,7 +84,11 @@ def create(
         token = asyncio.run(order)
         store.seal()
         found = _view(store.view(lambda tx: key_orders.list_keys(tx, settings.workspace, now_us=_now_us())), name)
-    return _show_token(found, token, as_json=as_json)
+        known = store.view(lambda tx: find_agent(tx, workspace=settings.workspace, name=agent))
+    code = _show_token(found, token, as_json=as_json)
+    if not (as_json or known.models):
+        hint(f"Its agent may ask no model yet: remit agents update {agent} --model PROVIDER/MODEL (or '*': any)")
+    return code
 
 
 @keys.command(name="list")

@@ -139,9 +139,9 @@ class _opened:  # noqa: N801 - used as a function
     """A runtime whose tools are those of outside servers, which end with it."""
 
     def __init__(self, settings: Settings) -> None:
-        from remit.bootstrap import make_mcp_tools, open_runtime
+        from remit.bootstrap import McpTools, open_runtime
 
-        self._tools = make_mcp_tools()
+        self._tools = McpTools()
         self._runtime = open_runtime(settings, adapters={"tool": self._tools})
 
     async def __aenter__(self) -> tuple[Runtime, Tools]:

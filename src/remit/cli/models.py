@@ -161,6 +161,9 @@ def fallback(name: str, targets: tuple[str, ...], home: str | None, *, clear: bo
 @click.option("--output", "outward", default="", metavar="USD", help="For a million tokens of output.")
 @click.option("--cached", default="", metavar="USD", help="For input from the provider's cache; else as input.")
 @click.option("--cache-write", default="", metavar="USD", help="For input written to that cache; else as input.")
+@click.option("--service", default="", metavar="NAME", help="That of a service tier: priority, flex, fast ...")
+@click.option("--tool", default="", metavar="NAME", help="That of a tool which the provider runs: web_search ...")
+@click.option("--each", default="", metavar="USD", help="For one use of the tool; 0 is a price.")
 @click.option("--remove", "gone", is_flag=True, help="Forget the workspace's own price: the published one holds.")
 @common
 def price(
@@ -169,6 +172,9 @@ def price(
     outward: str,
     cached: str,
     cache_write: str,
+    service: str,
+    tool: str,
+    each: str,
     home: str | None,
     *,
     gone: bool,
@@ -179,18 +185,27 @@ def price(
     del debug
     from remit.kernel.errors import NotFound
     from remit.models.checks import target_of
-    from remit.models.orders_listing import SetPrice
-    from remit.models.prices import rate_of
+    from remit.models.orders_listing import SetPrice, term_of
+    from remit.models.prices import fee_of, rate_of
 
     provider, model = target_of(target)
     settings = settings_of(home)
-    if bool(inward) != bool(outward) or (gone and inward) or ((cached or cache_write) and not inward):
+    if (tool or each) and (service or inward or outward or not tool or bool(each) == gone):
+        message = "The price of a tool has --tool and --each, and nothing else; or --tool and --remove."
+        how = "remit models price PROVIDER/MODEL --tool web_search --each 0.01"
+        raise InvalidInput(message, code="models.price", hint=how)
+    if (
+        bool(inward) != bool(outward)
+        or (gone and inward)
+        or ((cached or cache_write or service) and not (inward or gone))
+    ):
         message = "A price of your own has --input and --output, and comes without --remove."
         raise InvalidInput(message, code="models.price", hint="remit models price PROVIDER/MODEL --input 0 --output 0")
     changed = False
-    if inward or gone:
-        rate = None if gone else rate_of(inward, outward, cached_in=cached, cache_write=cache_write)
-        changed = bool(carry_out(settings, [SetPrice(provider, model, rate)]))
+    if inward or each or gone:
+        tokens = rate_of(inward, outward, cached_in=cached, cache_write=cache_write) if inward else None
+        rate = fee_of(each) if each else tokens
+        changed = bool(carry_out(settings, [SetPrice(provider, model, rate, term_of(service, tool))]))
     at = _catalogue(settings).deployment(target)
     if at is None:
         message = f"There is no provider {provider!r} in the workspace {settings.workspace!r}."
@@ -201,6 +216,8 @@ def price(
         emit({**told, "changed": changed})
     else:
         say(f"{target}: {'nobody knows its price' if at.rate is None else f'{at.rate} a million tokens ({whose})'}")
+        for line in () if at.rate is None else at.rate.beside():
+            say(f"  {line}")
         if at.rate is None:
             hint(f"set one: remit models price {target} --input USD --output USD")
     return 0

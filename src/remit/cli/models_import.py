@@ -10,6 +10,7 @@ from remit.cli.context import settings_of
 from remit.cli.output import common, emit, hint, say
 from remit.cli.providers import carry_out
 from remit.kernel.errors import InvalidInput
+from remit.settings import Settings
 
 _MOST_BYTES = 256 << 10
 
@@ -40,6 +41,7 @@ def litellm(file: str, home: str | None, *, dry_run: bool, as_json: bool, debug:
         known = store.view(lambda tx: read_catalogue(tx, settings.workspace))
     found = read_litellm(text, known)
     changed = () if dry_run else carry_out(settings, found.changes)
+    unpriced = () if dry_run else _unpriced(settings)
     if as_json:
         emit(
             {
@@ -47,6 +49,7 @@ def litellm(file: str, home: str | None, *, dry_run: bool, as_json: bool, debug:
                 "changed": list(changed),
                 "report": [note.as_json() for note in found.notes],
                 "secrets": list(found.secrets),
+                "unpriced": list(unpriced),
             }
         )
         return 0
@@ -60,7 +63,21 @@ def litellm(file: str, home: str | None, *, dry_run: bool, as_json: bool, debug:
     )
     for secret in found.secrets:
         hint(f"to be set: remit secrets set {secret}")
+    for target in unpriced:
+        hint(f"to be priced, else it is not asked: remit models price {target} --input USD --output USD")
     return 0
+
+
+def _unpriced(settings: Settings) -> tuple[str, ...]:
+    """What is listed and has a price that nobody knows: its first call would be refused, as a surprise."""
+    from remit.bootstrap import open_store
+    from remit.kernel.clock import SystemClock
+    from remit.models.catalogue import read_catalogue
+    from remit.models.prices import Rates
+
+    with open_store(settings) as store:
+        now = store.view(lambda tx: read_catalogue(tx, settings.workspace, rates=Rates(SystemClock())))
+    return tuple(dict.fromkeys(at.target for at in now.listed() if at.rate is None))
 
 
 def _read(path: Path) -> str:

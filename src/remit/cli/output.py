@@ -13,6 +13,7 @@ import click
 
 from remit.kernel import correlation
 from remit.kernel.errors import BudgetExceeded, InternalError, InvalidInput, RateLimited, RemitError, row_of
+from remit.kernel.plain import harmless
 from remit.redact import sinks
 
 _log = logging.getLogger(__name__)
@@ -51,14 +52,14 @@ def _masked_json(value: Mapping[str, object]) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line for the reader on stdout, masked."""
-    sys.stdout.write(sinks.mask(text) + "\n")
+    """A line for the reader on stdout, masked; nothing in it controls the terminal, whoever wrote it."""
+    sys.stdout.write(harmless(sinks.mask(text)) + "\n")
     sys.stdout.flush()
 
 
 def hint(text: str) -> None:
-    """A line beside the answer, on stderr, masked."""
-    sys.stderr.write(sinks.mask(text) + "\n")
+    """A line beside the answer, on stderr, as ``say``."""
+    sys.stderr.write(harmless(sinks.mask(text)) + "\n")
     sys.stderr.flush()
 
 
@@ -66,7 +67,7 @@ def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
     """Tell an error on stderr (and as JSON on stdout when asked), masked, with the request's id; its exit code."""
     request_id = correlation.current().request_id
     if debug:
-        sys.stderr.write(sinks.mask_likely("".join(traceback.format_exception(error))))
+        sys.stderr.write(harmless(sinks.mask_likely("".join(traceback.format_exception(error)))))
     known = isinstance(error, RemitError)
     _log.info("the command failed (%s)", error.code if known else "internal", exc_info=None if known else error)
     if not isinstance(error, RemitError):
@@ -95,7 +96,7 @@ def report_error(error: BaseException, *, as_json: bool, debug: bool) -> int:
         lines += [f"  - {problem}" for problem in error.problems]
     lines.append(f"why:   {error.code} ({row.code}, exit code {row.exit})")
     lines.append(f"hint:  {error.hint}")
-    sys.stderr.write(sinks.mask_likely("\n".join(lines)) + "\n")
+    sys.stderr.write(harmless(sinks.mask_likely("\n".join(lines))) + "\n")
     refer()
     return row.exit
 

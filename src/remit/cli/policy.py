@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from remit.cli.context import settings_of
+from remit.cli import policy_evidence
+from remit.cli.context import acting, settings_of
 from remit.cli.output import common, emit, say, table
-from remit.kernel.errors import InvalidInput, NotFound
+from remit.cli.rule_files import book_in_force, read_file, ready_file, revision_of, rules_of, shipped_rules
 
 if TYPE_CHECKING:
-    from remit.bootstrap import Store
     from remit.guard.rules import revisions
-    from remit.guard.rules.book import Book
     from remit.guard.rules.cases import Tried
     from remit.guard.rules.document import Resolved
     from remit.guard.rules.explain import Explanation
-    from remit.guard.rules.resolving import Ready
     from remit.guard.rules.shadow import Trial
-    from remit.kernel.action import Principal
-    from remit.settings import Settings
 
 MOST_LISTED = 50
 CLOCK_DAYS = 36_500
@@ -45,7 +40,7 @@ def check(file: str, home: str | None, *, as_json: bool, debug: bool) -> int:
     from remit.guard.rules.cases import cases_of
     from remit.guard.rules.lint import remarks_on
 
-    ready = _ready(file)
+    ready = ready_file(file)
     cases = cases_of(ready.document)
     remarks = remarks_on(ready.document, ready.book)
     own = len(ready.document.rules)
@@ -84,7 +79,7 @@ def show(revision: int | None, home: str | None, *, history: bool, written: bool
             found = store.view(lambda tx: revisions.history(tx, settings.workspace))
             _list_revisions(found, as_json=as_json)
             return 0
-        one = _revision(store, settings, revision)
+        one = revision_of(store, settings, revision)
     resolved = one.book.resolved
     if as_json:
         emit({**one.as_json(), **resolved.as_json(), "written": one.written})
@@ -151,7 +146,7 @@ def save(file: str, reason: str, home: str | None, *, as_json: bool, debug: bool
     from remit.kernel.clock import SystemClock
 
     settings = settings_of(home)
-    text = _read(file)
+    text = read_file(file)
     with open_store(settings) as store:
         made = asyncio.run(
             put(
@@ -160,7 +155,7 @@ def save(file: str, reason: str, home: str | None, *, as_json: bool, debug: bool
                 workspace=settings.workspace,
                 name=file,
                 reason=reason,
-                by=_acting(settings),
+                by=acting(settings),
                 clock=SystemClock(),
             )
         )
@@ -187,7 +182,7 @@ def switch(revision: int, reason: str, home: str | None, *, as_json: bool, debug
                 revision,
                 workspace=settings.workspace,
                 reason=reason,
-                by=_acting(settings),
+                by=acting(settings),
                 clock=SystemClock(),
             )
         )
@@ -216,10 +211,10 @@ def run_tests(file: str | None, home: str | None, *, as_json: bool, debug: bool)
 
     tried = [(name, run_case(case, shipped().book)) for name in SETS for case in cases_of(shipped_set(name))]
     if file is not None:
-        ready = _ready(file)
+        ready = ready_file(file)
         document = ready.document
         changes = document.rules or document.limits or document.lists or document.without or document.use != SETS
-        book = ready.book if changes else _in_force(settings_of(home))
+        book = ready.book if changes else book_in_force(settings_of(home))
         tried += [(file, run_case(case, book)) for case in cases_of(document)]
     failed = [each for each in tried if not each[1].passed]
     if as_json:
@@ -289,9 +284,9 @@ def diff(before: str | None, after: str | None, home: str | None, *, as_json: bo
     if after is None:
         # One name: a file is held against what is in force, a revision against what came after it until now.
         before, after = (before, None) if before is None or before.isdecimal() else (None, before)
-    old, new = _resolved(settings, before), _resolved(settings, after)
+    old, new = rules_of(settings, before), rules_of(settings, after)
     if before is None and after is None:
-        old = _shipped()
+        old = shipped_rules()
     changes = differences(old, new)
     if as_json:
         emit({"changes": [change.as_json() for change in changes]})
@@ -313,7 +308,7 @@ def shadow(file: str, days: int, limit: int, home: str | None, *, as_json: bool,
     from remit.kernel.clock import micros_of
 
     settings = settings_of(home)
-    book = _ready(file).book
+    book = ready_file(file).book
     since = micros_of(datetime.now(UTC) - timedelta(days=days))
     with open_store(settings) as store:
         trial = store.view(
@@ -341,144 +336,7 @@ def _print_trial(trial: Trial, days: int) -> None:
         say("there are older actions that were not read: raise --limit")
 
 
-@policy.command()
-@click.argument("critic", metavar="CRITIC")
-@click.option("--mission", default="", help="Of this mission; of the whole workspace when left out.")
-@click.option("--subject", default="", metavar="HASH", help="Only of what has this hash.")
-@click.option("--failed", is_flag=True, help="It did not pass.")
-@click.option("--reason", required=True, help="What the word rests on, for the audit log.")
-@common
-def attest(
-    critic: str,
-    mission: str,
-    subject: str,
-    reason: str,
-    home: str | None,
-    *,
-    failed: bool,
-    as_json: bool,
-    debug: bool,
-) -> int:
-    """Give your word on what no program can judge: review, kyc, compliance, jurisdiction, risk_ack."""
-    del debug
-    from remit.bootstrap import open_store
-    from remit.guard.evidence import attest as given
-    from remit.kernel.clock import SystemClock
-
-    settings = settings_of(home)
-    with open_store(settings) as store:
-        made = asyncio.run(
-            given(
-                store,
-                critic,
-                workspace=settings.workspace,
-                mission=mission,
-                subject=subject,
-                passed=not failed,
-                reason=reason,
-                by=_acting(settings),
-                clock=SystemClock(),
-            )
-        )
-        store.seal()
-    if as_json:
-        emit({"evidence": made.as_json(), "reason": reason})
-    else:
-        of = f"mission {mission}" if mission else f"the workspace {settings.workspace}"
-        said = "holds" if made.holds else "does not hold"
-        say(f"{critic} of {of}{f' for {subject}' if subject else ''} {said}: {reason}")
-    return 0
-
-
-@policy.command()
-@click.option("--mission", default="", help="Only what this mission can rely on.")
-@common
-def evidence(mission: str, home: str | None, *, as_json: bool, debug: bool) -> int:
-    """What critics and persons found, newest first."""
-    del debug
-    from remit.bootstrap import open_store
-    from remit.guard.evidence import find_evidence
-
-    settings = settings_of(home)
-    with open_store(settings) as store:
-        found = store.view(lambda tx: find_evidence(tx, settings.workspace, mission=mission))
-    if as_json:
-        emit({"evidence": [each.as_json() for each in found]})
-        return 0
-    rows = [
-        (
-            each.critic,
-            "holds" if each.holds else "failed",
-            each.mission or "(workspace)",
-            each.subject[:16] or "-",
-            each.source,
-            str(len(each.findings)),
-            str(each.as_json()["at"]),
-        )
-        for each in found
-    ]
-    say(table(rows, head=("critic", "verdict", "mission", "subject", "source", "findings", "at")))
-    return 0
-
-
-def _acting(settings: Settings) -> Principal:
-    from remit.kernel.action import ActorKind, Principal
-
-    return Principal(ActorKind.USER, settings.acting)
-
-
-def _read(file: str) -> str:
-    from remit.guard.rules.marked import MOST_BYTES
-
-    try:
-        with Path(file).open("rb") as opened:
-            data = opened.read(MOST_BYTES + 1)
-        return data.decode("utf-8-sig")
-    except FileNotFoundError as error:
-        message = f"There is no file {file}."
-        raise NotFound(
-            message, code="rules.file", hint="remit policy show --written prints one to begin with"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"The file {file} can't be read as UTF-8 text: {error}."
-        raise InvalidInput(message, code="rules.file", hint=f"look at {file}") from error
-
-
-def _ready(file: str) -> Ready:
-    from remit.guard.rules.resolving import prepare
-
-    return prepare(_read(file), name=file)
-
-
-def _revision(store: Store, settings: Settings, number: int | None) -> revisions.Revision:
-    from remit.guard.rules import revisions
-
-    if number is None:
-        return store.view(lambda tx: revisions.newest_revision(tx, settings.workspace))
-    return store.view(lambda tx: revisions.find_revision(tx, settings.workspace, number))
-
-
-def _in_force(settings: Settings) -> Book:
-    from remit.bootstrap import open_store
-
-    with open_store(settings) as store:
-        return _revision(store, settings, None).book
-
-
-def _shipped() -> Resolved:
-    from remit.guard.rules.resolving import shipped
-
-    return shipped().book.resolved
-
-
-def _resolved(settings: Settings, which: str | None) -> Resolved:
-    """The rules of a revision, of a file, or (``None``) those in force."""
-    from remit.bootstrap import open_store
-
-    if which is not None and not which.isdecimal():
-        return _ready(which).book.resolved
-    with open_store(settings) as store:
-        return _revision(store, settings, None if which is None else int(which)).book.resolved
-
+for _command in policy_evidence.COMMANDS:
+    policy.add_command(_command)
 
 COMMANDS = {"policy": policy}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from remit.kernel.money import ZERO, Money
+from remit.kernel.plain import plain
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -75,7 +76,7 @@ class PlainProgress:
     def update(self, line: Line) -> None:
         """Tell what changed."""
         seconds = f" {line.seconds:.1f}s" if line.seconds else ""
-        note = f" ({line.note})" if line.note else ""
+        note = f" ({plain(line.note)})" if line.note else ""
         attempt = f" attempt {line.attempts}" if line.attempts > 1 else ""
         sys.stderr.write(f"{SIGNS.get(line.status, '?')} {line.name} {line.status}{attempt}{seconds}{note}\n")
         sys.stderr.flush()

@@ -282,7 +282,7 @@ def _with_plan(limit: Limit) -> str:
 @click.option("--measure", type=click.Choice(["requests", "tokens", "minutes"]), default=None, help="What is counted.")
 @click.option(
     "--per",
-    type=click.Choice(["agent", "key", "team", "workspace", "domain", "mission_domain", "tool", "ip"]),
+    type=click.Choice(["agent", "key", "team", "workspace", "domain", "mission_domain", "tool"]),
     default=None,
     help="Who shares it.",
 )

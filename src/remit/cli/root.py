@@ -5,15 +5,17 @@ from __future__ import annotations
 import importlib
 import io
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
 import click
 
 from remit import __version__
+from remit.cli import noted
 from remit.cli.output import emit, refer, report_error
 from remit.cli.redaction import learn_words
-from remit.kernel import correlation
+from remit.kernel import commanded, correlation
 from remit.kernel.errors import UserError
 from remit.redact import hooks, sinks
 
@@ -65,6 +67,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "settings": ("settings", "Every setting, its value, where that came from, what it does."),
     "telemetry": ("telemetry", "Events that this install records of itself: switches, query, forget."),
     "metrics": ("metrics", "Print the workspace's figures as Prometheus text."),
+    "objectives": ("objectives", "What may fail, what has, and how fast it burns: error budgets."),
     "bench": ("bench", "Measure a hot path against its peer or floor."),
     "up": ("up", "Serve everything: console, API, gateway, workers, on one port."),
     "backup": ("backups", "Copy a home while it is in use into one file, verified."),
@@ -129,9 +132,13 @@ def root() -> None:
 def run(argv: Sequence[str]) -> int:
     """Run one command; its exit code (0 ok, 1 failed, 2 usage, 3 denied, 4 waiting, 5 unavailable, 130 interrupted)."""
     correlation.begin()
+    command = commanded.begin(time.monotonic())
     try:
-        return _run(argv)
+        code = _run(argv)
+        noted.note(command, code)
+        return code
     finally:
+        commanded.end()
         correlation.end()
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from remit.cli.context import acting, settings_of
+from remit.cli.context import acting, address_of, settings_of
+from remit.cli.once import tell_once
 from remit.cli.output import common, emit, say, table
 from remit.kernel.clock import SystemClock, iso
 from remit.kernel.errors import InvalidInput, NotFound
@@ -233,9 +234,12 @@ def invite(team: str, email: str, role: str, days: int, home: str | None, *, as_
                 days=days,
             )
         )
-    told = f"invitation {made.id}, until {iso(made.expires_us)}\naccept it with: remit teams accept {made.token}"
-    _tell(made.as_json(), told, as_json=as_json)
-    return 0
+    link = f"{address_of(settings)}/join#{made.token}"
+    told = (
+        f"invitation {made.id}, until {iso(made.expires_us)}\nsend them: {link}\n"
+        f"on this machine, with an account: remit teams accept {made.token}"
+    )
+    return tell_once({**made.as_json(), "link": link}, told, as_json=as_json)
 
 
 @teams.command()

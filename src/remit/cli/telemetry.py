@@ -86,7 +86,7 @@ def turn_(switch: str, position: str, reason: str, home: str | None, *, as_json:
 
 @telemetry.command()
 @click.option("--kind", type=click.Choice(["feature", "error", "feedback"]), default=None, help="Only of this kind.")
-@click.option("--surface", type=click.Choice(["api", "console", "cli"]), default=None, help="Only there.")
+@click.option("--surface", type=click.Choice(["api", "console", "cli", "gateway"]), default=None, help="Only there.")
 @click.option("--name", default="", help="Only this feature: method and route.")
 @click.option("--outcome", default="", help="Only what ended so: the answer's status.")
 @click.option("--since", default="", metavar="TIME", help="From an ISO time, or 30m, 2h, 7d ago.")
@@ -128,10 +128,13 @@ def events(
         say("No event fits. They are recorded while the switch is on: remit telemetry")
     else:
         rows = [
-            (iso(one.at_us)[:19], one.kind.value, one.surface, one.name, one.outcome, f"{one.took_us / 1000:.1f}")
+            (
+                *(iso(one.at_us)[:19], one.kind.value, one.surface, one.name, one.outcome),
+                *(str(one.times), f"{one.took_us / 1000:.1f}"),
+            )
             for one in found
         ]
-        say(table(rows, head=("at", "kind", "where", "feature", "status", "ms")))
+        say(table(rows, head=("at", "kind", "where", "feature", "status", "times", "ms")))
     return 0
 
 

@@ -9,7 +9,7 @@ import click
 
 from remit.cli.context import settings_of
 from remit.cli.once import tell_once
-from remit.cli.output import common, say
+from remit.cli.output import common, hint, say
 
 HOST, PORT = "127.0.0.1", 4100
 
@@ -45,6 +45,11 @@ def up(
         *(("--debug",) if debug else ()),
     ]
 
+    def plain() -> None:
+        """Say so when nobody can sign in at the address that was told: production speaks HTTPS only."""
+        if not settings.public_url and settings.plain_refused:
+            hint("plain HTTP is turned away here: put a proxy with TLS in front, and set public_url = https://HOST")
+
     def ready(at: Any, pid: int, link: str) -> None:  # noqa: ANN401 - ``listening.Listening``, loaded by name
         base = settings.public_url or at.url
         if as_json:
@@ -52,13 +57,15 @@ def up(
             told = {**where, "console": at.url, "api": f"{at.url}/api/v1", "openai": at.openai}
             tell_once({"up": {**told, "set_up": base + link} if link else told}, "", as_json=True)
             return
+        plain()
         say(f"serving (pid {pid}), stop with Ctrl-C")
         say(f"  console  {at.url}")
         say(f"  API      {at.url}/api/v1  (described at {at.url}/openapi.json)")
         say(f"  gateway  OPENAI_BASE_URL={at.openai}  ANTHROPIC_BASE_URL={at.anthropic}")
         if link:
             tell_once({}, f"  set your password, once and within the hour: {base}{link}", as_json=False)
-        say("next: remit run build examples/intakes/clinic.yaml --queue, or a key for a client: remit keys create NAME")
+        say("next: remit run build examples/intakes/clinic.yaml --queue")
+        say("  or a key for a client of the gateway: remit keys create NAME --agent AGENT")
 
     code: int = starting.up(
         settings,

@@ -18,9 +18,16 @@ _PERMISSIONS = click.Choice(["read", "write", "delete", "approve", "admin"])
 _PLANS = click.Choice(["free", "pro", "studio", "enterprise"])
 
 
-@click.group()
-def users() -> None:
-    """The people of the workspace and their roles in all of it."""
+@click.group(invoke_without_command=True)
+@common
+@click.pass_context
+def users(ctx: click.Context, home: str | None, *, as_json: bool, debug: bool) -> int:
+    """The people of the workspace and their roles in all of it.
+
+    Without a command: the list.
+    """
+    del debug
+    return 0 if ctx.invoked_subcommand is not None else _list(home, as_json=as_json)
 
 
 @users.command("list")
@@ -28,6 +35,10 @@ def users() -> None:
 def list_(home: str | None, *, as_json: bool, debug: bool) -> int:
     """List everybody with an account, with what they may do."""
     del debug
+    return _list(home, as_json=as_json)
+
+
+def _list(home: str | None, *, as_json: bool) -> int:
     from remit.accounts.people import list_users
     from remit.accounts.roles import names_of
     from remit.bootstrap import open_store

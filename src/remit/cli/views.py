@@ -167,7 +167,7 @@ def next_command(view: View) -> str:
             return f"remit logs {mission}, then remit resume {mission}"
         case "waiting":
             if view.waits_for:
-                return f"remit approve {view.waits_for[0].id}, or remit deny {view.waits_for[0].id}"
+                return f"remit approve {view.waits_for[0].id}, or remit deny {view.waits_for[0].id} --reason WHY"
             return f"remit resume {mission}"
         case "running" | "queued":
             return f"remit cancel {mission} stops it"

@@ -96,7 +96,7 @@ class Reading:
                 raise Denied(message, code="client.gone", hint="ask for another token")
             self.failures = 0
             if event.kind is EventKind.END:
-                self.over = not self.follow
+                self.over = not self.follow and event.data.get("why") == "asked"
             elif event.kind is not EventKind.DROPPED and self._new(event):
                 found.append(event)
         return found

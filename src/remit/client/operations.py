@@ -13,6 +13,16 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 from remit.client.steps import Call
 
 
+class Acceptance(TypedDict):
+    server: str
+    tools: NotRequired[list[str]]
+    sha256: NotRequired[str]
+
+
+class Accepted(TypedDict):
+    items: list[ToolShown]
+
+
 class Accepting(TypedDict):
     token: str
 
@@ -43,6 +53,13 @@ class AgentChanged(TypedDict):
     may_spend_micros: NotRequired[int | None]
 
 
+class AgentLimit(TypedDict):
+    period: Period
+    limit_micros: int
+    spent_micros: int
+    reserved_micros: int
+
+
 class AgentShown(TypedDict):
     name: str
     kind: str
@@ -55,11 +72,15 @@ class AgentShown(TypedDict):
     may_spend_micros: int | None
     spent_micros: int
     reserved_micros: int
+    limits: list[AgentLimit]
     stopped_because: str
     stop: str
 
 
 type AgentStatus = Literal["active", "paused", "killed", "retired"]
+
+
+type Allows = Literal["allow", "deny"]
 
 
 type Amount = int
@@ -104,6 +125,7 @@ class ApprovalItem(TypedDict):
     approved_by: list[str]
     may_decide: bool
     why_not: str
+    over_budget: bool
 
 
 class ApprovalShown(TypedDict):
@@ -125,6 +147,7 @@ class ApprovalShown(TypedDict):
     approved_by: list[str]
     may_decide: bool
     why_not: str
+    over_budget: bool
     reason: str
     used_by: str | None
     why: str
@@ -135,6 +158,7 @@ class ApprovalShown(TypedDict):
     evidence: list[EvidenceView]
     blast_radius: ReachView
     preview: PreviewView
+    would_not_fit: list[ShortageView]
 
 
 class Approve(TypedDict):
@@ -147,6 +171,11 @@ class ArtefactsShown(TypedDict):
     tree: str | None
     files: list[FileItem]
     more: int
+
+
+class AskedFor(TypedDict):
+    status: NotRequired[Literal["asked"]]
+    minutes: NotRequired[int]
 
 
 class AttemptShown(TypedDict):
@@ -280,12 +309,27 @@ class CallItem(TypedDict):
     reserved_usd: str
     saved_usd: str
     corrected_usd: str | None
+    terms: dict[str, Json]
 
 
 class CallsShown(TypedDict):
     calls: list[dict[str, Any]]
     messages: list[dict[str, Any]]
     absent: str
+
+
+class CedarAsked(TypedDict):
+    text: str
+    team: NotRequired[str]
+
+
+class CedarShown(TypedDict):
+    team: str
+    revision: int
+    sha256: str
+    saved_by: str
+    saved_at: str
+    text: str
 
 
 class ChangeShown(TypedDict):
@@ -323,6 +367,10 @@ class CheckpointShown(TypedDict):
 
 class Cleared(TypedDict):
     cleared: int
+
+
+class CloseAsked(TypedDict):
+    reason: str
 
 
 class Code(TypedDict):
@@ -437,6 +485,9 @@ class DiscrepancyShown(TypedDict):
     kind: str
 
 
+type Dollars = str
+
+
 class Ended(TypedDict):
     ended: int
 
@@ -495,8 +546,24 @@ class EventShown(TypedDict):
     name: str
     outcome: str
     took_ms: float
+    times: int
     rating: int
     comment: str
+
+
+class EvidenceList(TypedDict):
+    items: list[EvidenceShown]
+
+
+class EvidenceShown(TypedDict):
+    critic: str
+    passed: bool
+    holds: bool
+    mission: str
+    subject: str
+    source: str
+    at: str
+    findings: list[FindingShown]
 
 
 class EvidenceView(TypedDict):
@@ -568,6 +635,14 @@ class FileItem(TypedDict):
     content: str
 
 
+class FindingShown(TypedDict):
+    kind: str
+    severity: str
+    message: str
+    place: str
+    fix: str
+
+
 class FindingView(TypedDict):
     kind: str
     severity: str
@@ -576,8 +651,20 @@ class FindingView(TypedDict):
     fix: str
 
 
-class Forgotten(TypedDict):
+class ForgottenInput(TypedDict):
+    user: Login
+    workspace: NotRequired[str]
+
+
+class ForgottenOutput(TypedDict):
     deleted: int
+
+
+class FormShown(TypedDict):
+    pack: str
+    version: str
+    json_schema: dict[str, JsonValue] | None
+    fields: list[InputField]
 
 
 class FormToken(TypedDict):
@@ -601,6 +688,22 @@ class GatewayShown(TypedDict):
 
 class GivenUp(TypedDict):
     cleared: int
+
+
+class GrantShown(TypedDict):
+    grant: str
+    status: str
+    lifts: Lifts
+    what: str
+    scope: KillScope
+    name: str
+    minutes: int
+    reason: str
+    requested_by: str
+    confirmed_by: str
+    closed_by: str
+    expires_at: str
+    uses: int
 
 
 class HappeningItem(TypedDict):
@@ -634,6 +737,36 @@ class HistoryPoint(TypedDict):
     p95_s: float | None
 
 
+class HoldAsked(TypedDict):
+    name: str
+    subject: NotRequired[str]
+    mission: NotRequired[str]
+    since: NotRequired[str | None]
+    until: NotRequired[str | None]
+    reason: str
+
+
+class HoldShown(TypedDict):
+    name: str
+    subject: str
+    mission: str
+    since: str | None
+    until: str | None
+
+
+class InputField(TypedDict):
+    name: str
+    path: str
+    within: str
+    kind: str
+    label: str
+    required: bool
+    about: str
+    choices: list[str]
+    shown_empty: str
+    most: int
+
+
 class InvitationItem(TypedDict):
     invitation: str
     team: str
@@ -662,6 +795,9 @@ class Joining(TypedDict):
 
 
 type Json = bool | int | float | str | list[Json] | dict[str, Json] | None
+
+
+type JsonValue = Any
 
 
 class KeptOutput(TypedDict):
@@ -736,6 +872,50 @@ class LeavingShown(TypedDict):
     leaves: bool
 
 
+class LiftAsked(TypedDict):
+    lifts: NotRequired[Lifts]
+    what: str
+    scope: NotRequired[KillScope]
+    name: str
+    minutes: NotRequired[int]
+    reason: str
+
+
+type Lifts = Literal["stop", "rule", "policy"]
+
+
+class LimitAsked(TypedDict):
+    amount: NotRequired[int | None]
+    period_s: NotRequired[int | None]
+    burst: NotRequired[int | None]
+    measure: NotRequired[Measure | None]
+    per: NotRequired[Per | None]
+    kind: NotRequired[str | None]
+    agent_kind: NotRequired[str | None]
+    target: NotRequired[str | None]
+
+
+class LimitShown(TypedDict):
+    name: str
+    per: Per
+    amount: int
+    period_s: int
+    measure: Measure
+    kind: str
+    agent_kind: str
+    target: str
+    burst: int
+    plan: str
+    key: str
+    text: str
+
+
+class LimitsShown(TypedDict):
+    plan: str
+    limits: list[LimitShown]
+    used: list[UseShown]
+
+
 class LinkMade(TypedDict):
     user: str
     purpose: str
@@ -747,6 +927,16 @@ class LinkMade(TypedDict):
 class LinkUse(TypedDict):
     token: Token
     password: Password
+
+
+class Listed(TypedDict):
+    name: RemitServeApiRoutesListingName
+    target: Target
+    weight: NotRequired[int]
+    order: NotRequired[int]
+    can: NotRequired[list[str] | None]
+    quality: NotRequired[int | None]
+    context: NotRequired[int | None]
 
 
 class LiveShown(TypedDict):
@@ -785,6 +975,14 @@ class Me(TypedDict):
     via: str
     scopes: list[str]
     second_factor: bool
+
+
+class Meaning(TypedDict):
+    name: RemitServeApiRoutesListingName
+    target: NotRequired[str]
+
+
+type Measure = Literal["requests", "tokens", "minutes"]
 
 
 class MemberChange(TypedDict):
@@ -886,9 +1084,6 @@ class MoveAsked(TypedDict):
     reason: str
 
 
-type Name = str
-
-
 class NewAgent(TypedDict):
     name: str
     kind: NotRequired[str]
@@ -909,7 +1104,7 @@ class NewApiKey(TypedDict):
 
 class NewBudget(TypedDict):
     scope: BudgetScope
-    name: NotRequired[Name]
+    name: NotRequired[RemitServeApiRoutesSpendName]
     period: NotRequired[Period]
     limit_usd: str
 
@@ -1042,6 +1237,25 @@ class Outlooks(TypedDict):
     month: OutlookShown
 
 
+class OwnPrice(TypedDict):
+    target: Target
+    input: NotRequired[Dollars]
+    output: NotRequired[Dollars]
+    cached: NotRequired[Dollars]
+    cache_write: NotRequired[Dollars]
+    service: NotRequired[Word]
+    tool: NotRequired[Word]
+    each: NotRequired[Dollars]
+
+
+class PackShown(TypedDict):
+    name: str
+    version: str
+    presets: list[str]
+    described: bool
+    formed: bool
+
+
 class PageActionShown(TypedDict):
     items: list[ActionShown]
     next: str | None
@@ -1067,6 +1281,11 @@ class PageCallItem(TypedDict):
     next: str | None
 
 
+class PageCedarShown(TypedDict):
+    items: list[CedarShown]
+    next: str | None
+
+
 class PageEntryItem(TypedDict):
     items: list[EntryItem]
     next: str | None
@@ -1077,8 +1296,18 @@ class PageEventShown(TypedDict):
     next: str | None
 
 
+class PageGrantShown(TypedDict):
+    items: list[GrantShown]
+    next: str | None
+
+
 class PageHappeningItem(TypedDict):
     items: list[HappeningItem]
+    next: str | None
+
+
+class PageHoldShown(TypedDict):
+    items: list[HoldShown]
     next: str | None
 
 
@@ -1092,6 +1321,11 @@ class PageMissionItem(TypedDict):
     next: str | None
 
 
+class PagePackShown(TypedDict):
+    items: list[PackShown]
+    next: str | None
+
+
 class PagePresetShown(TypedDict):
     items: list[PresetShown]
     next: str | None
@@ -1099,6 +1333,11 @@ class PagePresetShown(TypedDict):
 
 class PageRevisionItem(TypedDict):
     items: list[RevisionItem]
+    next: str | None
+
+
+class PageServerShown(TypedDict):
+    items: list[ServerShown]
     next: str | None
 
 
@@ -1124,6 +1363,11 @@ class PageTeamItem(TypedDict):
 
 class PageTeamMember(TypedDict):
     items: list[TeamMember]
+    next: str | None
+
+
+class PageToolShown(TypedDict):
+    items: list[ToolShown]
     next: str | None
 
 
@@ -1157,6 +1401,9 @@ class Pause(TypedDict):
     reason: str
 
 
+type Per = Literal["agent", "key", "team", "workspace", "domain", "mission_domain", "tool"]
+
+
 type Period = Literal["total", "month", "day"]
 
 
@@ -1166,17 +1413,15 @@ type Permission = Literal["read", "write", "delete", "approve", "admin"]
 type Phase = Literal["closed", "open", "half_open"]
 
 
-class PlanShown(TypedDict):
-    pack: str
-    preset: str | None
-    risk: str | None
-    approval: str | None
-    summary: str
-    notes: list[str]
-    steps: list[dict[str, Any]]
-    critical_path: list[str]
-    critical_seconds: float
-    estimate: EstimateShown
+type Pinning = Literal["report", "hold", "strict"]
+
+
+class PlanAsked(TypedDict):
+    plan: PlanName
+    numbers: NotRequired[dict[str, int | None]]
+
+
+type PlanName = Literal["free", "pro", "studio", "enterprise"]
 
 
 class PresetShown(TypedDict):
@@ -1421,6 +1666,21 @@ class RouteShown(TypedDict):
     why: list[str]
 
 
+class RuleItem(TypedDict):
+    rule: str
+    effect: Allows
+    secret: str
+    agent: str
+    kind: str
+    mission: str
+    target: str
+    set_by: str
+
+
+class RulesShown(TypedDict):
+    items: list[RuleItem]
+
+
 class SecretItem(TypedDict):
     name: str
     backend: str
@@ -1444,6 +1704,15 @@ class SecretsShown(TypedDict):
     secrets: list[SecretItem]
     statistics: list[SecretUses]
     anomalies: list[OddityItem]
+
+
+class ServerShown(TypedDict):
+    server: str
+    command: list[str]
+    env: list[str]
+    url: str
+    headers: list[str]
+    pinning: Pinning
 
 
 class SessionItem(TypedDict):
@@ -1497,6 +1766,11 @@ class ShadowShown(TypedDict):
     changed: list[dict[str, Any]]
 
 
+class ShortageView(TypedDict):
+    what: str
+    detail: str
+
+
 type Shown = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "rolled_back", "interrupted"]
 
 
@@ -1533,6 +1807,11 @@ class Spread(TypedDict):
     p50: float | None
     p95: float | None
     p99: float | None
+
+
+class StandIns(TypedDict):
+    name: RemitServeApiRoutesListingName
+    targets: NotRequired[list[Target]]
 
 
 type StateInput = Literal["waiting", "all", "approved", "used", "denied", "expired", "withdrawn", "superseded"]
@@ -1627,6 +1906,9 @@ class SwitchedBack(TypedDict):
     live: str | None
 
 
+type Target = str
+
+
 class TeamChange(TypedDict):
     name: NotRequired[str | None]
     billing_email: NotRequired[str | None]
@@ -1705,6 +1987,19 @@ ToldShown = TypedDict(
 )
 
 
+class ToolShown(TypedDict):
+    server: str
+    tool: str
+    held: bool
+    why: str
+    sha256: str
+    accepted_by: str
+    description: str
+    signs: str
+    first_at: str
+    changed_at: str
+
+
 class TrueUpAsked(TypedDict):
     since: str
     until: NotRequired[str | None]
@@ -1748,6 +2043,14 @@ class UseItem(TypedDict):
     step: str
     denied: bool
     reason: str
+
+
+class UseShown(TypedDict):
+    limit: str
+    whose: str
+    used: int
+    remaining: int
+    full_in_s: float | None
 
 
 class UsedItem(TypedDict):
@@ -1816,6 +2119,9 @@ class Why(TypedDict):
     reason: str
 
 
+type Word = str
+
+
 type Words = list[str]
 
 
@@ -1832,14 +2138,40 @@ type RemitServeApiRoutesApprovalsKind = Literal[
 ]
 
 
+type RemitServeApiRoutesListingName = str
+
+
+class RemitServeApiRoutesMissionModelsPlanShown(TypedDict):
+    pack: str
+    preset: str | None
+    risk: str | None
+    approval: str | None
+    summary: str
+    notes: list[str]
+    steps: list[dict[str, Any]]
+    critical_path: list[str]
+    critical_seconds: float
+    estimate: EstimateShown
+
+
 class RemitServeApiRoutesModelsHealth(TypedDict):
     items: list[ModelHealth]
+
+
+class RemitServeApiRoutesPlanPlanShown(TypedDict):
+    plan: PlanName
+    numbers: dict[str, int | None]
+    own: list[str]
+    plans: list[PlanName]
 
 
 type RemitServeApiRoutesPolicyKept1 = str
 
 
 type RemitServeApiRoutesPolicyKept2 = str
+
+
+type RemitServeApiRoutesSpendName = str
 
 
 class AboutCalls:
@@ -2140,6 +2472,40 @@ class AuditCalls:
         return cast("VerificationShown", self._run(Call("POST", "/api/v1/audit/verifications")))
 
 
+class BreakGlassCalls:
+    """About break-glass."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def ask(self, body: LiftAsked) -> GrantShown:
+        """Ask for break-glass."""
+        return cast("GrantShown", self._run(Call("POST", "/api/v1/break-glass", body=body)))
+
+    def close(self, grant: str, body: CloseAsked) -> GrantShown:
+        """End break-glass."""
+        return cast(
+            "GrantShown",
+            self._run(Call("POST", "/api/v1/break-glass/{grant}/close", params={"grant": grant}, body=body)),
+        )
+
+    def confirm(self, grant: str) -> GrantShown:
+        """Confirm break-glass."""
+        return cast(
+            "GrantShown", self._run(Call("POST", "/api/v1/break-glass/{grant}/confirm", params={"grant": grant}))
+        )
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageGrantShown:
+        """List break-glass."""
+        return cast(
+            "PageGrantShown", self._run(Call("GET", "/api/v1/break-glass", query={"limit": limit, "cursor": cursor}))
+        )
+
+    def show(self, grant: str) -> GrantShown:
+        """Show break-glass."""
+        return cast("GrantShown", self._run(Call("GET", "/api/v1/break-glass/{grant}", params={"grant": grant})))
+
+
 class BreakersCalls:
     """About breakers."""
 
@@ -2174,6 +2540,35 @@ class HealthCalls:
     def ready(self) -> RemitServeApiHealthHealth:
         """Whether requests may come."""
         return cast("RemitServeApiHealthHealth", self._run(Call("GET", "/health/ready")))
+
+
+class HoldsCalls:
+    """About holds."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageHoldShown:
+        """List legal holds."""
+        return cast(
+            "PageHoldShown", self._run(Call("GET", "/api/v1/audit/holds", query={"limit": limit, "cursor": cursor}))
+        )
+
+    def place(self, body: HoldAsked) -> HoldShown:
+        """Put a legal hold in force."""
+        return cast("HoldShown", self._run(Call("POST", "/api/v1/audit/holds", body=body)))
+
+    def release(self, hold: str, *, reason: str, if_match: str = "") -> None:
+        """Release a legal hold."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/audit/holds/{hold}",
+                params={"hold": hold},
+                query={"reason": reason},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
 
 
 class KeptAnswersCalls:
@@ -2253,6 +2648,51 @@ class KeysCalls:
     def show(self, key: str) -> KeyItem:
         """Show a key."""
         return cast("KeyItem", self._run(Call("GET", "/api/v1/keys/{key}", params={"key": key})))
+
+
+class LimitsCalls:
+    """About limits."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def forget(self, limit: str, *, if_match: str = "") -> None:
+        """Forget what was set of a limit."""
+        self._run(
+            Call(
+                "DELETE",
+                "/api/v1/limits/{limit}",
+                params={"limit": limit},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    def list(self) -> LimitsShown:
+        """List limits."""
+        return cast("LimitsShown", self._run(Call("GET", "/api/v1/limits")))
+
+    def off(self, limit: str) -> None:
+        """Take a limit out of force."""
+        self._run(Call("POST", "/api/v1/limits/{limit}/off", params={"limit": limit}))
+
+    def set(self, limit: str, body: LimitAsked, *, if_match: str = "") -> LimitShown:
+        """Set a limit."""
+        return cast(
+            "LimitShown",
+            self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/limits/{limit}",
+                    params={"limit": limit},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    def show(self, limit: str) -> LimitShown:
+        """Show a limit."""
+        return cast("LimitShown", self._run(Call("GET", "/api/v1/limits/{limit}", params={"limit": limit})))
 
 
 class MissionsCalls:
@@ -2405,9 +2845,11 @@ class MissionsCalls:
         """Make a mission and queue it."""
         return cast("MissionShown", self._run(Call("POST", "/api/v1/missions", body=body)))
 
-    def plan(self, body: NewPlan) -> PlanShown:
+    def plan(self, body: NewPlan) -> RemitServeApiRoutesMissionModelsPlanShown:
         """Plan a mission."""
-        return cast("PlanShown", self._run(Call("POST", "/api/v1/missions/plan", body=body)))
+        return cast(
+            "RemitServeApiRoutesMissionModelsPlanShown", self._run(Call("POST", "/api/v1/missions/plan", body=body))
+        )
 
     def priority(self, mission: str, body: NewPriority, *, if_match: str = "") -> QueuePlace:
         """Move a waiting mission."""
@@ -2479,6 +2921,24 @@ class ModelsCalls:
     def __init__(self, run: Callable[[Call], Any]) -> None:
         self._run = run
 
+    def alias(self, body: Meaning, *, if_match: str = "") -> Changed:
+        """Let a name mean another."""
+        return cast(
+            "Changed",
+            self._run(
+                Call("PUT", "/api/v1/models/aliases", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
+    def fallback(self, body: StandIns, *, if_match: str = "") -> Changed:
+        """Say who stands in."""
+        return cast(
+            "Changed",
+            self._run(
+                Call("PUT", "/api/v1/models/fallbacks", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
     def health(self, *, minutes: int | None = None) -> RemitServeApiRoutesModelsHealth:
         """How models are."""
         return cast(
@@ -2489,6 +2949,15 @@ class ModelsCalls:
     def list(self) -> ModelList:
         """List models."""
         return cast("ModelList", self._run(Call("GET", "/api/v1/models")))
+
+    def list_under(self, body: Listed, *, if_match: str = "") -> Changed:
+        """List a model under a name."""
+        return cast(
+            "Changed",
+            self._run(
+                Call("PUT", "/api/v1/models/listed", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
 
     def move(self, provider: str, body: NewStatus, *, if_match: str = "") -> Changed:
         """Pause or resume a provider."""
@@ -2505,9 +2974,34 @@ class ModelsCalls:
             ),
         )
 
+    def price(self, body: OwnPrice, *, if_match: str = "") -> Changed:
+        """Set a model's price."""
+        return cast(
+            "Changed",
+            self._run(
+                Call("PUT", "/api/v1/models/prices", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
     def providers(self, *, minutes: int | None = None) -> Providers:
         """List providers."""
         return cast("Providers", self._run(Call("GET", "/api/v1/providers", query={"minutes": minutes})))
+
+    def published_price(
+        self, *, target: str, service: str | None = None, tool: str | None = None, if_match: str = ""
+    ) -> Changed:
+        """Forget a model's own price."""
+        return cast(
+            "Changed",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/models/prices",
+                    query={"target": target, "service": service, "tool": tool},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
 
     def reset(self, body: Reset) -> WasReset:
         """Reset the breakers of a model."""
@@ -2519,6 +3013,20 @@ class ModelsCalls:
             "RouteShown",
             self._run(
                 Call("GET", "/api/v1/models/route", query={"name": name, "tokens_in": tokens_in, "max_out": max_out})
+            ),
+        )
+
+    def unlist(self, *, name: str, target: str | None = None, if_match: str = "") -> Changed:
+        """Take a model off the list."""
+        return cast(
+            "Changed",
+            self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/models/listed",
+                    query={"name": name, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
             ),
         )
 
@@ -2558,6 +3066,21 @@ class OperationsCalls:
     def settings(self, *, q: str | None = None, changed: bool | None = None) -> SettingsShown:
         """List settings."""
         return cast("SettingsShown", self._run(Call("GET", "/api/v1/settings", query={"q": q, "changed": changed})))
+
+
+class PacksCalls:
+    """About packs."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def form(self, pack: str) -> FormShown:
+        """Show what a pack's input looks like."""
+        return cast("FormShown", self._run(Call("GET", "/api/v1/packs/{pack}/form", params={"pack": pack})))
+
+    def packs(self) -> PagePackShown:
+        """List packs."""
+        return cast("PagePackShown", self._run(Call("GET", "/api/v1/packs")))
 
 
 class PeopleCalls:
@@ -2658,6 +3181,24 @@ class PeopleCalls:
         return cast("PageUserItem", self._run(Call("GET", "/api/v1/users", query={"limit": limit, "cursor": cursor})))
 
 
+class PlanCalls:
+    """About plan."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def set(self, body: PlanAsked, *, if_match: str = "") -> RemitServeApiRoutesPlanPlanShown:
+        """Set the plan."""
+        return cast(
+            "RemitServeApiRoutesPlanPlanShown",
+            self._run(Call("PUT", "/api/v1/plan", body=body, headers={"if-match": if_match} if if_match else {})),
+        )
+
+    def show(self) -> RemitServeApiRoutesPlanPlanShown:
+        """Show the plan."""
+        return cast("RemitServeApiRoutesPlanPlanShown", self._run(Call("GET", "/api/v1/plan")))
+
+
 class PolicyCalls:
     """About policy."""
 
@@ -2674,6 +3215,17 @@ class PolicyCalls:
             "Differences",
             self._run(Call("GET", "/api/v1/policy/differences", query={"before": before, "after": after})),
         )
+
+    def custom(self, *, team: str | None = None, limit: int | None = None, cursor: str | None = None) -> PageCedarShown:
+        """List custom policies."""
+        return cast(
+            "PageCedarShown",
+            self._run(Call("GET", "/api/v1/policy/cedar", query={"team": team, "limit": limit, "cursor": cursor})),
+        )
+
+    def evidence(self, *, mission: str | None = None) -> EvidenceList:
+        """List evidence."""
+        return cast("EvidenceList", self._run(Call("GET", "/api/v1/policy/evidence", query={"mission": mission})))
 
     def explained(self, action: str) -> ExplanationShown:
         """Explain a decision."""
@@ -2709,6 +3261,10 @@ class PolicyCalls:
     def save(self, body: NewRevision) -> RevisionShown:
         """Save rules."""
         return cast("RevisionShown", self._run(Call("POST", "/api/v1/policy/revisions", body=body)))
+
+    def save_custom(self, body: CedarAsked) -> CedarShown:
+        """Put custom policies in force."""
+        return cast("CedarShown", self._run(Call("POST", "/api/v1/policy/cedar", body=body)))
 
     def set_gateway(self, body: GatewayChange, *, if_match: str = "") -> GatewayShown:
         """Set switches of the gateway."""
@@ -2790,6 +3346,10 @@ class SecretsCalls:
         """What is known of secrets."""
         return cast("SecretsShown", self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
 
+    def rules(self) -> RulesShown:
+        """List rules of secrets."""
+        return cast("RulesShown", self._run(Call("GET", "/api/v1/secrets/rules")))
+
     def uses(self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None) -> PageUseItem:
         """List uses of secrets."""
         return cast(
@@ -2811,6 +3371,10 @@ class SignInCalls:
     def enter_code(self, body: Code) -> SignedIn:
         """Sign in: the second factor."""
         return cast("SignedIn", self._run(Call("POST", "/api/v1/sign-in/code", body=body)))
+
+    def forgotten(self, body: ForgottenInput) -> AskedFor:
+        """Have a link mailed."""
+        return cast("AskedFor", self._run(Call("POST", "/api/v1/password/forgotten", body=body)))
 
     def join(self, body: Joining) -> SignedIn:
         """Join with an invitation."""
@@ -3103,10 +3667,10 @@ class TelemetryCalls:
         """Say something about Remit."""
         return cast("KeptOutput", self._run(Call("POST", "/api/v1/telemetry/feedback", body=body)))
 
-    def forgotten(self, *, reason: str, if_match: str = "") -> Forgotten:
+    def forgotten(self, *, reason: str, if_match: str = "") -> ForgottenOutput:
         """Delete every event."""
         return cast(
-            "Forgotten",
+            "ForgottenOutput",
             self._run(
                 Call(
                     "DELETE",
@@ -3137,6 +3701,30 @@ class TelemetryCalls:
         )
 
 
+class ToolsCalls:
+    """About tools."""
+
+    def __init__(self, run: Callable[[Call], Any]) -> None:
+        self._run = run
+
+    def accept(self, body: Acceptance) -> Accepted:
+        """Accept what tools say."""
+        return cast("Accepted", self._run(Call("POST", "/api/v1/mcp/tools/accept", body=body)))
+
+    def servers(self, *, limit: int | None = None, cursor: str | None = None) -> PageServerShown:
+        """List tool servers."""
+        return cast(
+            "PageServerShown", self._run(Call("GET", "/api/v1/mcp/servers", query={"limit": limit, "cursor": cursor}))
+        )
+
+    def tools(self, *, server: str | None = None, limit: int | None = None, cursor: str | None = None) -> PageToolShown:
+        """List tools."""
+        return cast(
+            "PageToolShown",
+            self._run(Call("GET", "/api/v1/mcp/tools", query={"server": server, "limit": limit, "cursor": cursor})),
+        )
+
+
 class Operations:
     """Every operation, by its noun."""
 
@@ -3146,14 +3734,19 @@ class Operations:
         self.agents = AgentsCalls(run)
         self.approvals = ApprovalsCalls(run)
         self.audit = AuditCalls(run)
+        self.break_glass = BreakGlassCalls(run)
         self.breakers = BreakersCalls(run)
         self.health = HealthCalls(run)
+        self.holds = HoldsCalls(run)
         self.kept_answers = KeptAnswersCalls(run)
         self.keys = KeysCalls(run)
+        self.limits = LimitsCalls(run)
         self.missions = MissionsCalls(run)
         self.models = ModelsCalls(run)
         self.operations = OperationsCalls(run)
+        self.packs = PacksCalls(run)
         self.people = PeopleCalls(run)
+        self.plan = PlanCalls(run)
         self.policy = PolicyCalls(run)
         self.queue = QueueCalls(run)
         self.secrets = SecretsCalls(run)
@@ -3162,6 +3755,7 @@ class Operations:
         self.stops = StopsCalls(run)
         self.teams = TeamsCalls(run)
         self.telemetry = TelemetryCalls(run)
+        self.tools = ToolsCalls(run)
 
 
 class AsyncAboutCalls:
@@ -3471,6 +4065,41 @@ class AsyncAuditCalls:
         return cast("VerificationShown", await self._run(Call("POST", "/api/v1/audit/verifications")))
 
 
+class AsyncBreakGlassCalls:
+    """About break-glass."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def ask(self, body: LiftAsked) -> GrantShown:
+        """Ask for break-glass."""
+        return cast("GrantShown", await self._run(Call("POST", "/api/v1/break-glass", body=body)))
+
+    async def close(self, grant: str, body: CloseAsked) -> GrantShown:
+        """End break-glass."""
+        return cast(
+            "GrantShown",
+            await self._run(Call("POST", "/api/v1/break-glass/{grant}/close", params={"grant": grant}, body=body)),
+        )
+
+    async def confirm(self, grant: str) -> GrantShown:
+        """Confirm break-glass."""
+        return cast(
+            "GrantShown", await self._run(Call("POST", "/api/v1/break-glass/{grant}/confirm", params={"grant": grant}))
+        )
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageGrantShown:
+        """List break-glass."""
+        return cast(
+            "PageGrantShown",
+            await self._run(Call("GET", "/api/v1/break-glass", query={"limit": limit, "cursor": cursor})),
+        )
+
+    async def show(self, grant: str) -> GrantShown:
+        """Show break-glass."""
+        return cast("GrantShown", await self._run(Call("GET", "/api/v1/break-glass/{grant}", params={"grant": grant})))
+
+
 class AsyncBreakersCalls:
     """About breakers."""
 
@@ -3506,6 +4135,36 @@ class AsyncHealthCalls:
     async def ready(self) -> RemitServeApiHealthHealth:
         """Whether requests may come."""
         return cast("RemitServeApiHealthHealth", await self._run(Call("GET", "/health/ready")))
+
+
+class AsyncHoldsCalls:
+    """About holds."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def list(self, *, limit: int | None = None, cursor: str | None = None) -> PageHoldShown:
+        """List legal holds."""
+        return cast(
+            "PageHoldShown",
+            await self._run(Call("GET", "/api/v1/audit/holds", query={"limit": limit, "cursor": cursor})),
+        )
+
+    async def place(self, body: HoldAsked) -> HoldShown:
+        """Put a legal hold in force."""
+        return cast("HoldShown", await self._run(Call("POST", "/api/v1/audit/holds", body=body)))
+
+    async def release(self, hold: str, *, reason: str, if_match: str = "") -> None:
+        """Release a legal hold."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/audit/holds/{hold}",
+                params={"hold": hold},
+                query={"reason": reason},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
 
 
 class AsyncKeptAnswersCalls:
@@ -3589,6 +4248,51 @@ class AsyncKeysCalls:
     async def show(self, key: str) -> KeyItem:
         """Show a key."""
         return cast("KeyItem", await self._run(Call("GET", "/api/v1/keys/{key}", params={"key": key})))
+
+
+class AsyncLimitsCalls:
+    """About limits."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def forget(self, limit: str, *, if_match: str = "") -> None:
+        """Forget what was set of a limit."""
+        await self._run(
+            Call(
+                "DELETE",
+                "/api/v1/limits/{limit}",
+                params={"limit": limit},
+                headers={"if-match": if_match} if if_match else {},
+            )
+        )
+
+    async def list(self) -> LimitsShown:
+        """List limits."""
+        return cast("LimitsShown", await self._run(Call("GET", "/api/v1/limits")))
+
+    async def off(self, limit: str) -> None:
+        """Take a limit out of force."""
+        await self._run(Call("POST", "/api/v1/limits/{limit}/off", params={"limit": limit}))
+
+    async def set(self, limit: str, body: LimitAsked, *, if_match: str = "") -> LimitShown:
+        """Set a limit."""
+        return cast(
+            "LimitShown",
+            await self._run(
+                Call(
+                    "PUT",
+                    "/api/v1/limits/{limit}",
+                    params={"limit": limit},
+                    body=body,
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
+
+    async def show(self, limit: str) -> LimitShown:
+        """Show a limit."""
+        return cast("LimitShown", await self._run(Call("GET", "/api/v1/limits/{limit}", params={"limit": limit})))
 
 
 class AsyncMissionsCalls:
@@ -3748,9 +4452,12 @@ class AsyncMissionsCalls:
         """Make a mission and queue it."""
         return cast("MissionShown", await self._run(Call("POST", "/api/v1/missions", body=body)))
 
-    async def plan(self, body: NewPlan) -> PlanShown:
+    async def plan(self, body: NewPlan) -> RemitServeApiRoutesMissionModelsPlanShown:
         """Plan a mission."""
-        return cast("PlanShown", await self._run(Call("POST", "/api/v1/missions/plan", body=body)))
+        return cast(
+            "RemitServeApiRoutesMissionModelsPlanShown",
+            await self._run(Call("POST", "/api/v1/missions/plan", body=body)),
+        )
 
     async def priority(self, mission: str, body: NewPriority, *, if_match: str = "") -> QueuePlace:
         """Move a waiting mission."""
@@ -3828,6 +4535,24 @@ class AsyncModelsCalls:
     def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
         self._run = run
 
+    async def alias(self, body: Meaning, *, if_match: str = "") -> Changed:
+        """Let a name mean another."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call("PUT", "/api/v1/models/aliases", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
+    async def fallback(self, body: StandIns, *, if_match: str = "") -> Changed:
+        """Say who stands in."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call("PUT", "/api/v1/models/fallbacks", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
     async def health(self, *, minutes: int | None = None) -> RemitServeApiRoutesModelsHealth:
         """How models are."""
         return cast(
@@ -3838,6 +4563,15 @@ class AsyncModelsCalls:
     async def list(self) -> ModelList:
         """List models."""
         return cast("ModelList", await self._run(Call("GET", "/api/v1/models")))
+
+    async def list_under(self, body: Listed, *, if_match: str = "") -> Changed:
+        """List a model under a name."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call("PUT", "/api/v1/models/listed", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
 
     async def move(self, provider: str, body: NewStatus, *, if_match: str = "") -> Changed:
         """Pause or resume a provider."""
@@ -3854,9 +4588,34 @@ class AsyncModelsCalls:
             ),
         )
 
+    async def price(self, body: OwnPrice, *, if_match: str = "") -> Changed:
+        """Set a model's price."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call("PUT", "/api/v1/models/prices", body=body, headers={"if-match": if_match} if if_match else {})
+            ),
+        )
+
     async def providers(self, *, minutes: int | None = None) -> Providers:
         """List providers."""
         return cast("Providers", await self._run(Call("GET", "/api/v1/providers", query={"minutes": minutes})))
+
+    async def published_price(
+        self, *, target: str, service: str | None = None, tool: str | None = None, if_match: str = ""
+    ) -> Changed:
+        """Forget a model's own price."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/models/prices",
+                    query={"target": target, "service": service, "tool": tool},
+                    headers={"if-match": if_match} if if_match else {},
+                )
+            ),
+        )
 
     async def reset(self, body: Reset) -> WasReset:
         """Reset the breakers of a model."""
@@ -3870,6 +4629,20 @@ class AsyncModelsCalls:
             "RouteShown",
             await self._run(
                 Call("GET", "/api/v1/models/route", query={"name": name, "tokens_in": tokens_in, "max_out": max_out})
+            ),
+        )
+
+    async def unlist(self, *, name: str, target: str | None = None, if_match: str = "") -> Changed:
+        """Take a model off the list."""
+        return cast(
+            "Changed",
+            await self._run(
+                Call(
+                    "DELETE",
+                    "/api/v1/models/listed",
+                    query={"name": name, "target": target},
+                    headers={"if-match": if_match} if if_match else {},
+                )
             ),
         )
 
@@ -3911,6 +4684,21 @@ class AsyncOperationsCalls:
         return cast(
             "SettingsShown", await self._run(Call("GET", "/api/v1/settings", query={"q": q, "changed": changed}))
         )
+
+
+class AsyncPacksCalls:
+    """About packs."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def form(self, pack: str) -> FormShown:
+        """Show what a pack's input looks like."""
+        return cast("FormShown", await self._run(Call("GET", "/api/v1/packs/{pack}/form", params={"pack": pack})))
+
+    async def packs(self) -> PagePackShown:
+        """List packs."""
+        return cast("PagePackShown", await self._run(Call("GET", "/api/v1/packs")))
 
 
 class AsyncPeopleCalls:
@@ -4017,6 +4805,24 @@ class AsyncPeopleCalls:
         )
 
 
+class AsyncPlanCalls:
+    """About plan."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def set(self, body: PlanAsked, *, if_match: str = "") -> RemitServeApiRoutesPlanPlanShown:
+        """Set the plan."""
+        return cast(
+            "RemitServeApiRoutesPlanPlanShown",
+            await self._run(Call("PUT", "/api/v1/plan", body=body, headers={"if-match": if_match} if if_match else {})),
+        )
+
+    async def show(self) -> RemitServeApiRoutesPlanPlanShown:
+        """Show the plan."""
+        return cast("RemitServeApiRoutesPlanPlanShown", await self._run(Call("GET", "/api/v1/plan")))
+
+
 class AsyncPolicyCalls:
     """About policy."""
 
@@ -4033,6 +4839,21 @@ class AsyncPolicyCalls:
             "Differences",
             await self._run(Call("GET", "/api/v1/policy/differences", query={"before": before, "after": after})),
         )
+
+    async def custom(
+        self, *, team: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageCedarShown:
+        """List custom policies."""
+        return cast(
+            "PageCedarShown",
+            await self._run(
+                Call("GET", "/api/v1/policy/cedar", query={"team": team, "limit": limit, "cursor": cursor})
+            ),
+        )
+
+    async def evidence(self, *, mission: str | None = None) -> EvidenceList:
+        """List evidence."""
+        return cast("EvidenceList", await self._run(Call("GET", "/api/v1/policy/evidence", query={"mission": mission})))
 
     async def explained(self, action: str) -> ExplanationShown:
         """Explain a decision."""
@@ -4068,6 +4889,10 @@ class AsyncPolicyCalls:
     async def save(self, body: NewRevision) -> RevisionShown:
         """Save rules."""
         return cast("RevisionShown", await self._run(Call("POST", "/api/v1/policy/revisions", body=body)))
+
+    async def save_custom(self, body: CedarAsked) -> CedarShown:
+        """Put custom policies in force."""
+        return cast("CedarShown", await self._run(Call("POST", "/api/v1/policy/cedar", body=body)))
 
     async def set_gateway(self, body: GatewayChange, *, if_match: str = "") -> GatewayShown:
         """Set switches of the gateway."""
@@ -4150,6 +4975,10 @@ class AsyncSecretsCalls:
         """What is known of secrets."""
         return cast("SecretsShown", await self._run(Call("GET", "/api/v1/secrets", query={"days": days})))
 
+    async def rules(self) -> RulesShown:
+        """List rules of secrets."""
+        return cast("RulesShown", await self._run(Call("GET", "/api/v1/secrets/rules")))
+
     async def uses(
         self, *, denied: bool | None = None, limit: int | None = None, cursor: str | None = None
     ) -> PageUseItem:
@@ -4175,6 +5004,10 @@ class AsyncSignInCalls:
     async def enter_code(self, body: Code) -> SignedIn:
         """Sign in: the second factor."""
         return cast("SignedIn", await self._run(Call("POST", "/api/v1/sign-in/code", body=body)))
+
+    async def forgotten(self, body: ForgottenInput) -> AskedFor:
+        """Have a link mailed."""
+        return cast("AskedFor", await self._run(Call("POST", "/api/v1/password/forgotten", body=body)))
 
     async def join(self, body: Joining) -> SignedIn:
         """Join with an invitation."""
@@ -4475,10 +5308,10 @@ class AsyncTelemetryCalls:
         """Say something about Remit."""
         return cast("KeptOutput", await self._run(Call("POST", "/api/v1/telemetry/feedback", body=body)))
 
-    async def forgotten(self, *, reason: str, if_match: str = "") -> Forgotten:
+    async def forgotten(self, *, reason: str, if_match: str = "") -> ForgottenOutput:
         """Delete every event."""
         return cast(
-            "Forgotten",
+            "ForgottenOutput",
             await self._run(
                 Call(
                     "DELETE",
@@ -4509,6 +5342,35 @@ class AsyncTelemetryCalls:
         )
 
 
+class AsyncToolsCalls:
+    """About tools."""
+
+    def __init__(self, run: Callable[[Call], Awaitable[Any]]) -> None:
+        self._run = run
+
+    async def accept(self, body: Acceptance) -> Accepted:
+        """Accept what tools say."""
+        return cast("Accepted", await self._run(Call("POST", "/api/v1/mcp/tools/accept", body=body)))
+
+    async def servers(self, *, limit: int | None = None, cursor: str | None = None) -> PageServerShown:
+        """List tool servers."""
+        return cast(
+            "PageServerShown",
+            await self._run(Call("GET", "/api/v1/mcp/servers", query={"limit": limit, "cursor": cursor})),
+        )
+
+    async def tools(
+        self, *, server: str | None = None, limit: int | None = None, cursor: str | None = None
+    ) -> PageToolShown:
+        """List tools."""
+        return cast(
+            "PageToolShown",
+            await self._run(
+                Call("GET", "/api/v1/mcp/tools", query={"server": server, "limit": limit, "cursor": cursor})
+            ),
+        )
+
+
 class AsyncOperations:
     """Every operation, by its noun."""
 
@@ -4518,14 +5380,19 @@ class AsyncOperations:
         self.agents = AsyncAgentsCalls(run)
         self.approvals = AsyncApprovalsCalls(run)
         self.audit = AsyncAuditCalls(run)
+        self.break_glass = AsyncBreakGlassCalls(run)
         self.breakers = AsyncBreakersCalls(run)
         self.health = AsyncHealthCalls(run)
+        self.holds = AsyncHoldsCalls(run)
         self.kept_answers = AsyncKeptAnswersCalls(run)
         self.keys = AsyncKeysCalls(run)
+        self.limits = AsyncLimitsCalls(run)
         self.missions = AsyncMissionsCalls(run)
         self.models = AsyncModelsCalls(run)
         self.operations = AsyncOperationsCalls(run)
+        self.packs = AsyncPacksCalls(run)
         self.people = AsyncPeopleCalls(run)
+        self.plan = AsyncPlanCalls(run)
         self.policy = AsyncPolicyCalls(run)
         self.queue = AsyncQueueCalls(run)
         self.secrets = AsyncSecretsCalls(run)
@@ -4534,3 +5401,4 @@ class AsyncOperations:
         self.stops = AsyncStopsCalls(run)
         self.teams = AsyncTeamsCalls(run)
         self.telemetry = AsyncTelemetryCalls(run)
+        self.tools = AsyncToolsCalls(run)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from remit.guard import approval
+from remit.guard.approval_fit import draws_of
 from remit.guard.approval_requests import NONE, Answer, Draft, ask, refusal_text, usable
 from remit.guard.approval_rows import Request, Status
 from remit.guard.approval_terms import ApprovalTerms
@@ -72,7 +73,7 @@ async def refuse(host: Host, action: Action, scene: Scene, *, said: tuple[Check,
 
     Nothing was taken for the action: no budget, no rate, no lease of a circuit.
     """
-    draft = await _draft(host, action, said, needed)
+    draft = await _draft(host, action, scene, said=said, needed=needed)
     draft = replace(draft, misled=scene.taint is None or scene.taint.score >= SUSPICIOUS)
     now_us = micros_of(host.clock.now())
     target = host.redactor.mask(action.target)[:LONGEST_TARGET]
@@ -131,7 +132,7 @@ def pending(request: Request, needed: Check) -> ApprovalPending:
     return ApprovalPending(message, code=PENDING, hint=f"remit approve {request.id}", approval_id=request.id)
 
 
-async def _draft(host: Host, action: Action, said: tuple[Check, ...], needed: Check) -> Draft:
+async def _draft(host: Host, action: Action, scene: Scene, *, said: tuple[Check, ...], needed: Check) -> Draft:
     mask = host.redactor.mask
     return Draft(
         why=mask(needed.detail),
@@ -139,6 +140,7 @@ async def _draft(host: Host, action: Action, said: tuple[Check, ...], needed: Ch
         target=mask(action.target)[:LONGEST_TARGET],
         payload=_cut(mask(action.payload.decode("utf-8", "replace"))),
         preview=await _preview(host, action),
+        draws=draws_of(action, scene),
     )
 
 

@@ -12,10 +12,11 @@ from typing import Protocol
 from sqlalchemy import bindparam, update
 
 from remit.audit.entry import Result
+from remit.guard.approval_fit import when_asked
 from remit.guard.approval_requests import sweep
 from remit.guard.approval_rows import SYSTEM, Request, Status, entry, unfinished
 from remit.guard.approval_tables import APPROVAL
-from remit.kernel.action import Action, ActorKind, Principal
+from remit.kernel.action import Action, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, iso, micros_of
 from remit.kernel.effects import Notify
@@ -105,12 +106,11 @@ class Notices:
 
     async def _tell(self, request: Request, channel: str) -> str:
         """``ok``, or the code of what went wrong."""
-        kind, _, name = request.on_behalf_of.partition(":")
         action = Action(
             id=new_id(),
             effect=Notify(channel, *notice(request)),
             principal=SYSTEM,
-            on_behalf_of=Principal(ActorKind(kind), name),
+            on_behalf_of=Principal.parse(request.on_behalf_of),
             workspace=request.workspace,
             mission=request.mission,
             step=request.step,
@@ -131,6 +131,7 @@ def notice(request: Request) -> tuple[str, str]:
         f"{plain(request.principal, limit=80)} asks to {what}, for {plain(request.on_behalf_of, limit=80)} ({where}).",
         plain(str(request.details.get("why", "")), limit=600),
         f"Risk {request.risk}, estimated cost {Money(request.estimate_micros)}, persons needed: {request.quorum}.",
+        *(f"Would not fit now: {plain(each, limit=300)}" for each in when_asked(request)),
         f"Refused by itself {iso(request.expires_us)}.",
         f"Hash {request.subject_hash}",
         "",

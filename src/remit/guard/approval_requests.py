@@ -13,16 +13,17 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from remit.accounts.access import ACTIVE
-from remit.accounts.tables import USER
+from remit.accounts.tables import AGENT, USER
 from remit.audit.entry import Result
+from remit.guard.approval_fit import DRAWS, WHEN_ASKED, shortages
 from remit.guard.approval_risk import blast_radius, risk
 from remit.guard.approval_rows import Request, Status, entry, of_mission, of_subject, unfinished, votes
 from remit.guard.approval_tables import APPROVAL
 from remit.guard.approval_terms import ApprovalTerms, Separation
-from remit.kernel.action import Action
+from remit.kernel.action import Action, ActorKind
 from remit.kernel.canonical import Json, digest
 from remit.kernel.clock import iso
-from remit.kernel.errors import Conflict
+from remit.kernel.errors import Conflict, Denied
 from remit.kernel.ids import new_id
 from remit.kernel.plain import plain
 from remit.kernel.ports import ReadTx, Tx
@@ -68,6 +69,23 @@ _PEOPLE = (
     .select_from(USER)
     .where(USER.c.workspace == bindparam("of"), USER.c.status == ACTIVE)
 )
+#: Before an agent's requests are counted: whoever counts them for another request waits until this one stands. An agent
+#: that nobody has registered has no row, and asks for nothing that a person could approve.
+_AGENT = (
+    select(AGENT.c.name)
+    .where(AGENT.c.workspace == bindparam("of"), AGENT.c.name == bindparam("who"))
+    .with_for_update(key_share=True)
+)
+_OPEN_OF = (
+    select(func.count().label("open"))
+    .select_from(APPROVAL)
+    .where(
+        APPROVAL.c.workspace == bindparam("of"),
+        APPROVAL.c.status == Status.PENDING.value,
+        APPROVAL.c.expires_us > bindparam("at"),
+        APPROVAL.c.principal == bindparam("who"),
+    )
+)
 
 
 #: In place of a request's id: there is none, and ``consume`` refuses.
@@ -76,6 +94,10 @@ NONE = "-"
 
 class Taken(Conflict):
     """The leave is no longer there: somebody else used it, it expired, or it was withdrawn. Look again."""
+
+
+class TooManyOpen(Denied):
+    """The agent has as many undecided requests as one may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +109,7 @@ class Draft:
     target: str
     payload: str
     preview: Mapping[str, Json]
+    draws: Mapping[str, Json]  # what it asks of rates, and by which key (``approval_fit``)
     misled: bool = False  # what its mission has read looks like orders to it
 
 
@@ -119,6 +142,9 @@ def ask(
     The answer's request is approved (look again: it may be used), pending, or denied or expired: then whoever asked is
     told so this once. A denial holds for the attempt that was told (outside a mission: until the request would have
     expired); a later attempt, which takes a person's order, asks anew.
+
+    Raises:
+        TooManyOpen: A request would have to be made, and the agent has as many as one may have.
     """
     about = _about(tx, action, policy_rev)
     live = next((one for one in about if _usable(one, now_us)), None)
@@ -135,6 +161,7 @@ def ask(
             _mark_told(tx, known, now_us)
             return Answer(known)
     _supersede(tx, action, policy_rev=policy_rev, now_us=now_us)
+    _check_open(tx, action, most=terms.most_open, now_us=now_us)
     return _make(tx, action, draft, terms=terms, policy_rev=policy_rev, now_us=now_us, evidence=evidence)
 
 
@@ -279,6 +306,19 @@ def _supersede(tx: Tx, action: Action, *, policy_rev: str, now_us: int) -> None:
             _close(tx, request, Status.SUPERSEDED, now_us=now_us)
 
 
+def _check_open(tx: Tx, action: Action, *, most: int, now_us: int) -> None:
+    """Raise when the agent may ask for nothing more; nobody else's request of it is made meanwhile."""
+    who = action.principal
+    if who.kind is not ActorKind.AGENT:
+        return
+    tx.row(_AGENT, {"of": action.workspace, "who": who.id})
+    row = tx.row(_OPEN_OF, {"of": action.workspace, "who": str(who), "at": now_us})
+    count = 0 if row is None else int(row["open"])
+    if count >= most:
+        message = f"The agent {who.id!r} waits for {count} decisions, and may have {most} requests open."
+        raise TooManyOpen(message, code="guard.approvals_open", hint="remit approvals")
+
+
 def _make(
     tx: Tx,
     action: Action,
@@ -299,6 +339,7 @@ def _make(
         "evidence": list(evidence),
         "checks": list(draft.checks),
         "preview": draft.preview,
+        DRAWS: draft.draws,
     }
     request = Request(
         id=new_id(unix_ms=now_us // 1000),
@@ -330,6 +371,9 @@ def _make(
         told_us=None,
         notified_us=None,
     )
+    short = [each.detail for each in shortages(tx, request, now_us=now_us)]
+    if short:
+        request = replace(request, shown=orjson.dumps({**shown, WHEN_ASKED: short}).decode())
     if not tx.execute(_INSERT, {field.name: getattr(request, field.name) for field in fields(request)}):
         # Another process asked the same at the same time (Postgres); its request is committed by now.
         about = _about(tx, action, policy_rev)
@@ -343,6 +387,7 @@ def _make(
         "expires_us": request.expires_us,
         "quorum": quorum,
         "separated": separated,
+        **({"would_not_fit": short} if short else {}),
     }
     tx.append(entry(request, "requested", Result.PENDING), payload, subject=action.about)
     return Answer(request, fresh=True)

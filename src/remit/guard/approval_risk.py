@@ -8,7 +8,7 @@ from typing import assert_never
 
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
-from remit.kernel.effects import Command, Reversal, WriteFiles
+from remit.kernel.effects import Command, Reversal, Tool, WriteFiles
 from remit.kernel.money import Money
 
 MOST_FILES = 200
@@ -52,11 +52,14 @@ def blast_radius(action: Action) -> dict[str, Json]:
         "files": files[:MOST_FILES],
         "files_in_all": len(files),
         "reversal": effect.trait.reversal.value,
-        "undo": _undo(effect.trait.reversal),
+        "undo": _TOOL if isinstance(effect, Tool) else _undo(effect.trait.reversal),
     }
     if isinstance(effect, Command):
         touched["network"] = effect.network.value
     return touched
+
+
+_TOOL = "A rollback undoes nothing that a tool did; whether anybody can, its owner knows."
 
 
 def _undo(reversal: Reversal) -> str:

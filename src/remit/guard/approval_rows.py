@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import cast
@@ -197,14 +197,13 @@ def votes(tx: ReadTx, request: Request) -> list[Vote]:
 
 def entry(request: Request, verb: str, result: Result, *, by: Principal = SYSTEM, reason: str = "") -> Entry:
     """An audit entry about a request."""
-    kind, _, name = request.on_behalf_of.partition(":")
     return Entry(
         actor=by,
         action=f"approval.{verb}",
         domain=request.domain,
         result=result,
         workspace=request.workspace,
-        on_behalf_of=Principal(ActorKind(kind), name),
+        on_behalf_of=Principal.parse(request.on_behalf_of),
         reason=reason,
         subject=request.id,
         mission=request.mission,
@@ -214,8 +213,11 @@ def entry(request: Request, verb: str, result: Result, *, by: Principal = SYSTEM
     )
 
 
-def as_json(request: Request, said: list[Vote], *, now_us: int) -> dict[str, Json]:
-    """For ``remit approvals --json``."""
+def as_json(
+    request: Request, said: list[Vote], *, now_us: int, short: Sequence[Mapping[str, Json]] = ()
+) -> dict[str, Json]:
+    """For ``remit approvals --json``. ``short``: what would refuse it now (``approval_fit.shortages``)."""
+    details = {name: value for name, value in request.details.items() if name != "draws"}
     return {
         "approval": request.id,
         "state": request.state(now_us),
@@ -248,5 +250,6 @@ def as_json(request: Request, said: list[Vote], *, now_us: int) -> dict[str, Jso
         "decided_at": None if request.decided_us is None else iso(request.decided_us),
         "used_at": None if request.used_us is None else iso(request.used_us),
         "used_by": request.used_by,
-        **request.details,
+        "would_not_fit": list(short),
+        **details,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from remit.guard.approval_fit import Shortage, shortages
 from remit.guard.approval_listing import Place, counted_alike, place_of
 from remit.guard.approval_rows import Request, Status, Vote, of_mission, read_request, votes
 from remit.guard.approval_seats import Seat, seat_of
@@ -98,6 +99,7 @@ class Story:
         place: Where it stands among those that wait; ``None``: it doesn't wait.
         alike: How the same asker's requests of this kind ended in the last 90 days, by state.
         newer: The request that stands in its place now; empty: none.
+        short: What would refuse it now, though approved: budgets and rates that it does not fit.
     """
 
     request: Request
@@ -115,6 +117,7 @@ class Story:
     place: Place | None
     alike: Mapping[str, int]
     newer: str
+    short: tuple[Shortage, ...]
 
 
 def read_story(tx: ReadTx, workspace: str, which: str, *, who: Principal, now_us: int) -> Story:
@@ -153,6 +156,7 @@ def read_story(tx: ReadTx, workspace: str, which: str, *, who: Principal, now_us
         place=place,
         alike=alike,
         newer=_newer(tx, request),
+        short=shortages(tx, request, now_us=now_us),
     )
 
 

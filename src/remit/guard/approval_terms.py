@@ -38,6 +38,7 @@ class ApprovalTerms:
         expires_s: Seconds until an undecided request is refused, and an unused leave ends.
         quorum: How many distinct persons must approve, by effect kind; ``""`` for the others.
         separation: Whether who asked may decide.
+        most_open: How many undecided requests one agent may have: more is no question any more, but a flood.
     """
 
     kinds: frozenset[str] = frozenset({"deploy", "order", "publish"})
@@ -47,6 +48,7 @@ class ApprovalTerms:
     expires_s: int = DAY_S
     quorum: Mapping[str, int] = field(default_factory=lambda: {"": 1})
     separation: Separation = Separation.AUTO
+    most_open: int = 100
 
     def quorum_of(self, kind: str) -> int:
         """How many persons must approve an effect of that kind; at least one."""
@@ -74,7 +76,7 @@ def needs(action: Action, terms: ApprovalTerms) -> Iterator[str]:
         found = sensitive(effect.url, terms.domains)
         if found:
             yield f"it fetches from a sensitive domain ({found})"
-    if terms.over is not None and action.estimate > terms.over:
+    if terms.over is not None and action.estimate.micros > terms.over.micros:
         yield f"it is estimated at {action.estimate}, more than {terms.over}"
 
 

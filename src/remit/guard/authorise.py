@@ -10,6 +10,7 @@ from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant, Lifts
 from remit.accounts.reach import host_of, reaches_host, reaches_model, reaches_tool
 from remit.accounts.roles import ACT
+from remit.guard import hosted_tools
 from remit.guard.fetching import effect_problem
 from remit.guard.glass import grant_for, spent
 from remit.guard.scene import Person, Scene, allowed, denied
@@ -48,9 +49,8 @@ def _beyond(who: Principal, action: Action, scene: Scene) -> Check | None:
         return denied(
             NAME, "tool", f"The agent {who.id!r} may not call the tool {scene.redactor.mask(effect.name)[:60]!r}."
         )
-    if isinstance(effect, Model) and not reaches_model(agent.models, effect.target):
-        model = scene.redactor.mask(effect.target)[:80]
-        return denied(NAME, "model", f"The agent {who.id!r} may not ask the model {model!r}.")
+    if isinstance(effect, Model):
+        return _beyond_model(agent, effect, scene)
     if isinstance(effect, Fetch):
         host = host_of(effect.url)
         if not reaches_host(agent.domains, host):
@@ -61,6 +61,19 @@ def _beyond(who: Principal, action: Action, scene: Scene) -> Check | None:
             )
             return denied(NAME, "domain", f"The agent {who.id!r} may not fetch {where}.")
     return None
+
+
+def _beyond_model(agent: Agent, effect: Model, scene: Scene) -> Check | None:
+    if not reaches_model(agent.models, effect.target):
+        model = scene.redactor.mask(effect.target)[:80]
+        return denied(NAME, "model", f"The agent {agent.name!r} may not ask the model {model!r}.")
+    hosted = hosted_tools.beyond(agent, effect) if scene.inspects else None
+    if hosted is None:
+        return None
+    tool = scene.redactor.mask(hosted.name)[:60]
+    if hosted.url:
+        return denied(NAME, "domain", f"The agent {agent.name!r} may not have the server of {tool!r} asked there.")
+    return denied(NAME, "tool", f"The agent {agent.name!r} may not have the provider run the tool {tool!r}.")
 
 
 def _unsupported(action: Action, scene: Scene) -> Check | None:

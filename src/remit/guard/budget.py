@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Update, and_, bindparam, case, or_, select, update
+from sqlalchemy import ColumnElement, Update, and_, bindparam, case, or_, select, update
 
 from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, start_of
@@ -30,7 +30,7 @@ from remit.guard.budget_usage import (
 from remit.guard.scene import Scene, allowed, denied
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Notify
+from remit.kernel.effects import Model, Notify
 from remit.kernel.errors import BudgetExceeded
 from remit.kernel.money import Money
 from remit.kernel.ports import Row, Tx
@@ -38,6 +38,7 @@ from remit.kernel.usage import NOTHING, UnknownPrice, Usage
 
 NAME = "budget"
 ALLOWED = allowed(NAME)
+_EVERYBODYS = frozenset({"", "auto", "default", "standard", "standard_only"})
 _UNPRICED = Check(NAME, Verdict.ALLOW, "unknown_price", "Nobody knows what it costs; it is counted as unknown.")
 
 type Scopes = tuple[tuple[BudgetScope, str], ...]
@@ -46,19 +47,22 @@ _RANK = {BudgetScope.WORKSPACE: 0, BudgetScope.AGENT: 1, BudgetScope.KEY: 2, Bud
 _ORDER = case(
     *((BUDGET.c.scope == scope.value, rank) for scope, rank in _RANK.items() if rank < len(_RANK) - 1), else_=3
 )
+
+
+def _of(scope: BudgetScope, name: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Which counters are this scope's. Each names the whole index: else all of a workspace would be looked through."""
+    return and_(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == scope.value, name)
+
+
 # Rows are locked in one order everywhere, the busiest first: no two transactions wait for each other.
 _DUE = (
-    select(*(BUDGET.c[key].label(f"of_{key}") for key in ("scope", "name", "period")))
+    select(*(BUDGET.c[key].label(f"of_{key}") for key in ("workspace", "scope", "name", "period")))
     .where(
-        BUDGET.c.workspace == bindparam("of"),
         or_(
-            BUDGET.c.scope == BudgetScope.WORKSPACE.value,
-            and_(
-                BUDGET.c.scope == BudgetScope.AGENT.value,
-                BUDGET.c.name.in_([bindparam("agent"), bindparam("other_agent")]),
-            ),
-            and_(BUDGET.c.scope == BudgetScope.KEY.value, BUDGET.c.name == bindparam("by_key")),
-            and_(BUDGET.c.scope == BudgetScope.MISSION.value, BUDGET.c.name == bindparam("in_mission")),
+            _of(BudgetScope.WORKSPACE, BUDGET.c.name == ""),
+            _of(BudgetScope.AGENT, BUDGET.c.name.in_([bindparam("agent"), bindparam("other_agent")])),
+            _of(BudgetScope.KEY, BUDGET.c.name == bindparam("by_key")),
+            _of(BudgetScope.MISSION, BUDGET.c.name == bindparam("in_mission")),
         ),
     )
     .order_by(_ORDER, BUDGET.c.name, BUDGET.c.period)
@@ -78,7 +82,7 @@ def _moving(statement: Update) -> Update:
 #: Move every counter of the scopes at once; what belongs elsewhere is put there afterwards, under the same locks.
 _MOVE = _moving(
     update(BUDGET).where(
-        BUDGET.c.workspace == bindparam("of"),
+        BUDGET.c.workspace == _DUE.c.of_workspace,
         BUDGET.c.scope == _DUE.c.of_scope,
         BUDGET.c.name == _DUE.c.of_name,
         BUDGET.c.period == _DUE.c.of_period,
@@ -120,9 +124,33 @@ def check(action: Action, scene: Scene) -> Check:
     if not action.priced and not action.estimate:
         if scene.unknown_price is UnknownPrice.WARN:
             return _UNPRICED
-        detail = f"Nobody can say what this {action.kind} may cost, and unknown prices are refused."
-        return denied(NAME, "unknown_price", detail)
+        return denied(NAME, "unknown_price", _unpriced(action, scene))
     return ALLOWED
+
+
+def _unpriced(action: Action, scene: Scene) -> str:
+    if not isinstance(action.effect, Model):
+        return f"Nobody can say what this {action.kind} may cost, and unknown prices are refused."
+    model = scene.redactor.mask(action.target)[:80]
+    if wish := scene.redactor.mask(_wish(action.effect)):
+        return (
+            f"Nobody can say what the model {model!r} may cost as {wish!r}, and unknown prices are refused. Leave that "
+            f"wish out, or say what a million tokens cost: remit models price {model} --input USD --output USD, and "
+            f"the same with --service {wish}."
+        )
+    return (
+        f"Nobody can say what the model {model!r} may cost, and unknown prices are refused. To say it, for a million "
+        f"tokens: remit models price {model} --input USD --output USD (0 is a price)."
+    )
+
+
+def _wish(effect: Model) -> str:
+    """The service tier that a request asks for in so many words (``models.services``)."""
+    for name in ("speed", "service_tier"):
+        told = effect.request.get(name)
+        if isinstance(told, str) and told not in _EVERYBODYS:
+            return told[:40]
+    return ""
 
 
 def _told_by_remit(action: Action) -> bool:

@@ -8,7 +8,7 @@ since the last round. What is settled late is taken into the hour in which it wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import lru_cache
@@ -202,6 +202,15 @@ _BURNED = (
     .group_by(*(USAGE.c[name] for name in _PAYERS)),
 )
 
+_SPENT_BY = (
+    select(USAGE_HOUR.c.principal, func.sum(USAGE_HOUR.c.cost_micros).label("cost_micros"))
+    .where(*_ROLLED, USAGE_HOUR.c.principal.in_(bindparam("whose", expanding=True)))
+    .group_by(USAGE_HOUR.c.principal),
+    select(USAGE.c.principal, func.sum(SPENT).label("cost_micros"))
+    .where(*_SETTLED_FRESH, USAGE.c.principal.in_(bindparam("whose", expanding=True)))
+    .group_by(USAGE.c.principal),
+)
+
 
 @dataclass(slots=True)
 class Used:
@@ -339,6 +348,16 @@ def burned_since(tx: ReadTx, workspace: str, *, since_us: int) -> Burned:
             for scope in _scopes(row):
                 found[scope] = found.get(scope, 0) + int(row["cost_micros"])
     return Burned(found)
+
+
+def spent_by(tx: ReadTx, workspace: str, *, principals: Sequence[str], since_us: int) -> dict[str, int]:
+    """What these spent since (from a full hour on), in micros: two statements, and no other sum than that."""
+    values = {"of": workspace, "since": since_us - since_us % HOUR_US, "whose": list(principals)}
+    found: dict[str, int] = {}
+    for statement in _SPENT_BY:
+        for row in tx.rows(statement, values) if principals else ():
+            found[row["principal"]] = found.get(row["principal"], 0) + int(row["cost_micros"])
+    return found
 
 
 def _scopes(row: Row) -> Iterable[tuple[BudgetScope, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import Text, bindparam, case, insert, update
 
@@ -43,6 +43,7 @@ _SETTLED = (
         estimated=bindparam("guessed"),
         kept=bindparam("again"),
         saved_micros=bindparam("saved"),
+        terms=bindparam("on_terms"),
         settled_us=bindparam("at"),
     )
 )
@@ -51,8 +52,7 @@ _SETTLE_OPENED = _SETTLED.where(USAGE.c.holds == bindparam("as_opened"), USAGE.c
 _SETTLE = _SETTLED.returning(USAGE.c.estimate_micros, USAGE.c.holds, USAGE.c.opened_us)
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """The row of an attempt as it was opened: what is reserved, in which limits, and since when."""
 
     estimate: int
@@ -60,8 +60,7 @@ class Opened:
     opened_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
+class Payer(NamedTuple):  # a tuple, since each attempt makes two: a frozen dataclass takes three times as long
     """Whose money an attempt spends, and on what; the two parties as ``agent:coder``."""
 
     action: str
@@ -163,6 +162,7 @@ def _settling(payer: Payer, *, cost: int, usage: Usage, now_us: int) -> dict[str
         "guessed": int(usage.estimated),
         "again": int(usage.kept),
         "saved": usage.saved.micros,
+        "on_terms": usage.terms,
         "at": now_us,
     }
 
@@ -170,7 +170,7 @@ def _settling(payer: Payer, *, cost: int, usage: Usage, now_us: int) -> dict[str
 def add_settled(tx: Tx, payer: Payer, *, cost: int, usage: Usage, opened_us: int, now_us: int) -> None:
     """Write the row of an attempt that was expected to be free and was not."""
     row = _row(payer, estimate=0, priced=True, holds=(), opened_us=opened_us)
-    row |= {"provider": usage.provider or payer.provider, "model": usage.model or payer.model}
+    row |= {"provider": usage.provider or payer.provider, "model": usage.model or payer.model, "terms": usage.terms}
     tx.execute(_OPEN, {**row, **_amounts(cost, usage), "settled_us": now_us})
 
 
@@ -192,6 +192,7 @@ def _row(payer: Payer, *, estimate: int, priced: bool, holds: Sequence[Hold], op
         "opened_us": opened_us,
         "rolled": 0,
         "key": payer.key,
+        "terms": "",
     }
 
 

@@ -21,7 +21,6 @@ A refusal is a transaction too, "guard.refused". Whatever can't be answered refu
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from time import perf_counter_ns
@@ -47,7 +46,7 @@ from remit.guard import (
     secrets_check,
     secrets_use,
 )
-from remit.guard.approval_requests import Taken
+from remit.guard.approval_requests import Taken, TooManyOpen
 from remit.guard.approval_rows import Request
 from remit.guard.approval_terms import ApprovalTerms
 from remit.guard.breaker import Numbers, Report
@@ -60,11 +59,11 @@ from remit.guard.fetching import SHIPPED_TERMS, shown_url
 from remit.guard.fetching_hops import known_robots
 from remit.guard.fetching_robots import Robots
 from remit.guard.labels import Labels
-from remit.guard.permit import Pending, Permit, Terms, both
+from remit.guard.permit import Intent, Pending, Permit, Terms, both
 from remit.guard.personal import found_elsewhere
 from remit.guard.personal_terms import PersonalTerms
 from remit.guard.personal_vault import Held, Vaults
-from remit.guard.provenance import Taint
+from remit.guard.provenance import CLEAN, Taint
 from remit.guard.records import (
     LONGEST_TARGET,
     Ending,
@@ -79,11 +78,13 @@ from remit.guard.records import (
 )
 from remit.guard.retry import Profile, RetryBudget
 from remit.guard.scene import UNREADABLE, Scene, Standing, denied
+from remit.guard.session_taint import SESSION
 from remit.guard.standing import Register
 from remit.guard.trials import Change, NoTrialError
 from remit.guard.watch import Watch
 from remit.kernel import correlation
 from remit.kernel.action import Action
+from remit.kernel.aside import LARGE, aside
 from remit.kernel.clock import Clock, micros_of
 from remit.kernel.decision import Check, Verdict
 from remit.kernel.effects import Durability, Effect, Fetch, Model
@@ -227,6 +228,9 @@ class Guard:
             tap: Where the answer's bytes go while they come (see ``kernel.permits``); an answer that was kept does not
                 go there (``cache.replayed``). Once it has begun, nothing is tried again and nothing stands in.
         """
+        if keep_s <= 0 and not alternatives:  # as nearly everything is asked for
+            permit = await self._open(action, within)
+            return await permit.perform(timeout_s=timeout_s, pending=pending, profile=profile, tap=tap)
         permits: list[Permit] = []
 
         async def one(asked: Action) -> Outcome:
@@ -295,8 +299,8 @@ class Guard:
                 unknown_price=pricing.unknown,
                 at=self.clock.now(),
                 environment=self.environment,
-                evidence=await self._evidence(action, standing),
-                taint=await self._taint(action),
+                evidence=await self._evidence(action) if _needs_evidence(action, standing) else None,
+                taint=await self._taint(action) if action.mission or SESSION.get() is not None else CLEAN,
                 approvals=self.approvals,
                 fetching=self.fetching,
                 robots=await self._robots(action) if isinstance(action.effect, Fetch) else Robots.UNKNOWN.value,
@@ -335,10 +339,8 @@ class Guard:
             )
             await self._refuse(action, (verdict,), cause=error)
 
-    async def _evidence(self, action: Action, known: Standing) -> Mapping[str, Evidence] | None:
-        """What stands about the action's subject, if rules of its kind ask; ``None`` refuses then."""
-        if known.rules is None or not known.rules.book.needs_evidence(action.kind):
-            return None
+    async def _evidence(self, action: Action) -> Mapping[str, Evidence] | None:
+        """What stands about the action's subject, for rules of its kind that ask; ``None`` refuses then."""
         about = subject_of(action.effect)
         try:
             return await self.journal.read(lambda tx: standing(tx, action.workspace, action.mission, about))
@@ -365,7 +367,8 @@ class Guard:
         said: list[Check] = []
         began = perf_counter_ns()
         for check in CHECKS:
-            verdict = check(action, scene)
+            apart = check is scan.closed and len(action.payload) >= LARGE  # the one that reads all of it
+            verdict = await aside(check, action, scene) if apart else check(action, scene)
             if verdict.reason == secrets_check.REFERRED:
                 verdict = await secrets_check.ready(self.secrets, action, scene, verdict)
             now = perf_counter_ns()
@@ -396,12 +399,16 @@ class Guard:
         """The verdict when somebody has approved exactly this; it is used up with the intent.
 
         Raises:
-            ApprovalPending: Nobody has decided yet. Denied: Somebody said no, or nobody anything in time.
+            ApprovalPending: Nobody has decided yet. Denied: Somebody said no, or nobody anything in time, or the agent
+                has asked for too much that nobody has decided about.
         """
         while True:
             try:
                 found = await approval_asking.leave(self, action, scene)
                 asked = None if found else await approval_asking.refuse(self, action, scene, said=said, needed=needed)
+            except TooManyOpen as error:
+                verdict = denied(approval.NAME, "too_many", error.message)
+                await self._refuse(action, (*said, verdict), scene=scene, cause=error)
             except Exception as error:  # noqa: BLE001 - no answer is no leave
                 verdict = denied(approval.NAME, "unreadable", "Whether somebody approved it could not be read.")
                 await self._refuse(action, (*said, verdict), scene=scene, cause=error)
@@ -415,7 +422,7 @@ class Guard:
 
     async def _intend(
         self, action: Action, said: Verdicts, within: Within | None, scene: Scene, receipt: Receipt
-    ) -> Future[None] | None:
+    ) -> Intent | None:
         """Write the intent; the future of one that need not be committed before the effect starts."""
         write = intent(
             action,
@@ -437,9 +444,14 @@ class Guard:
         taken = action.estimate or scene.charges or scene.grants or scene.approval or scene.kept
         if durable is Durability.NONE and not taken and trial is None:
             return self.journal.submit("guard.intent", op)
-        # What costs money or has a rate waits until that is taken, and a trial for its lease, whatever its kind.
+        # What costs money or has a rate waits until that is taken. What else was used up, and a trial's lease, must be
+        # on disk, whatever its kind.
+        kept = scene.grants or scene.approval or scene.kept or trial is not None or within is not None
+        ahead = durable is Durability.NONE and not kept
         durable = Durability.COMMIT if durable is Durability.NONE else durable
         try:
+            if ahead:
+                return await self.journal.ahead("guard.intent", op)
             await self.journal.commit("guard.intent", op, durable=durable)
         except BaseException as error:
             turned = self._turned_away(error, said, scene)
@@ -545,14 +557,16 @@ class Guard:
                 return Unavailable(last.detail, code="guard.breaker_open", hint=hint, retry_after=wait)
             case (rate.NAME, _) if isinstance(cause, RateLimited):
                 return cause
-            case (budget.NAME, "exceeded"):
-                exceeded = BudgetExceeded(last.detail, code="guard.budget", decision_id=action.id)
+            case (budget.NAME, reason):
+                code = "guard.budget" if reason == "exceeded" else code  # or the price is unknown
+                exceeded = BudgetExceeded(last.detail, code=code, decision_id=action.id)
                 exceeded.told = cause.told if isinstance(cause, BudgetExceeded) else {}
                 return exceeded
             case ("effect_key", _) if isinstance(cause, Conflict):
                 return Conflict(last.detail, code=cause.code, hint=cause.hint)
             case _:
-                return Denied(last.detail, code=code, decision_id=action.id)
+                told = (cause.code, cause.hint) if isinstance(cause, TooManyOpen) else (code, None)
+                return Denied(last.detail, code=told[0], hint=told[1], decision_id=action.id)
 
     def _target(self, action: Action, *, clean: bool = False) -> str:
         if clean and "://" not in action.target:
@@ -576,6 +590,10 @@ class Guard:
 
     def _learn(self, workspace: str, standing: Standing) -> None:
         self.circuits.learn(workspace, standing.unwell, read_at=standing.read_at)
+
+
+def _needs_evidence(action: Action, known: Standing) -> bool:
+    return known.rules is not None and known.rules.book.needs_evidence(action.kind)
 
 
 def _note(phase: Span, said: Sequence[Check], spent_ns: Sequence[int]) -> None:

@@ -238,13 +238,13 @@ def _given(action: Action, ending: Ending, opinion: Opinion) -> Ending:
     if opinion.verdict is Verdict.DENY:
         message = f"What came back from this {action.kind} is withheld: {opinion.why or 'a classifier refuses it'}."
         error = Denied(message, code="guard.withheld", hint=f"remit why {action.id}", decision_id=action.id)
-        return replace(ending, outcome=None, error=error)
+        return ending._replace(outcome=None, error=error)
     pieces = _pieces(outcome)
     named = [number for number in opinion.pieces if 0 <= number < len(pieces)] or range(len(pieces))
     gone = {pieces[number].text for number in named}
     value = cast("dict[str, Json]", _without(dict(outcome.value), gone))
     shown = WITHHELD if outcome.text in gone else outcome.text
-    return replace(ending, outcome=replace(outcome, text=shown, value=value))
+    return ending._replace(outcome=replace(outcome, text=shown, value=value))
 
 
 def _without(value: Json, gone: set[str]) -> Json:

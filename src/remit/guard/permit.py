@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 from remit.guard.breaker import Report
@@ -16,7 +16,7 @@ from remit.guard.labels import Labels
 from remit.guard.personal import restored
 from remit.guard.records import KILLED, Attempt, Ending, Receipt, State, Within, outcome
 from remit.guard.retry import ONCE, PROFILES, Patience, Profile, RetryBudget, delay, patience_of
-from remit.guard.scan import redacts
+from remit.guard.scan import hides_cards, redacts, served
 from remit.guard.scene import Scene
 from remit.guard.standing import Register
 from remit.guard.tool_rules import inspector
@@ -27,7 +27,6 @@ from remit.kernel import correlation
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.clock import Clock, micros_of
-from remit.kernel.effects import Model
 from remit.kernel.errors import (
     Denied,
     InternalError,
@@ -45,10 +44,14 @@ from remit.kernel.permits import Delivery, Tap, opened
 from remit.kernel.ports import Adapter, Journal, Tx
 from remit.kernel.tracing import span
 from remit.kernel.usage import NOTHING, Usage
+from remit.redact.blocks import mask_joints
 from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
 
 type Pending = list[Written]
+
+#: The commit of an intent that is waited for only before its answer is shown: of any loop's, or of the permit's own.
+type Intent = Future[None] | asyncio.Future[None]
 
 #: Kinds whose answer comes in bytes: without a first one in time, an attempt is ended.
 ANSWERED = frozenset({"model", "fetch"})
@@ -87,7 +90,19 @@ class Permit:
     """Leave to perform one action once. Made by the guard; ``async with guard.admit(action) as permit``."""
 
     __slots__ = (
-        *("_answer", "_answered", "_began", "_delivery", "_guard", "_inspect", "_intent", "_key", "_label", "_lease"),
+        *(
+            "_answer",
+            "_answered",
+            "_began",
+            "_cards",
+            "_delivery",
+            "_guard",
+            "_inspect",
+            "_intent",
+            "_key",
+            "_label",
+            "_lease",
+        ),
         *(
             "_limit",
             "_metered",
@@ -99,6 +114,7 @@ class Permit:
             "_task",
             "_tokens",
             "_tried",
+            "_unwritten",
             "_vault",
         ),
         *("_why", "_within"),
@@ -112,7 +128,7 @@ class Permit:
         *,
         scene: Scene,
         within: Within | None,
-        intent: Future[None] | None,
+        intent: Intent | None,
         receipt: Receipt,
     ) -> None:
         self.action = action
@@ -125,10 +141,12 @@ class Permit:
         # A mission's vault may know tokens from before, which the request can hold as such.
         self._tokens = scene.vault is not None and bool(scene.kept or scene.vault.mission)
         self._plain = not redacts(action, scene.standing)
+        self._cards = hides_cards(action, scene.standing)
         self._inspect = inspector(scene, action) if scene.inspects else None
         self._policy_rev = scene.policy_rev
         self._within = within
         self._receipt = receipt
+        self._unwritten = False  # whether that commit failed
         self._intent = intent  # not yet known to be committed: only for kinds that start at once
         self._task: asyncio.Task[object] | None = None
         self._why = ""
@@ -241,8 +259,10 @@ class Permit:
                     with span("guard.attempt", kind=self.action.kind, action=self.action.id, number=tries):
                         done = await self._attempt(timeout_s)
                 except RemitError as error:
-                    self._give(_blame(error))
-                    wait = None if self._why or self.begun else self._wait(error, tries, patience)
+                    # An intent that could not be written is no fault of the service, and stays unwritten.
+                    self._give(Report.NEUTRAL if self._unwritten else _blame(error))
+                    over = self._why or self.begun or self._unwritten
+                    wait = None if over else self._wait(error, tries, patience)
                     self._note(error.code, wait or 0.0)
                     if wait is None:
                         return self._failed(error, tries)
@@ -347,8 +367,12 @@ class Permit:
 
     async def _intended(self) -> None:
         """The intent is durable; what was only queued so far is waited for."""
-        if self._intent is not None:
-            await asyncio.shield(asyncio.wrap_future(self._intent))
+        if self._intent is not None and not _stands(self._intent):
+            try:
+                await asyncio.shield(asyncio.wrap_future(self._intent))
+            except Exception:
+                self._unwritten = True
+                raise
 
     def _heard(self, began: float, timeout_s: float | None) -> None:
         """The adapter (in any thread) has the first byte: from now on only the attempt's own time counts."""
@@ -446,6 +470,8 @@ class Permit:
 
     async def _labelled(self, ending: Ending) -> Ending:
         """What the mission gets to read, once it is known where it came from and what it looks like."""
+        if not self.action.mission:
+            return ending
         shown, self._label = await self._guard.labels.label(self.action, ending)
         return shown
 
@@ -457,9 +483,17 @@ class Permit:
 
     def _masked(self, done: Outcome) -> Outcome:
         redactor = self._guard.redactor
-        cards = self.action.kind == Model.trait.kind and not self._plain  # of what a model says, as on its way to it
+        cards = self._cards  # of what a model says, as on its way to it; and of what servers of tools answer
         text = redactor.mask(done.text, cards=cards) if done.text else ""
         said = canonical(done.value) if done.value else b""
+        if cards and "parts" in done.value:  # an agent's model of this process: its parts are put together
+            joined = mask_joints(done.value, redactor, cards=True)
+            if joined is not None:
+                done = replace(done, value=cast("dict[str, Json]", joined))
+        elif "result" in done.value and served(self.action) and isinstance(done.value["result"], Mapping):
+            joined = mask_joints(done.value["result"], redactor, cards=cards)
+            if joined is not None:
+                done = replace(done, value={**done.value, "result": cast("dict[str, Json]", joined)})
         if (said and (not redactor.clean(said) or (cards and may_hold(said)))) or text is not done.text:
             value = cast("dict[str, Json]", redactor.mask_tree(done.value, names=False, cards=cards))
             return Outcome(done.ok, value, text, done.cost, done.usage)
@@ -475,7 +509,8 @@ class Permit:
 
     async def _close(self, ending: Ending, pending: Pending | None) -> None:
         """Write the one outcome. It is queued whatever happens to this task; no answer precedes its intent's commit."""
-        guard, within, intent = self._guard, self._within, self._intent
+        guard, within = self._guard, self._within
+        intent = None if self._intent is None or _stands(self._intent) else self._intent
         now_us = micros_of(guard.clock.now())
         write = outcome(
             self.action,
@@ -501,6 +536,11 @@ class Permit:
             await asyncio.shield(asyncio.wrap_future(intent))
         if pending is None:
             await asyncio.shield(asyncio.wrap_future(written.future))
+
+
+def _stands(intent: Intent) -> bool:
+    """Whether it is committed."""
+    return intent.done() and not intent.cancelled() and intent.exception() is None
 
 
 def _running() -> asyncio.AbstractEventLoop | None:

@@ -224,7 +224,7 @@ def _sentence(charge: Charge, left: int, retry_after: float | None, *, ahead: in
         line = f"; {ahead} wait before it, so it is number {ahead + 1} in line" if ahead else "; it is next in line"
         parts.append(f"Come back in {spell(retry_after)}{line}.")
     elif charge.demand.cost > charge.demand.burst:
-        parts.append("It never fits: ask for less.")
+        parts.append("It never fits: ask for less, or raise the limit (remit limits).")
     else:
         parts.append("Nothing of it comes back.")
     if plan is not None:

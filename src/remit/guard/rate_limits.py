@@ -74,7 +74,6 @@ class Per(StrEnum):
     DOMAIN = "domain"
     MISSION_DOMAIN = "mission_domain"
     TOOL = "tool"
-    IP = "ip"  # asked by the API, in memory; no action has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class Limit:
                     self.period_s > 0 and self.amount * self.measure.units > self.period_s * 1_000_000,
                     "more than one a microsecond is no limit",
                 ),
-                (self.per is not Per.IP and self.kind not in METERED, f"effects of kind {self.kind!r} have no rate"),
+                (self.kind not in METERED, f"effects of kind {self.kind!r} have no rate"),
                 (self.measure is Measure.TOKENS and self.kind != "model", "only models use tokens"),
                 (self.measure is Measure.MINUTES and self.kind != "tool", "only tools use minutes"),
                 (
@@ -166,7 +165,7 @@ class Limit:
             case Measure.MINUTES:
                 noun = f"minutes of {self.target or 'tools'}"
             case Measure.REQUESTS:
-                noun = what if self.per is Per.IP else f"{self.kind} {what}"
+                noun = f"{self.kind} {what}"
         return f"{self.amount:,} {noun} {period}"
 
     def as_json(self) -> dict[str, Json]:
@@ -185,7 +184,9 @@ def _for_kind(kind: str, minute: int, hour: int) -> tuple[Limit, Limit]:
     )
 
 
-#: LIM-1, LIM-2, and one for strangers at the API's door.
+#: Whose limits could be set once, and were never counted: requests of addresses are the API's to bound.
+_GONE = "ip"
+#: LIM-1 and LIM-2.
 SHIPPED: tuple[Limit, ...] = (
     *_for_kind("coder", 10, 100),
     *_for_kind("trading", 5, 50),
@@ -204,7 +205,6 @@ SHIPPED: tuple[Limit, ...] = (
         target=RENDERING,
         plan="render_minutes_per_day",
     ),
-    Limit("api.ip", Per.IP, 300, 60, kind="api"),
 )
 
 
@@ -259,7 +259,9 @@ def _limits(plan: WorkspacePlan, own: tuple[tuple[str, str], ...]) -> Limits:
     found = {limit.name: planned for limit in SHIPPED if (planned := _planned(limit, plan)) is not None}
     for name, body in own:
         if body:
-            found[name] = limit_of(orjson.loads(body))
+            told: dict[str, object] = orjson.loads(body)
+            if told.get("per") != _GONE:
+                found[name] = limit_of(told)
         else:
             found.pop(name, None)
     kinds: dict[str, list[Limit]] = {}
@@ -267,7 +269,7 @@ def _limits(plan: WorkspacePlan, own: tuple[tuple[str, str], ...]) -> Limits:
     for limit in found.values():
         if limit.key:
             keys.setdefault((limit.kind, limit.key), []).append(limit)
-        elif limit.per is not Per.IP:
+        else:
             kinds.setdefault(limit.kind, []).append(limit)
     by_kind = {kind: tuple(limits) for kind, limits in kinds.items()}
     return Limits(plan, found, by_kind, {at: tuple(limits) for at, limits in keys.items()})
@@ -338,12 +340,6 @@ def charges_of(action: Action, limits: Limits, agents: Mapping[str, Agent]) -> t
             demand = Demand(limit.bucket(subject), limit.unit_us, limit.units, cost, mission)
             found.append(Charge(limit, demand, whose))
     return tuple(found)
-
-
-def ip_demand(limits: Limits, address: str) -> Demand | None:
-    """What one request from ``address`` asks of the limit for addresses; ``None`` when it is off."""
-    limit = limits.by_name.get("api.ip")
-    return None if limit is None else Demand(limit.bucket(address), limit.unit_us, limit.units)
 
 
 def estimate(action: Action, measure: Measure) -> int:

@@ -14,7 +14,7 @@ from remit.guard.records import State
 from remit.guard.tables import ACTION
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.errors import Conflict
-from remit.kernel.ports import ReadTx, Tx
+from remit.kernel.ports import Tx
 
 REASON = "reconciled"
 SYSTEM = Principal(ActorKind.SYSTEM, "remit")
@@ -34,12 +34,6 @@ _SETTLE = (
 )
 
 
-def state_of(tx: ReadTx, action: str, *, workspace: str) -> State | None:
-    """Where an action stands; ``None`` when there is none of that id."""
-    row = tx.row(_ONE, {"of": workspace, "which": action})
-    return None if row is None else State(row["state"])
-
-
 def reconcile(tx: Tx, action: str, *, workspace: str, happened: bool, now_us: int) -> bool:
     """Write down what the target says: it happened, or it certainly did not. Whether there was anything to write.
 
@@ -54,14 +48,13 @@ def reconcile(tx: Tx, action: str, *, workspace: str, happened: bool, now_us: in
         raise Conflict(message, code="guard.reserved", hint=f"remit why {action}")
     state = State.OK if happened else State.FAILED
     tx.execute(_SETTLE, {"of": workspace, "which": action, "now_in": state.value, "at": now_us})
-    kind, _, name = row["on_behalf_of"].partition(":")
     entry = Entry(
         actor=SYSTEM,
         action="guard.outcome",
         domain="deployment",
         result=Result.SUCCESS if happened else Result.FAILURE,
         workspace=workspace,
-        on_behalf_of=Principal(ActorKind(kind), name),
+        on_behalf_of=Principal.parse(row["on_behalf_of"]),
         reason=REASON,
         subject=action,
         mission=row["mission"],

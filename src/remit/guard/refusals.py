@@ -13,7 +13,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
     {
         # identify
         "identify.inactive": "remit agents",
-        "identify.killed": "remit agents, then remit unkill NAME",
+        "identify.killed": "remit agents, then remit unkill NAME --reason WHY",
         "identify.paused": "remit agents, then remit agents resume NAME --reason TEXT",
         "identify.no_originator": "name the user or agent on whose behalf it is asked",
         "identify.no_owner": "remit init",
@@ -62,7 +62,9 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # approval
         "approval.denied": "talk to whoever denied it: remit approvals --all; remit resume {mission} asks anew",
         "approval.expired": "remit resume {mission} asks anew",
-        "approval.needed": "remit approvals, then remit approve ID or remit deny ID",
+        "approval.needed": "remit approvals, then remit approve ID or remit deny ID --reason WHY",
+        "approval.too_many": "remit approvals, then remit approve ID or remit deny ID --reason WHY; "
+        "or let an agent have more with the setting approval_open",
         "approval.unreadable": "remit doctor",
         # circuits of services
         "breaker.open": "wait until the circuit may be tried (remit breakers), then remit resume {mission}",
@@ -70,7 +72,8 @@ NEXT: Mapping[str, str] = MappingProxyType(
         "rate.exceeded": "come back when it says, or raise the limit: remit limits",
         # budget
         "budget.exceeded": "remit budget, then wait for the next period or remit budget set SCOPE NAME USD",
-        "budget.unknown_price": "give the action an estimate, or set unknown_price to ceiling or warn",
+        "budget.unknown_price": "for a model remit models price {target} --input USD --output USD; "
+        "else give the action an estimate, or set unknown_price to ceiling or warn",
         # what an effect key tells
         "effect_key.audit_alarm": "remit audit verify, then remit audit acknowledge --reason WHY",
         "effect_key.done": "nothing: it was done",

@@ -17,7 +17,7 @@ from remit.guard.scene import Scene, Standing, allowed, denied
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
 from remit.kernel.decision import Check, Verdict
-from remit.kernel.effects import Command, Effect, Model, Notify, WriteFiles
+from remit.kernel.effects import Command, Effect, Model, Notify, Tool, WriteFiles
 from remit.redact.blocks import mask_joints
 from remit.redact.personal.cards import may_hold
 from remit.redact.redactor import Redactor
@@ -29,6 +29,19 @@ ALLOWED = allowed(NAME)
 def redacts(action: Action, standing: Standing) -> bool:
     """Whether what is read is masked: always, but for models where the workspace's gateway policy switched it off."""
     return standing.gateway.policy.redaction or not isinstance(action.effect, Model)
+
+
+def served(action: Action) -> bool:
+    """Whether it calls a tool that a server offers, or that is no function of this process."""
+    return isinstance(action.effect, Tool) and (action.effect.outside or "/" in action.effect.name)
+
+
+def hides_cards(action: Action, standing: Standing) -> bool:
+    """Whether payment cards are masked in what comes back: from models, and from servers of tools to whoever asks them.
+
+    The results of an agent's own functions stay as they are in this process; on their way to a model their cards go.
+    """
+    return standing.gateway.policy.redaction and (isinstance(action.effect, Model) or served(action))
 
 
 def check(action: Action, scene: Scene) -> Check:

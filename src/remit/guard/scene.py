@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant
@@ -36,6 +37,24 @@ from remit.kernel.usage import UnknownPrice
 from remit.redact.personal.kinds import Personal
 from remit.redact.redactor import Redactor
 from remit.redact.vault import Kept
+
+
+# What lists of an admission are made by: ``list[int]``, as a factory, takes many times as long, and there are five.
+def _numbers() -> list[int]:
+    return []
+
+
+def _checks() -> list[Check]:
+    return []
+
+
+def _grants() -> list[Grant]:
+    return []
+
+
+def _tokens() -> list[Kept]:
+    return []
+
 
 #: What a decision says when the rules could not be read.
 UNREADABLE = "unreadable"
@@ -96,11 +115,11 @@ class Scene:
     kinds: frozenset[str]
     performed: Action
     lease: Lease | None = None
-    grants: list[Grant] = field(default_factory=list[Grant])  # what break-glass lifted: used with the intent
+    grants: list[Grant] = field(default_factory=_grants)  # what break-glass lifted: used with the intent
     answer: Outcome | None = None  # kept from an earlier call: nothing will be called
     charges: tuple[Charge, ...] = ()
     unknown_price: UnknownPrice = UnknownPrice.REFUSE
-    spent_ns: list[int] = field(default_factory=list[int])  # by each check so far
+    spent_ns: list[int] = field(default_factory=_numbers)  # by each check so far
     at: datetime = EPOCH
     environment: str = ""
     evidence: Mapping[str, Evidence] | None = None
@@ -108,18 +127,18 @@ class Scene:
     facts: str = ""
     clean: bool = False  # nothing secret stands in the payload, which every other text of the action is made from
     approvals: ApprovalTerms = field(default_factory=ApprovalTerms)
-    wanted: list[Check] = field(default_factory=list[Check])
+    wanted: list[Check] = field(default_factory=_checks)
     approval: str = ""
     fetching: FetchTerms = SHIPPED_TERMS
     robots: str = "unknown"  # what robots.txt says of a fetch
     personal: PersonalTerms = field(default_factory=PersonalTerms)
     vault: Held | None = None
-    found: Mapping[str, Sequence[Personal]] = field(default_factory=dict[str, Sequence[Personal]])  # elsewhere, by text
-    kept: list[Kept] = field(default_factory=list[Kept])
+    found: Mapping[str, Sequence[Personal]] = MappingProxyType({})  # elsewhere, by text
+    kept: list[Kept] = field(default_factory=_tokens)
     wants: tuple[Reference, ...] = ()
     used: tuple[Used, ...] = ()
     tried: tuple[str, ...] = ()
-    observed: list[Check] = field(default_factory=list[Check])  # what would have been refused (``observe``)
+    observed: list[Check] = field(default_factory=_checks)  # what would have been refused (``observe``)
     beyond: frozenset[str] = frozenset()  # of rate and budget: what is counted though it does not fit
     inspects: bool = False  # whether tool calls in a model's answer are judged (``tool_rules.inspector``)
 

@@ -52,7 +52,7 @@ _NEXT = {
     State.OK: "nothing: it was done",
     State.FAILED: "remit logs {mission}",
     State.UNKNOWN: "look at {target} and decide whether it was done: it is never repeated by itself",
-    State.BLOCKED: "remit unkill NAME, then remit resume {mission}",
+    State.BLOCKED: "remit unkill NAME --reason WHY, then remit resume {mission}",
     State.CANCELLED: "remit resume {mission}",
     State.UNUSED: "remit resume {mission}",
     State.ABANDONED: "remit resume {mission}",
@@ -206,7 +206,8 @@ def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
 def _told(story: ActionStory) -> str:
     row = story.row
     whom = "" if row["on_behalf_of"] == row["principal"] else f" for {row['on_behalf_of']}"
-    where = f" in step {row['step']} of mission {row['mission']}" if row["mission"] else ""
+    step = f" in step {row['step']}" if row["step"] else ""
+    where = f"{step} of mission {row['mission']}" if row["mission"] else ""
     lines = [
         f"{row['principal']}{whom} asked for {row['kind']} {row['target']}{where}, {iso(row['opened_us'])}",
         *(

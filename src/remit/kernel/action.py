@@ -29,11 +29,22 @@ class Principal:
         """``agent:coder``."""
         return self.kind + ":" + self.id
 
+    @classmethod
+    def parse(cls, text: str) -> Principal:
+        """A principal from its text, ``user:owner``.
+
+        Raises:
+            ValueError: There is no such kind.
+        """
+        kind, _, name = text.partition(":")
+        return cls(ActorKind(kind), name)
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """One attempted effect.
 
+    ``kind`` is its effect's (``command`` for instance), ``target`` what that is aimed at.
     ``payload`` is the canonical form with ``secret://`` references unresolved; ``subject_hash`` is SHA-256 over kind,
     principal, originator, workspace, target and payload: two actions with the same hash are the same request.
     ``effect_key`` names the effect across attempts and resumes (mission / step / skip key / generation / ordinal), and
@@ -64,21 +75,16 @@ class Action:
     key: str = ""
     payload: bytes = field(init=False)
     subject_hash: str = field(init=False)
+    kind: str = field(init=False, repr=False, compare=False)
+    target: str = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        kind, target = self.effect.trait.kind, self.effect.target  # kept: an admission asks for them two dozen times
         payload = canonical(self.effect.payload())
         subject = canonical(
-            [self.kind, str(self.principal), str(self.on_behalf_of), self.workspace, self.target, sha256_hex(payload)]
+            [kind, str(self.principal), str(self.on_behalf_of), self.workspace, target, sha256_hex(payload)]
         )
         object.__setattr__(self, "payload", payload)
         object.__setattr__(self, "subject_hash", sha256_hex(subject))
-
-    @property
-    def kind(self) -> str:
-        """The effect's kind, ``command`` for instance."""
-        return self.effect.trait.kind
-
-    @property
-    def target(self) -> str:
-        """What the effect is aimed at."""
-        return self.effect.target
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "target", target)

@@ -221,10 +221,14 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Call a named tool. Its adapter receives the effect key and must make a repeat harmless (idempotency key)."""
+    """Call a named tool. Its adapter receives the effect key and must make a repeat harmless (idempotency key).
+
+    ``outside``: what answers is no function of this process; ``server/tool`` never is.
+    """
 
     name: str
     arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    outside: bool = False
     trait: ClassVar[Trait] = Trait(
         "tool", executed=True, durability=Durability.COMMIT, repeatable=True, reversal=Reversal.NOTHING, domain="tool"
     )

@@ -313,7 +313,9 @@ TABLE: dict[type[RemitError], ErrorRow] = {
     ),
     ContentRefused: ErrorRow("content_refused", 400, 2, retryable=False, hint="change the prompt"),
     NotFound: ErrorRow("not_found", 404, 2, retryable=False, hint="remit missions"),
-    Unauthenticated: ErrorRow("unauthenticated", 401, 3, retryable=False, hint="remit keys create NAME"),
+    Unauthenticated: ErrorRow(
+        "unauthenticated", 401, 3, retryable=False, hint="remit apikeys create NAME --scope read"
+    ),
     Denied: ErrorRow("denied", 403, 3, retryable=False, hint="remit why ID"),
     BudgetExceeded: ErrorRow(
         "budget_exceeded", 402, 3, retryable=False, hint="raise the mission's budget: remit run ... --budget USD"

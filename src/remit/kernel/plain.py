@@ -7,6 +7,7 @@ as their code instead.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 
@@ -16,6 +17,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 _MARKS = frozenset({"Mn", "Me"})
 _BYTE = 0x100
+_SUSPECT = re.compile(r"[^\n\t -~]")
 MOST_MARKS = 2  # combining marks in a row: more only cover what stands beside them
 
 
@@ -31,6 +33,11 @@ def plain_lines(text: str, *, lines: int = 400, width: int = 400) -> list[str]:
     found = text.removesuffix("\n").split("\n")
     shown = [plain(line.replace("\t", "    "), limit=width) for line in found[:lines]]
     return shown if len(found) <= lines else [*shown, f"… {len(found) - lines} more lines"]
+
+
+def harmless(text: str) -> str:
+    """``text`` as it stands, lines and tabs included, with whatever would hide, reverse or control told as its code."""
+    return spelled(text, _code, keep="\n\t\u00a0\u202f") if _SUSPECT.search(text) else text
 
 
 def spelled(text: str, code: Callable[[str], str], *, keep: str = "") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -73,6 +74,14 @@ class Journal(Protocol):
 
     async def commit[T](self, name: str, op: Callable[[Tx], T], *, durable: Durability = Durability.COMMIT) -> T:
         """``submit`` and wait until committed; ``Durability.SEALED`` waits for a signed checkpoint over its entries."""
+        ...
+
+    async def ahead[T](self, name: str, op: Callable[[Tx], T]) -> asyncio.Future[T]:
+        """Queue a write and go on once it has run: what it gives back is done once it is committed.
+
+        Where the database may still undo what has run (Postgres may, to end a deadlock), not before the commit. What
+        ``op`` raises is raised here. What fails afterwards, with the commit, is the future's: then nothing stands.
+        """
         ...
 
     async def read[T](self, op: Callable[[ReadTx], T]) -> T:

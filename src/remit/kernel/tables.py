@@ -16,3 +16,10 @@ METADATA = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+def literal(text: str) -> str:
+    """``text`` as LIKE looks for exactly it, with a backslash as its escape."""
+    for sign in ("\\", "%", "_"):
+        text = text.replace(sign, f"\\{sign}")
+    return text

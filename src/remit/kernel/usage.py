@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -49,6 +50,10 @@ class Usage:
         estimated: Whether quantities were counted here, because nobody who bills said them.
         kept: Whether an answer that was kept was given again, so that nothing was used.
         saved: What that answer had cost.
+        terms: What moved the price beside tokens, as a JSON object; empty: nothing did. ``service``: the tier that
+            served it; ``raised``: where every token costs more; ``tools``: those that the provider ran, and how often;
+            ``unpriced``: those of them whose price nobody knows, so that they are in no cost.
+        refs: Digests of ids by which a later call can go on from this one (``guard.continuing``).
 
     Raises:
         InvalidInput: Something is negative.
@@ -70,6 +75,8 @@ class Usage:
     kept: bool = False
     saved: Money = ZERO
     tokens_cache_write: int = 0
+    terms: str = ""
+    refs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         quantities = (self.tokens_in, self.tokens_out, self.gpu_ms, self.storage_bytes, self.network_bytes)
@@ -117,6 +124,8 @@ class Usage:
             estimated=self.estimated or other.estimated,
             kept=self.kept or other.kept,
             saved=self.saved + other.saved,
+            terms=other.terms or self.terms,
+            refs=self.refs + other.refs,
             **{name: getattr(self, name) + getattr(other, name) for name in (*summed, *cached, *costs)},
         )
 
@@ -128,6 +137,8 @@ class Usage:
             told["tokens_cached"] = self.tokens_cached
         if self.tokens_cache_write:
             told["tokens_cache_write"] = self.tokens_cache_write
+        if self.terms:
+            told["terms"] = json.loads(self.terms)
         if self.estimated:
             told["estimated"] = True
         if self.kept:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 from remit.audit.entry import Entry, Result
+from remit.kernel.action import Principal
 from remit.kernel.canonical import sha256_hex
 from remit.kernel.errors import IntegrityError
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import Tx
 from remit.missions.deps import Deps
 from remit.missions.estimate import preset_of
-from remit.missions.holding import SYSTEM, Holding, principal
+from remit.missions.holding import SYSTEM, Holding
 from remit.missions.plan import OrderedPlan, order
 from remit.missions.plan_json import load
 from remit.missions.presets import Preset
@@ -45,7 +46,7 @@ async def claim(
                 domain="missions",
                 result=Result.SUCCESS,
                 workspace=workspace,
-                on_behalf_of=principal(row.originator),
+                on_behalf_of=Principal.parse(row.originator),
                 subject=mission,
                 mission=mission,
             ),

@@ -64,6 +64,18 @@ _OF_MISSION = (
 )
 
 
+_ELSEWHERE = (
+    select(DEPLOYMENT.c.workspace)
+    .where(DEPLOYMENT.c.target == bindparam("place"), DEPLOYMENT.c.workspace != bindparam("of"))
+    .limit(1)
+)
+
+
+def is_elsewhere(tx: ReadTx, workspace: str, target: str) -> bool:
+    """Whether another workspace has deployed to a place: what is live there may be its files."""
+    return tx.row(_ELSEWHERE, {"of": workspace, "place": target}) is not None
+
+
 def record_deployment(tx: Tx, deployment: Deployment) -> None:
     """Keep what an action is about to do outside (operation ``deploy.record``)."""
     tx.execute(_INSERT, {field.name: getattr(deployment, field.name) for field in fields(Deployment)})

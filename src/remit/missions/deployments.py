@@ -184,7 +184,7 @@ class Deployments:
         """
         row = await self._deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
         release: dict[str, Json] = {"tree": row.tree, "previous": "", "smoke": [], "keep": KEEP}
-        who = _originator(row)
+        who = Principal.parse(row.originator)
         effect = Deploy(target, release)
         action = Action(new_id(), effect, who, who, workspace, mission)
         found = await self._preview(action)
@@ -282,7 +282,7 @@ class Deployments:
             id=new_id(),
             effect=effect,
             principal=actor,
-            on_behalf_of=_originator(row) if system else actor,
+            on_behalf_of=Principal.parse(row.originator) if system else actor,
             workspace=row.workspace,
             mission=row.id,
             step=step,
@@ -454,8 +454,3 @@ def agreed(tx: Tx, action: Action, effect: Deploy, *, now_us: int) -> None:
         at_us=now_us,
     )
     record_deployment(tx, deployment)
-
-
-def _originator(row: MissionRow) -> Principal:
-    kind, _, name = row.originator.partition(":")
-    return Principal(ActorKind(kind), name)

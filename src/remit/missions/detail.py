@@ -30,6 +30,7 @@ from remit.missions.rows import ATTEMPTS_SELECT, AttemptRow, MissionRow, StepRow
 from remit.missions.shown import Shown, shown_status
 
 MOST_ACTIONS = 100
+_MINUTE = 60  # seconds, and minutes of an hour
 
 _OF = (ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which"))
 _ACTION_COUNTS = select(ACTION.c.state, func.count().label("many")).where(*_OF).group_by(ACTION.c.state)
@@ -256,13 +257,24 @@ def step_word(step: StepDetail, *, now_us: int) -> tuple[str, str]:
     if step.asks:
         return "waiting", "needs approval"
     if row.not_before_us > now_us:
-        return "retrying", f"retry in {max(round((row.not_before_us - now_us) / 1_000_000), 1)} s"
+        return "retrying", retry_word(row.not_before_us - now_us)
     if row.status == StepStatus.PENDING:
         waits = step.waits_for
         named = f"waits for {waits[0]}" if len(waits) == 1 else f"waits for {len(waits)} steps"
         return "queued", named if waits else "queued"
     kind, word = _WORDS[StepStatus(row.status)]
     return kind, f"{word}, attempt {row.attempts}" if kind == "running" and row.attempts > 1 else word
+
+
+def retry_word(micros: int) -> str:
+    """``retry in 9 s``, ``retry in 4:07``, ``retry in 1 h 05 min``."""
+    seconds = max(round(micros / 1_000_000), 1)
+    if seconds < _MINUTE:
+        return f"retry in {seconds} s"
+    minutes, rest = divmod(seconds, _MINUTE)
+    if minutes < _MINUTE:
+        return f"retry in {minutes}:{rest:02}"
+    return f"retry in {minutes // _MINUTE} h {minutes % _MINUTE:02} min"
 
 
 def _asked(row: Row) -> Asked:

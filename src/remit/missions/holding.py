@@ -55,12 +55,6 @@ SYSTEM = Principal(ActorKind.SYSTEM, "missions")
 type Also = Callable[[Tx], None]
 
 
-def principal(text: str) -> Principal:
-    """A principal from its text, ``user:owner``."""
-    kind, _, name = text.partition(":")
-    return Principal(ActorKind(kind), name)
-
-
 @dataclass(frozen=True, slots=True)
 class Output:
     """What one attempt made."""
@@ -96,7 +90,7 @@ class Holding:
         self.rows = {row.name: row for row in rows}
         self.repository = repository
         self.head = mission.head_commit
-        self.originator = principal(mission.originator)
+        self.originator = Principal.parse(mission.originator)
         self.preset: Preset | None = None
         self.lost = False
         self.over = False

@@ -11,9 +11,10 @@ from remit.kernel.ports import ReadTx
 from remit.missions.deps import Deps
 from remit.missions.estimate import lasting
 from remit.missions.listing import Summary, read_summaries
-from remit.missions.queue import Place, Snapshot, State, places
+from remit.missions.queue import Place, places
 from remit.missions.queue_order import Priority
 from remit.missions.queue_pause import paused_since
+from remit.missions.queue_snapshot import Snapshot, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from remit.guard.approval_rows import Status
 from remit.guard.approval_tables import APPROVAL
 from remit.kernel.mission import MissionStatus, StepStatus
 from remit.kernel.ports import ReadTx, Row
+from remit.kernel.tables import literal
 from remit.missions.estimate import Estimate
 from remit.missions.estimate_tables import ESTIMATE
 from remit.missions.labels import agents_in, searched
@@ -307,17 +308,11 @@ def _ids(wanted: Wanted, living: Sequence[str]) -> tuple[Select[Any, Any], dict[
 def _searching(text: str) -> tuple[ColumnElement[bool], dict[str, Any]]:
     """Where a text is looked for, and its parameters."""
     found: ColumnElement[bool] = MISSION.c.searched.like(bindparam("w_text"), escape="\\")
-    params = {"w_text": f"%{_literal(text)}%"}
+    params = {"w_text": f"%{literal(text)}%"}
     if _ID_PART.fullmatch(text):
         found |= MISSION.c.id.like(bindparam("w_from")) | MISSION.c.id.like(bindparam("w_to"))
         params |= {"w_from": f"{text}%", "w_to": f"%{text}"}
     return found, params
-
-
-def _literal(text: str) -> str:
-    for sign in ("\\", "%", "_"):
-        text = text.replace(sign, f"\\{sign}")
-    return text
 
 
 def _row_status(status: Shown) -> str:

@@ -169,6 +169,19 @@ class Described(Protocol):
 
 
 @runtime_checkable
+class Exampled(Protocol):
+    """What a pack may also offer: an input to begin with."""
+
+    def example(self) -> tuple[str, bytes]:
+        """A file's name and an input that the pack plans; reads a file.
+
+        Raises:
+            NotFound: It is not part of this installation.
+        """
+        ...
+
+
+@runtime_checkable
 class Formed(Described, Protocol):
     """What a pack may offer beside its schema: its input as plain values, so that a form can be filled from it."""
 

@@ -16,10 +16,12 @@ from remit.kernel.ports import ReadTx, Row, Tx
 from remit.missions import queue
 from remit.missions.deps import Deps
 from remit.missions.drive import run_parts
-from remit.missions.queue import Entered, Place, State, Taken
+from remit.missions.plan import OrderedPlan
+from remit.missions.queue import Entered, Place
 from remit.missions.queue_order import Priority
-from remit.missions.queue_worker import at_rest
-from remit.missions.rows import read_mission
+from remit.missions.queue_snapshot import Snapshot, State, Taken
+from remit.missions.queue_worker import at_rest, entered_of
+from remit.missions.rows import MissionRow, read_mission
 
 #: Seconds between two looks of a process that waits for its own mission's turn.
 TURN_S = 0.25
@@ -43,6 +45,27 @@ def come_in(tx: Tx, deps: Deps, entered: Entered, *, by: Principal) -> State:
         require(tx, by, workspace=entered.workspace, permission=Permission.ADMIN)
     bounded = by.kind is not ActorKind.SYSTEM
     return queue.enter(tx, entered, alive=deps.alive, now_us=deps.now(), bounded=bounded)
+
+
+def enter_run(
+    tx: Tx,
+    deps: Deps,
+    row: MissionRow,
+    *,
+    run: int,
+    plan: OrderedPlan,
+    queued: bool,
+    by: Principal,
+    priority: Priority = Priority.NORMAL,
+) -> State:
+    """Bring a run of a mission into the queue: for any worker (``queued``), or for this process when it is its turn.
+
+    Raises:
+        RateLimited, Denied: As ``come_in``.
+    """
+    expected_us = round(plan.critical_seconds * 1_000_000)
+    waiter = "" if queued else deps.engine.executor
+    return come_in(tx, deps, entered_of(row, run, priority=priority, expected_us=expected_us, waiter=waiter), by=by)
 
 
 async def refused(deps: Deps, workspace: str, refusal: RateLimited, *, by: Principal) -> None:
@@ -124,7 +147,7 @@ async def _taken(deps: Deps, workspace: str, mission: str, *, mine: bool) -> boo
     """Take one's own mission if it is the next of its workspace."""
 
     def possible(tx: ReadTx) -> bool:
-        return queue.Snapshot(tx, alive=deps.alive, now_us=deps.now()).room(workspace)
+        return Snapshot(tx, alive=deps.alive, now_us=deps.now()).room(workspace)
 
     def op(tx: Tx) -> Taken | None:
         if not mine:

@@ -18,8 +18,8 @@ from remit.kernel.ports import Engine, ReadTx, Tx
 from remit.missions import queue
 from remit.missions.deps import Deps
 from remit.missions.drive import run_id, run_parts
-from remit.missions.queue import State, Taken
 from remit.missions.queue_order import Priority
+from remit.missions.queue_snapshot import Snapshot, State, Taken
 from remit.missions.rows import MissionRow, read_mission
 
 log = logging.getLogger("remit.queue")
@@ -184,7 +184,7 @@ class Worker:
     def _look(self, tx: ReadTx, loose: list[str]) -> tuple[set[Taken], list[str], list[str]]:
         """What is in dead hands; and of the engine's loose runs those that have ended, and that the queue lacks."""
         now_us = self.deps.now()
-        lost = set(queue.Snapshot(tx, alive=self.deps.alive, now_us=now_us).lost())
+        lost = set(Snapshot(tx, alive=self.deps.alive, now_us=now_us).lost())
         finished: list[str] = []
         strange: list[str] = []
         for name in loose:

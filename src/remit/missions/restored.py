@@ -18,7 +18,7 @@ from remit.guard.approval_tables import APPROVAL
 from remit.kernel.action import Principal
 from remit.kernel.mission import MissionStatus
 from remit.kernel.ports import Tx
-from remit.missions.queue import State
+from remit.missions.queue_snapshot import State
 from remit.missions.queue_tables import QUEUE, WORKER
 from remit.missions.tables import CHILD, MISSION
 

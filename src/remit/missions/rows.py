@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from typing import cast
 
 import orjson
-from sqlalchemy import Executable, Table, Update, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Executable, Table, Update, and_, bindparam, delete, insert, select, update
 
 from remit.kernel.canonical import Json, canonical
 from remit.kernel.errors import Fenced, NotFound
@@ -218,19 +218,6 @@ CHILD_DELETE = delete(CHILD).where(
     CHILD.c.host == bindparam("host"),
     CHILD.c.pgid == bindparam("pgid"),
     CHILD.c.start_time == bindparam("start_time"),
-)
-_LISTED = [MISSION.c[field.name] for field in fields(MissionRow) if field.name not in {"input", "plan"}]
-MISSIONS_PAGE = (
-    select(*_LISTED)
-    .where(
-        MISSION.c.workspace == bindparam("workspace"),
-        or_(
-            MISSION.c.created_us < bindparam("before_us"),
-            and_(MISSION.c.created_us == bindparam("before_us"), MISSION.c.id < bindparam("before_id")),
-        ),
-    )
-    .order_by(MISSION.c.created_us.desc(), MISSION.c.id.desc())
-    .limit(bindparam("size"))
 )
 
 _UPDATES: dict[tuple[str, tuple[str, ...]], Update] = {}

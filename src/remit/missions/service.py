@@ -3,60 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
-from remit.accounts.access import Permission, Resource, reading, require
-from remit.accounts.budgets import BudgetScope, add_limit
-from remit.audit.entry import Entry, Result
-from remit.guard.approval_rows import Request, Status, of_mission, unfinished
+from remit.accounts.access import Permission, reading, require
+from remit.guard.approval_rows import Request, Status, of_mission
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.canonical import Json, sha256_hex
 from remit.kernel.clock import micros_of
-from remit.kernel.errors import Conflict, Fenced, InvalidInput, NotFound, RateLimited, RemitError
-from remit.kernel.ids import check_id, new_id
-from remit.kernel.mission import MissionStatus, StepStatus
+from remit.kernel.errors import Conflict, InvalidInput, NotFound
+from remit.kernel.ids import check_id
+from remit.kernel.mission import MissionStatus
 from remit.kernel.money import ZERO, Money
-from remit.kernel.ports import ReadTx, Row, RunTicket, Tx
-from remit.kernel.tracing import span
+from remit.kernel.ports import ReadTx, RunTicket, Tx
 from remit.missions import branch as branching
 from remit.missions import queue_clean as cleaning
 from remit.missions import queue_service as queueing
 from remit.missions import rollback as back
-from remit.missions.claim import claim, stored_plan
+from remit.missions.claim import stored_plan
+from remit.missions.creation import create
 from remit.missions.deps import Deps
 from remit.missions.drive import drive, run_id
-from remit.missions.estimate import Estimate, estimated, keep, read_estimate
-from remit.missions.holding import Holding, principal
+from remit.missions.estimate import Estimate, read_estimate
 from remit.missions.intake import planned, refuse_secrets
-from remit.missions.labels import labels
+from remit.missions.listing import Cursor, Summary, Wanted, find_missions
+from remit.missions.orders import check_may, control, held, no_steps, retry_steps, row_of
 from remit.missions.plan import OrderedPlan
-from remit.missions.plan_json import dump
-from remit.missions.presets import chosen, require_critics
-from remit.missions.queue import Place, State, place
+from remit.missions.queue import Place, place
 from remit.missions.queue_order import Priority
-from remit.missions.queue_worker import entered_of
+from remit.missions.queue_snapshot import State
 from remit.missions.resume import Validation, end_leftovers, interrupt, prepare, show_head
 from remit.missions.rows import (
     ATTEMPTS_SELECT,
     CANCEL,
-    MISSIONS_PAGE,
     AttemptRow,
     MissionRow,
     OnDrift,
     StepRow,
-    insert_mission,
     read_mission,
     read_steps,
-    set_mission,
-    set_step,
 )
-from remit.missions.shown import ORDER, Shown, lives, shown_status
+from remit.missions.shown import Shown, lives, shown_status
 
 CANCEL_WAIT_S = 3.0
-PAGE_LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,30 +60,6 @@ class View:
     waits_for: tuple[Request, ...] = ()
     estimate: Estimate | None = None
     place: Place | None = None  # in the queue, while it waits
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A mission in a list: no input and no plan. ``cursor`` is what the next page starts after.
-
-    ``waits_for`` are the ids of requests for approval that nobody has decided.
-    """
-
-    id: str
-    pack: str
-    input_name: str
-    status: Shown
-    originator: str
-    parent: str
-    error: str
-    cost_micros: int
-    created_us: int
-    updated_us: int
-    cursor: tuple[int, str]
-    waits_for: tuple[str, ...] = ()
-
-
-type StepChange = Callable[[Tx, MissionRow, int], None]
 
 
 class Missions:
@@ -130,83 +95,19 @@ class Missions:
             InvalidInput: The input is wrong, holds a secret, or its plan can't run or lacks a critic that the preset
                 demands; says where.
         """
-        await self._may(workspace, originator)
-        found = self.deps.pack(pack)
-        with_preset = chosen(preset, found.name)
-        try:
-            refuse_secrets(self.deps.redactor, data, name)
-        except InvalidInput as error:
-            await self._turned_away(error, workspace=workspace, pack=pack, data=data, by=originator)
-            raise
-        with span("mission.plan", pack=pack):
-            plan = planned(found, data, name)
-            require_critics(with_preset, plan.plan)
-        stored = dump(plan.plan)
-        now = self.deps.now()
-        mission = MissionRow(
-            id=new_id(),
-            workspace=workspace,
-            pack=pack,
-            pack_version=found.version,
-            input_name=name,
-            input=data,
-            input_sha256=sha256_hex(data),
-            plan=stored,
-            plan_hash=sha256_hex(stored),
-            originator=str(originator),
-            budget_micros=budget.micros,
-            created_us=now,
-            updated_us=now,
-            run=0 if queue is None else 1,
-            **labels(plan.plan, name),
+        await check_may(self.deps, workspace, originator)
+        return await create(
+            self.deps,
+            workspace,
+            pack,
+            data,
+            name=name,
+            originator=originator,
+            budget=budget,
+            preset=preset,
+            queue=queue,
+            priority=priority,
         )
-        steps = [
-            StepRow(
-                workspace, mission.id, 1, spec.name, position, title=spec.title, feature=spec.feature, changed_us=now
-            )
-            for position, spec in enumerate(plan.steps)
-        ]
-        entry = _entry(mission, "mission.create", originator)
-        payload = {
-            "pack": pack,
-            "version": found.version,
-            "input_sha256": mission.input_sha256,
-            "plan": mission.plan_hash,
-            "steps": len(steps),
-            "budget_micros": budget.micros,
-            "preset": with_preset.name if with_preset is not None else "",
-        }
-
-        def op(tx: Tx) -> None:
-            insert_mission(tx, mission, steps)
-            keep(tx, estimated(tx, plan, with_preset, workspace=workspace, pack=found.name, mission=mission.id))
-            if budget:
-                add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=mission.id, limit=budget)
-            tx.append(entry, payload)
-            if queue is not None:
-                self._enter(tx, mission, 1, plan=plan, queued=queue, priority=priority, by=originator)
-
-        try:
-            await self.deps.journal.commit("mission.create", op)
-        except RateLimited as error:
-            await queueing.refused(self.deps, workspace, error, by=originator)
-            raise
-        return mission.id
-
-    async def _turned_away(self, error: InvalidInput, *, workspace: str, pack: str, data: bytes, by: Principal) -> None:
-        """An input that may not be stored: who gave it and why not is on record, and of the input its hash alone."""
-        entry = Entry(
-            actor=by,
-            action="mission.refused",
-            domain="missions",
-            result=Result.BLOCKED,
-            workspace=workspace,
-            reason=error.code,
-        )
-        mask = self.deps.redactor.mask
-        why: list[Json] = [mask(problem)[:200] for problem in error.problems[:20]]
-        payload: dict[str, Json] = {"pack": mask(pack)[:200], "input_sha256": sha256_hex(data), "why": why}
-        await self.deps.journal.commit("guard.refused", lambda tx: tx.append(entry, payload))
 
     async def submit(self, workspace: str, mission: str, *, queued: bool = False) -> str:
         """Order a stored mission to run: here, at once when there is room, or (``queued``) on any worker; the run's id.
@@ -220,31 +121,16 @@ class Missions:
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status}.", hint=f"remit resume {mission}")
         if not row.run:
-            await self._control(row, self._no_steps, actor=None, run=1)
-        number, plan, originator = max(row.run, 1), stored_plan(row), principal(row.originator)
+            await control(self.deps, row, no_steps, actor=None, run=1)
+        number, plan, originator = max(row.run, 1), stored_plan(row), Principal.parse(row.originator)
         state = await self.deps.journal.commit(
-            "queue.enter", lambda tx: self._enter(tx, row, number, plan=plan, queued=queued, by=originator)
+            "queue.enter",
+            lambda tx: queueing.enter_run(tx, self.deps, row, run=number, plan=plan, queued=queued, by=originator),
         )
         name = run_id(workspace, mission, number)
         if state is State.TAKEN:
             await self.deps.engine.submit(name)
         return name
-
-    def _enter(
-        self,
-        tx: Tx,
-        row: MissionRow,
-        run: int,
-        *,
-        plan: OrderedPlan,
-        queued: bool,
-        by: Principal,
-        priority: Priority = Priority.NORMAL,
-    ) -> State:
-        expected_us = round(plan.critical_seconds * 1_000_000)
-        waiter = "" if queued else self.deps.engine.executor
-        entered = entered_of(row, run, priority=priority, expected_us=expected_us, waiter=waiter)
-        return queueing.come_in(tx, self.deps, entered, by=by)
 
     async def run(self, workspace: str, mission: str, *, told: queueing.Told | None = None) -> View:
         """Submit and wait until the run has ended; how the mission stands then.
@@ -259,19 +145,6 @@ class Missions:
         """
         await self.wait(await self.submit(workspace, mission), told=told)
         return await self.show(workspace, mission)
-
-    async def _may(self, workspace: str, who: Principal) -> None:
-        """Refuse, on record, whoever may not give orders about missions here.
-
-        Raises:
-            Refused: ``who`` has no write permission in the workspace, or is an agent.
-        """
-        if who.kind is ActorKind.SYSTEM:
-            return  # a worker that goes on with what a person decided; nobody outside is ever this principal
-        await reading(
-            self.deps.journal,
-            lambda tx: require(tx, who, workspace=workspace, permission=Permission.WRITE, resource=Resource.MISSION),
-        )
 
     async def wait(self, name: str, *, told: queueing.Told | None = None) -> None:
         """Wait until a run has ended: for its turn, if it must, then here or wherever it was taken.
@@ -319,7 +192,7 @@ class Missions:
             IntegrityError: The log, the plan, the repository or a checkpoint is damaged. Nothing was changed.
             Drift: Artefacts changed since their steps, and ``drift`` says to refuse.
         """
-        await self._may(workspace, actor)
+        await check_may(self.deps, workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         if row.status == MissionStatus.SUCCEEDED and not from_step and drift is OnDrift.REFUSE:
@@ -327,17 +200,19 @@ class Missions:
         if row.fence:
             await self.deps.verify_log(workspace, mission)
         if from_step:
-            async with self._held(row, drift=drift) as holding:
+            async with held(self.deps, row, drift=drift) as holding:
                 await back.rerun(holding, [from_step], why="ordered", actor=actor)
                 await show_head(holding)
             row = await self._row(workspace, mission)
         number, plan, states = row.run + 1, stored_plan(row), list[State]()
 
-        def order(tx: Tx, held: MissionRow, now: int) -> None:
-            self._retry_steps(tx, held, now)
-            states[:] = [self._enter(tx, held, number, plan=plan, queued=queued, by=actor)]
+        def order(tx: Tx, found: MissionRow, now: int) -> None:
+            retry_steps(tx, found, now)
+            states[:] = [queueing.enter_run(tx, self.deps, found, run=number, plan=plan, queued=queued, by=actor)]
 
-        await self._control(row, order, actor=actor, run=number, drift=drift, status=MissionStatus.QUEUED, control="")
+        await control(
+            self.deps, row, order, actor=actor, run=number, drift=drift, status=MissionStatus.QUEUED, control=""
+        )
         name = run_id(workspace, mission, number)
         if states[0] is State.TAKEN:
             await self.deps.engine.submit(name)
@@ -353,7 +228,7 @@ class Missions:
         self._not_running(row)
         if row.fence:
             await self.deps.verify_log(workspace, mission)
-        async with self._held(row, drift=drift, prepared=False) as holding:
+        async with held(self.deps, row, drift=drift, prepared=False) as holding:
             return await prepare(holding)
 
     # -------------------------------------------------------------------------------------------------- going back
@@ -379,12 +254,12 @@ class Missions:
         """
         if to_step and feature:
             raise InvalidInput("A rollback goes to a step or takes out a feature, not both.", hint="remit rollback ID")
-        await self._may(workspace, actor)
+        await check_may(self.deps, workspace, actor)
         row = await self._row(workspace, mission)
         self._not_running(row)
         await self.deps.verify_log(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
-        async with self._held(row, drift=OnDrift.RESET) as holding:
+        async with held(self.deps, row, drift=OnDrift.RESET) as holding:
             if feature:
                 await back.rollback_feature(holding, pack, feature, actor=actor)
             elif to_step:
@@ -397,7 +272,7 @@ class Missions:
         if feature:
             row = await self._row(workspace, mission)
             status = MissionStatus.QUEUED
-            await self._control(row, self._retry_steps, actor=actor, run=row.run + 1, status=status, control="")
+            await control(self.deps, row, retry_steps, actor=actor, run=row.run + 1, status=status, control="")
             if not queued:
                 return await self.run(workspace, mission)
             await self.submit(workspace, mission, queued=True)
@@ -417,7 +292,7 @@ class Missions:
         Raises:
             NotFound, InvalidInput: No such mission or step; it is not finished; the other input is wrong.
         """
-        await self._may(workspace, actor)
+        await check_may(self.deps, workspace, actor)
         row = await self._row(workspace, mission)
         pack = self.deps.pack(row.pack, row.pack_version)
         if other is not None:
@@ -431,15 +306,15 @@ class Missions:
         Raises:
             Conflict: It is over already.
         """
-        await self._may(workspace, actor)
+        await check_may(self.deps, workspace, actor)
         row = await self._row(workspace, mission)
         if MissionStatus(row.status).over:
             raise Conflict(f"Mission {mission} is {row.status} already.", hint=f"remit show {mission}")
-        await self._control(row, self._no_steps, actor=actor, control=CANCEL)
+        await control(self.deps, row, no_steps, actor=actor, control=CANCEL)
         if self._lives(row.owner):
             await self._await_end(row)
         else:
-            async with self._held(row, drift=OnDrift.REFUSE, prepared=False) as holding:
+            async with held(self.deps, row, drift=OnDrift.REFUSE, prepared=False) as holding:
                 await end_leftovers(holding)
                 await interrupt(holding)
                 await holding.repository.discard()
@@ -464,7 +339,7 @@ class Missions:
         for mission in await journal.read(lambda tx: cleaning.finished(tx, workspace, before_us=before_us)):
             with suppress(Conflict, NotFound):
                 row = await self._row(workspace, mission)
-                async with self._held(row, drift=OnDrift.REFUSE, prepared=False, idle=True) as holding:
+                async with held(self.deps, row, drift=OnDrift.REFUSE, prepared=False, idle=True) as holding:
                     done = await cleaning.clean(holding, by=actor)
                 (gone if done else kept).append(mission)
         buckets = await journal.commit("queue.clean", lambda tx: cleaning.sweep(tx, workspace, before_us=before_us))
@@ -504,41 +379,15 @@ class Missions:
         where = self.deps.repository_for(mission).workspace
         return await self.deps.journal.read(op)
 
-    async def list(self, workspace: str, *, limit: int = 50, after: tuple[int, str] | None = None) -> list[Listed]:
+    async def list(self, workspace: str, *, limit: int = 50, after: Cursor | None = None) -> list[Summary]:
         """Missions, newest first; ``after`` is the cursor of the last one seen."""
-        before_us, before_id = after or (1 << 62, "")
-        params = {
-            "workspace": workspace,
-            "before_us": before_us,
-            "before_id": before_id,
-            "size": max(1, min(limit, PAGE_LIMIT)),
-        }
-
-        def op(tx: ReadTx) -> tuple[list[Row], list[Request]]:
-            return tx.rows(MISSIONS_PAGE, params), unfinished(tx, workspace)
-
-        rows, asked = await self.deps.journal.read(op)
-        waits: dict[str, tuple[str, ...]] = {}
-        for one in asked:
-            if one.status == Status.PENDING:
-                waits[one.mission] = (*waits.get(one.mission, ()), one.id)
-        return [
-            Listed(
-                id=row["id"],
-                pack=row["pack"],
-                input_name=row["input_name"],
-                status=self._shown(row["status"], row["owner"]),
-                originator=row["originator"],
-                parent=row["parent"],
-                error=row["error"],
-                cost_micros=row["cost_micros"],
-                created_us=row["created_us"],
-                updated_us=row["updated_us"],
-                cursor=(row["created_us"], row["id"]),
-                waits_for=waits.get(row["id"], ()),
+        wanted, now_us = Wanted(), self.deps.now()
+        found = await self.deps.journal.read(
+            lambda tx: find_missions(
+                tx, workspace, wanted, size=limit, alive=self.deps.alive, now_us=now_us, after=after
             )
-            for row in rows
-        ]
+        )
+        return list(found.missions)
 
     async def logs(self, workspace: str, mission: str) -> list[AttemptRow]:
         """Every finished attempt with its masked log, oldest first.
@@ -553,8 +402,7 @@ class Missions:
     # ------------------------------------------------------------------------------------------------------ private
 
     async def _row(self, workspace: str, mission: str) -> MissionRow:
-        check_id(mission, "mission")
-        return await self.deps.journal.read(lambda tx: read_mission(tx, workspace, mission))
+        return await row_of(self.deps, workspace, mission)
 
     def _lives(self, owner: str) -> bool:
         return lives(owner, alive=self.deps.alive)
@@ -567,75 +415,3 @@ class Missions:
             raise Conflict(
                 f"Mission {row.id} is running now.", code="mission.running", hint=f"remit cancel {row.id}, or wait"
             )
-
-    @asynccontextmanager
-    async def _held(
-        self, row: MissionRow, *, drift: OnDrift, prepared: bool = True, idle: bool = False
-    ) -> AsyncGenerator[Holding]:
-        """Hold a mission that does not run, for an order; afterwards it stands as before, unless the order said."""
-        holding = await claim(self.deps, row.workspace, row.id, owner=f"{ORDER}{new_id()}", over=True, idle=idle)
-        if holding is None:  # never with over=True, unless it must be idle
-            raise Conflict(f"Mission {row.id} can't be held.", hint=f"remit show {row.id}")
-        holding.mission = replace(holding.mission, drift=drift)
-        try:
-            if prepared:
-                await prepare(holding)
-            yield holding
-        except Fenced:
-            raise
-        except RemitError:
-            await holding.release()
-            raise
-        if holding.mission.owner:
-            await holding.release()
-
-    async def _control(
-        self, row: MissionRow, steps: StepChange, *, actor: Principal | None, **values: str | int
-    ) -> None:
-        """Write a person's order to the mission's row (and its steps), with its audit entry."""
-        now = self.deps.now()
-        verb = "cancel" if values.get("control") == CANCEL else "resume"
-        entry = None if actor is None else _entry(row, "mission.control", actor, reason=verb)
-
-        def op(tx: Tx) -> None:
-            held = read_mission(tx, row.workspace, row.id, lock=True)
-            if held.fence != row.fence:
-                raise Conflict(f"Mission {row.id} changed meanwhile.", hint=f"remit show {row.id}")
-            steps(tx, held, now)
-            set_mission(tx, held, **values, updated_us=now)
-            if entry is not None:
-                tx.append(entry, {"order": verb, "run": values.get("run", row.run)})
-
-        await self.deps.journal.commit("mission.control", op)
-
-    @staticmethod
-    def _no_steps(tx: Tx, row: MissionRow, now: int) -> None:
-        """An order that concerns the mission only."""
-
-    @staticmethod
-    def _retry_steps(tx: Tx, row: MissionRow, now: int) -> None:
-        """Steps that failed, were cancelled or rolled back may run again; their generation stays."""
-        again = {StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.ROLLED_BACK}
-        for number, step in enumerate(read_steps(tx, row)):
-            if step.status in again or step.not_before_us:
-                set_step(
-                    tx,
-                    step,
-                    status=step.status if step.status not in again else StepStatus.PENDING,
-                    failures=0,
-                    not_before_us=0,
-                    changed_us=max(now, step.changed_us + 1) + number,
-                )
-
-
-def _entry(row: MissionRow, action: str, actor: Principal, *, reason: str = "") -> Entry:
-    return Entry(
-        actor=actor,
-        action=action,
-        domain="missions",
-        result=Result.SUCCESS,
-        workspace=row.workspace,
-        reason=reason,
-        subject=row.id,
-        mission=row.id,
-    )

@@ -15,6 +15,7 @@ from functools import partial
 from remit.guard import approval_asking
 from remit.guard.approval_requests import refusal_text, refused_step, tell_step
 from remit.guard.approval_rows import Request
+from remit.guard.permit import both
 from remit.kernel import correlation
 from remit.kernel.canonical import canonical
 from remit.kernel.errors import (
@@ -29,7 +30,7 @@ from remit.kernel.errors import (
     Unavailable,
 )
 from remit.kernel.mission import MissionStatus, NoSecrets, StepSpec, StepStatus
-from remit.kernel.ports import ReadTx, Tx
+from remit.kernel.ports import ReadTx
 from remit.kernel.tracing import span
 from remit.missions import conditions, critics
 from remit.missions import pack as packs
@@ -279,7 +280,7 @@ async def _failed(
         failed = record(AttemptOutcome.FAILED)
         judged = await critics.verdict(holding, spec, context, error=error)
         told = None if request is None else partial(tell_step, request=request, now_us=holding.deps.now())
-        also = judged if told is None else told if judged is None else _both(judged, told)
+        also = judged if told is None else told if judged is None else both(judged, told)
         broken = await holding.fail(row, failed, status=StepStatus.FAILED, failures=failures, also=also)
         return Broken(broken, error)
     delay_us = round(delay(spec, max(failures, 1), error, rand=holding.deps.rand) * 1_000_000)
@@ -292,11 +293,3 @@ async def _failed(
         not_before_us=at_us,
     )
     return Again(again, at_us)
-
-
-def _both(first: Also, second: Also) -> Also:
-    def op(tx: Tx) -> None:
-        first(tx)
-        second(tx)
-
-    return op

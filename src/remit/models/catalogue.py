@@ -12,7 +12,7 @@ finds the providers of its maker: what a key may ask is the key's to say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from remit.kernel.clock import Clock
 from remit.kernel.errors import Unavailable
 from remit.kernel.ports import Journal, ReadTx, Row
 from remit.models.capabilities import shipped
-from remit.models.prices import Known, Rate, Rates, read_rate
+from remit.models.prices import Known, Rate, Rates, charged, read_rate
 from remit.models.tables import ALIAS, DEPLOYMENT, PRICE, PROVIDER
 
 OLDEST_S = 1.0
@@ -36,6 +36,11 @@ AUTO = "auto"  # and auto:cheap, auto:fast, auto:best
 DEFAULT = "default"  # the alias that is asked when nobody names a model
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+#: Of a model that the workspace priced no service tier and no tool of.
+NO_TERMS: Mapping[str, Rate] = MappingProxyType({})
+
+#: Own prices of service tiers and tools, by provider and model.
+type Terms = Mapping[tuple[str, str], Mapping[str, Rate]]
 
 
 class ProviderKind(StrEnum):
@@ -144,6 +149,8 @@ class Catalogue:
         aliases: Another name → public name; ``default`` is what is asked when nobody names a model.
         fallbacks: Public name → names that are asked after it, in order.
         prices: The workspace's own, by provider and model.
+        terms: The workspace's own prices of service tiers and tools, by provider and model, then ``service:NAME`` or
+            ``tool:NAME``.
         read_at: Monotonic seconds when the read began.
     """
 
@@ -154,6 +161,7 @@ class Catalogue:
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     prices: Mapping[tuple[str, str], Rate] = field(default_factory=dict[tuple[str, str], Rate])
     read_at: float = 0.0
+    terms: Terms = field(default_factory=dict[tuple[str, str], dict[str, Rate]])
     _resolved: dict[str, Resolved | None] = field(
         default_factory=dict[str, "Resolved | None"], init=False, repr=False, compare=False
     )
@@ -221,10 +229,18 @@ class Catalogue:
 
     def _implied(self, provider: Provider, model: str, name: str) -> Deployment:
         plain = Deployment(self.workspace, name, provider.name, model, quality=-1, context=-1, listed=False)
-        return informed(plain, provider, self.prices.get((provider.name, model)), self._rates)
+        at = (provider.name, model)
+        return informed(plain, provider, self.prices.get(at), self._rates, terms=self.terms.get(at, NO_TERMS))
 
 
-def informed(plain: Deployment, provider: Provider, own: Rate | None, rates: Rates | None) -> Deployment:
+def informed(
+    plain: Deployment,
+    provider: Provider,
+    own: Rate | None,
+    rates: Rates | None,
+    *,
+    terms: Mapping[str, Rate] = NO_TERMS,
+) -> Deployment:
     """A deployment with what is known of its model, where nobody said otherwise."""
     trait = shipped(plain.model)
     found = rates.known(provider.kind.value, plain.model, base_url=provider.base_url) if rates is not None else Known()
@@ -235,7 +251,7 @@ def informed(plain: Deployment, provider: Provider, own: Rate | None, rates: Rat
         quality=plain.quality if plain.quality >= 0 else (0 if trait is None else trait.quality),
         context=plain.context if plain.context >= 0 else found.context,
         prices=own,
-        rate=found.rate if own is None else own,
+        rate=charged(own, found.rate, terms),
     )
 
 
@@ -269,13 +285,13 @@ def read_catalogue(tx: ReadTx, workspace: str, *, rates: Rates | None = None, re
     """A workspace's catalogue in one snapshot. Without ``rates`` nothing has a price but what the workspace priced."""
     of = {"of": workspace}
     providers = {row["name"]: read_provider(row) for row in tx.rows(_PROVIDERS, of)}
-    prices = {(row["provider"], row["model"]): read_rate(orjson.loads(row["body"])) for row in tx.rows(_PRICES, of)}
+    prices, terms = _prices(tx.rows(_PRICES, of))
     groups: dict[str, tuple[Deployment, ...]] = {}
     for row in tx.rows(_DEPLOYMENTS, of):
         provider = providers.get(row["provider"])
         if provider is not None:
-            own = prices.get((row["provider"], row["model"]))
-            made = informed(_deployment(row), provider, own, rates)
+            at = (row["provider"], row["model"])
+            made = informed(_deployment(row), provider, prices.get(at), rates, terms=terms.get(at, NO_TERMS))
             groups[made.name] = (*groups.get(made.name, ()), made)
     aliases: dict[str, str] = {}
     fallbacks: dict[str, tuple[str, ...]] = {}
@@ -284,7 +300,26 @@ def read_catalogue(tx: ReadTx, workspace: str, *, rates: Rates | None = None, re
             fallbacks[row["name"]] = (*fallbacks.get(row["name"], ()), row["target"])
         else:
             aliases[row["name"]] = row["target"]
-    return Catalogue(workspace, providers, groups, aliases, fallbacks, prices, read_at, rates)
+    return Catalogue(workspace, providers, groups, aliases, fallbacks, prices, read_at, terms, _rates=rates)
+
+
+def _prices(rows: Sequence[Row]) -> tuple[dict[tuple[str, str], Rate], dict[tuple[str, str], dict[str, Rate]]]:
+    """The workspace's own prices of tokens, and of what stands behind a space in their name (``priced_as``)."""
+    prices: dict[tuple[str, str], Rate] = {}
+    terms: dict[tuple[str, str], dict[str, Rate]] = {}
+    for row in rows:
+        model, _, term = row["model"].partition(" ")
+        rate = read_rate(orjson.loads(row["body"]))
+        if term:
+            terms.setdefault((row["provider"], model), {})[term] = rate
+        else:
+            prices[row["provider"], model] = rate
+    return prices, terms
+
+
+def priced_as(model: str, term: str) -> str:
+    """What a model's price of a term is kept as; a provider's name of a model has no space."""
+    return f"{model} {term}" if term else model
 
 
 def _deployment(row: Row) -> Deployment:

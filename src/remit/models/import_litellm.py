@@ -317,7 +317,6 @@ _UNDERSTOOD = frozenset(
         "max_input_tokens",
         "max_tokens",
         "id",
-        "base_model",
         "rpm",
         *_ABILITIES,
     }

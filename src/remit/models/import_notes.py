@@ -27,6 +27,7 @@ PARAMS: Mapping[str, str] = MappingProxyType(
 KEYS: Mapping[str, str] = MappingProxyType(
     {
         "access_groups": "what a key may ask is the key's: patterns of names",
+        "base_model": "whose price it has is not taken from there: remit models price PROVIDER/MODEL",
         "credential_list": "keep each as a secret: remit secrets set",
         "environment_variables": "keep each as a secret: remit secrets import",
         "guardrails": "rules are written in a file: remit policy check",

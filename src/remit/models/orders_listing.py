@@ -5,6 +5,7 @@ Each is a ``Change`` for ``models.orders.order``, which carries them out, all or
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import orjson
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from remit.kernel.canonical import Json
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.models.capabilities import check_quality, check_words
-from remit.models.catalogue import DEFAULT
+from remit.models.catalogue import DEFAULT, priced_as
 from remit.models.checks import (
     MOST_CONTEXT,
     MOST_ORDER,
@@ -25,10 +26,12 @@ from remit.models.checks import (
     within,
 )
 from remit.models.orders import Bench, Values, known
-from remit.models.prices import Rate
+from remit.models.prices import SERVICE, TOOL, Rate
+from remit.models.services import PLAIN
 from remit.models.tables import ALIAS, DEPLOYMENT, PRICE
 
 MOST_FALLBACKS = 8
+_WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 # --------------------------------------------------------------------------------------------------------- deployments
 
@@ -209,11 +212,16 @@ _DROP_PRICE = delete(PRICE).where(*_THERE)
 
 @dataclass(frozen=True, slots=True)
 class SetPrice:
-    """Set the workspace's own price of a model at a provider; ``None``: the shipped one holds again, if any."""
+    """Set the workspace's own price of a model at a provider; ``None``: the shipped one holds again, if any.
+
+    ``term``: the price not of its tokens in general, but of a service tier (``service:NAME``) or of a tool that the
+    provider runs (``tool:NAME``, whose rate is that of one use: ``prices.fee_of``).
+    """
 
     provider: str
     model: str
     rate: Rate | None
+    term: str = ""
 
     @property
     def verb(self) -> str:
@@ -228,16 +236,31 @@ class SetPrice:
     def make(self, bench: Bench) -> dict[str, Json] | None:
         """As ``Change``."""
         known(bench, self.provider)
-        at = {"of": bench.workspace, "at": self.provider, "asks": model_name(self.model)}
+        kept_as = priced_as(model_name(self.model), _term(self.term))
+        of: dict[str, Json] = {"of": self.term} if self.term else {}
+        at = {"of": bench.workspace, "at": self.provider, "asks": kept_as}
         row = bench.tx.row(_PRICE, at)
         if self.rate is None:
             if row is None:
                 message = f"The workspace has no price of its own for {self.subject[:80]!r}."
                 raise NotFound(message, code="models.price", hint="remit models list")
             bench.tx.execute(_DROP_PRICE, at)
-            return {"before": orjson.loads(row["body"])}
+            return {**of, "before": orjson.loads(row["body"])}
         body = orjson.dumps(self.rate.as_json()).decode()
         if row is not None and row["body"] == body:
             return None
-        bench.put(_SET_PRICE, {"provider": self.provider, "model": self.model, "body": body})
-        return {"price": self.rate.as_json(), "before": None if row is None else orjson.loads(row["body"])}
+        bench.put(_SET_PRICE, {"provider": self.provider, "model": kept_as, "body": body})
+        return {**of, "price": self.rate.as_json(), "before": None if row is None else orjson.loads(row["body"])}
+
+
+def term_of(service: str, tool: str) -> str:
+    """What ``SetPrice.term`` calls a service tier or a tool; empty: neither is named."""
+    return f"{TOOL}:{tool}" if tool else f"{SERVICE}:{service}" if service else ""
+
+
+def _term(term: str) -> str:
+    kind, _, name = term.partition(":")
+    if term and not (kind in {SERVICE, TOOL} and _WORD.fullmatch(name) and name not in PLAIN):
+        message = f"{name[:40]!r} names no service tier or tool: lower-case letters, digits, . _ and -."
+        raise InvalidInput(message, code="models.price", hint="remit models price --help")
+    return term

@@ -21,6 +21,7 @@ from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock
 from remit.kernel.errors import InvalidInput
 from remit.kernel.money import Money
+from remit.models.services import CHEAPER, PLAIN, RAISED_PERCENT
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 MICRO = 1_000_000
 #: Dollars for a million tokens, in picodollars a token.
 _MILLION = 1_000_000
+#: Picodollars of a dollar.
+_DOLLAR = _MILLION * MICRO
+#: Kinds of terms that a workspace may price beside a model's tokens, before the name that they are for.
+SERVICE, TOOL = "service", "tool"
 _DEAREST_USD = 100_000  # for a million tokens; nobody asks that much, and sums stay far below 2^63
 _MOST = 4096
 
@@ -55,7 +60,8 @@ class Rate:
     """Picodollars a token, for input, output, input read from the provider's cache, and input written to it.
 
     ``tiers``: above so many tokens of input another rate holds for all of the call (the highest that applies).
-    ``request`` is charged once a call, in picodollars.
+    ``request`` is charged once a call, in picodollars. ``services``: the rates of service tiers that have their own
+    (``models/services.py``). ``fees``: picodollars for each use of a tool that the provider runs, by the tool's name.
     """
 
     tokens_in: int
@@ -64,6 +70,8 @@ class Rate:
     cache_write: int
     request: int = 0
     tiers: tuple[tuple[int, Rate], ...] = ()
+    services: tuple[tuple[str, Rate], ...] = ()
+    fees: tuple[tuple[str, int], ...] = ()
 
     def cost(self, tokens: Counted) -> Money:
         """What a call cost, rounded up to a micro."""
@@ -100,6 +108,33 @@ class Rate:
                 request = max(request, tier.request)
         return Money(-(-(tokens_in * dear_in + max_out * dear_out + request) // MICRO))
 
+    def served(self, service: str) -> Rate | None:
+        """The rate of a service tier, or an upper bound of it; ``None``: nobody knows what it costs.
+
+        What is free is free in every tier, and what is cheaper by its nature costs at most the plain price.
+        """
+        if service in PLAIN:
+            return self
+        own = next((rate for name, rate in self.services if name == service), None)
+        return self if own is None and (self.free or service in CHEAPER) else own
+
+    @property
+    def all_services(self) -> tuple[Rate, ...]:
+        """This rate and those of its service tiers."""
+        return (self, *(rate for _, rate in self.services))
+
+    def fee(self, tool: str) -> int | None:
+        """Picodollars for one use of a tool that the provider runs; ``None``: nobody knows."""
+        return next((picos for name, picos in self.fees if name == tool), None)
+
+    def raised(self) -> Rate:
+        """Every price of a token at ``RAISED_PERCENT``, a fraction of a picodollar rounded up."""
+        parts = {name: -(-getattr(self, name) * RAISED_PERCENT // 100) for name in _FIELDS}
+        tiers = tuple((start, tier.raised()) for start, tier in self.tiers)
+        return replace(
+            self, **parts, tiers=tiers, services=tuple((name, rate.raised()) for name, rate in self.services)
+        )
+
     @property
     def free(self) -> bool:
         """Whether it costs nothing, and somebody said so."""
@@ -109,10 +144,19 @@ class Rate:
         """Dollars for a million tokens, exact, as texts."""
         told: dict[str, Json] = {name: _dollars(getattr(self, name)) for name in _FIELDS}
         if self.request:
-            told["request"] = str(Decimal(self.request) / _MILLION / MICRO)
+            told["request"] = _each(self.request)
         if self.tiers:
             told["tiers"] = [{"above": start, **tier.as_json()} for start, tier in self.tiers]
+        if self.services:
+            told["services"] = {name: rate.as_json() for name, rate in self.services}
+        if self.fees:
+            told["tools"] = {name: _each(picos) for name, picos in self.fees}
         return told
+
+    def beside(self) -> tuple[str, ...]:
+        """A line for each service tier and tool that has a price of its own."""
+        tiers = [f"{name}: {rate}" for name, rate in self.services]
+        return (*tiers, *(f"{name}: ${_each(picos)} each" for name, picos in self.fees))
 
     def __str__(self) -> str:
         """``$0.15 in, $0.60 out a million``."""
@@ -141,7 +185,7 @@ def rate_of(tokens_in: str, tokens_out: str, *, cached_in: str = "", cache_write
 
 
 def read_rate(told: Mapping[str, Json]) -> Rate:
-    """The inverse of ``Rate.as_json``, for rates without tiers.
+    """The inverse of ``Rate.as_json``, for rates without tiers, services and fees of tools.
 
     Raises:
         InvalidInput: It is none.
@@ -151,7 +195,59 @@ def read_rate(told: Mapping[str, Json]) -> Rate:
         message = "A price needs dollars for a million tokens of input, output, cached input and cache writes."
         raise InvalidInput(message, code="models.price", hint="remit models price --help")
     inward, outward, cached, written = (str(text) for text in texts)
-    return rate_of(inward, outward, cached_in=cached, cache_write=written)
+    rate = rate_of(inward, outward, cached_in=cached, cache_write=written)
+    request = told.get("request")
+    return replace(rate, request=fee_of(request).request) if isinstance(request, str) else rate
+
+
+def fee_of(each: str) -> Rate:
+    """What one use of a tool costs, in dollars, as a rate that has nothing but that (``request``). Zero is a price.
+
+    Raises:
+        InvalidInput: Not a number from 0 to 100,000, or finer than a picodollar.
+    """
+    try:
+        value = Decimal(each.strip().removeprefix("$"))
+        fits = value.is_finite() and 0 <= value <= _DEAREST_USD and value * _DOLLAR % 1 == 0
+    except ArithmeticError:
+        value, fits = Decimal(0), False
+    if not fits:
+        message = f"The price {each[:40]!r} of one use is not in dollars: 0 to {_DEAREST_USD:,}."
+        raise InvalidInput(message, code="models.price", hint="remit models price --help")
+    return Rate(0, 0, 0, 0, int(value * _DOLLAR))
+
+
+def charged(plain: Rate | None, published: Rate | None, terms: Mapping[str, Rate]) -> Rate | None:
+    """The rate of a model: the workspace's own price where it set one, else the published one.
+
+    Args:
+        plain: The workspace's own price of tokens, if it set one.
+        published: What the shipped prices know.
+        terms: The workspace's own prices of service tiers (``service:NAME``) and tools (``tool:NAME``). What it did not
+            say is as published, but that who said "free" meant every tier.
+    """
+    rate = published if plain is None else plain
+    if rate is None or (not terms and (rate is published or published is None)):
+        return rate
+    known = published if published is not None and not rate.free else rate
+    services, fees = dict(known.services), dict(known.fees)
+    for term, each in terms.items():
+        kind, _, name = term.partition(":")
+        if kind == SERVICE:
+            services[name] = each
+        else:
+            fees[name] = each.request
+    return replace(rate, services=tuple(sorted(services.items(), key=_named)), fees=tuple(sorted(fees.items())))
+
+
+def _named(each: tuple[str, Rate]) -> str:
+    return each[0]
+
+
+def _each(picos: int) -> str:
+    """Dollars for one."""
+    text = f"{Decimal(picos) / _DOLLAR:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _picos(text: str, what: str) -> int:
@@ -243,13 +339,57 @@ def _look_up(kind: str, model: str, base_url: str, now: datetime) -> Known:
         return _UNKNOWN
     info = found[1]
     midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    priced: list[ModelPrice] = []
+    priced: list[tuple[datetime, ModelPrice]] = []
     for minute in range(0, 1440, 30):  # prices that change with the hour do so at :00 or :30
-        price = info.get_prices(midnight.replace(hour=minute // 60, minute=minute % 60))
-        if not any(price is other for other in priced):
-            priced.append(price)
-    rates = [_rate(price) for price in priced]
-    return Known(_dearest([rate for rate in rates if rate is not None]), info.context_window or 0)
+        at = midnight.replace(hour=minute // 60, minute=minute % 60)
+        price = info.get_prices(at)
+        if not any(price is other for _, other in priced):
+            priced.append((at, price))
+    rate = _dearest([rate for _, price in priced if (rate := _rate(price)) is not None])
+    if rate is not None:
+        services = {
+            name: _dearest([each for at, _ in priced if (each := _rate(info.get_prices(at, context))) is not None])
+            for name, context in contexts(found[0], info, midnight).items()
+        }
+        rate = replace(
+            rate,
+            services=tuple((name, each) for name, each in sorted(services.items()) if each is not None),
+            fees=_fees([price for _, price in priced]),
+        )
+    return Known(rate, info.context_window or 0)
+
+
+def contexts(provider: Provider, info: ModelInfo, at: datetime) -> dict[str, dict[str, str]]:
+    """The service tiers that have a price of their own then, each as genai-prices asks for it."""
+    if not any(info is each for each in provider.models):
+        return {}  # another provider's: its tiers are not this one's
+    found: dict[str, dict[str, str]] = {}
+    for variant in info.price_variants or ():
+        tier = next((variant.when[key] for key in _SERVED_BY if key in variant.when), "")
+        active = variant.constraint is None or variant.constraint.active(at)
+        if tier not in PLAIN and len(variant.when) == 1 and active:
+            found[tier] = dict(variant.when)
+    return found
+
+
+_SERVED_BY = ("service_tier", "speed")
+#: What genai-prices calls the uses of tools, for a thousand of them.
+_FEES = {
+    "code_execution": "code_executions_kcount",
+    "file_search": "storage_searches_kcount",
+    "web_search": "web_searches_kcount",
+}
+
+
+def _fees(prices: Sequence[ModelPrice]) -> tuple[tuple[str, int], ...]:
+    """What tools cost that the provider runs, the dearest of the day."""
+    found = {
+        name: max(
+            (_whole(_value(told, 0) * MICRO * 1000) for each in prices if (told := getattr(each, key))), default=0
+        )
+        for name, key in _FEES.items()
+    }
+    return tuple((name, picos) for name, picos in found.items() if picos)
 
 
 def _dearest(rates: Sequence[Rate]) -> Rate | None:

@@ -17,6 +17,7 @@ from functools import lru_cache
 
 from remit.kernel.errors import BudgetExceeded, Denied, InvalidInput, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
+from remit.models.capabilities import shipped
 from remit.models.catalogue import AUTO, DEFAULT, Catalogue, Deployment, ProviderKind, Resolved
 
 MOST_CANDIDATES = 8
@@ -227,13 +228,18 @@ def _resolve(catalogue: Catalogue, want: Want) -> tuple[Resolved, str]:
     near = difflib.get_close_matches(name[:80], [known for known in catalogue.names() if matches(known)], 1)
     guess = f" Did you mean {near[0]!r}?" if near else ""
     message = f"There is no model {name[:80]!r} in the workspace {catalogue.workspace!r}.{guess}"
+    trait = None if near or "/" in name else shipped(name)
+    if trait is not None and trait.maker:
+        message += f" It is one of {trait.maker}'s, and no provider of that kind is here."
+        hint = f"remit providers add {trait.maker} --key secret://NAME"
+        raise NotFound(message, code="models.unknown", hint=hint)
     raise NotFound(message, code="models.unknown", hint="remit models list")
 
 
 def _lack(want: Want, at: Deployment, *, needs: frozenset[str], kind: ProviderKind, mode: str) -> str:
     """What a deployment lacks for a call; empty: nothing. What nobody knows of a model that was named lacks nothing."""
     if want.kinds and kind not in want.kinds:
-        return f"a provider of kind {kind} has no such interface"
+        return f"a provider of kind {kind} has no such interface: ask it by chat or messages"
     if (at.known or mode) and not needs <= at.capabilities:
         return f"it has no {', '.join(sorted(needs - at.capabilities))}"
     if mode and at.quality < want.quality:

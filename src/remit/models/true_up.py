@@ -15,12 +15,17 @@ from decimal import ROUND_CEILING, Decimal
 from remit.kernel.canonical import Json
 from remit.kernel.clock import iso
 from remit.kernel.money import ZERO, Money
-from remit.models.prices import Rate, find
+from remit.models.prices import Rate, contexts, find
+from remit.models.services import RAISED_PERCENT
 
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """One call as it was charged. ``tokens_in`` includes what was cached and written; ``own``: the workspace's rate."""
+    """One call as it was charged. ``tokens_in`` includes what was cached and written; ``own``: the workspace's rate.
+
+    ``service``: the tier that served it; ``raised``: it ran where every token costs more; ``fees``: what it was charged
+    for beside its tokens, which stays.
+    """
 
     kind: str
     provider: str
@@ -33,6 +38,9 @@ class Used:
     cache_write: int = 0
     charged: Money = ZERO
     own: Rate | None = None
+    service: str = ""
+    raised: bool = False
+    fees: Money = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +102,19 @@ def true_up(rows: Iterable[Used], day: date) -> tuple[Difference, ...]:
 
 def exact(row: Used) -> int | None:
     """What a call costs, in micros, by the workspace's own rate or the price of its moment; ``None``: nobody knows."""
-    if row.own is not None:
-        return row.own.of(row.tokens_in, row.tokens_out, cached_in=row.cached_in, cache_write=row.cache_write).micros
+    tokens = _own(row, row.own) if row.own is not None else _published(row)
+    return None if tokens is None else tokens + row.fees.micros
+
+
+def _own(row: Used, own: Rate) -> int | None:
+    rate = own.served(row.service) if own.free else own  # it is the tier's already, where that has one
+    if rate is None:
+        return None
+    rate = rate.raised() if row.raised else rate
+    return rate.of(row.tokens_in, row.tokens_out, cached_in=row.cached_in, cache_write=row.cache_write).micros
+
+
+def _published(row: Used) -> int | None:
     known = find(row.kind, row.model, row.base_url)
     if known is None:
         return None
@@ -103,7 +122,10 @@ def exact(row: Used) -> int | None:
 
     provider, model = known
     at = datetime.fromtimestamp(row.at_us / 1_000_000, UTC)
-    price = model.get_prices(at)
+    context = contexts(provider, model, at).get(row.service) if row.service else None
+    if row.service and context is None:
+        return None  # what it was charged by is an upper bound, and stays
+    price = model.get_prices(at, context)
     told = {"input_tokens": row.tokens_in, "output_tokens": row.tokens_out, "cache_read_tokens": row.cached_in}
     # A unit without a price of its own costs as plain input does; asked for it, genai-prices would leave it out.
     told = {name: count for name, count in told.items() if count}
@@ -111,5 +133,8 @@ def exact(row: Used) -> int | None:
         told["cache_write_tokens"] = row.cache_write
     if price.cache_read_mtok is None:
         told.pop("cache_read_tokens", None)
-    total = model.calc_price(Usage(**told), provider, genai_request_timestamp=at).total_price
+    usage = Usage(**told)
+    total = model.calc_price(usage, provider, genai_request_timestamp=at, price_context=context).total_price
+    if row.raised:
+        total = total * RAISED_PERCENT / 100
     return int((total * 1_000_000).to_integral_value(ROUND_CEILING))

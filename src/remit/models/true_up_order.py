@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+import orjson
 from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
@@ -25,9 +26,10 @@ from remit.kernel.action import Principal
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock, iso, micros_of
 from remit.kernel.effects import Model
-from remit.kernel.money import Money
+from remit.kernel.money import ZERO, Money
 from remit.kernel.ports import Journal, ReadTx, Row, Tx
-from remit.models.catalogue import Catalogue, read_catalogue
+from remit.models.catalogue import NO_TERMS, Catalogue, read_catalogue
+from remit.models.prices import SERVICE
 from remit.models.true_up import Difference, Used, exact
 
 PAGE = 500  # calls that are read and reckoned at once
@@ -227,6 +229,13 @@ def _right(row: Row, known: Catalogue) -> int | None:
     there = known.providers.get(provider)
     if there is None:
         return None
+    terms: dict[str, Json] = orjson.loads(row["terms"]) if row["terms"] else {}
+    service = str(terms.get("service", ""))
+    at = (provider, model)
+    own = known.prices.get(at)
+    if service and (own is None or not own.free):
+        own = known.terms.get(at, NO_TERMS).get(f"{SERVICE}:{service}")
+    shares = ("tokens_micros", "gpu_micros", "storage_micros", "network_micros")
     used = Used(
         there.kind.value,
         provider,
@@ -237,7 +246,10 @@ def _right(row: Row, known: Catalogue) -> int | None:
         row["tokens_out"],
         cached_in=row["tokens_cached"],
         cache_write=row["tokens_cache_write"] or 0,
-        own=known.prices.get((provider, model)),
+        own=own,
+        service=service,
+        raised=bool(terms.get("raised")),
+        fees=Money(max(row["cost_micros"] - sum(row[name] for name in shares), 0)) if "tools" in terms else ZERO,
     )
     right = exact(used)
     if right is not None and row["tokens_cache_write"] is None:

@@ -6,12 +6,13 @@ of the ledger at a time, so that no answer reads all of it. What nobody knows th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
+import orjson
 from sqlalchemy import Select, and_, bindparam, or_, select
 
 from remit.accounts.budget_periods import HOUR_US, Period, end_of, start_of
@@ -152,7 +153,8 @@ class Call:
     """One attempt. ``cost`` is ``None`` while nobody knows it: it is open, or has no known price.
 
     ``tokens_cache_write`` is ``None`` for calls from before anybody counted them. ``correction`` is what true-ups added
-    to the cost, and is in it; ``None``: there was none.
+    to the cost, and is in it; ``None``: there was none. ``terms``: what moved the price beside tokens
+    (``kernel.usage.Usage.terms``), decoded.
     """
 
     action: str
@@ -175,6 +177,7 @@ class Call:
     saved: Money
     tokens_cache_write: int | None = None
     correction: Money | None = None
+    terms: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit usage --calls --json`` and the API. Times are ISO, ``seconds`` how long it took."""
@@ -190,6 +193,7 @@ class Call:
             "reserved_usd": str(self.reserved.usd),
             "saved_usd": str(self.saved.usd),
             "corrected_usd": None if self.correction is None else str(self.correction.usd),
+            "terms": dict(self.terms),
         }
 
 
@@ -246,7 +250,7 @@ def calls(
 _SHOWN = (
     *("action", "opened_us", "settled_us", "mission", "principal", "on_behalf_of", "key", "kind", "provider", "model"),
     *("tokens_in", "tokens_out", "tokens_cached", "cost_micros", "estimate_micros", "priced", "estimated", "kept"),
-    *("saved_micros", "tokens_cache_write", "correction_micros", "corrected_us"),
+    *("saved_micros", "tokens_cache_write", "correction_micros", "corrected_us", "terms"),
 )
 
 
@@ -307,4 +311,5 @@ def _call(row: Row) -> Call:
         saved=Money(row["saved_micros"]),
         tokens_cache_write=row["tokens_cache_write"],
         correction=Money(row["correction_micros"]) if corrected else None,
+        terms=orjson.loads(row["terms"]) if row["terms"] else {},
     )

@@ -135,7 +135,8 @@ def examine(facts: Facts) -> list[Check]:
     return found
 
 
-def _graded(name: str, ok: bool, seen: str, *, why: str, fix: str, state: State = State.BAD) -> Check:  # noqa: FBT001 - reads as a row
+def graded(name: str, ok: bool, seen: str, why: str, fix: str, *, state: State = State.BAD) -> Check:  # noqa: FBT001 - reads as a row
+    """A finding: what was seen; and, unless it is ``ok``, how bad that is, why, and what mends it."""
     return Check(name, State.OK, seen) if ok else Check(name, state, seen, why, fix)
 
 
@@ -148,45 +149,45 @@ def _numbers(text: str) -> tuple[int, ...]:
 def _machine(facts: Facts) -> Iterator[Check]:
     shown = ".".join(map(str, facts.python))
     why = "Remit uses what older versions lack"
-    yield _graded("python", facts.python >= PYTHON, shown, why=why, fix="install Python 3.12 or newer")
+    yield graded("python", facts.python >= PYTHON, shown, why=why, fix="install Python 3.12 or newer")
     missing = sorted(name for name, version in facts.libraries.items() if not version)
     seen = ", ".join(f"{name} {version or 'missing'}" for name, version in facts.libraries.items())
     fix = f"pip install {' '.join(missing)}"
-    yield _graded("libraries", not missing, seen, why="a part of Remit can't be loaded", fix=fix)
+    yield graded("libraries", not missing, seen, why="a part of Remit can't be loaded", fix=fix)
     shown = ".".join(map(str, facts.sqlite))
     fix = "install a Python that is built with SQLite 3.35 or newer"
-    yield _graded("sqlite", facts.sqlite >= SQLITE, shown, why="the store's statements need it", fix=fix)
+    yield graded("sqlite", facts.sqlite >= SQLITE, shown, why="the store's statements need it", fix=fix)
     why, fix = "checkpoints are commits, and core.fsync came with 2.36", "install git 2.36 or newer"
-    yield _graded("git", _numbers(facts.git) >= GIT, facts.git or "not found", why=why, fix=fix)
+    yield graded("git", _numbers(facts.git) >= GIT, facts.git or "not found", why=why, fix=fix)
     if isinstance(facts.sandbox, Trouble):
         yield Check("sandbox", State.BAD, facts.sandbox.message, "no command can run", facts.sandbox.hint)
     else:
         best, name = facts.sandbox
         seen = f"tier {best} ({name}), demanded {facts.sandbox_wanted}"
         why, fix = "commands are refused below the demanded tier", "install bubblewrap"
-        yield _graded("sandbox", best >= facts.sandbox_wanted, seen, why=why, fix=fix)
+        yield graded("sandbox", best >= facts.sandbox_wanted, seen, why=why, fix=fix)
     seen = f"missing: {', '.join(facts.missing_tools)}" if facts.missing_tools else "complete"
     why, fix = "build missions test what they made with it", "make setup, or: pip install 'remit[build]'"
-    yield _graded("build environment", not facts.missing_tools, seen, why=why, fix=fix)
+    yield graded("build environment", not facts.missing_tools, seen, why=why, fix=fix)
     why, fix = "each connection needs one", f"ulimit -n {FILES_WANTED}, or LimitNOFILE={FILES_WANTED} of the service"
     enough = facts.files >= FILES_WANTED
-    yield _graded("open files", enough, f"{facts.files} at once", why=why, fix=fix, state=State.WARN)
+    yield graded("open files", enough, f"{facts.files} at once", why=why, fix=fix, state=State.WARN)
 
 
 def _home(facts: Facts) -> Check:
     seen = facts.home if facts.home_there else f"none at {facts.home}"
     fix = f"remit init --home {facts.home}"
-    return _graded("home", facts.home_there, seen, why="state, keys and the log live there", fix=fix)
+    return graded("home", facts.home_there, seen, why="state, keys and the log live there", fix=fix)
 
 
 def _files(facts: Facts) -> Iterator[Check]:
     mode = f"{facts.home_mode:o}"
     why = "others on this machine can look into the home"
-    yield _graded("home mode", not facts.home_mode & PRIVATE_MASK, mode, why=why, fix=f"chmod 700 {facts.home}")
+    yield graded("home mode", not facts.home_mode & PRIVATE_MASK, mode, why=why, fix=f"chmod 700 {facts.home}")
     owned = facts.home_uid == facts.uid
     seen = "yours" if owned else f"of user {facts.home_uid}, and this is {facts.uid}"
     why, fix = "what one makes the other can't read", f"run Remit as the home's owner, or: chown -R $USER {facts.home}"
-    yield _graded("home owner", owned, seen, why=why, fix=fix)
+    yield graded("home owner", owned, seen, why=why, fix=fix)
     for name, found in facts.keys.items():
         place = f"{facts.home}/{name}"
         if found is None:
@@ -196,13 +197,13 @@ def _files(facts: Facts) -> Iterator[Check]:
         bits, uid = found
         fix = f"chmod 600 {place}" if bits & PRIVATE_MASK else f"chown $USER {place}"
         good = not bits & PRIVATE_MASK and uid == facts.uid
-        yield _graded(f"key {name}", good, f"{bits:o}", why="others could read or replace it", fix=fix)
+        yield graded(f"key {name}", good, f"{bits:o}", why="others could read or replace it", fix=fix)
     seen = ", ".join(facts.unwritable) or "all"
     why, fix = "missions and the log are written there", f"chmod -R u+rwX {facts.home}"
-    yield _graded("writable folders", not facts.unwritable, seen, why=why, fix=fix)
+    yield graded("writable folders", not facts.unwritable, seen, why=why, fix=fix)
     state = State.BAD if facts.free < FREE_NEEDED else State.WARN
     why, fix = "a full disk stops every write", "free at least 1 GiB, or: remit queue clean --older-than 7d"
-    yield _graded("disk", facts.free >= FREE_WANTED, f"{facts.free >> 20} MiB free", why=why, fix=fix, state=state)
+    yield graded("disk", facts.free >= FREE_WANTED, f"{facts.free >> 20} MiB free", why=why, fix=fix, state=state)
 
 
 def _store(facts: Facts) -> Iterator[Check]:
@@ -214,7 +215,7 @@ def _store(facts: Facts) -> Iterator[Check]:
     if facts.schema_newer:
         why, fix = "there is no way down", "install the Remit that wrote it, or restore a backup: remit restore FILE"
     seen = f"{facts.schema or 'none'}, this version's is {facts.schema_known}"
-    yield _graded("schema", facts.schema == facts.schema_known, seen, why=why, fix=fix)
+    yield graded("schema", facts.schema == facts.schema_known, seen, why=why, fix=fix)
     if facts.log is None:
         return
     if isinstance(facts.log, Trouble):
@@ -224,7 +225,7 @@ def _store(facts: Facts) -> Iterator[Check]:
     if facts.log.problems:
         seen = facts.log.problems[0]
     why, fix = "somebody changed it, or the disk lost some of it", "remit audit verify"
-    yield _graded("audit log", not facts.log.problems, seen, why=why, fix=fix)
+    yield graded("audit log", not facts.log.problems, seen, why=why, fix=fix)
 
 
 def _clocks(facts: Facts) -> Iterator[Check]:
@@ -235,7 +236,7 @@ def _clocks(facts: Facts) -> Iterator[Check]:
         seen, worst = f"the newest entry lies {facts.future_s:.0f} s in the future", facts.future_s
     state = State.BAD if abs(worst) > SKEW_BAD_S else State.WARN
     why, fix = "leases, budgets and the log's times rest on it", "synchronise the clocks: timedatectl set-ntp true"
-    yield _graded("clocks", abs(worst) <= SKEW_WARN_S, seen, why=why, fix=fix, state=state)
+    yield graded("clocks", abs(worst) <= SKEW_WARN_S, seen, why=why, fix=fix, state=state)
 
 
 def _outside(facts: Facts) -> Iterator[Check]:
@@ -254,4 +255,4 @@ def _outside(facts: Facts) -> Iterator[Check]:
             yield Check(f"provider {name}", State.OK, f"answered in {answered:.2f} s")
     seen = {"free": "4100 is free", "remit": "4100: this home is being served"}.get(facts.port, "4100 is taken")
     why, fix = "remit up and remit gateway listen there unless told otherwise", "remit up --port 0, or end what listens"
-    yield _graded("port", facts.port != "taken", seen, why=why, fix=fix, state=State.WARN)
+    yield graded("port", facts.port != "taken", seen, why=why, fix=fix, state=State.WARN)

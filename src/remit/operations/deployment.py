@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from remit.operations.checkup import Check, State
+from remit.operations.checkup import Check, State, graded
 from remit.settings import Settings
 
 DAY_S = 86_400
@@ -47,40 +47,36 @@ def checklist(settings: Settings, deployed: Deployed) -> list[Check]:
     ]
 
 
-def _line(name: str, ok: bool, seen: str, why: str, fix: str, *, state: State = State.BAD) -> Check:  # noqa: FBT001 - reads as a row
-    return Check(name, State.OK, seen) if ok else Check(name, state, seen, why, fix)
-
-
 def _process(settings: Settings, deployed: Deployed) -> Iterator[Check]:
-    yield _line(
+    yield graded(
         "environment",
         settings.production,
         settings.environment.value,
         "only production refuses crash points, weak secrets and plain cookies",
         "set environment = production",
     )
-    yield _line(
+    yield graded(
         "operating system user",
         deployed.uid != 0,
         "root" if deployed.uid == 0 else f"user {deployed.uid}",
         "a fault in Remit or in a sandbox would be root's",
         "make a user for Remit alone, and give it the home: useradd --system remit",
     )
-    yield _line(
+    yield graded(
         "crash points",
         not deployed.crash_points,
         ", ".join(deployed.crash_points) or "none",
         "they end the process on purpose",
         "unset REMIT_CRASH_AT and REMIT_CRASH_LOG",
     )
-    yield _line(
+    yield graded(
         "log level",
         settings.log_level != "DEBUG",
         settings.log_level,
         "debug lines are many, and tell more than needed",
         "set log_level = WARNING",
     )
-    yield _line(
+    yield graded(
         "sandbox tier",
         settings.sandbox_tier > 1,
         f"tier {settings.sandbox_tier} is enough",
@@ -91,7 +87,7 @@ def _process(settings: Settings, deployed: Deployed) -> Iterator[Check]:
 
 
 def _door(settings: Settings, deployed: Deployed) -> Iterator[Check]:
-    yield _line(
+    yield graded(
         "signing secret",
         not deployed.secret_weakness,
         deployed.secret_weakness or "strong",
@@ -99,14 +95,14 @@ def _door(settings: Settings, deployed: Deployed) -> Iterator[Check]:
         f'export REMIT_SIGNING_SECRET="$({_KEY})", and keep it',
     )
     https = settings.public_url.startswith("https://")
-    yield _line(
+    yield graded(
         "HTTPS",
         https,
         settings.public_url or "no public_url",
         "keys, cookies and passwords would travel in the clear",
         "put a proxy with TLS in front, and set public_url = https://HOST",
     )
-    yield _line(
+    yield graded(
         "cookies",
         https and settings.production,
         "Secure, __Host-" if https and settings.production else "plain",
@@ -114,7 +110,7 @@ def _door(settings: Settings, deployed: Deployed) -> Iterator[Check]:
         "set environment = production and public_url = https://HOST",
     )
     proxies = str(getattr(settings, "proxies", ""))
-    yield _line(
+    yield graded(
         "proxies",
         bool(proxies),
         proxies or "none named",
@@ -122,7 +118,7 @@ def _door(settings: Settings, deployed: Deployed) -> Iterator[Check]:
         "set proxies to the networks of your proxies",
         state=State.WARN,
     )
-    yield _line(
+    yield graded(
         "second factor",
         settings.second_factor != "nobody",
         settings.second_factor,
@@ -130,7 +126,7 @@ def _door(settings: Settings, deployed: Deployed) -> Iterator[Check]:
         "set second_factor = administrators, or everybody",
         state=State.WARN,
     )
-    yield _line(
+    yield graded(
         "rate limits",
         not deployed.limits_off,
         f"off: {', '.join(deployed.limits_off)}" if deployed.limits_off else "on",
@@ -144,7 +140,7 @@ def _data(settings: Settings, deployed: Deployed) -> Iterator[Check]:
     if settings.store_url:
         encrypted, seen = tls_of(settings.store_url)
         why, fix = "rows and the database's password would travel in the clear", "add ?sslmode=verify-full to store_url"
-        yield _line("database", encrypted, seen, why, fix)
+        yield graded("database", encrypted, seen, why, fix)
     else:
         why = "one process on one machine: no second worker, and its disk is the only copy"
         fix = "set store_url = postgresql://HOST/NAME?sslmode=verify-full, or live with one machine"
@@ -153,30 +149,30 @@ def _data(settings: Settings, deployed: Deployed) -> Iterator[Check]:
     seen = "never taken" if age is None else f"{age / 3600:.0f} h old"
     state = State.BAD if age is None or age > BACKUP_BAD_S else State.WARN
     why, fix = "what was done since would be lost with the disk", "remit backup FOLDER --key-file FILE, every day"
-    yield _line("backup", age is not None and age <= BACKUP_WARN_S, seen, why, fix, state=state)
+    yield graded("backup", age is not None and age <= BACKUP_WARN_S, seen, why, fix, state=state)
     days = settings.retention_days
     why, fix = "files of finished missions pile up", "set retention_days = 30"
-    yield _line("retention", days > 0, f"{days} days" if days else "never", why, fix, state=State.WARN)
+    yield graded("retention", days > 0, f"{days} days" if days else "never", why, fix, state=State.WARN)
     seconds = settings.audit_verify_every_s
     why, fix = "a change of the log would go unnoticed", "set audit_verify_every_s = 86400"
-    yield _line("scheduled verification", seconds > 0, f"every {seconds} s" if seconds else "never", why, fix)
+    yield graded("scheduled verification", seconds > 0, f"every {seconds} s" if seconds else "never", why, fix)
     witnessed = bool(settings.witness_url and settings.witness_key)
     why = "whoever holds the database and the key can write another log; only a head kept elsewhere shows it"
     fix = "set witness_url and witness_key, then: remit audit witness"
-    yield _line("witness", witnessed, settings.witness_url or "none", why, fix, state=State.WARN)
+    yield graded("witness", witnessed, settings.witness_url or "none", why, fix, state=State.WARN)
 
 
 def _people(settings: Settings, deployed: Deployed) -> Iterator[Check]:
     names = [channel.name for channel in settings.notify]
     why, fix = "nobody hears of approvals, budgets and incidents", "add a [[notify]] table to remit.toml"
-    yield _line("notifications", bool(names), ", ".join(names) or "no channel", why, fix)
+    yield graded("notifications", bool(names), ", ".join(names) or "no channel", why, fix)
     why, fix = "agents may spend what their missions ask for", "remit budget set workspace 100"
     seen = "set" if deployed.workspace_budget else "none"
-    yield _line("workspace budget", deployed.workspace_budget, seen, why, fix, state=State.WARN)
+    yield graded("workspace budget", deployed.workspace_budget, seen, why, fix, state=State.WARN)
     why = "who asks could approve it, wherever there is only one person"
     fix = "set approval_separation = on"
     ok = settings.approval_separation != "off"
-    yield _line("two persons", ok, settings.approval_separation, why, fix, state=State.WARN)
+    yield graded("two persons", ok, settings.approval_separation, why, fix, state=State.WARN)
     leaving = [name for name in ("telemetry", "feedback") if getattr(settings, name)]
     yield Check("leaves this machine", State.OK, f"allowed: {', '.join(leaving)}" if leaving else "nothing")
 

@@ -22,9 +22,12 @@ _THOUGHTS = {"thinking": "thinking", "refusal": "refusal", "summary_text": "text
 #: Who says something in a conversation. Results of tools are texts of their own.
 _SPEAKERS = frozenset({"user", "assistant", "system", "developer"})
 
+#: The same in the requests of agents of this process, whose messages have parts of a kind.
+_SAYS = {"system-prompt": "system", "user-prompt": "user", "text": "assistant", "thinking": "thinking"}
+
 type Object = dict[str, object]
-#: Where a text stands: the object, and the member.
-type Place = tuple[Object, str]
+#: Where a text stands: the object and the member, or the list and the place in it.
+type Place = tuple[Object, str] | tuple[list[object], int]
 type Run = list[Place]
 
 
@@ -69,37 +72,72 @@ def mask_in_place(
         after = _joined(run, redactor, cards=cards, personal=personal, registered=registered)
         if after is not None:
             changed = True
-            for (where, key), text in zip(run, after, strict=True):
-                where[key] = text
+            for place, text in zip(run, after, strict=True):
+                _put(place, text)
     return changed
 
 
+def _put(place: Place, text: str) -> None:
+    where, key = place
+    if isinstance(where, list):
+        where[cast("int", key)] = text
+        return
+    if where.get("logprobs") and where[str(key)] != text:
+        where["logprobs"] = []  # they spell the text once more
+    where[str(key)] = text
+
+
+def _text(place: Place) -> str:
+    where, key = place
+    return str(where[cast("int", key)] if isinstance(where, list) else where[str(key)])
+
+
 def runs(document: Mapping[str, object]) -> Iterator[Run]:
-    """The runs of two texts and more in a request or an answer of chat, responses or messages."""
+    """The runs of two texts and more in a request or an answer of chat, responses or messages, or of an agent here."""
     for run in _runs(document):
         if len(run) > 1:
             yield run
 
 
 def _runs(document: Mapping[str, object]) -> Iterator[Run]:
+    # Most documents have two of these members, and most contents are one text: neither costs more than a look.
     for member in ("messages", "input"):
-        yield from _conversation(document.get(member))
+        if isinstance(asked := document.get(member), list):
+            yield from _conversation(cast("list[object]", asked))
     for member in ("system", "instructions", "content"):
-        yield from _parts(document.get(member))
+        if isinstance(parts := document.get(member), list):
+            yield from _parts(cast("list[object]", parts))
+            if member == "instructions":
+                yield _items(cast("list[object]", parts))
+    if "parts" in document:
+        yield from _said_by_parts([document])
     for choice in _objects(document.get("choices")):
         message = choice.get("message")
-        if isinstance(message, dict):
-            yield from _parts(cast("Object", message).get("content"))
+        if isinstance(message, dict) and isinstance(parts := cast("Object", message).get("content"), list):
+            yield from _parts(cast("list[object]", parts))
+    if isinstance(output := document.get("output"), list):
+        yield from _output(cast("list[object]", output))
+
+
+def _output(value: list[object]) -> Iterator[Run]:
+    """What clients give as the text of the whole response; its refusals, its thoughts and their summaries."""
     said: Run = []
-    for item in _objects(document.get("output")):
-        yield from _parts(item.get("summary"))
-        if item.get("type") == "message":  # what clients give as the text of the whole answer
+    thoughts: dict[str, Run] = {}
+    for item in _objects(value):
+        if item.get("type") == "message":
             said += _texts(item.get("content"))
+        for member in ("content", "summary"):
+            _collect(item.get(member), thoughts)
     yield said
+    yield from thoughts.values()
 
 
 def _conversation(value: object) -> Iterator[Run]:
     """What is said by one role without another in between; what tools answered by itself."""
+    first = next(_objects(value), None)
+    if first is not None and "parts" in first:
+        yield from _said_by_parts([*_objects(value)])
+        return
     said: Run = []
     speaker: object = None
     for message in _objects(value):
@@ -121,6 +159,38 @@ def _conversation(value: object) -> Iterator[Run]:
     yield said
 
 
+def _said_by_parts(messages: Sequence[Mapping[str, object]]) -> Iterator[Run]:
+    """The same where messages have parts, as agents of this process write requests and answers."""
+    said: Run = []
+    speaker = ""
+    for part in (part for message in messages for part in _objects(message.get("parts"))):
+        kind, content = part.get("part_kind"), part.get("content")
+        role = _SAYS.get(kind) if isinstance(kind, str) else None
+        found: Run = [(part, "content")] if isinstance(content, str) else _items(content)
+        if role is None:  # calls and results of tools
+            yield found
+            continue
+        if role != speaker:
+            yield said
+            said, speaker = [], role
+        said += found
+    yield said
+
+
+def _items(value: object) -> Run:
+    """The texts in a list of texts and of objects that have one as their content."""
+    if not isinstance(value, list):
+        return []
+    items = cast("list[object]", value)
+    found: Run = []
+    for at, each in enumerate(items):
+        if isinstance(each, str):
+            found.append((items, at))
+        elif isinstance(each, dict) and isinstance(cast("Object", each).get("content"), str):
+            found.append((cast("Object", each), "content"))
+    return found
+
+
 def _parts(value: object) -> Iterator[Run]:
     yield _texts(value)
     yield from _thoughts(value)
@@ -137,12 +207,17 @@ def _texts(value: object) -> Run:
 
 def _thoughts(value: object) -> Iterator[Run]:
     found: dict[str, Run] = {}
+    _collect(value, found)
+    yield from found.values()
+
+
+def _collect(value: object, found: dict[str, Run]) -> None:
+    """Add the parts that are thoughts or refusals to those of their kind."""
     for part in _objects(value):
         kind = part.get("type")
         key = _THOUGHTS.get(kind) if isinstance(kind, str) else None
         if key is not None and isinstance(part.get(key), str):
             found.setdefault(str(kind), []).append((part, key))
-    yield from found.values()
 
 
 def _objects(value: object) -> Iterator[Object]:
@@ -156,7 +231,7 @@ def _objects(value: object) -> Iterator[Object]:
 
 
 def _joined(run: Run, redactor: Redactor, *, cards: bool, personal: bool, registered: bool) -> Sequence[str] | None:
-    texts = [str(where[key]) for where, key in run]
+    texts = [_text(place) for place in run]
     return joints(texts, redactor, cards=cards, personal=personal, registered=registered)
 
 

@@ -15,6 +15,9 @@ _NAME = r"(?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----"
 OPEN = re.compile(rf"-----BEGIN {_NAME}", re.ASCII)
 CLOSE = re.compile(rf"-----END {_NAME}", re.ASCII)
 
+#: What opens a key that isn't told: text behind it is read as the rest of one.
+OPENED = "-----BEGIN " + "PRIVATE KEY-----\n" + "A" * 16 + "\n"
+
 #: No END line is longer.
 CLOSE_SIZE = 128
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 
+from remit.redact import pem
 from remit.redact.redactor import PASSES, Redactor
 from remit.redact.stream_text import Look, Pass
 
@@ -60,6 +61,16 @@ class StreamRedactor:
     def behind(self) -> str:
         """The end of what was sent: 4,096 characters at most."""
         return self._tails[-1]
+
+    @property
+    def plain(self) -> bool:
+        """Whether ``flush`` would send all that is held, since it is plain words; no promise where it would not."""
+        return len(self._passes) == 1 and self._passes[0].plain
+
+    @property
+    def opened(self) -> str:
+        """What stands for the beginning of a private key whose end hasn't come; empty: there is none."""
+        return pem.OPENED if self._passes[0].opened else ""
 
     def feed(self, text: str) -> str:
         """What can be sent now that ``text`` has come.

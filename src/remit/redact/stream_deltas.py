@@ -74,6 +74,16 @@ class DeltaText:
         """The end of what was sent."""
         return self._stream.behind
 
+    @property
+    def plain(self) -> bool:
+        """See ``StreamRedactor.plain``."""
+        return self._json is None and self._stream.plain
+
+    @property
+    def opened(self) -> str:
+        """See ``StreamRedactor.opened``."""
+        return self._stream.opened
+
     def feed(self, text: str) -> str:
         """What can be sent now that ``text`` has come."""
         sent = self._stream.feed(text)

@@ -103,6 +103,22 @@ class Pass:
         """Whether nothing is held back and no mask is owed."""
         return self._cluster is None and not self.held
 
+    @property
+    def plain(self) -> bool:
+        """Whether a flush would send all that is held."""
+        if self._cluster is not None or self._key is not None or self._flood is not None or self._waiting:
+            return False
+        if not _WORDS.fullmatch(self._pending):
+            return False
+        buffer = self._behind + self._pending
+        known = self._redactor.registered.current()
+        return known.undecided(buffer, len(self._behind), despaced=self._look.despaced) == len(buffer)
+
+    @property
+    def opened(self) -> bool:
+        """Whether a private key was begun whose end hasn't come."""
+        return self._key is not None
+
     def feed(self, text: str, *, final: bool = False, flush: bool = False) -> str:
         """What can be sent now. ``final``: the text ends here. ``flush``: send words that may yet go on, too."""
         if not final and not flush and len(self._pending) > _LAZY:

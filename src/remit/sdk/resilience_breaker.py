@@ -16,7 +16,6 @@ from remit.guard.retry import status_of, transient
 from remit.kernel.clock import Clock, SystemClock
 from remit.kernel.errors import InvalidInput, RateLimited, Unavailable
 
-TOO_MANY = 429
 SERVER_ERRORS = 500
 _ENTERED: ContextVar[tuple[Call, ...]] = ContextVar("remit_breaker_calls", default=())
 _CLOCK = SystemClock()

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+from weakref import WeakSet
 
-from remit.accounts.access import require
+from remit.accounts.access import reading, require
 from remit.accounts.roles import Permission, Resource
+from remit.audit.export import Selection
 from remit.audit.query import Record, pick
 from remit.audit.report import LogReader
-from remit.kernel.errors import NotFound
-from remit.kernel.ports import ReadTx
+from remit.bootstrap import Runtime, export_log
+from remit.kernel.clock import iso, micros_of
+from remit.kernel.errors import Conflict, NotFound
+from remit.kernel.ids import new_id
+from remit.kernel.ports import Journal, ReadTx
 from remit.serve.edge.identity import Caller
 from remit.settings import Settings
+
+#: Exports that the home keeps of each workspace. Whoever may read the log may order them, and each is a copy of it.
+KEPT = 20
+_EXPORTING: WeakSet[Journal] = WeakSet()  # those of which one is being written
 
 
 def log_reader(tx: ReadTx) -> LogReader:
@@ -45,4 +55,42 @@ def one_entry(reader: LogReader, workspace: str, seq: int) -> Record:
 
 def exports_of(settings: Settings, workspace: str) -> Path:
     """Where exports that were ordered over the API or the console stand."""
-    return settings.home / "exports" / workspace
+    return settings.exports / workspace
+
+
+async def export_now(
+    runtime: Runtime, caller: Caller, wanted: Selection, *, form: str
+) -> tuple[str, Path, Mapping[str, Any]]:
+    """Write an export into the home, one at a time in a process; the newest ``KEPT`` stay.
+
+    Returns:
+        Its id, its folder and its manifest.
+
+    Raises:
+        Refused: The caller may not read the log.
+        Conflict: Another one is being written.
+    """
+    allow = allow_audit(caller)
+    await reading(runtime.store, allow)
+    if runtime.store in _EXPORTING:
+        message = "Another export of the audit log is being written at this moment."
+        raise Conflict(message, code="audit.exporting", hint="ask again when it is done")
+    name = new_id()
+    folder = exports_of(runtime.settings, caller.workspace) / name
+    _EXPORTING.add(runtime.store)
+    writing = asyncio.create_task(
+        asyncio.to_thread(
+            export_log,
+            runtime.store,
+            folder,
+            wanted=wanted,
+            form=form,
+            by=caller.principal,
+            allow=allow,
+            made_at=iso(micros_of(runtime.clock.now())),
+            keep=KEPT,
+        )
+    )
+    # Who asked may go away, or be told that it takes too long: it is written all the same, and still the only one.
+    writing.add_done_callback(lambda _: _EXPORTING.discard(runtime.store))
+    return name, folder, await asyncio.shield(writing)

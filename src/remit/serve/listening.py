@@ -20,13 +20,14 @@ from dataclasses import dataclass
 import uvicorn
 
 from remit.kernel.errors import InvalidInput, Unavailable
+from remit.serve.connections import connections
 from remit.settings import Settings
 
 #: Objects made, less those freed, between two looks for cycles. A call makes some hundred that live until its end, and
 #: hardly a cycle: at Python's own 700 a tenth of a call's time went into looking.
 COLLECT_AFTER = (20_000, 20, 50)
-KEEP_ALIVE_S = 75  # longer than clients keep idle connections, so that they close them first
 BACKLOG = 2048
+SOCKET_BYTES = 64 << 10  # of a message that a client of a WebSocket sends: none of ours says anything
 _FIRST_SIGNAL, _SECOND_SIGNAL = 1, 2
 
 
@@ -123,7 +124,7 @@ def configured(
         logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     return uvicorn.Config(
         app,  # pyright: ignore[reportArgumentType] - an ASGI callable; uvicorn's own types are narrower than ASGI's
-        http="httptools",
+        http=connections(settings),  # pyright: ignore[reportArgumentType] - what makes a protocol; uvicorn says its class
         ws="websockets-sansio" if websockets else "none",
         lifespan="off",
         loop="none",
@@ -133,7 +134,7 @@ def configured(
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        ws_max_size=SOCKET_BYTES,
         timeout_graceful_shutdown=int(settings.gateway_drain_s) or None,
     )
 

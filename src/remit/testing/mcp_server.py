@@ -80,7 +80,8 @@ class Witness:
                 await context.session.send_tool_list_changed()
             case _:
                 pass
-        return _said(self._answer(params.name, arguments))
+        texts = arguments.get("texts")
+        return _said(*texts) if texts else _said(self._answer(params.name, arguments))
 
     def _answer(self, name: str, arguments: Mapping[str, Any]) -> str:
         match name:
@@ -133,8 +134,10 @@ class Witness:
         )
 
 
-def _said(text: str, *, is_error: bool = False) -> types.CallToolResult:
-    return types.CallToolResult(content=[types.TextContent(type="text", text=text)], is_error=is_error)
+def _said(*texts: str, is_error: bool = False) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(type="text", text=text) for text in texts], is_error=is_error
+    )
 
 
 async def _serve(witness: Witness) -> None:

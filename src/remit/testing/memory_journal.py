@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import weakref
@@ -82,6 +83,12 @@ class MemoryJournal:
     ) -> T:
         """Write now."""
         return self.submit(name, op, durable=durable).result()
+
+    async def ahead[T](self, name: str, op: Callable[[WriteTransaction], T]) -> asyncio.Future[T]:
+        """Write now."""
+        written: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        written.set_result(self.submit(name, op).result())
+        return written
 
     async def read[T](self, op: Callable[[ReadTransaction], T]) -> T:
         """Read now."""

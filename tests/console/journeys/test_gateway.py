@@ -38,7 +38,7 @@ def test_a_key_from_its_making_to_its_end(  # noqa: PLR0915 - one journey
 
         with install.person(browser) as owner:
             page = owner.go("/keys")
-            expect(page.locator("main")).to_contain_text("No key opens the gateway")
+            expect(page.locator("main")).to_contain_text("No keys open the gateway")
             page.locator("#name").fill("ci")
             page.locator("#agent").select_option("laptop")
             page.locator("#models").fill("openai/*")

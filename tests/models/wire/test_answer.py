@@ -275,6 +275,11 @@ def test_values_of_tokens_come_back_in_texts_and_not_in_arguments() -> None:
     assert said(Wire.MESSAGES, out) == "Dear Alice, and others"
     _, out = read(Wire.CHAT, [chat(pieces, key="arguments")], REDACTOR, restorer=restorer)
     assert said(Wire.CHAT, out) == "".join(pieces)
+    _, out = read(Wire.RESPONSES, [responses(pieces)], REDACTOR, restorer=restorer)
+    assert out.count(b"Dear Alice, and others") == 3, "when it ends, in its item, and in the whole response"
+    _, out = read(Wire.RESPONSES, [responses(pieces, key="function_call_arguments")], REDACTOR, restorer=restorer)
+    assert said(Wire.RESPONSES, out) == "".join(pieces)
+    assert b"Alice" not in out, "nor where the arguments are told whole"
 
 
 def test_an_event_that_is_too_large_is_refused() -> None:

@@ -40,13 +40,14 @@ def test_each_error_has_its_status_and_type(
 ) -> None:
     got, headers, body = error_body(Wire.CHAT, error, request_id="r1")
     told = json.loads(body)["error"]
-    assert (got, told["type"], told["message"], told["param"]) == (status, openai_type, error.message, error.place)
+    said = f"{error.message.rstrip('.')}. Next: {error.hint}"
+    assert (got, told["type"], told["message"], told["param"]) == (status, openai_type, said, error.place)
     assert told["remit"]["hint"] == error.hint
     assert ("x-request-id", "r1") in headers
     got, headers, body = error_body(Wire.MESSAGES, error, request_id="r1")
     document = json.loads(body)
     assert (got, document["type"], document["request_id"]) == (status, "error", "r1")
-    assert (document["error"]["type"], document["error"]["message"]) == (anthropic_type, error.message)
+    assert (document["error"]["type"], document["error"]["message"]) == (anthropic_type, said)
     assert ("request-id", "r1") in headers
 
 
@@ -54,6 +55,9 @@ def test_headers_say_when_to_come_back_and_when_not_to() -> None:
     headers = dict(error_body(Wire.CHAT, errors.RateLimited("slow", retry_after=1.2))[1])
     assert (headers["retry-after"], headers["retry-after-ms"]) == ("2", "1200")
     assert "x-should-retry" not in headers
+    assert "x-should-retry" not in dict(error_body(Wire.CHAT, errors.RateLimited("a provider's, without a time"))[1])
+    never = errors.RateLimited("It never fits.", decision_id="d")
+    assert dict(error_body(Wire.CHAT, never)[1])["x-should-retry"] == "false"
     assert dict(error_body(Wire.CHAT, errors.ApprovalPending("wait"))[1])["x-should-retry"] == "false"
     assert dict(error_body(Wire.CHAT, errors.InternalError("oops"))[1])["x-should-retry"] == "false"
     assert error_body(Wire.MESSAGES, errors.Overloaded("busy"))[0] == 529

@@ -47,6 +47,7 @@ from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, RunContext
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
+from pydantic_ai.toolsets.function import FunctionToolsetTool
 from pydantic_ai.toolsets.wrapper import WrapperToolset
 from pydantic_ai.usage import RequestUsage
 
@@ -67,6 +68,7 @@ __all__ = [
     "FallbackModel",
     "FinalResultEvent",
     "FunctionModel",
+    "FunctionToolsetTool",
     "Model",
     "ModelAPIError",
     "ModelHTTPError",

@@ -70,7 +70,7 @@ async def agent_step(
         raise Failed(message, code="agents.failed") from error
     if isinstance(result.output, DeferredToolRequests):
         message = f"The agent {called} leaves tools to its caller; in a mission a rule asks people."
-        raise InvalidInput(message, code="agents.deferred", hint="remit policy save rules.yaml")
+        raise InvalidInput(message, code="agents.deferred", hint="remit policy save rules.yaml --reason WHY")
     return await _ended(ctx, result, called=called, history=history)
 
 

@@ -1,7 +1,8 @@
 """Streams of models of this process: masked while they come, piece by piece, and put together again on the other side.
 
 Texts pass as they come, behind the masking of secrets and then the return of personal data; calls of tools and other
-parts pass whole, when they are complete.
+parts pass whole, when they are complete. A text that ends in what may be the beginning of a secret is joined with one
+that follows it at once, since whoever reads puts both together.
 """
 
 from __future__ import annotations
@@ -85,6 +86,15 @@ class _Text:
 
     masks: StreamRedactor
     restorer: Restorer | None
+    thinking: bool
+
+    def flush(self) -> str:
+        shown = self.masks.flush()
+        return shown if self.restorer is None else self.restorer.feed(shown)
+
+    @property
+    def undecided(self) -> bool:
+        return self.masks.owes or self.masks.held > 0
 
     def feed(self, text: str) -> str:
         shown = self.masks.feed(text)
@@ -104,7 +114,9 @@ class _Passing:
     provider: str
     model: str
     texts: dict[int, _Text] = field(default_factory=dict[int, _Text])
+    into: dict[int, int] = field(default_factory=dict[int, int])  # texts that were joined with another
     whole: dict[int, ModelResponsePart] = field(default_factory=dict[int, ModelResponsePart])
+    waiting: list[tuple[int, ModelResponsePart]] = field(default_factory=list[tuple[int, ModelResponsePart]])
     characters: int = 0
 
     async def event(self, event: ModelResponseStreamEvent) -> None:
@@ -112,7 +124,7 @@ class _Passing:
             case PartStartEvent(index=index, part=TextPart() | ThinkingPart() as part):
                 await self._text(index, part.content, thinking=isinstance(part, ThinkingPart))
             case PartStartEvent(index=index, part=part):
-                await self._end_texts()
+                await self._decide_texts()
                 self.whole[index] = part
             case PartDeltaEvent(index=index, delta=TextPartDelta() as delta):
                 await self._text(index, delta.content_delta, thinking=False)
@@ -125,13 +137,10 @@ class _Passing:
                 return
 
     async def _text(self, index: int, text: str, *, thinking: bool) -> None:
+        index = self.into.get(index, index)
         known = self.texts.get(index)
         if known is None:
-            await self._end_texts()
-            restorer = self.delivery.restorer
-            known = _Text(StreamRedactor(self.redactor, cards=True), None if restorer is None else restorer())
-            self.texts[index] = known
-            await self._write({"i": index, "k": "thinking" if thinking else "text", "t": ""})
+            index, known = await self._begun(index, thinking=thinking)
         self.characters += len(text)
         usage = Usage(
             provider=self.provider,
@@ -143,14 +152,47 @@ class _Passing:
         if shown := known.feed(text):
             await self._write({"i": index, "k": "thinking" if thinking else "text", "t": shown})
 
+    async def _begun(self, index: int, *, thinking: bool) -> tuple[int, _Text]:
+        """A text begins: it goes into the one before it if what is held back of that may reach over."""
+        for before, text in self.texts.items():
+            if text.thinking is thinking:
+                if shown := text.flush():
+                    await self._write({"i": before, "k": "more", "t": shown})
+                if text.undecided:
+                    self.into[index] = before
+                    return before, text
+        await self._end_texts()
+        restorer = self.delivery.restorer
+        masks = StreamRedactor(self.redactor, cards=True)
+        known = self.texts[index] = _Text(masks, None if restorer is None else restorer(), thinking)
+        await self._write({"i": index, "k": "thinking" if thinking else "text", "t": ""})
+        return index, known
+
+    async def _decide_texts(self) -> None:
+        """A tool call begins: a text whose end may begin a secret goes on behind it, as one, and the call waits for it.
+
+        All other texts end before it.
+        """
+        for index, text in self.texts.items():
+            if shown := text.flush():
+                await self._write({"i": index, "k": "more", "t": shown})
+        if not any(text.undecided for text in self.texts.values()):
+            await self._end_texts()
+
     async def _end_texts(self) -> None:
-        """A part begins: what is held back of the texts before it belongs before it."""
+        """A part begins: what is held back of the texts before it belongs before it, and so do calls that waited."""
         for index, text in self.texts.items():
             if rest := text.finish():
                 await self._write({"i": index, "k": "more", "t": rest})
         self.texts = {}
+        for index, part in self.waiting:
+            await self._part(index, part)
+        self.waiting = []
 
     async def _part(self, index: int, part: ModelResponsePart) -> None:
+        if self.texts:
+            self.waiting.append((index, part))
+            return
         shown = self.redactor.mask_tree(part_json(part), names=False, cards=True)
         await self._write({"i": index, "k": "part", "p": shown})
 

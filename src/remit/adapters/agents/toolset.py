@@ -18,6 +18,7 @@ from remit.adapters.agents.gate import Asked, Gate, Names
 from remit.adapters.agents.library import (
     ApprovalRequired,
     CallDeferred,
+    FunctionToolsetTool,
     ModelRetry,
     RunContext,
     SkipToolExecution,
@@ -71,10 +72,15 @@ class ToolCall:
     kind = "tool"
 
     def __init__(
-        self, name: str, arguments: dict[str, Any], *, handler: Callable[[dict[str, Any]], Awaitable[Any]]
+        self,
+        name: str,
+        arguments: dict[str, Any],
+        *,
+        handler: Callable[[dict[str, Any]], Awaitable[Any]],
+        outside: bool = False,
     ) -> None:
         self.target = name
-        self.effect = Tool(name, cast("dict[str, Json]", jsonable(arguments)))
+        self.effect = Tool(name, cast("dict[str, Json]", jsonable(arguments)), outside)
         self.result: Any = None
         self.said: Json = None
         self.raised: BaseException | None = None
@@ -143,7 +149,8 @@ def _raised_before(value: Mapping[str, Json]) -> Exception:
     if kind is not None:
         return kind(str(value.get("message", "")))
     message = f"The tool's call ended with {value.get('raised')}, which a mission's step can't take up again."
-    return Failed(message, code="agents.deferred", hint="let a rule ask instead: remit policy save rules.yaml")
+    hint = "let a rule ask instead: remit policy save rules.yaml --reason WHY"
+    return Failed(message, code="agents.deferred", hint=hint)
 
 
 def _replaced(value: Any, shown: Any, *, where: str) -> Any:
@@ -166,6 +173,13 @@ def _replaced(value: Any, shown: Any, *, where: str) -> Any:
                 f"{type(value).__name__}, where it can't be replaced."
             )
             raise InvalidInput(message, code="tool.reference", hint="take texts, lists and dicts as arguments")
+
+
+def _outside(tool: ToolsetTool[Any]) -> bool:
+    """Whether what answers is no function of the agent's own: a server's tool, for instance."""
+    while (source := getattr(tool, "source_tool", None)) is not None:
+        tool = source
+    return not isinstance(tool, FunctionToolsetTool)
 
 
 @dataclass
@@ -197,7 +211,7 @@ class GovernedToolset(WrapperToolset[Any]):
         async def handler(arguments: dict[str, Any]) -> Any:
             return await self.wrapped.call_tool(name, arguments, ctx, tool)
 
-        call = ToolCall(name, tool_args, handler=handler)
+        call = ToolCall(name, tool_args, handler=handler, outside=_outside(tool))
         try:
             with offered(call):
                 outcome = await self.gate.ask(call.effect, Asked(self.names.tool(ctx.tool_call_id or name)))

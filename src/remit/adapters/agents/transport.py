@@ -39,9 +39,9 @@ from remit.kernel.effects import Model as ModelEffect
 from remit.kernel.effects import Wire
 from remit.kernel.errors import InvalidInput, NotFound, RemitError
 from remit.kernel.mission import Outcome
-from remit.kernel.money import ZERO, Money
 from remit.kernel.permits import Head
 from remit.models.catalogue import Catalogue, Deployment, ProviderKind
+from remit.models.estimate import most
 from remit.models.router import Want
 from remit.models.wire.request import facts
 
@@ -135,7 +135,8 @@ class GuardTransport(httpx2.AsyncBaseTransport):
         body = await request.aread()
         document = cast("dict[str, Json]", orjson.loads(body))
         asked_for = facts(wire, document, size=len(body))
-        candidates = await self._candidates(wire, asked_for)
+        catalogue = await self._room.catalogues.catalogue(self._gate.workspace)
+        candidates = self._candidates(catalogue, wire, asked_for)
         headers = tuple((name, request.headers[name]) for name in _FORWARDED if name in request.headers)
         effects = [
             ModelEffect(each.provider, each.model, document, wire=wire, body=body, headers=headers)
@@ -143,7 +144,7 @@ class GuardTransport(httpx2.AsyncBaseTransport):
         ]
         asked = Asked(
             self._names.model(),
-            estimate=_estimate(candidates, tokens_in=asked_for.tokens_in, most=asked_for.max_out or MOST_OUT),
+            estimate=most(candidates, asked_for, max_out=asked_for.max_out or MOST_OUT, providers=catalogue.providers),
             once=False,
             alternatives=tuple(effects[1:]),
         )
@@ -170,8 +171,7 @@ class GuardTransport(httpx2.AsyncBaseTransport):
             raise
         return httpx2.Response(head.status, headers=list(head.headers), stream=stream)
 
-    async def _candidates(self, wire: Wire, asked_for: Any) -> Sequence[Deployment]:
-        catalogue: Catalogue = await self._room.catalogues.catalogue(self._gate.workspace)
+    def _candidates(self, catalogue: Catalogue, wire: Wire, asked_for: Any) -> Sequence[Deployment]:
         name = str(asked_for.model)
         if self._provider in catalogue.providers:
             name = f"{self._provider}/{name}"
@@ -187,12 +187,6 @@ class GuardTransport(httpx2.AsyncBaseTransport):
         except NotFound as error:
             message = f"This workspace has no provider for the model {name[:80]!r}, so the agent can't ask it."
             raise NotFound(message, code="agents.provider", hint="remit providers add --help") from error
-
-
-def _estimate(candidates: Sequence[Deployment], *, tokens_in: int, most: int) -> Money | None:
-    """The most that any of them can cost; ``None``: nobody knows."""
-    rates = [each.rate for each in candidates]
-    return max((rate.ceiling(tokens_in, most) for rate in rates if rate), default=ZERO) if all(rates) else None
 
 
 class OutsideModel(WrapperModel):

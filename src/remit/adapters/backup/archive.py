@@ -15,6 +15,7 @@ from typing import IO, Self, cast
 
 from remit.adapters.backup.aside import aside
 from remit.adapters.backup.sealing import MAGIC, Lock, OpeningReader, SealingWriter
+from remit.adapters.store.heads import sync_folder
 from remit.kernel import crash
 from remit.kernel.errors import Conflict, InvalidInput, Unavailable
 from remit.operations.manifest import Member, damaged, safe
@@ -204,12 +205,3 @@ def _take(data: IO[bytes], into: IO[bytes] | None) -> Member:
         if into is not None:
             into.close()
     return Member(sha.hexdigest(), size)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's entries on disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -13,7 +13,7 @@ from typing import Self
 from sqlalchemy import bindparam, select
 
 from remit.accounts.restored import end_sign_ins
-from remit.adapters.backup.archive import sync_folder, unpack
+from remit.adapters.backup.archive import unpack
 from remit.adapters.backup.aside import aside
 from remit.adapters.backup.emptying import clear_database, empty_database
 from remit.adapters.backup.repositories import check_commits, pack_in
@@ -21,6 +21,7 @@ from remit.adapters.backup.sealing import Lock
 from remit.adapters.backup.snapshot import run
 from remit.adapters.engine.restored import hold_runs
 from remit.adapters.files.removal import remove_tree
+from remit.adapters.store.heads import sync_folder
 from remit.adapters.store.journal import Store
 from remit.adapters.store.keyfile import KeyFile
 from remit.audit.entry import Entry, Result

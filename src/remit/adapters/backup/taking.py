@@ -131,6 +131,10 @@ def _target(wanted: Wanted, clock: Clock) -> Path:
     if place.is_dir():
         stamp = f"{clock.now():%Y%m%dT%H%M%SZ}"
         place /= f"remit-{stamp}.tar.gz{'.sealed' if wanted.lock else ''}"
+    elif not place.suffix:  # a folder that is not there, or not mounted: a file of its name would look like one
+        message = f"There is no folder {place}."
+        hint = f"mkdir -p {place}, or end the file's name in .tar.gz"
+        raise InvalidInput(message, code="backup.place", hint=hint)
     if not place.parent.is_dir():
         message = f"There is no folder {place.parent}."
         raise InvalidInput(message, code="backup.place", hint=f"mkdir -p {place.parent}")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remit.adapters.backup import snapshot
-from remit.adapters.backup.archive import sync_folder
 from remit.adapters.files.removal import remove_tree
+from remit.adapters.store.heads import sync_folder
 from remit.adapters.store.journal import Store
 from remit.adapters.store.migrate import HEAD, check_known, revision_of_postgres, revision_of_sqlite
 from remit.audit.entry import Entry, Result

@@ -138,9 +138,15 @@ def _instance() -> DBOS:
     return _get_dbos_instance()
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """A run that is cancelled, by a person or because the process stops, is told by the mission; DBOS warns of it."""
+    return not record.getMessage().startswith("Asyncio task cancelled for workflow")
+
+
 def _route_log() -> None:
     """Let DBOS's records go to the root logger, where they are redacted, and to no handler of its own."""
     logger = logging.getLogger("dbos")
     if not any(isinstance(handler, logging.NullHandler) for handler in logger.handlers):
         logger.addHandler(logging.NullHandler())  # DBOS adds a console handler only where there is none
+        logger.addFilter(_is_news)
     logger.propagate = True

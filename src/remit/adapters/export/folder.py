@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from remit.audit.note import Signer, Verifier, open_note, parse_checkpoint
 from remit.audit.query import latest_note, rotations
 from remit.audit.report import LogReader
 from remit.kernel.errors import Conflict, IntegrityError, NotFound, Unavailable
+from remit.kernel.ids import is_id
 
 
 def export(
@@ -113,6 +114,38 @@ class _Listed:
         for row in self._source:
             self.seen.append((int(row["seq"]), digest_of(row)))
             yield row
+
+
+def thin(kept: Path, *, most: int) -> None:
+    """Remove all but the newest ``most`` exports of a folder, whose exports are named by ids; nothing else in it."""
+    for old in _kept(kept)[:-most]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def forget(kept: Path, entries: Collection[int]) -> tuple[list[str], list[str]]:
+    """Remove the exports of a folder that hold any of these entries.
+
+    Returns:
+        The names of those that are gone, and what could not be looked through or removed, with why.
+    """
+    wanted = frozenset(entries)
+    gone: list[str] = []
+    left: list[str] = []
+    for folder in _kept(kept) if wanted else ():
+        try:
+            with (folder / DIGESTS).open(encoding="ascii") as lines:
+                holds = any(int(line.partition(" ")[0]) in wanted for line in lines)
+            if holds:
+                shutil.rmtree(folder)
+                gone.append(folder.name)
+        except (OSError, ValueError) as error:
+            left.append(f"{folder}: {error}")
+    return gone, left
+
+
+def _kept(kept: Path) -> list[Path]:
+    """The exports in a folder, the oldest first."""
+    return sorted(each for each in kept.iterdir() if is_id(each.name)) if kept.is_dir() else []
 
 
 def check_folder(folder: Path, verifiers: Sequence[Verifier]) -> Checked:

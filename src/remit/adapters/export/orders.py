@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from remit.adapters.export.folder import check_folder, export
+from remit.adapters.export.folder import check_folder, export, forget, thin
 from remit.adapters.export.formats import Format
 from remit.adapters.git.search import search
 from remit.adapters.store.journal import Store
@@ -41,8 +41,11 @@ def export_log(
     by: Principal,
     allow: Callable[[ReadTx], None],
     made_at: str,
+    keep: int = 0,
 ) -> Mapping[str, Any]:
     """Export entries of a workspace into a new folder; that it was done is an entry, and in the export if it fits.
+
+    With ``keep``, only so many of the newest exports beside it stay: what lies on a server must not grow for ever.
 
     Returns:
         The manifest.
@@ -66,7 +69,7 @@ def export_log(
 
     store.write("audit.export", op, durable=Durability.SEALED)
     signers, verifiers = store.signers, store.verifiers
-    return store.view(
+    manifest = store.view(
         lambda tx: export(
             tx,
             folder,
@@ -77,6 +80,9 @@ def export_log(
             made_at=made_at,
         )
     )
+    if keep:
+        thin(folder.parent, most=keep)
+    return manifest
 
 
 def check_export(folder: Path, verifiers: Sequence[Verifier]) -> Checked:
@@ -100,7 +106,8 @@ class ErasureReport:
         remains: Where the identifiers still stand in the database.
         commits: Commits of missions' repositories that hold them: mission, commit, paths.
         files: Files of missions' folders that hold them.
-        unread: Repositories and files that could not be searched.
+        unread: Repositories, files and exports that could not be searched, or not be removed.
+        exports: Exports in the home that held erased entries; they were removed.
     """
 
     subject: str
@@ -111,6 +118,7 @@ class ErasureReport:
     commits: tuple[tuple[str, str, tuple[str, ...]], ...]
     files: tuple[str, ...]
     unread: tuple[str, ...]
+    exports: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -125,6 +133,7 @@ class ErasureReport:
             "commits": [{"mission": m, "commit": c, "paths": list(paths)} for m, c, paths in self.commits],
             "files": list(self.files),
             "unread": list(self.unread),
+            "exports": list(self.exports),
         }
 
 
@@ -138,6 +147,7 @@ def erase_person(
     by: Principal,
     reason: str,
     allow: Callable[[ReadTx], None],
+    exports: Path | None = None,
 ) -> ErasureReport:
     """Erase a person from the audit log, blank them in free texts, and report what remains.
 
@@ -150,6 +160,7 @@ def erase_person(
         by: Who orders it.
         reason: Why.
         allow: Raises when ``by`` may not.
+        exports: The folder of the workspace's exports in the home; those that hold what is erased are removed.
 
     Raises:
         Denied: ``by`` may not.
@@ -161,6 +172,7 @@ def erase_person(
         blanked, shredded = store.blank(lambda tx: blank(tx, workspace, needles))
     remains = store.view(lambda tx: mentions(tx, workspace, needles))
     own = store.view(lambda tx: tx.tuples(_MISSIONS, {"of": workspace}))
+    gone, left = ([], []) if exports is None else forget(exports, erased.entries)
     commits, files, unread = _searched([missions / mission for (mission,) in own], needles)
     return ErasureReport(
         subject=subject,
@@ -170,7 +182,8 @@ def erase_person(
         remains=tuple(remains),
         commits=tuple(commits),
         files=tuple(files),
-        unread=tuple(unread),
+        unread=(*unread, *left),
+        exports=tuple(gone),
     )
 
 

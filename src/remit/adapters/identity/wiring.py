@@ -11,12 +11,14 @@ from remit.accounts.entrance import Entrance
 from remit.accounts.lockout import Tries
 from remit.accounts.passwords import Hasher
 from remit.accounts.provider import Provider
+from remit.accounts.resets import Resets
 from remit.accounts.sealing import Box, derived
 from remit.accounts.sign_in import SignIn
 from remit.accounts.sign_in_terms import SECOND_US, terms_of
 from remit.accounts.sign_in_tokens import TokenWord
 from remit.accounts.signing import signing_key
 from remit.adapters.identity.hashing import ArgonHasher
+from remit.kernel.channels import ChannelKind
 from remit.kernel.clock import Clock
 from remit.kernel.errors import InvalidInput
 from remit.kernel.ports import Journal
@@ -24,6 +26,8 @@ from remit.kernel.references import parse
 from remit.settings import Settings
 
 ISSUER = "remit"
+#: Where links lead when nobody said how this install is reached: to whoever is at this machine.
+HERE = "http://127.0.0.1:4100"
 
 
 def make_entrance(
@@ -34,6 +38,7 @@ def make_entrance(
     clock: Clock,
     hasher: Hasher | None = None,
     resolve: Callable[[str], str] | None = None,
+    register: Callable[[str], object] | None = None,
 ) -> Entrance:
     """Everything that signing in needs; nothing heavy is loaded until somebody does.
 
@@ -44,6 +49,7 @@ def make_entrance(
         clock: Wall and monotonic time.
         hasher: Another one than argon2id with OWASP's parameters.
         resolve: Gives what ``secret://NAME`` refers to, masked from then on; blocks.
+        register: Has a secret that is read masked from then on; without it no mail is sent.
 
     Raises:
         InvalidInput: ``oidc_client_secret`` is a reference that can be none.
@@ -64,7 +70,23 @@ def make_entrance(
         workspace=settings.workspace,
         provider=_provider(settings, clock, resolve),
         api_word=TokenWord.LIVE if settings.production else TokenWord.TEST,
+        resets=_resets(settings, clock, resolve, register),
     )
+
+
+def _resets(
+    settings: Settings,
+    clock: Clock,
+    resolve: Callable[[str], str] | None,
+    register: Callable[[str], object] | None,
+) -> Resets | None:
+    channel = next((each for each in settings.notify if each.kind is ChannelKind.EMAIL), None)
+    if channel is None or register is None or not settings.reset_by_mail:
+        return None
+    from remit.adapters.identity.post import SmtpPost
+
+    post = SmtpPost(channel, clock=clock, register=register, resolve=resolve)
+    return Resets(post, address=settings.public_url or HERE)
 
 
 def _provider(settings: Settings, clock: Clock, resolve: Callable[[str], str] | None) -> Provider | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Callable
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -19,7 +20,19 @@ TIMEOUT_S = 15.0
 _FOR_GOOD = 500
 
 
-def send(channel: Channel, told: Message, *, password: str, at: datetime) -> Outcome:
+def connected(host: str, port: int, timeout_s: float) -> smtplib.SMTP:
+    """A connection to the server, of which nothing but the greeting was read."""
+    return smtplib.SMTP(host, port, timeout=timeout_s)
+
+
+def send(
+    channel: Channel,
+    told: Message,
+    *,
+    password: str,
+    at: datetime,
+    connect: Callable[[str, int, float], smtplib.SMTP] = connected,
+) -> Outcome:
     """Send one plain-text mail to everybody in ``channel.to``. Its Message-ID is the same on every attempt.
 
     Raises:
@@ -27,7 +40,7 @@ def send(channel: Channel, told: Message, *, password: str, at: datetime) -> Out
     """
     mail = compose(channel, told, at=at)
     try:
-        with smtplib.SMTP(channel.host, channel.port, timeout=TIMEOUT_S) as server:
+        with connect(channel.host, channel.port, TIMEOUT_S) as server:
             if channel.starttls:
                 server.starttls(context=ssl.create_default_context())
             if channel.user:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from remit.adapters.providers.bill import bill
+from remit.adapters.providers.bill import NOBODY, bill
 from remit.kernel import permits
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
@@ -40,9 +40,10 @@ class Exchange:
         rate: What tokens cost.
         reader: What reads the answer, once there is one.
         stage: How far it got.
+        told: What the provider was told beside the request.
     """
 
-    __slots__ = ("action", "began", "effect", "first", "rate", "reader", "stage")
+    __slots__ = ("action", "began", "effect", "first", "rate", "reader", "stage", "told")
 
     def __init__(self, action: Action, effect: Model, began: float) -> None:
         self.action = action
@@ -52,6 +53,7 @@ class Exchange:
         self.rate: Rate | None = None
         self.reader: AnswerReader | None = None
         self.stage = Stage.NOTHING
+        self.told = NOBODY
 
     def give_up(self, error: BaseException) -> None:
         """Tell the guard what this attempt used, now that it ends without an outcome.
@@ -71,4 +73,5 @@ class Exchange:
         return Outcome(ok=True, value=value or {}, text=text, cost=cost, usage=usage)
 
     def _bill(self) -> tuple[Money, Usage]:
-        return bill(self.action, self.effect, self.rate, _NOTHING if self.reader is None else self.reader.tokens)
+        tokens = _NOTHING if self.reader is None else self.reader.tokens
+        return bill(self.action, self.effect, self.rate, tokens, told=self.told)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import orjson
 
 from remit.adapters.providers.asking import LIST, Asking, asking
+from remit.adapters.providers.bill import Told
 from remit.adapters.providers.exchange import Exchange, Stage
 from remit.adapters.providers.headers import is_stream, outward
 from remit.adapters.providers.keys import ProviderKeys, Source
@@ -22,6 +23,7 @@ from remit.kernel.effects import Model, Wire
 from remit.kernel.errors import InternalError, InvalidAnswer, KeyRefused, NotFound, RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import ModelUpstream, UpstreamAnswer, UpstreamCall
+from remit.models import services
 from remit.models.catalogue import Catalogue, Provider
 from remit.models.wire.answer import AnswerReader
 from remit.models.wire.errors import typed
@@ -120,6 +122,8 @@ class ModelAdapter:
         deployment = catalogue.deployment(effect.target)
         exchange.rate = None if deployment is None else deployment.rate
         asked = asking(effect, provider)
+        service = services.asked(effect.wire, effect.request) if asked.spoken is effect.wire else ""
+        exchange.told = Told(service, asked.spoken, provider.base_url)
         call = await self._call(action, provider, asked)
         exchange.stage = Stage.SENT
         answer = await self.upstream.send(call)

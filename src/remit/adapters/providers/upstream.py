@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -228,27 +228,39 @@ class _Answer:
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, decompressed."""
+        """The body as it comes, decompressed: all that came before its end, whatever that end is."""
         unpack = _unpacking(self.headers.get("content-encoding", ""), self._url)
-        read = self._response.content.readany
+        content = self._response.content
+        broken: Exception | None = None
         try:
-            if unpack is None:
-                while piece := await read():
+            while True:
+                try:
+                    piece = await content.readany()
+                except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                    piece, broken = _unread(content), error
+                if piece and unpack is None:
                     yield piece
-                return
-            while piece := await read():
-                for plain in unpack.feed(piece):
-                    yield plain
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _told(error, self._url, self._call) from error
+                elif piece and unpack is not None:
+                    for plain in unpack.feed(piece):
+                        yield plain
+                if broken is not None:
+                    raise _told(broken, self._url, self._call) from broken
+                if not piece:
+                    break
         except zlib.error as error:
             raise _unreadable(self._url) from error
-        if not unpack.whole:
+        if unpack is not None and not unpack.whole:
             raise _told(aiohttp.ClientPayloadError(), self._url, self._call)
 
     async def close(self) -> None:
         """Let go of it; what has not been read ends the connection."""
         self._response.close()
+
+
+def _unread(content: aiohttp.StreamReader) -> bytes:
+    """What came before a body broke off and was not read yet: aiohttp keeps it, but tells of the break first."""
+    cast("Any", content).set_exception(None)
+    return content.read_nowait()
 
 
 class _Unpacking:

@@ -52,11 +52,12 @@ class HeadsFile:
         finally:
             os.close(handle)
         if fresh:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         crash.reach("heads.append:after")
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have a folder's entries on disk."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

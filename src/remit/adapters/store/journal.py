@@ -52,6 +52,12 @@ class _Held[T](Future[T]):
         return super().exception(timeout)
 
 
+def _heard[T](committed: asyncio.Future[T]) -> None:
+    """Whoever went on ahead may have ended since: then nobody asks why its write failed."""
+    if not committed.cancelled():
+        committed.exception()
+
+
 class Store(ABC):
     """Remit's own store; implements ``kernel.ports.Journal`` and is its only implementation, on two databases."""
 
@@ -127,6 +133,23 @@ class Store(ABC):
         for each in held:
             each.done = True
         return result
+
+    async def ahead[T](self, name: str, op: Callable[[WriteTransaction], T]) -> asyncio.Future[T]:
+        """Queue a write and wait until it has run; see ``kernel.ports.Journal``.
+
+        A waiter that is cancelled does not take its write back.
+        """
+        loop = asyncio.get_running_loop()
+        if pending():
+            done: asyncio.Future[T] = loop.create_future()
+            done.set_result(await self.commit(name, op))
+            return done
+        ran: asyncio.Future[T] = loop.create_future()
+        committed: asyncio.Future[T] = loop.create_future()
+        committed.add_done_callback(_heard)
+        self._writer.put(Item(name, op, Durability.COMMIT, LoopWaiter(loop, committed), LoopWaiter(loop, ran)))
+        await ran
+        return committed
 
     def write[T](self, name: str, op: Callable[[WriteTransaction], T], *, durable: Durability = Durability.COMMIT) -> T:
         """As ``commit``, for code without an event loop."""

@@ -304,6 +304,8 @@ class PostgresStore(Store):
 class _Backend:
     """The writer's connection."""
 
+    steady = False  # a deadlock ends a transaction, and alone an operation may be refused
+
     def __init__(
         self,
         connect: Callable[[], Connection],

@@ -13,6 +13,7 @@ from remit.accounts import team_tables as _teams
 from remit.accounts import telemetry_tables as _telemetry
 from remit.audit import tables as _audit
 from remit.guard import approval_tables as _approvals
+from remit.guard import continuing_tables as _continuing
 from remit.guard import fetching_tables as _fetching
 from remit.guard import mcp_tables as _mcp
 from remit.guard import personal_tables as _personal
@@ -34,7 +35,7 @@ from remit.models import tables as _models
 ROOMS = (
     *(_audit, _accounts, _budgets, _keys, _teams, _sign_in),
     *(_guard, _approvals, _rates, _rules),
-    *(_personal, _provenance, _secrets, _fetching, _mcp),
+    *(_personal, _provenance, _secrets, _fetching, _mcp, _continuing),
     *(_missions, _estimates, _deployments, _queue, _recorded),
     *(_answers,),
     *(_repeated, _telemetry),

@@ -223,6 +223,8 @@ def _size(path: Path) -> int:
 class _Backend:
     """The writer's connection."""
 
+    steady = True  # there is one writer, so nothing ends a transaction but a fault
+
     def __init__(
         self,
         path: Path,

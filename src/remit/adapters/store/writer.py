@@ -34,7 +34,13 @@ type Operation = Callable[[WriteTransaction], Any]
 
 
 class Backend(Protocol):
-    """What the writer asks of a database. Called from the writer's thread only."""
+    """What the writer asks of a database. Called from the writer's thread only.
+
+    Attributes:
+        steady: Whether nothing but a fault undoes what has run: whoever goes on ahead of the commit may then be told.
+    """
+
+    steady: bool
 
     def begin(self) -> WriteTransaction:
         """Start a transaction that holds the write lock where there is one.
@@ -105,6 +111,7 @@ class Item:
     op: Operation
     durable: Durability
     waiter: Waiter
+    ahead: LoopWaiter | None = None  # who goes on once it has run, before it is committed
     context: Context = field(default_factory=copy_context)  # of whoever queued it: ids of what it belongs to
     value: Any = None
     error: BaseException | None = None
@@ -140,13 +147,25 @@ class LoopWaiter:
 
 def _wake(items: list[Item]) -> None:
     for item in items:
-        waiter = item.waiter
-        if not isinstance(waiter, LoopWaiter) or waiter.future.done():
-            continue
-        if item.error is not None:
-            waiter.future.set_exception(item.error)
-        else:
-            waiter.future.set_result(item.value)
+        if item.ahead is not None:
+            _resolve(item.ahead.future, item)  # first: it may not have been told before
+        if isinstance(item.waiter, LoopWaiter):
+            _resolve(item.waiter.future, item)
+
+
+def _wake_ahead(items: list[Item]) -> None:
+    for item in items:
+        if item.ahead is not None:
+            _resolve(item.ahead.future, item)
+
+
+def _resolve(future: asyncio.Future[Any], item: Item) -> None:
+    if future.done():
+        return
+    if item.error is not None:
+        future.set_exception(item.error)
+    else:
+        future.set_result(item.value)
 
 
 @dataclass(slots=True)
@@ -351,6 +370,7 @@ class Writer:
                 drafts += self._run_one(tx, item, mark=marks)
             if not marks:
                 self._settle(tx)
+            self._tell_ahead(batch)
             self.backend.commit(tx.masked(drafts))
         except BaseException:
             tx.forget()
@@ -407,11 +427,25 @@ class Writer:
         by_loop: dict[asyncio.AbstractEventLoop, list[Item]] = {}
         for item in batch:
             item.waiter.tell(item, by_loop)
-        for loop, items in by_loop.items():
-            try:
-                loop.call_soon_threadsafe(_wake, items)
-            except RuntimeError:
-                _log.debug("an event loop closed before its writes were committed")
+        _call(_wake, by_loop)
+
+    def _tell_ahead(self, batch: list[Item]) -> None:
+        """Let those go on that only wait for their operations to have run; nothing but a failed commit undoes them."""
+        if not self.backend.steady:
+            return
+        by_loop: dict[asyncio.AbstractEventLoop, list[Item]] = {}
+        for item in batch:
+            if item.ahead is not None and item.error is None:
+                item.ahead.tell(item, by_loop)
+        _call(_wake_ahead, by_loop)
+
+
+def _call(wake: Callable[[list[Item]], None], by_loop: dict[asyncio.AbstractEventLoop, list[Item]]) -> None:
+    for loop, items in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(wake, items)
+        except RuntimeError:
+            _log.debug("an event loop closed before its writes were committed")
 
 
 def _is_again(error: BaseException | None) -> bool:

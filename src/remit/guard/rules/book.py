@@ -67,11 +67,12 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class KindRules:
-    """The rules of one kind of action, the names that they read, and those of these that are limits."""
+    """The rules of one kind of action, the names that they read; of these, those of facts, and the limits."""
 
     language: Language
     rules: tuple[Compiled, ...]
     names: tuple[str, ...]
+    read: tuple[str, ...]
     limits: dict[str, Value]
     needs_evidence: bool
 
@@ -127,7 +128,7 @@ class Book:
         rules = self.kinds[kind]
         if not rules.rules:
             return ()
-        read = [facts.get(name, _ABSENT) for name in rules.names]
+        read = [facts.get(name, _ABSENT) for name in rules.read]
         asked = (kind, *read, *map(type, read))  # 1, 1.0 and true are equal, and not the same
         if asked in self._held:
             return ()
@@ -152,9 +153,10 @@ class Book:
                 names |= part.names if part else frozenset()
             if parts["assert"] is not None:
                 compiled.append(Compiled(rule, parts["assert"], parts["when"]))
-        read = tuple(sorted(names))
-        limits = {name: self._limits[name] for name in read if name in self._limits}
-        return KindRules(language, tuple(compiled), read, limits, any(map(is_evidence, read)))
+        ordered = tuple(sorted(names))
+        limits = {name: self._limits[name] for name in ordered if name in self._limits}
+        read = tuple(name for name in ordered if name not in limits)
+        return KindRules(language, tuple(compiled), ordered, read, limits, any(map(is_evidence, ordered)))
 
     def _check_message(self, rule: Rule, language: Language, wrong: list[Wrong]) -> None:
         for part, text in (("message", rule.message), ("fix", rule.fix)):

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 
@@ -129,7 +129,7 @@ def cases_of(document: Document) -> tuple[Case, ...]:
 
 def run_case(case: Case, book: Book) -> Tried:
     """Judge a case by the rules of ``book``."""
-    setting = replace(case.setting, lists=book.resolved.lists)
+    setting = case.setting._replace(lists=book.resolved.lists)
     facts = read(case.action, setting, arguments=book.arguments)
     facts |= read_evidence(setting.evidence or {}, book.critics, book.findings)
     broken = book.judge(case.action.kind, facts, mask=str)

@@ -19,9 +19,8 @@ IN_ROW = frozenset(
 CUT = "~cut"  # names of the facts that were not kept, because there were too many bytes
 LONGEST_TARGET = 400  # characters; of a longer target the row has the beginning only
 _MICROS = 1_000_000
-_OTHER = object()
-#: What stands for nothing, and is not kept: of a mission that has read nothing from outside, of an action without an
-#: agent or a preset, of plain arguments; and of actions older than these variables.
+#: What stands for nothing (each is false), and is not kept: of a mission that has read nothing from outside, of an
+#: action without an agent or a preset, of plain arguments; and of actions older than these variables.
 _NOTHING: Mapping[str, Value] = {
     "agent.kind": "",
     "agent.name": "",
@@ -51,7 +50,7 @@ def kept(facts: Mapping[str, Value], redactor: Redactor | None) -> str:
     When they are too many the longest texts give way, and their names stand under ``~cut``.
     """
     cut = ["target"] if len(str(facts.get("target", ""))) > LONGEST_TARGET else []
-    facts = {name: value for name, value in facts.items() if name not in IN_ROW and _NOTHING.get(name, _OTHER) != value}
+    facts = {name: value for name, value in facts.items() if name not in IN_ROW and (value or name not in _NOTHING)}
     text = orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
     if redactor is not None and not redactor.clean(text):
         facts = {name: _masked(value, redactor.mask) for name, value in facts.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from textwrap import indent
 
 from sqlalchemy import bindparam, select
@@ -78,7 +78,7 @@ def rehearse(described: str, book: Book) -> Rehearsed:
         message = "Describe one action: kind, target, payload."
         raise InvalidInput(message, code="rules.action")
     case = cases[0]
-    setting = replace(case.setting, lists=book.resolved.lists)
+    setting = case.setting._replace(lists=book.resolved.lists)
     facts = read(case.action, setting, arguments=book.arguments)
     facts |= read_evidence(setting.evidence or {}, book.critics, book.findings)
     kind = case.action.kind

@@ -7,7 +7,7 @@ revision is a new revision with the earlier text.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sqlalchemy import bindparam, select
@@ -85,15 +85,14 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The rules in force: number and book."""
+    """The rules in force: number and book; ``revision`` is how decisions name them."""
 
     number: int
     book: Book
+    revision: str = field(init=False)
 
-    @property
-    def revision(self) -> str:
-        """How decisions name it."""
-        return self.book.revision(self.number)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "revision", self.book.revision(self.number))
 
 
 def in_force(tx: ReadTx, workspace: str) -> InForce:

@@ -7,7 +7,6 @@ a value when the JSON of all of them is too long for one.
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple, cast
@@ -35,13 +34,18 @@ _PLACES = re.compile(
     re.IGNORECASE,
 )
 _IN_PATHS = re.compile(r"[/\\%.]|id_")  # without one of these no text is a path to such a place
-_PLAIN = int | float | None
+_PLAIN = (int, float, type(None))  # a tuple: asking a union of types takes several times as long
+_FLAT = frozenset((str, bool, int, float, type(None)))
 _STATEMENTS = re.compile(
     r"\b(?:drop\s+(?:table|database|schema|view|index|user|role)|truncate\s+(?:table\s+)?\w|delete\s+from\s"
     r"|rm\s+-[a-z]*[rf]|rm\s+--(?:recursive|force)|mkfs|shred\s|dd\s+if="
     r"|git\s+push\s+(?:-f\b|--force)|git\s+reset\s+--hard|git\s+clean\s+-[a-z]*f)",
     re.IGNORECASE,
 )
+
+
+#: The texts of some arguments, each with the name that it stands under.
+type Texts = list[tuple[str, str]]
 
 
 def server_of(name: str) -> str:
@@ -92,45 +96,42 @@ def arguments_from(text: str) -> Mapping[str, Json] | None:
     return cast("Mapping[str, Json]", told) if isinstance(told, dict) else None
 
 
-def leads_out(arguments: Mapping[str, Json]) -> bool:
-    """Whether a path among the arguments climbs (``..``), however it is written, or holds a NUL."""
-    whole = _look(arguments).whole
-    if ".." not in whole and "%" not in whole and "\0" not in whole:
-        return False
-    return any(_climbs(path) for path in _paths(arguments))
+class Seen(NamedTuple):
+    """What rules read of some arguments, see ``docs/rules.md``: ``tool.depth``, ``tool.leads_out`` and so on."""
+
+    depth: int
+    leads_out: bool
+    sensitive_paths: int
+    statements: str
+    hosts: str
+    url_data: int
 
 
-def sensitive_paths(arguments: Mapping[str, Json]) -> int:
-    """How many paths among the arguments lead to credentials or to the system's own folders."""
-    if not _IN_PATHS.search(_look(arguments).whole):
-        return 0
-    return sum(_PLACES.search(_plain(path)) is not None for path in _paths(arguments))
+def seen(arguments: Mapping[str, Json]) -> Seen:
+    """Look at arguments: their texts are collected once for all that is asked of them."""
+    texts = _all_texts(arguments)
+    whole = "\n".join([text for _, text in texts])
+    urls = list(_urls(texts)) if "://" in whole else []
+    return Seen(
+        depth(cast("Json", arguments)),
+        (".." in whole or "%" in whole or "\0" in whole) and any(_climbs(path) for path in _paths(texts)),
+        sum(_PLACES.search(_plain(path)) is not None for path in _paths(texts)) if _IN_PATHS.search(whole) else 0,
+        _statements(texts) if _STATEMENTS.search(whole) else "",
+        "".join(f"{host}\n" for host in sorted({_host(url) for url in urls})) if urls else "",
+        max(map(_carried, urls)) if urls else 0,
+    )
 
 
-def statements(arguments: Mapping[str, Json]) -> str:
-    """Orders to destroy that stand in the arguments (SQL, shell, git), each once, in lower case, each line ended."""
-    looked = _look(arguments)
-    if not _STATEMENTS.search(looked.whole):
-        return ""
+def _statements(texts: Texts) -> str:
     found = dict.fromkeys(
-        " ".join(match[0].lower().split()) for _, text in looked.texts for match in _STATEMENTS.finditer(text)
+        " ".join(match[0].lower().split()) for _, text in texts for match in _STATEMENTS.finditer(text)
     )
     return "".join(f"{each}\n" for each in list(found)[:20])
 
 
-def hosts(arguments: Mapping[str, Json]) -> str:
-    """The hosts of every address in the arguments, sorted, each once, each line ended; ``?``: it can't be told."""
-    return "".join(f"{host}\n" for host in sorted({_host(url) for url in _urls(arguments)}))
-
-
-def url_data(arguments: Mapping[str, Json]) -> int:
-    """The most characters that one address in the arguments carries: in its query, or in its longest part."""
-    return max((_carried(url) for url in _urls(arguments)), default=0)
-
-
 def depth(value: Json) -> int:
     """How deep objects and lists lie in each other."""
-    if isinstance(value, dict) and all(isinstance(each, str | _PLAIN) for each in value.values()):
+    if isinstance(value, dict) and _FLAT.issuperset(map(type, value.values())):
         return 1
     deepest, level = 0, [value]
     while level and deepest <= _DEEPEST:
@@ -148,27 +149,16 @@ def depth(value: Json) -> int:
     return deepest
 
 
-class _Looked(NamedTuple):
-    """The texts of some arguments, each with the name that it stands under; and all of them, one a line."""
-
-    arguments: object
-    texts: list[tuple[str, str]]
-    whole: str
-
-
-class _Last(threading.local):
-    looked: _Looked = _Looked(None, [], "")
-
-
-_last = _Last()
-
-
-def _look(arguments: Mapping[str, Json]) -> _Looked:
-    """Walked once for all that is asked of the same arguments, one thing after the other."""
-    if _last.looked.arguments is not arguments:
-        texts = list(_texts(arguments))
-        _last.looked = _Looked(arguments, texts, "\n".join(text for _, text in texts))
-    return _last.looked
+def _all_texts(arguments: Mapping[str, Json]) -> Texts:
+    """As ``_texts`` has them; without a generator for those at the top, where most arguments have all of theirs."""
+    texts: Texts = []
+    for key, each in arguments.items():
+        texts.append(("", key))
+        if isinstance(each, str):
+            texts.append((key, each))
+        elif not isinstance(each, _PLAIN):
+            texts += _texts(each, key, 1)
+    return texts
 
 
 def _texts(value: Json | Mapping[str, Json], name: str = "", level: int = 0) -> Iterator[tuple[str, str]]:
@@ -189,9 +179,9 @@ def _texts(value: Json | Mapping[str, Json], name: str = "", level: int = 0) -> 
             yield from _texts(each, name, level + 1)
 
 
-def _paths(arguments: Mapping[str, Json]) -> Iterator[str]:
+def _paths(texts: Texts) -> Iterator[str]:
     """Texts that may be paths: those under a name that says so, and those of one word."""
-    for name, text in _look(arguments).texts:
+    for name, text in texts:
         if _PATH_NAMES.search(name):
             yield text[:_LONGEST_PATH]
         elif len(text) <= _LONGEST_PATH and len(text.split(maxsplit=1)) == 1:
@@ -212,9 +202,8 @@ def _climbs(path: str) -> bool:
     return "\0" in text or ".." in text.split("/")
 
 
-def _urls(arguments: Mapping[str, Json]) -> Iterator[str]:
-    looked = _look(arguments)
-    for _, text in looked.texts if "://" in looked.whole else ():
+def _urls(texts: Texts) -> Iterator[str]:
+    for _, text in texts:
         if "://" in text:
             yield from _URL.findall(text)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import cast
+from typing import NamedTuple, cast
 
 from remit.accounts.agents import Agent
 from remit.guard.cel import LONGEST_TEXT, Type, Value, usable
@@ -46,17 +46,16 @@ PRODUCTION = "production"
 _MICROS = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """What rules read beside the action itself. ``evidence`` is ``None`` when it was not asked for.
 
     ``robots``: what the robots.txt of a fetch's origin says of its address (``fetching_robots.Robots``).
     """
 
-    agents: Mapping[str, Agent] = field(default_factory=dict[str, Agent])
+    agents: Mapping[str, Agent] = MappingProxyType({})
     at: datetime = EPOCH
     environment: str = ""
-    lists: Lists = field(default_factory=dict[str, frozenset[str]])
+    lists: Lists = MappingProxyType({})
     evidence: Mapping[str, Evidence] | None = None
     taint: Taint = CLEAN
     robots: str = "unknown"
@@ -241,23 +240,36 @@ def _fetch() -> tuple[Variable, ...]:
     )
 
 
-def _model() -> tuple[Variable, ...]:
-    def each(part: Callable[[Model], Value | None]) -> Reader:
-        return lambda action, _: part(cast("Model", action.effect))
+def _model_values(action: Action, _setting: Setting) -> dict[str, Value]:
+    """What a model call has, in one go."""
+    effect = cast("Model", action.effect)
+    request = effect.request
+    found: dict[str, Value] = {
+        "model.provider": effect.provider,
+        "model.name": effect.model,
+        "model.messages": _length(request.get("messages")),
+        "model.tools": _length(request.get("tools")),
+        "model.stream": request.get("stream") is True,
+        "model.bytes": len(action.payload),
+    }
+    most = _most_tokens(request)
+    if most is not None and usable(most):
+        found["model.max_tokens"] = most
+    return found
 
-    def length(key: str) -> Reader:
-        return each(lambda e: _length(e.request.get(key)))
+
+def _model() -> tuple[Variable, ...]:
+    def variable(name: str, kind: Type, meaning: str) -> Variable:
+        return Variable(name, kind, meaning, lambda action, setting: _model_values(action, setting).get(name))
 
     return (
-        Variable("model.provider", Type.STRING, "the provider", each(lambda e: e.provider)),
-        Variable("model.name", Type.STRING, "the model", each(lambda e: e.model)),
-        Variable("model.messages", Type.INT, "messages in the request", length("messages")),
-        Variable("model.tools", Type.INT, "tools offered to the model", length("tools")),
-        Variable("model.max_tokens", Type.INT, "tokens it may answer with", each(lambda e: _most_tokens(e.request))),
-        Variable(
-            "model.stream", Type.BOOL, "whether the answer is streamed", each(lambda e: e.request.get("stream") is True)
-        ),
-        Variable("model.bytes", Type.INT, "bytes of the request", lambda a, _: len(a.payload)),
+        variable("model.provider", Type.STRING, "the provider"),
+        variable("model.name", Type.STRING, "the model"),
+        variable("model.messages", Type.INT, "messages in the request"),
+        variable("model.tools", Type.INT, "tools offered to the model"),
+        variable("model.max_tokens", Type.INT, "tokens it may answer with"),
+        variable("model.stream", Type.BOOL, "whether the answer is streamed"),
+        variable("model.bytes", Type.INT, "bytes of the request"),
     )
 
 
@@ -269,68 +281,61 @@ def _most_tokens(request: Mapping[str, Json]) -> int | None:
     return None
 
 
+def _tool_values(action: Action, _setting: Setting) -> dict[str, Value]:
+    """What a tool call has, in one go."""
+    effect = cast("Tool", action.effect)
+    name, arguments = effect.name, effect.arguments
+    seen = tool_facts.seen(arguments)
+    return {
+        "tool.name": name,
+        "tool.server": tool_facts.server_of(name),
+        "tool.words": tool_facts.words(name),
+        "tool.arguments": canonical(arguments).decode(),
+        "tool.bytes": len(action.payload),
+        "tool.depth": seen.depth,
+        "tool.leads_out": seen.leads_out,
+        "tool.sensitive_paths": seen.sensitive_paths,
+        "tool.statements": seen.statements,
+        "tool.hosts": seen.hosts,
+        "tool.url_data": seen.url_data,
+    }
+
+
 def _tool() -> tuple[Variable, ...]:
-    def each(part: Callable[[Tool], Value | None]) -> Reader:
-        return lambda action, _: part(cast("Tool", action.effect))
+    def variable(name: str, kind: Type, meaning: str) -> Variable:
+        return Variable(name, kind, meaning, lambda action, setting: _tool_values(action, setting)[name])
 
     return (
-        Variable(
-            "tool.name", Type.STRING, "the tool, as `server/tool` when a server offers it", each(lambda e: e.name)
-        ),
-        Variable(
-            "tool.server",
-            Type.STRING,
-            "the server that offers it; empty: none",
-            each(lambda e: tool_facts.server_of(e.name)),
-        ),
-        Variable(
+        variable("tool.name", Type.STRING, "the tool, as `server/tool` when a server offers it"),
+        variable("tool.server", Type.STRING, "the server that offers it; empty: none"),
+        variable(
             "tool.words",
             Type.STRING,
             "the words of its own name in lower case, a blank round each: ` delete file ` of `fs/deleteFile`",
-            each(lambda e: tool_facts.words(e.name)),
         ),
-        Variable(
-            "tool.arguments",
-            Type.STRING,
-            "its arguments as JSON, keys sorted",
-            each(lambda e: canonical(e.arguments).decode("utf-8", "replace")),
-        ),
-        Variable("tool.bytes", Type.INT, "bytes of name and arguments", lambda a, _: len(a.payload)),
-        Variable(
-            "tool.depth",
-            Type.INT,
-            "how deep objects and lists lie in its arguments",
-            each(lambda e: tool_facts.depth(cast("Json", e.arguments))),
-        ),
-        Variable(
-            "tool.leads_out",
-            Type.BOOL,
-            "whether a path among its arguments climbs with `..`, however written",
-            each(lambda e: tool_facts.leads_out(e.arguments)),
-        ),
-        Variable(
+        variable("tool.arguments", Type.STRING, "its arguments as JSON, keys sorted"),
+        variable("tool.bytes", Type.INT, "bytes of name and arguments"),
+        variable("tool.depth", Type.INT, "how deep objects and lists lie in its arguments"),
+        variable("tool.leads_out", Type.BOOL, "whether a path among its arguments climbs with `..`, however written"),
+        variable(
             "tool.sensitive_paths",
             Type.INT,
             "paths among its arguments that lead to credentials or system folders",
-            each(lambda e: tool_facts.sensitive_paths(e.arguments)),
         ),
-        Variable(
+        variable(
             "tool.statements",
             Type.STRING,
             "orders to destroy in its arguments (SQL, shell, git), one a line, each line ended",
-            each(lambda e: tool_facts.statements(e.arguments)),
         ),
-        Variable(
+        variable(
             "tool.hosts",
             Type.STRING,
             "hosts of the addresses in its arguments, one a line, each line ended; `?`: one that can't be told",
-            each(lambda e: tool_facts.hosts(e.arguments)),
         ),
-        Variable(
+        variable(
             "tool.url_data",
             Type.INT,
             "the most characters that one of these addresses carries in its query or in one part",
-            each(lambda e: tool_facts.url_data(e.arguments)),
         ),
     )
 
@@ -467,6 +472,10 @@ OF_KIND: Mapping[str, tuple[Variable, ...]] = MappingProxyType(
 _READERS: Mapping[str, tuple[tuple[str, Reader], ...]] = MappingProxyType(
     {kind: tuple((each.name, each.read) for each in own) for kind, own in OF_KIND.items()}
 )
+#: Of the kinds that are asked for most, all at once: a call for each variable costs more than most of them are worth.
+_AT_ONCE: Mapping[str, Callable[[Action, Setting], dict[str, Value]]] = MappingProxyType(
+    {"model": _model_values, "tool": _tool_values}
+)
 
 
 def fixed_types(kind: str) -> dict[str, Type]:
@@ -499,13 +508,17 @@ def read(action: Action, setting: Setting, *, arguments: Iterable[str] = ()) -> 
         arguments: Of a tool call also these, by the names that rules give them (``argument.path``).
     """
     found = _common_values(action, setting)
+    at_once = _AT_ONCE.get(action.kind)
+    if at_once is not None:
+        found |= at_once(action, setting)
+    else:
+        for name, reader in _READERS[action.kind]:
+            value = reader(action, setting)
+            if value is not None and usable(value):
+                found[name] = value
     for name in [name for name, value in found.items() if type(value) is str and len(value) > LONGEST_TEXT]:
         del found[name]  # no value: a rule that depends on it refuses
-    for name, reader in _READERS[action.kind]:
-        value = reader(action, setting)
-        if value is not None and usable(value):
-            found[name] = value
-    if isinstance(action.effect, Tool):
+    if arguments and isinstance(action.effect, Tool):
         for name in arguments:
             if usable(value := tool_facts.argument(action.effect.arguments, name)):
                 found[name] = value

@@ -11,7 +11,9 @@ from remit.models.wire.calls import Calls
 from remit.models.wire.masks import Masks
 from remit.models.wire.stream import Stream
 from remit.models.wire.stream_chat import chat
+from remit.models.wire.stream_messages import JOINED as BLOCKS
 from remit.models.wire.stream_messages import messages
+from remit.models.wire.stream_responses import JOINED as PARTS
 from remit.models.wire.stream_responses import responses
 from remit.models.wire.tokens import Meter, Tokens
 from remit.models.wire.whole import MOST_ANSWER, whole
@@ -19,6 +21,8 @@ from remit.redact.redactor import Redactor
 
 __all__ = ["AnswerReader", "Tokens"]
 
+_NONE: frozenset[object] = frozenset()
+_JOINED: dict[Wire, frozenset[object]] = {Wire.MESSAGES: BLOCKS, Wire.RESPONSES: PARTS}
 _READ = {Wire.CHAT: chat, Wire.MESSAGES: messages, Wire.RESPONSES: responses}
 
 
@@ -76,7 +80,12 @@ class AnswerReader:
         self._masks = Masks(redactor, restorer, personal=personal, cards=cards)
         self._streamed = (
             Stream(
-                _READ.get(wire, chat), masks=self._masks, calls=self._calls, meter=self._meter, strip_usage=strip_usage
+                _READ.get(wire, chat),
+                masks=self._masks,
+                calls=self._calls,
+                meter=self._meter,
+                strip_usage=strip_usage,
+                joined=_JOINED.get(wire, _NONE),
             )
             if streamed
             else None

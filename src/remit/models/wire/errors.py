@@ -98,7 +98,8 @@ def error_body(wire: Wire, error: RemitError, *, request_id: str = "") -> tuple[
             ("retry-after", str(max(1, math.ceil(wait)))),
             ("retry-after-ms", str(max(0, math.ceil(wait * 1000)))),
         )
-    if not error.row.retryable and (status in _TRIED_AGAIN or status >= _SERVER):
+    never = isinstance(error, RateLimited) and bool(error.decision_id) and wait is None  # ours, and it won't ever fit
+    if (never or not error.row.retryable) and (status in _TRIED_AGAIN or status >= _SERVER):
         headers.append(("x-should-retry", "false"))
     return status, tuple(headers), orjson.dumps(_document(wire, error, status, request_id))
 
@@ -115,7 +116,7 @@ def error_event(wire: Wire, error: RemitError, *, request_id: str = "") -> bytes
         event = {
             "type": "error",
             "code": inner.get("code"),
-            "message": error.message,
+            "message": _said(error),
             "param": error.place,
             "error": told,
         }
@@ -133,12 +134,18 @@ def _document(wire: Wire, error: RemitError, status: int, request_id: str) -> Do
         ours["approval_id"] = error.approval_id
     if wire in ANTHROPIC:
         kind = _ANTHROPIC_TYPES.get(status, "api_error" if status >= _SERVER else "invalid_request_error")
-        told: Document = {"type": kind, "message": error.message, "remit": ours}
+        told: Document = {"type": kind, "message": _said(error), "remit": ours}
         document: Document = {"type": "error", "error": told}
         return document | {"request_id": request_id} if request_id else document
     kind = _OPENAI_TYPES.get(status, "server_error" if status >= _SERVER else "invalid_request_error")
     code = next((code for cls, code in _OPENAI_CODES.items() if isinstance(error, cls)), error.code)
-    return {"error": {"message": error.message, "type": kind, "code": code, "param": error.place, "remit": ours}}
+    return {"error": {"message": _said(error), "type": kind, "code": code, "param": error.place, "remit": ours}}
+
+
+def _said(error: RemitError) -> str:
+    """What a client's library shows of it, which is the message alone: so it says what to do as well."""
+    end = "" if error.message.endswith((".", "!", "?")) else "."
+    return f"{error.message}{end} Next: {error.hint}" if error.hint else error.message
 
 
 def _wait(error: RemitError) -> float | None:
@@ -164,6 +171,7 @@ _BUSY = ("overloaded", "engine is currently", "no capacity", "at capacity")
 _AUTH = ("authentication_error", "permission_error", "invalid_api_key", "invalid x-api-key")
 _LIMITED = ("rate_limit", "too_many_requests")
 _LONGEST = 300
+_MOST_WAIT = 1e9  # seconds, or their thousandths: a provider that says more says nothing
 
 
 def typed(
@@ -257,4 +265,4 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if 0 <= number <= _MOST_WAIT else None

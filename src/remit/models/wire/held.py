@@ -20,6 +20,9 @@ _LONGEST_TOKEN = 38
 _TOKEN_END = re.compile(r"[A-Za-z0-9_<>&#;\\]+\Z")  # what a restorer may hold back (redact.vault)
 _KEPT = 64
 
+#: What stands for parts of a text: where each begins and ends, and what stands there.
+type Over = list[tuple[int, int, str]]
+
 
 class Held:
     """An event that waits: ``waiting`` counts the pieces of text and tool calls that keep it."""
@@ -54,8 +57,8 @@ class Piece:
         self.text = text
         self.start = start
         self.end = start + len(text)
-        self.edits: list[tuple[int, int, str]] | None = None
-        self.over: list[tuple[int, int, str]] = []  # what reaches over the borders of its text
+        self.edits: Over | None = None
+        self.over: Over = []  # what reaches over the borders of its text
         self.settled = False
 
     def settle(self) -> None:
@@ -72,16 +75,23 @@ class Piece:
             self._write()
 
     def _write(self) -> None:
-        parts: list[str] = []
-        done = 0
-        for start, end, text in _merged(self.edits or [], self.over) if self.over else self.edits or []:
-            parts += (self.text[done:start], text)
-            done = end
-        parts.append(self.text[done:])
         self.held.changed = True
         known = self.where[self.key]
         # Probabilities of tokens tell the tokens: where a text was changed, there are none.
-        self.where[self.key] = "".join(parts) if isinstance(known, str) else None
+        self.where[self.key] = laid(self.text, self.edits or [], self.over) if isinstance(known, str) else None
+        if self.over and self.where.get("logprobs"):
+            self.where["logprobs"] = []
+
+
+def laid(text: str, own: Over, over: Over) -> str:
+    """``text`` with what stands for parts of it; where both have something to say, ``over`` has it."""
+    parts: list[str] = []
+    done = 0
+    for start, end, shown in _merged(own, over) if over else own:
+        parts += (text[done:start], shown)
+        done = end
+    parts.append(text[done:])
+    return "".join(parts)
 
 
 class Text:
@@ -120,11 +130,25 @@ class Text:
         return piece
 
     @property
-    def undecided(self) -> tuple[str, list[tuple[Piece, int]]]:
-        """The end of it: what was let go last, then what isn't yet; and its pieces, by where in that they begin."""
+    def plain(self) -> bool:
+        """Whether it ends in plain words, with which nothing begins that is looked for."""
         self.run()
-        behind = "" if self._masked is None else self._masked.behind
-        return behind + self._raw, [(piece, piece.start - self._at + len(behind)) for piece in self._pieces]
+        return self._masked is None or self._masked.plain
+
+    @property
+    def opened(self) -> str:
+        """What stands for the beginning of a private key in it whose end hasn't come."""
+        return "" if self._masked is None else self._masked.opened
+
+    @property
+    def undecided(self) -> tuple[str, list[tuple[Piece, int]]]:
+        """The end of it: what was let go last, then what isn't yet; and its pieces, by where in that they begin.
+
+        Between both stands ``opened``.
+        """
+        self.run()
+        before = "" if self._masked is None else self._masked.behind + self._masked.opened
+        return before + self._raw, [(piece, piece.start - self._at + len(before)) for piece in self._pieces]
 
     def start(self, text: str) -> None:
         """What was told whole elsewhere, masked already, for a text of which no piece came."""
@@ -207,20 +231,20 @@ class Text:
             pieces.popleft().settle()
 
 
-def _merged(own: list[tuple[int, int, str]], over: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+def _merged(own: Over, over: Over) -> Over:
     """Both in order; where they overlap, all of it becomes what reaches over the border."""
-    found: list[tuple[int, int, str]] = []
-    masks = set(over)
-    for edit in sorted([*own, *over], key=lambda each: (each[0], each[1])):
-        if found and edit[0] < found[-1][1]:
-            last = found[-1]
-            text = edit[2] if edit in masks and last not in masks else last[2]
-            found[-1] = (last[0], max(last[1], edit[1]), text)
-            if edit in masks:
-                masks.add(found[-1])
-        else:
-            found.append(edit)
-    return found
+    found: list[tuple[int, int, str, bool]] = []
+    for start, end, text, reaches in sorted(
+        [*((*each, False) for each in own), *((*each, True) for each in over)], key=lambda each: each[:2]
+    ):
+        if not found or start >= found[-1][1]:
+            found.append((start, end, text, reaches))
+            continue
+        begun, ended, shown, reached = found[-1]
+        if reaches:
+            shown = shown + text if reached else text
+        found[-1] = begun, max(ended, end), shown, reached or reaches
+    return [(start, end, text) for start, end, text, _ in found]
 
 
 def _same(one: str, other: str) -> int:

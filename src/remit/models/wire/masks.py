@@ -7,8 +7,9 @@ from typing import cast
 
 from remit.kernel.permits import Restorer
 from remit.models.wire.documents import Document
-from remit.models.wire.held import Text
+from remit.models.wire.held import Held, Over, Text
 from remit.models.wire.joint import Joint
+from remit.models.wire.sse import Event
 from remit.redact.blocks import mask_in_place
 from remit.redact.redactor import Redactor
 from remit.redact.stream_deltas import DeltaText, masked_json
@@ -26,9 +27,11 @@ _CALLS = frozenset({"tool_calls", "function_call", "tool_call", "tool_use"})
 _CALL_TYPES = frozenset(
     {"tool_use", "function_call", "tool_call", "server_tool_use", "mcp_tool_use", "mcp_call", "custom_tool_call"}
 )
-_OPAQUE = frozenset({"redacted_thinking", "image_generation_call"})
+_OPAQUE = frozenset({"redacted_thinking"})
+_IMAGE, _DRAWN = "image_generation_call", "result"  # Base64 of what was drawn
 _SEEN = 256
 _SHORT = 200
+_NONE = Event(b"", b"", None)
 _DIGITS = 4  # a shorter number can't be a registered value
 
 
@@ -85,6 +88,17 @@ class Masks:
             self._seen.add(text)
         return shown
 
+    def again(self, text: str, over: Over) -> str:
+        """A whole text, where besides ``over`` stands for parts of it."""
+        where: Document = {"text": text}
+        one = self.text()
+        piece = one.add(Held(_NONE, where), where, "text", text)
+        one.finish()
+        if piece is not None:
+            for start, end, mask in over:
+                piece.reaches_over(start, end, mask)
+        return str(where["text"])
+
     def joint(self) -> Joint | None:
         """What reads texts of an answer as one; ``None``: nothing is masked."""
         if self._redactor is None:
@@ -121,6 +135,8 @@ class Masks:
         for key, value in tuple(node.items()):
             if value is None or value is True or value is False or (not loose and key in STRUCTURE):
                 continue
+            if key == _DRAWN and kind == _IMAGE and not loose:
+                continue
             if key == "logprobs" and not loose:
                 after = self.probabilities(value)
             else:
@@ -136,7 +152,7 @@ class Masks:
         return changed
 
     def _list(self, node: list[object], *, owner: bool, loose: bool) -> bool:
-        if node and isinstance(node[0], float):
+        if node and not loose and isinstance(node[0], float) and all(isinstance(each, float) for each in node):
             return False  # an embedding
         changed = False
         for at, value in enumerate(node):

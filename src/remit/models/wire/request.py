@@ -8,6 +8,8 @@ from typing import cast
 
 from remit.kernel.effects import Wire
 from remit.kernel.errors import InvalidInput
+from remit.models import services
+from remit.models.wire.hosted import uses
 from remit.models.wire.splice import splice
 
 __all__ = ["Request", "facts", "splice"]
@@ -22,6 +24,11 @@ IMAGE_TOKENS = 1_600
 _JSON_FORMATS = frozenset({"json_schema", "json_object"})
 _IMAGES = frozenset({"image_url", "image", "input_image"})
 _MOST_NEST = 6
+
+
+#: Members by which some compatible providers (OpenRouter, LiteLLM's proxy) let a request name models that are asked in
+#: place of ``model``: beyond the key's reach, and at another price than was reserved.
+_FURTHER_MODELS = ("models", "fallbacks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,9 @@ class Request:
         tokens_in: Tokens that are read, estimated from above: bytes of the body over ``BYTES_PER_TOKEN``, each image
             for ``IMAGE_TOKENS`` whatever its size.
         usage_asked: Whether the caller asked for the usage at the end of a stream (chat only).
+        service: The service tier that it asks for; empty: to be served as everybody is.
+        raised: Whether it is to run where every token costs more (``services.raised``).
+        uses: Tools that the provider runs and bills by the use, each with how often it may (``hosted.uses``).
     """
 
     wire: Wire
@@ -52,6 +62,9 @@ class Request:
     characters: int = 0
     tokens_in: int = 0
     usage_asked: bool = False
+    service: str = ""
+    raised: bool = False
+    uses: tuple[tuple[str, int], ...] = ()
 
 
 def facts(wire: Wire, body: Mapping[str, object], *, size: int) -> Request:
@@ -63,7 +76,12 @@ def facts(wire: Wire, body: Mapping[str, object], *, size: int) -> Request:
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise _wrong("model", "names no model", "name one: GET /v1/models lists them")
+    for further in _FURTHER_MODELS:
+        if body.get(further):
+            raise _wrong(further, "names further models, and who stands in is Remit's to say", f"leave {further} out")
     streamed = _flag(body, "stream")
+    if wire is Wire.RESPONSES and _flag(body, "background"):
+        raise _wrong("background", "asks for an answer that nobody would judge or count", "leave background out")
     counted = _Counted()
     _read(wire, body, counted)
     tools = tuple(_tools(body))
@@ -91,14 +109,17 @@ def facts(wire: Wire, body: Mapping[str, object], *, size: int) -> Request:
         characters=counted.characters,
         tokens_in=-(-max(0, size - counted.encoded) // BYTES_PER_TOKEN) + IMAGE_TOKENS * counted.images,
         usage_asked=asked,
+        service=services.asked(wire, body),
+        raised=wire is Wire.MESSAGES and services.raised(body),
+        uses=uses(wire, body) if tools or "web_search_options" in body else (),
     )
 
 
 def _max_out(wire: Wire, body: Mapping[str, object]) -> int | None:
     match wire:
         case Wire.CHAT:
-            newer = _count(body, "max_completion_tokens")
-            return _count(body, "max_tokens") if newer is None else newer
+            bounds = (_count(body, "max_completion_tokens"), _count(body, "max_tokens"))
+            return max((each for each in bounds if each is not None), default=None)  # providers heed one or the other
         case Wire.RESPONSES:
             return _count(body, "max_output_tokens")
         case Wire.MESSAGES:

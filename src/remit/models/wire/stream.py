@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import cast
 
 from remit.kernel.errors import InvalidAnswer
-from remit.models.wire.calls import Call, Calls
+from remit.models.wire.calls import Call, Calls, free_text
 from remit.models.wire.documents import Document, decoded
 from remit.models.wire.held import Held, Text
-from remit.models.wire.joint import Joint
+from remit.models.wire.joint import Joint, Repeat
 from remit.models.wire.masks import Masks, tokens
 from remit.models.wire.sse import Event, SseParser
 from remit.models.wire.tokens import Meter
@@ -35,11 +35,19 @@ class Stream:
         length: Characters of text that came.
     """
 
-    def __init__(self, read: Read, *, masks: Masks, calls: Calls, meter: Meter, strip_usage: bool) -> None:
+    def __init__(
+        self,
+        read: Read,
+        *,
+        masks: Masks,
+        calls: Calls,
+        meter: Meter,
+        strip_usage: bool,
+        joined: frozenset[object] = frozenset(),
+    ) -> None:
         self.complete = False
         self.error = ""
         self.length = 0
-        self.strip = strip_usage
         self.masks = masks
         self.calls = calls
         self.meter = meter
@@ -51,6 +59,8 @@ class Stream:
         self._over: set[Name] = set()
         self._touched: list[Text] = []
         self._joints: dict[object, Joint] = {}
+        self._joined = joined  # kinds of texts that clients put together: the last word of a name
+        self._last: dict[object, Name] = {}  # of each kind the text that began last
         self._passing = not (masks.active or calls.gated)
         self._read = read
 
@@ -148,10 +158,29 @@ class Stream:
             if name in self._over:
                 raise _after_end()
             known = self._texts[name] = self.masks.text()
+            if name[-1] in self._joined:
+                self._begins(name)
         piece = known.add(held, where, key, text)
         self._touched.append(known)
-        if self._joints and piece is not None and (joint := self._joints.get(key)) is not None:
-            joint.add(piece)
+        if self._joints and piece is not None and (joint := self._joints.get(name[-1])) is not None:
+            joint.add(name, piece)
+
+    def _begins(self, name: Name) -> None:
+        """A text of this kind begins: one before it that its provider forgot to end borders on it all the same."""
+        last = self._last.get(name[-1])
+        if last is not None and last in self._texts:
+            self.border(last)
+        self._last[name[-1]] = name
+
+    def known(self, name: Name) -> bool:
+        """Whether a piece of the text came, or its end."""
+        return name in self._texts or name in self._over
+
+    def repeat(self, held: Held, name: Name, where: Document, key: str, text: str) -> None:
+        """A text that has ended stands in the event whole once more, as ``where[key]``; ``text`` is the provider's."""
+        joint = self._joints.get(name[-1])
+        if joint is not None and text:
+            joint.repeat(name, Repeat(held, where, key, text, self.masks.again))
 
     def arguments(self, held: Held, name: Name, where: Document, key: str, *, json: bool = True) -> Call:
         """A piece of a tool call stands in the event, under ``key`` if there is text of it."""
@@ -159,7 +188,7 @@ class Stream:
         if call is None:
             if name in self._over and not self._passing:
                 raise _after_end()
-            call = self._open[name] = Call("", self.masks.text(json=json, owner=False, keep=True))
+            call = self._open[name] = Call("", self.masks.text(json=json, owner=False, keep=True), json=json)
         if self.calls.gated:
             call.hold(held)
         text = where.get(key)
@@ -180,9 +209,9 @@ class Stream:
             held.changed = True
         call.name = call.name or shown
 
-    def walk(self, held: Held, node: object, *, loose: bool = False) -> None:
-        """Mask whole texts, wherever they stand in ``node``."""
-        if self.masks.active and self.masks.walk(node, loose=loose):
+    def walk(self, held: Held, node: object, *, loose: bool = False, owner: bool = True) -> None:
+        """Mask whole texts, wherever they stand in ``node``; see ``Masks.walk``."""
+        if self.masks.active and self.masks.walk(node, loose=loose, owner=owner):
             held.changed = True
 
     def others(self, held: Held, node: Document, known: frozenset[str]) -> None:
@@ -210,18 +239,18 @@ class Stream:
             text.finish()
         self._over.add(name)
 
-    def border(self, name: Name, key: str) -> None:
-        """A text is about to end whose like a client puts together, ``key`` by ``key``."""
+    def border(self, name: Name) -> None:
+        """A text is about to end whose like a client puts together, if it is of such a kind."""
         text = self._texts.get(name)
-        if text is None:
+        if text is None or name[-1] not in self._joined:
             return
-        joint = self._joints.get(key)
+        joint = self._joints.get(name[-1])
         if joint is None:
             joint = self.masks.joint()
             if joint is None:
                 return
-            self._joints[key] = joint
-        joint.border(text)
+            self._joints[name[-1]] = joint
+        joint.border(name, text)
 
     def _finish_joints(self) -> None:
         for joint in self._joints.values():
@@ -247,6 +276,8 @@ class Stream:
             return
         self._over.add(name)
         arguments = call.text.finish()
+        if not call.json:
+            arguments = free_text(arguments)
         if self.calls.told(call.name, arguments):
             for held in call.held:
                 held.waiting -= 1

@@ -19,6 +19,8 @@ def chat(stream: Stream, held: Held, document: Document) -> bool:
     meter = stream.meter
     if not meter.model and isinstance(model := document.get("model"), str):
         meter.model = model
+    if (service := document.get("service_tier")) is not None:
+        meter.served(service)
     choices = document.get("choices")
     usage = document.get("usage")
     if usage is not None and (told := an_object(usage)) is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from remit.models.wire.calls import name_of
 from remit.models.wire.documents import Document, an_object, encoded
 from remit.models.wire.held import Held
+from remit.models.wire.hosted import used_block
 from remit.models.wire.masks import STRUCTURE
 from remit.models.wire.stream import Stream
 from remit.models.wire.whole import error_text
 
+#: Kinds of texts that are read as one, block after block.
+JOINED = frozenset({"text", "thinking"})
 _BLOCK = frozenset({*STRUCTURE, "text", "thinking", "input", "name"})
 
 
@@ -21,8 +25,8 @@ def messages(stream: Stream, held: Held, document: Document) -> bool:
         case "content_block_start":
             _block(stream, held, index, an_object(document.get("content_block")) or {})
         case "content_block_stop":
-            for key in ("text", "thinking"):
-                stream.border((index, key), key)
+            for key in JOINED:
+                stream.border((index, key))
             stream.finish_group(index)
         case "message_start":
             _started(stream, held, document)
@@ -30,6 +34,7 @@ def messages(stream: Stream, held: Held, document: Document) -> bool:
             usage = an_object(document.get("usage"))
             if usage is not None:
                 stream.meter.anthropic(usage, final=True)
+            stream.meter.contained((an_object(document.get("delta")) or {}).get("container"))
             stream.walk(held, document.get("delta"))
         case "message_stop":
             stream.ended()
@@ -58,14 +63,17 @@ def _started(stream: Stream, held: Held, document: Document) -> None:
     usage = an_object(message.get("usage"))
     if usage is not None:
         stream.meter.anthropic(usage, final=False)
+    stream.meter.contained(message.get("container"))
     stream.walk(held, message)
 
 
 def _block(stream: Stream, held: Held, index: object, block: Document) -> None:
     kind = block.get("type")
     if isinstance(kind, str) and kind.endswith("tool_use"):
+        stream.meter.used(used_block(block))
         call = stream.arguments(held, (index, "call"), block, "partial_json")
         stream.named(call, held, block)
+        call.name = name_of(block) or call.name
         given = block.get("input")
         if given:
             stream.walk(held, given, loose=True)

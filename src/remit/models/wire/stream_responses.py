@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from remit.models.wire.calls import ITEMS
+from collections.abc import Iterator
+
+from remit.models.wire.calls import arguments_of, asks, name_of
 from remit.models.wire.documents import Document, an_object, objects
 from remit.models.wire.held import Held
 from remit.models.wire.stream import Name, Stream
@@ -13,8 +15,27 @@ _ARGUMENTS = frozenset(
     {"response.function_call_arguments", "response.mcp_call_arguments", "response.custom_tool_call_input"}
 )
 _CUSTOM = "response.custom_tool_call_input"
-_WHOLE = frozenset({"response.output_item"})
+_CUSTOM_ITEM = "custom_tool_call"
 _NO_TEXT = frozenset({"response.audio"})
+_PARTS = frozenset({"response.content_part", "response.reasoning_summary_part"})
+#: Texts that are read as one, part after part: what their events begin with, and the member of the last of them.
+_SAID = {
+    "response.output_text": "text",
+    "response.refusal": "refusal",
+    "response.reasoning_text": "text",
+    "response.reasoning_summary_text": "text",
+}
+JOINED: frozenset[object] = frozenset(_SAID)
+#: The same by the type of the part in which they stand whole.
+_KINDS = {
+    "output_text": "response.output_text",
+    "refusal": "response.refusal",
+    "reasoning_text": "response.reasoning_text",
+    "summary_text": "response.reasoning_summary_text",
+}
+
+#: A text that stands whole in an event: its name, where it stands and under which key, and as the provider wrote it.
+type Told = tuple[Name, Document, str, str]
 
 
 def responses(stream: Stream, held: Held, document: Document) -> bool:
@@ -28,16 +49,12 @@ def responses(stream: Stream, held: Held, document: Document) -> bool:
     part = document.get("content_index", document.get("summary_index"))
     if step == "delta":
         _delta(stream, held, document, base, (output, part, base))
-    elif step == "done" and base not in _WHOLE:
-        stream.finish_text((output, part, base))
-        stream.finish_text((output, part, base, "logprobs"))
-        if base in _ARGUMENTS:
-            stream.arguments(held, (output, "call"), {}, "")
-        stream.walk(held, document)
-    elif kind == "response.output_item.added":
-        _item(stream, held, output, an_object(document.get("item")) or {}, done=False)
-    elif kind == "response.output_item.done":
-        _item(stream, held, output, an_object(document.get("item")) or {}, done=True)
+    elif base in _PARTS:
+        _texts(stream, held, document, [*_part(output, part, document.get("part"))], over=step == "done")
+    elif kind in {"response.output_item.added", "response.output_item.done"}:
+        _item(stream, held, output, an_object(document.get("item")) or {}, done=step == "done")
+    elif step == "done":
+        _done(stream, held, document, base, (output, part, base))
     elif kind == "error":
         return stream.failed(error_text(document.get("error") or document) or "unknown")
     else:
@@ -59,16 +76,77 @@ def _delta(stream: Stream, held: Held, document: Document, base: str, name: Name
         stream.walk(held, document)
 
 
-def _item(stream: Stream, held: Held, output: object, item: Document, *, done: bool) -> None:
-    stream.walk(held, item)
-    if item.get("type") not in ITEMS:
+def _done(stream: Stream, held: Held, document: Document, base: str, name: Name) -> None:
+    """A text or a tool call is over; the event says it whole."""
+    stream.finish_text((*name, "logprobs"))
+    if base in _ARGUMENTS:
+        stream.arguments(held, (document.get("output_index"), "call"), {}, "")
+        stream.walk(held, document, owner=False)
         return
-    call = stream.arguments(held, (output, "call"), {}, "")
+    key = _SAID.get(base, "text")
+    text = document.get(key)
+    told: list[Told] = [(name, document, key, text)] if base in _SAID and isinstance(text, str) else []
+    _texts(stream, held, document, told, over=True)
+    stream.border(name)
+    stream.finish_text(name)
+
+
+def _part(output: object, at: object, value: object) -> Iterator[Told]:
+    """The text of a part, if it is of a kind that is read as one."""
+    part = an_object(value)
+    kind = None if part is None else part.get("type")
+    base = _KINDS.get(kind) if isinstance(kind, str) else None
+    if part is not None and base is not None and isinstance(text := part.get(_SAID[base]), str):
+        yield (output, at, base), part, _SAID[base], text
+
+
+def _texts(stream: Stream, held: Held, node: Document, told: list[Told], *, over: bool) -> None:
+    """Mask whole texts in ``node``. Those in ``told`` came in pieces before; or else they are pieces themselves.
+
+    Args:
+        stream: What reads the answer.
+        held: The event.
+        node: Everything in it that is looked at.
+        told: Texts in it that are read as one with others of their kind.
+        over: They end here.
+    """
+    known = [each for each in told if stream.known(each[0])]
+    if over:
+        for name, *_ in known:
+            stream.border(name)
+            stream.finish_text(name)
+    stream.walk(held, node)
+    for each in known:
+        stream.repeat(held, *each)
+    if not stream.masks.active:
+        return
+    for name, where, key, text in told:
+        if text and (not known or all(name != each[0] for each in known)):
+            where[key] = text
+            stream.piece(held, name, where, key, text)
+            if over:
+                stream.border(name)
+                stream.finish_text(name)
+
+
+def _item(stream: Stream, held: Held, output: object, item: Document, *, done: bool) -> None:
+    stream.meter.item(item, done=done)
+    told = [
+        each
+        for key in ("content", "summary")
+        for at, part in enumerate(objects(item.get(key)))
+        for each in _part(output, at, part)
+    ]
+    _texts(stream, held, item, told, over=done)
+    if not asks(item):
+        return
+    free = item.get("type") == _CUSTOM_ITEM
+    call = stream.arguments(held, (output, "call"), {}, "", json=not free)
     stream.named(call, held, item)
+    call.name = name_of(item)
     if done:
-        given = item.get("arguments", item.get("input"))
-        if isinstance(given, str):
-            call.text.start(given)
+        given = item.get("input") if free else arguments_of(item)
+        call.text.start(given if isinstance(given, str) else "")
         stream.finish_call((output, "call"))
 
 
@@ -82,6 +160,7 @@ def _response(stream: Stream, held: Held, kind: str, document: Document) -> bool
     usage = an_object(response.get("usage"))
     if usage is not None:
         stream.meter.openai(usage)
+    stream.meter.response(response)
     if kind == "response.failed":
         return stream.failed(error_text(response.get("error")) or "the response failed")
     if stream.masks.joints(response):
@@ -91,6 +170,6 @@ def _response(stream: Stream, held: Held, kind: str, document: Document) -> bool
         return True
     stream.ended()
     for item in objects(response.get("output")):
-        if item.get("type") in ITEMS and not stream.calls.whole(item):
+        if asks(item) and not stream.calls.whole(item):
             stream.cut([held])
     return True

@@ -192,7 +192,8 @@ def messages_request(body: Mapping[str, object]) -> Document:
     for member, neutral in _NEUTRAL.items():
         if body.get(member) not in neutral:
             raise _cannot(member, "messages")
-    most = body.get("max_completion_tokens", body.get("max_tokens"))
+    most = body.get("max_completion_tokens")
+    most = body.get("max_tokens") if most is None else most
     system, asked = _conversation(objects(body.get("messages")))
     out: Document = {
         "model": body.get("model"),

@@ -6,8 +6,9 @@ from typing import cast
 
 from remit.kernel.effects import Wire
 from remit.kernel.errors import InvalidAnswer
-from remit.models.wire.calls import ITEMS, Calls
+from remit.models.wire.calls import Calls, asks
 from remit.models.wire.documents import Document, an_object, decoded, encoded, objects
+from remit.models.wire.hosted import used_block
 from remit.models.wire.masks import Masks
 from remit.models.wire.tokens import Meter
 
@@ -48,6 +49,7 @@ def error_text(value: object) -> str:
 
 def _chat(document: Document, calls: Calls, meter: Meter) -> tuple[int, str]:
     _named(document, meter)
+    meter.served(document.get("service_tier"))
     usage = an_object(document.get("usage"))
     if usage is not None:
         meter.openai(usage)
@@ -68,9 +70,12 @@ def _chat(document: Document, calls: Calls, meter: Meter) -> tuple[int, str]:
 
 def _messages(document: Document, calls: Calls, meter: Meter) -> tuple[int, str]:
     _named(document, meter)
+    for block in objects(document.get("content")):
+        meter.used(used_block(block))
     usage = an_object(document.get("usage"))
     if usage is not None:
         meter.anthropic(usage, final=True)
+    meter.contained(document.get("container"))
     length = 0
     for block in objects(document.get("content")):
         length += _said(block.get("text"), meter) + _said(block.get("thinking"), meter)
@@ -86,8 +91,10 @@ def _responses(document: Document, calls: Calls, meter: Meter) -> tuple[int, str
     if usage is not None:
         meter.openai(usage)
     length = 0
+    meter.response(document)
     for item in objects(document.get("output")):
-        if item.get("type") in ITEMS:
+        meter.item(item)
+        if asks(item):
             calls.whole(item)
         for part in (*objects(item.get("content")), *objects(item.get("summary"))):
             length += _said(part.get("text"), meter) + _said(part.get("refusal"), meter)

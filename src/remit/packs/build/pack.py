@@ -20,6 +20,7 @@ from remit.kernel.mission import NoSecrets, OnFailure, Plan, RetryPolicy, StepSp
 from remit.missions.pack import StepFunction
 from remit.packs.build import schema_condition as conditions
 from remit.packs.build import schema_spec as spec
+from remit.packs.build.example import example
 from remit.packs.build.intake import read_intake, read_values
 from remit.packs.build.plan import plan_build
 from remit.packs.build.removal import without_feature
@@ -65,6 +66,15 @@ class BuildPack:
         """An intake's JSON Schema."""
         found: Mapping[str, Json] = Intake.model_json_schema(by_alias=True)
         return found
+
+    def example(self) -> tuple[str, bytes]:
+        """The clinic's intake.
+
+        Raises:
+            NotFound: It is not part of this installation.
+        """
+        place = example()
+        return place.name, place.read_bytes()
 
     def document(self, data: bytes, *, name: str) -> Json:
         """What stands in an intake's text, whatever its shape.

@@ -89,7 +89,7 @@ def admit(caller: Caller, row: Access) -> None:
         return
     if not caller.known:
         message = "Nobody is signed in: send Authorization: Bearer with a token or key."
-        raise Unauthenticated(message, code="api.credential", hint="remit keys create NAME")
+        raise Unauthenticated(message, code="api.credential", hint="remit apikeys create NAME --scope read")
     if row.who is Who.PERMITTED and not caller.opens(row.permission.value):
         message = f"What was shown does not open {row.permission.value!r}: its scopes do not hold it."
-        raise Denied(message, code="api.scope", hint="remit keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")

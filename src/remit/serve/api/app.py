@@ -25,16 +25,23 @@ from remit.serve.api.routes import (
     answers_kept,
     approvals,
     audit,
+    break_glass,
     breakers,
+    cedar,
     deployments,
     events,
+    holds,
     keys,
+    limits,
+    listing,
     log,
     mission_orders,
     missions,
     models,
     objectives,
+    packs,
     people,
+    plan,
     policy,
     queue,
     secrets,
@@ -45,6 +52,7 @@ from remit.serve.api.routes import (
     stores,
     teams,
     telemetry,
+    tools,
 )
 from remit.serve.edge.asgi import App, Receive, Scope, Send
 from remit.serve.edge.edge import Edge
@@ -63,16 +71,23 @@ NOUNS: tuple[ModuleType, ...] = (
     answers_kept,
     approvals,
     audit,
+    break_glass,
     breakers,
+    cedar,
     deployments,
     events,
+    holds,
     keys,
+    limits,
+    listing,
     log,
     mission_orders,
     missions,
     models,
     objectives,
+    packs,
     people,
+    plan,
     policy,
     queue,
     secrets,
@@ -83,6 +98,7 @@ NOUNS: tuple[ModuleType, ...] = (
     stores,
     teams,
     telemetry,
+    tools,
 )
 
 
@@ -172,11 +188,14 @@ class Served:
         await self.edge(scope, receive, send)
 
     def drain(self) -> None:
-        """Say that no new work is taken: readiness answers 503 from now on."""
+        """Say that no new work is taken: readiness answers 503 from now on, and streams have their last word."""
         self.api.state.readiness.draining = True
+        self.api.state.live.stop()
 
     async def _switch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._tools is not None and scope["path"] == "/mcp" and scope["type"] == "http":
+        if scope["type"] == "websocket" and not is_api(scope["path"]):
+            await send({"type": "websocket.close", "code": 1008, "reason": "api.no_stream"})
+        elif self._tools is not None and scope["path"] == "/mcp" and scope["type"] == "http":
             await self._tools(scope, receive, send)
         elif self._console is None or is_api(scope["path"]):
             await self._recording(self._once, "api", scope, receive, send)

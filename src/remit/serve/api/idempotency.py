@@ -2,7 +2,8 @@
 
 Stands between the edge and the routes, which know nothing of it. Kept for a day are answers that will not change: what
 was done, and what was wrong with the request. A refusal that may be lifted (401, 403, 408, 409, 412, 429) and a fault
-of ours are not kept: the key is free again, unless the order was carried out.
+of ours are not kept: the key is free again. Unless something was written, be it only that it was refused: then who asks
+again is told the same refusal (a limit's and a fault excepted: that the answer is lost).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from remit.accounts.signing import signing_key
 from remit.bootstrap import Runtime, payload_key
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import Conflict, InvalidInput
+from remit.kernel.ports import Tx
 from remit.kernel.within import Within, within
 from remit.serve.edge.asgi import App, Headers, Message, Receive, Scope, Send, joined
 from remit.serve.edge.identity import caller_of
@@ -28,6 +30,7 @@ HEADER = b"idempotency-key"
 REPLAYED = (b"idempotency-replayed", b"true")
 MOST_ANSWER = 1 << 20
 _MAY_CHANGE = frozenset({401, 403, 408, 409, 412, 425, 429})
+_LATER = frozenset({408, 425, 429})  # of these, those that ask to come back
 _FAULT = 500
 #: Headers of an answer that belong to what was done; the others belong to the request that asks.
 _KEPT = frozenset({b"content-type", b"location", b"etag", b"cache-control", b"link"})
@@ -64,7 +67,7 @@ class Idempotency:
             caller.workspace,
             caller.principal,
             key.decode("latin-1"),
-            _asked(scope, headers, body),
+            _asked(scope, headers, body, caller.scopes),
             runtime.engine.executor,
             micros_of(runtime.clock.now()),
         )
@@ -121,17 +124,27 @@ class Idempotency:
             await self._let_go(order)
             raise
         status = cast("int", kept[0]["status"]) if kept else _FAULT
-        if status in _MAY_CHANGE or status >= _FAULT or size > MOST_ANSWER:
+        if status >= _FAULT or status in _LATER or size > MOST_ANSWER:
             await self._let_go(order)
+        elif status in _MAY_CHANGE:
+            await self._let_go(order, self._given(order, status, kept))
         else:
-            await self._keep(order, status, kept)
+            given = self._given(order, status, kept)
+            await self._runtime.store.commit("api.answer", lambda tx: answered(tx, order, given))
         for message in kept:
             await send(message)
 
-    async def _let_go(self, order: Order) -> None:
-        await self._runtime.store.commit("api.answer", lambda tx: release(tx, order))
+    async def _let_go(self, order: Order, given: Given | None = None) -> None:
+        """Free the key; where something was written, keep the answer, if there is one."""
 
-    async def _keep(self, order: Order, status: int, kept: list[Message]) -> None:
+        def op(tx: Tx) -> None:
+            release(tx, order)
+            if given is not None:
+                answered(tx, order, given)  # of a key that is still there
+
+        await self._runtime.store.commit("api.answer", op)
+
+    def _given(self, order: Order, status: int, kept: list[Message]) -> Given:
         headers = [
             [name.decode("latin-1"), value.decode("latin-1")]
             for name, value in cast("Headers", kept[0].get("headers", []))
@@ -139,8 +152,7 @@ class Idempotency:
         ]
         body = b"".join(cast("bytes", message.get("body", b"")) for message in kept[1:])
         told = orjson.dumps({"headers": headers, "body": b64encode(body).decode()})
-        given = Given(status, order.box(self._key).seal(told, str(order.principal)))
-        await self._runtime.store.commit("api.answer", lambda tx: answered(tx, order, given))
+        return Given(status, order.box(self._key).seal(told, str(order.principal)))
 
     async def _again(self, order: Order, given: Given, send: Send) -> None:
         told = orjson.loads(order.box(self._key).open(given.sealed, str(order.principal)))
@@ -156,13 +168,14 @@ def _name(order: Order) -> tuple[str, str]:
     return f"{order.workspace} {order.principal}", order.key
 
 
-def _asked(scope: Scope, headers: Mapping[bytes, bytes], body: bytes) -> bytes:
-    """All that was asked, as one text of bytes."""
+def _asked(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, scopes: frozenset[str]) -> bytes:
+    """All that was asked, as one text of bytes; and by what right: a lesser key is not given a greater one's answer."""
     parts = [
         cast("str", scope["method"]).encode(),
         cast("str", scope["path"]).encode("utf-8", "replace"),
         cast("bytes", scope.get("query_string", b"")),
         headers.get(b"if-match", b""),
+        ",".join(sorted(scopes)).encode(),
         body,
     ]
     return b"".join(b"%d:%b" % (len(part), part) for part in parts)

@@ -12,7 +12,7 @@ from remit.bootstrap import Runtime
 from remit.kernel.action import Principal
 from remit.kernel.errors import InvalidInput
 from remit.missions.deploy_targets import Roots, require_target
-from remit.settings import words
+from remit.settings import Settings, folders_of
 
 MOST_OFFERED = 100
 
@@ -30,11 +30,20 @@ def place_of(target: str) -> str:
     return os.path.join(os.path.realpath(head), tail)  # noqa: PTH118 - as above
 
 
-def roots_of(runtime: Runtime) -> Roots:
-    """The folders that may be deployed to from elsewhere; links on the way to them are followed."""
-    settings = runtime.settings
-    named = (os.path.realpath(folder) for folder in words(settings.deploy_roots) if os.path.isabs(folder))  # noqa: PTH117 - text
-    return Roots(tuple(dict.fromkeys(named)), os.path.realpath(settings.home))
+def roots_of(settings: Settings, workspace: str) -> Roots:
+    """The folders that a workspace may deploy to from elsewhere; links on the way to them are followed.
+
+    A folder that names workspaces is theirs alone, also where another entry would open it to all.
+    """
+    named = [
+        (of, os.path.realpath(folder))
+        for of, folder in folders_of(settings.deploy_roots)
+        if os.path.isabs(folder)  # noqa: PTH117 - text
+    ]
+    mine = {folder for of, folder in named if of == workspace}
+    closed = {folder for of, folder in named if of not in {"", workspace}} - mine
+    open_ = [folder for of, folder in named if of in {"", workspace} and folder not in closed]
+    return Roots(tuple(dict.fromkeys(open_)), os.path.realpath(settings.home), tuple(sorted(closed)))
 
 
 async def held_to(
@@ -45,7 +54,7 @@ async def held_to(
     Raises:
         Denied: As ``missions.deploy_targets.require_target``.
     """
-    roots = roots_of(runtime)
+    roots = roots_of(runtime.settings, workspace)
     await reading(
         runtime.store,
         lambda tx: require_target(tx, roots, place, by=by, workspace=workspace, permission=permission),

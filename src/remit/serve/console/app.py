@@ -19,23 +19,40 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit.bootstrap import Runtime
 from remit.kernel import correlation
-from remit.kernel.errors import Conflict, InternalError, NotFound, RemitError, Unauthenticated, UserError
+from remit.kernel.errors import (
+    BudgetExceeded,
+    Conflict,
+    Denied,
+    InternalError,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    RemitError,
+    Unauthenticated,
+    Unavailable,
+    UserError,
+    row_of,
+)
 from remit.serve.console import preferences
-from remit.serve.console.asking import NOTHING, Ask, Problem, caller_of, now_of, refused_field
+from remit.serve.console.asking import NOTHING, Ask, caller_of, now_of, orderer_of, problem_of
 from remit.serve.console.entry import ACCOUNT, SIGN_IN, Entry
 from remit.serve.console.frame import Frame, read_frame
-from remit.serve.console.once import Once
-from remit.serve.console.page import JSON, Form, Page, View, as_json, stamp_of, wants_json
+from remit.serve.console.page import JSON, Form, Page, Shown, View, as_json, stamp_of, wants_json
 from remit.serve.console.pages import FORMS, PAGES
+from remit.serve.console.refill import refilled
 from remit.serve.console.rendering import Templates
 from remit.serve.console.security import Policed
 from remit.serve.console.static_files import read_files
+from remit.serve.console.way_out import way_out
+from remit.serve.edge.identity import Caller
 from remit.serve.edge.problems import status_of
 from remit.serve.edge.responses import Responses
 
 _log = logging.getLogger(__name__)
 
 _NO_STORE = {"Cache-Control": "no-store"}
+#: After these the page comes back with what was typed: it can be mended there, or sent once more.
+_AGAIN = (UserError, Conflict, Unauthenticated, RateLimited, BudgetExceeded, Unavailable)
 
 
 def console_of(
@@ -112,7 +129,6 @@ class _Console:
                 Route(preferences.PATH, preferences.keep, methods=["POST"]),
                 Route("/static/{version}/{path:path}", self._files.answer, methods=["GET"]),
                 *Entry(self._runtime, self._templates).routes(),
-                *Once(self._runtime, self._templates).routes(),
                 *routes,
             ],
             redirect_slashes=False,
@@ -136,7 +152,7 @@ class _Console:
         return answered
 
     async def _page(self, request: Request, page: Page) -> Response:
-        ask = self._ask(request, about_self=page.about_self)
+        ask = self._ask(request, caller_of(request.scope, about_self=page.about_self))
         view = await page.show(ask)
         if wants_json(request):
             return Response(as_json(view), media_type=JSON, headers=_NO_STORE)
@@ -159,27 +175,53 @@ class _Console:
         return answer
 
     async def _form(self, request: Request, form: Form) -> Response:
-        ask = self._ask(request, about_self=form.again.about_self)
+        ask = self._ask(request, orderer_of(request.scope, about_self=form.again.about_self))
         async with request.form(max_files=0, max_fields=form.most) as sent:
             # Browsers send line ends as CR LF, whatever stood in the page.
             typed = {name: value.replace("\r\n", "\n") for name, value in sent.items() if isinstance(value, str)}
         ask = replace(ask, form=typed)
         try:
-            place = await form.order(ask)
-            if not place:  # nothing was ordered: what was typed is only looked at
-                return await self._html(request, form.again, ask, await form.again.show(ask))
-            return RedirectResponse(place, 303)
-        except NotFound:
-            raise
-        except (UserError, Conflict) as error:
-            field = "" if isinstance(error, Conflict) else refused_field(error)
-            again = replace(ask, problem=Problem(field, error.message, error.hint))
-            return await self._html(request, form.again, again, await form.again.show(again), status=error.row.http)
+            given = await form.order(ask)
+        except (*_AGAIN, Denied) as error:
+            if not isinstance(error, _AGAIN) and error.code not in form.about:
+                raise
+            return await self._again(request, form, ask, error)
+        if isinstance(given, Shown):
+            return self._once(request, ask, given)
+        if not given:  # nothing was ordered: what was typed is only looked at
+            return await self._html(request, form.again, ask, await form.again.show(ask))
+        return RedirectResponse(given, 303)
 
-    def _ask(self, request: Request, *, about_self: bool) -> Ask:
+    async def _again(self, request: Request, form: Form, ask: Ask, error: RemitError) -> Response:
+        """The form's page with what was typed, and why the order was not taken.
+
+        Who may not even look at it, or has come for something that is not there, is told that and no more. Somebody
+        signed in whose password was not right stays so: what they typed was wrong.
+        """
+        again = replace(ask, problem=problem_of(error, about=form.about))
+        try:
+            view = await form.again.show(again)
+        except RemitError:
+            raise error from None
+        status = row_of(InvalidInput).http if isinstance(error, Unauthenticated) else status_of(error)
+        return await self._html(request, form.again, again, view, status=status)
+
+    def _once(self, request: Request, ask: Ask, shown: Shown) -> Response:
+        """What an order made, in the answer to it. It is kept nowhere."""
+        context = {
+            "theme": preferences.chosen(request).theme,
+            "now_us": ask.now_us,
+            "nonce": request.state.nonce,
+            "csrf_token": ask.caller.csrf,
+            "view": shown,
+            "secrets": (_origin(ask, request) + shown.path,) if shown.path else shown.secrets,
+        }
+        return _html(self._templates.render("once.html", context))
+
+    def _ask(self, request: Request, caller: Caller) -> Ask:
         return Ask(
             self._runtime,
-            caller_of(request.scope, about_self=about_self),
+            caller,
             path=dict(request.path_params),
             query=dict(request.query_params),
             now_us=now_of(self._runtime),
@@ -194,7 +236,11 @@ class _Console:
         )
         stamp = stamp_of(view) if page.live else ""
         context = _context(request, ask, frame, page=page, view=view, stamp=stamp)
-        return _html(self._templates.render(page.template, context), status)
+        text = self._templates.render(page.template, context)
+        if ask.problem is not None:
+            told = bool(getattr(view, "told", False))
+            text = refilled(text, action=request.url.path, typed=ask.form, problem=ask.problem, told=told)
+        return _html(text, status)
 
     async def refused(self, request: Request, error: RemitError) -> Response:
         """The page of a refusal by the edge."""
@@ -223,7 +269,7 @@ class _Console:
             "nonce": request.state.nonce,
             "request_id": correlation.current().request_id,
             "wait_s": math.ceil(getattr(error, "retry_after", None) or 0),
-            "again": request.url.path if request.method == "GET" else "",
+            "way": way_out(error, self._pages, path=request.url.path, read=request.method == "GET"),
         }
         return _html(self._templates.render("failed.html", context), status_of(error))
 
@@ -236,14 +282,22 @@ class _Console:
         await answer(scope, receive, send)
 
 
+def _origin(ask: Ask, request: Request) -> str:
+    """The install's public address, else where this was asked (the edge knows the names it goes by)."""
+    return (ask.runtime.settings.public_url or str(request.base_url)).rstrip("/")
+
+
 def _context(request: Request, ask: Ask, frame: Frame, *, page: Page, view: View, stamp: str) -> Mapping[str, object]:
+    # A page that a form has led back to stands at the form's address, which can't be asked for.
+    here = request.url.path if request.method == "GET" else quote(page.path.format(**ask.path))
     return {
         "view": view,
         "frame": frame,
         "page": page,
         "stamp": stamp,
-        "here": request.url.path,
-        "address": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": here,
+        "origin": _origin(ask, request),
+        "address": here + (f"?{request.url.query}" if request.url.query else ""),
         "now_us": ask.now_us,
         "nonce": request.state.nonce,
         "typed": ask.form or NOTHING,

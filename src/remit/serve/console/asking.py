@@ -12,9 +12,9 @@ from remit.accounts.access import Permission, Resource, reading, require
 from remit.bootstrap import Runtime
 from remit.kernel.action import Principal
 from remit.kernel.clock import micros_of
-from remit.kernel.errors import Denied, RemitError, Unauthenticated
+from remit.kernel.errors import Denied, InvalidInput, RemitError, Unauthenticated
 from remit.kernel.ports import ReadTx
-from remit.serve.edge.identity import Caller
+from remit.serve.edge.identity import EVERY_SCOPE, Caller
 from remit.serve.edge.identity import caller_of as _caller_of
 from remit.serve.edge.responses import Responses
 
@@ -23,11 +23,28 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a form was not taken, and at which of its fields; shown beside it with what was typed."""
+    """Why a form was not taken: shown beside the fields that it is about, with what was typed (``refill``).
 
-    field: str
+    Attributes:
+        message: In words.
+        hint: What to do.
+        field: The last word of the error's code: often the field that it is about.
+        about: The field that the form names for this error; empty: it names none.
+        parts: Each thing that is wrong with what was typed, when that is known.
+    """
+
     message: str
     hint: str = ""
+    field: str = ""
+    about: str = ""
+    parts: tuple[str, ...] = ()
+
+
+def problem_of(error: RemitError, *, about: Mapping[str, str] = NOTHING) -> Problem:
+    """What a page tells of an error; ``about``: fields by the codes of errors."""
+    parts = error.problems if isinstance(error, InvalidInput) else ()
+    field_ = error.code.rpartition(".")[2]
+    return Problem(error.message, error.hint, field_, about.get(error.code, ""), tuple(map(str, parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +91,10 @@ class Ask:
         """What a page shows, read in one snapshot by whoever may; a refusal is on record.
 
         Raises:
-            Denied: The caller may not look at this.
+            Denied: The caller may not look at this, or what they showed does not open it.
         """
+        if permission is not Permission.READ and not self.caller.opens(permission.value):
+            raise _closed(permission.value)
 
         def asked(tx: ReadTx) -> T:
             require(tx, self.who, workspace=self.workspace, permission=permission, resource=resource)
@@ -100,16 +119,42 @@ def caller_of(scope: Scope, *, scope_of: Permission = Permission.READ, about_sel
         message = "The console shows itself to people who have signed in."
         raise Unauthenticated(message, hint="sign in at /sign-in")
     if not about_self and not caller.opens(scope_of.value):
-        message = f"What was shown does not open {scope_of.value!r}: its scopes do not hold it."
-        raise Denied(message, code="console.scope", hint="sign in at /sign-in")
+        raise _closed(scope_of.value)
     return caller
+
+
+def orderer_of(scope: Scope, *, about_self: bool = False) -> Caller:
+    """Who sends a form, as ``caller_of``. A key that opens less than its person may sends none, whatever it opens.
+
+    What each order takes is said for each endpoint of the API, where such keys are at home; forms are for people.
+
+    Raises:
+        Unauthenticated, Denied: As ``caller_of``; or it is such a key.
+    """
+    caller = caller_of(scope, about_self=about_self)
+    if caller.via == "key" and not caller.scopes >= EVERY_SCOPE:
+        message = "A key that is narrower than its person sends no form of the console."
+        raise Denied(message, code="api.scope", hint="give the order over the API, /api/v1, or sign in")
+    return caller
+
+
+def administers(ask: Ask) -> Principal:
+    """Who asks, if what they showed opens administration.
+
+    Raises:
+        Denied: It does not.
+    """
+    if not ask.caller.opens(Permission.ADMIN.value):
+        message = "Your session does not open that."
+        raise Denied(message, code="api.scope", hint="set up your second factor first")
+    return ask.who
+
+
+def _closed(what: str) -> Denied:
+    message = f"What was shown does not open {what!r}: its scopes do not hold it."
+    return Denied(message, code="console.scope", hint="sign in at /sign-in")
 
 
 def now_of(runtime: Runtime) -> int:
     """The server's time in microseconds."""
     return micros_of(runtime.clock.now())
-
-
-def refused_field(error: RemitError) -> str:
-    """The field of a form that an error is about: the last word of its code (``approval.reason``)."""
-    return error.code.rpartition(".")[2]

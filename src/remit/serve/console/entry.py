@@ -8,6 +8,7 @@ has no scripts pastes it there.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -17,22 +18,34 @@ from starlette.routing import Route
 from remit.accounts.entrance import Visit
 from remit.accounts.links import join, use_link
 from remit.accounts.oidc import arrived, depart, sign_in_verified
+from remit.accounts.resets import MINUTE_US, RESET_US, ask_reset
 from remit.accounts.sessions import SessionKind, end_session
 from remit.accounts.signing_in import Challenge, Signed, refused, sign_in, sign_in_with_code
 from remit.bootstrap import Runtime
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import RemitError, Unavailable
 from remit.serve.console import preferences
+from remit.serve.console.asking import problem_of
+from remit.serve.console.refill import refilled
 from remit.serve.console.rendering import Templates
 from remit.serve.edge.identity import caller_of
 from remit.serve.edge.session_cookie import FORGET, no_session_cookie, session_cookie
 from remit.settings import words
 
 SIGN_IN = "/sign-in"
+FORGOTTEN = "/sign-in/forgotten"
 ACCOUNT = "/account"
 RETURN = "/oidc/callback"
 _NOTE = "remit_oidc"  # what a browser carries to the provider and back
 _FIELDS = 12
+#: The fields that errors are about, by their codes.
+_ABOUT = {
+    "accounts.person": "user",
+    "accounts.taken": "user",
+    "accounts.invitation_refused": "token",
+    "sign_in.link": "token",
+    "sign_in.refused": "password",
+}
 
 type Answer = Callable[[Request], Awaitable[Response]]
 
@@ -55,6 +68,8 @@ class Entry:
             Route(SIGN_IN, self._sign_in_page, methods=["GET"]),
             Route(SIGN_IN, self._sign_in, methods=["POST"]),
             Route(f"{SIGN_IN}/code", self._code, methods=["POST"]),
+            Route(FORGOTTEN, self._link_page("forgotten.html"), methods=["GET"]),
+            Route(FORGOTTEN, self._forgotten, methods=["POST"]),
             Route("/set-up", self._link_page("set_up.html"), methods=["GET"]),
             Route("/set-up", self._set_up, methods=["POST"]),
             Route("/join", self._link_page("join.html"), methods=["GET"]),
@@ -93,8 +108,20 @@ class Entry:
         try:
             found = await sign_in_with_code(self._runtime.entrance, note, typed.get("code", ""), visit=_visit(request))
         except RemitError as error:
-            return self._show(request, "code.html", following=following, note=note, error=error)
+            about = {"sign_in.refused": "code"}
+            return self._show(
+                request, "code.html", following=following, note=note, typed=typed, error=error, about=about
+            )
         return self._go_on(request, found, following)
+
+    async def _forgotten(self, request: Request) -> Response:
+        typed = await _typed(request)
+        workspace = self._runtime.settings.workspace
+        try:
+            await ask_reset(self._runtime.entrance, typed.get("user", ""), workspace=workspace, visit=_visit(request))
+        except RemitError as error:
+            return self._show(request, "forgotten.html", typed=typed, error=error)
+        return self._show(request, "forgotten.html", asked=True)
 
     def _link_page(self, template: str) -> Answer:
         async def shown(request: Request) -> Response:
@@ -208,6 +235,8 @@ class Entry:
         note: str = "",
         typed: Mapping[str, str] | None = None,
         error: RemitError | None = None,
+        asked: bool = False,
+        about: Mapping[str, str] | None = None,
     ) -> Response:
         context = {
             "theme": preferences.chosen(request).theme,
@@ -217,11 +246,16 @@ class Entry:
             "workspace": self._runtime.settings.workspace,
             "following": following,
             "note": note,
-            "typed": typed or {},
             "error": error,
+            "mails": self._runtime.entrance.resets is not None,
+            "minutes": RESET_US // MINUTE_US,
+            "asked": asked,
         }
         text = self._templates.render(template, context)
         status = 200 if error is None else error.row.http
+        if error is not None:
+            problem = replace(problem_of(error, about={**_ABOUT, **(about or {})}), hint="")  # hints are for a terminal
+            text = refilled(text, action=request.url.path, typed=typed or {}, problem=problem)
         return Response(text, status, media_type="text/html", headers={"Cache-Control": "no-store"})
 
 

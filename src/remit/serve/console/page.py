@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import orjson
+from markupsafe import Markup
 from starlette.requests import Request
 
 from remit.kernel.canonical import digest
-from remit.serve.console.asking import Ask
+from remit.serve.console.asking import NOTHING, Ask
 
 JSON = "application/json"
 _STAMP = 16
@@ -32,8 +33,31 @@ class View(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What an order made and shows once, in its answer: there is no address at which it could be looked at again.
+
+    Attributes:
+        title: The page's heading.
+        lead: What to do with it.
+        secrets: A key, a seed, recovery codes.
+        path: Of a link of ours, in place of secrets; it is shown with the install's address before it.
+        picture: The same as a drawing.
+        confirm: Whether a code of an authenticator app must be typed now.
+        back: Where to go on.
+    """
+
+    title: str
+    lead: str
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    path: str = field(default="", repr=False)
+    picture: Markup = field(default=Markup(), repr=False)
+    confirm: bool = False
+    back: str = "/account"
+
+
 type Show = Callable[[Ask], Awaitable[View]]
-type Order = Callable[[Ask], Awaitable[str]]
+type Order = Callable[[Ask], Awaitable[str | Shown]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +92,18 @@ class Form:
 
     Attributes:
         path: Its address.
-        order: Gives the order; the address of the page to go to then. Empty: nothing was ordered but tried, and
-            ``again`` shows what came of it (it has what was typed in ``ask.form``).
-        again: The page that is shown again, with what was typed, when the input is wrong.
+        order: Gives the order; the address of the page to go to then, or what is shown once. Empty: nothing was
+            ordered but tried, and ``again`` shows what came of it (it has what was typed in ``ask.form``).
+        again: The page that is shown again, with what was typed, when the order is not taken (``refill``).
         most: How many fields it may have; the edge bounds its bytes.
+        about: The field that an error is about, by its code, where neither its message nor the code say so.
     """
 
     path: str
     order: Order = field(repr=False)
     again: Page
     most: int = 64
+    about: Mapping[str, str] = NOTHING
 
 
 def page(
@@ -94,9 +120,9 @@ def page(
     return lambda show: Page(path, template, show, group, label, live, about_self, topics)
 
 
-def form(path: str, *, again: Page, most: int = 64) -> Callable[[Order], Form]:
+def form(path: str, *, again: Page, most: int = 64, about: Mapping[str, str] = NOTHING) -> Callable[[Order], Form]:
     """Make an order the form at ``path``; list it in ``pages.FORMS``."""
-    return lambda order: Form(path, order, again, most)
+    return lambda order: Form(path, order, again, most, about)
 
 
 def wants_json(request: Request) -> bool:

@@ -6,10 +6,13 @@ It is applied to whatever a template writes (see ``rendering``); what these func
 
 from __future__ import annotations
 
+import hashlib
 import re
+import shlex
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
+import orjson
 from markupsafe import Markup
 
 from remit.kernel.clock import iso
@@ -24,6 +27,16 @@ _EIGHT = 8
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _SIGNS = re.compile(r"[^0-9a-zA-Z]+")
 _THOUSAND = 1000
+_KIBI = 1024
+#: Fields that hold a list of words or paths.
+_COMMANDS = frozenset({"argv", "delete", "release.smoke"})
+_OF_NOTHING = hashlib.sha256(b"").hexdigest()
+#: By what browsers and systems are known in the header User-Agent; each says the ones below it, too.
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+_SYSTEMS = (
+    *(("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iPadOS")),
+    *(("Mac OS X", "macOS"), ("CrOS", "ChromeOS"), ("Linux", "Linux")),
+)
 _DOES = {
     "command": "Run",
     "deploy": "Deploy to",
@@ -157,6 +170,15 @@ def ident(which: str) -> Markup:
     return Markup('<code title="{}">{}</code>').format(visible(which), visible(which[-_EIGHT:]))
 
 
+def coded(text: str) -> Markup:
+    """Our own prose, with what stands between backticks as code."""
+    parts = visible(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else Markup("{}").format(part)
+        for place, part in enumerate(parts)
+    )
+
+
 def anchor(text: str) -> Markup:
     """Any text as an id in the page's markup."""
     return Markup("{}").format(_SIGNS.sub("-", text).strip("-").lower() or "x")
@@ -169,16 +191,53 @@ def effect(kind: str, target: str) -> str:
 
 
 def figure(value: str, name: str) -> str:
-    """A field's value; one in micros (its name says so) also in whole units."""
+    """A field's value; micros and bytes (its name says so) also in units for people, a command as one types it."""
     if name.endswith("_micros") and re.fullmatch(r"-?[0-9]{1,18}", value):
         whole = (Decimal(value) / _DOLLAR).quantize(Decimal("0.01"), rounding=ROUND_HALF_EVEN)
         return f"{value} ({whole:,})"
-    return value
+    if name.endswith("_bytes") and re.fullmatch(r"[0-9]{4,18}", value):
+        return f"{value} ({size(int(value))})"
+    if name.endswith("sha256") and value == _OF_NOTHING:
+        return f"{value} (of nothing)"
+    return typed_as(value) if name in _COMMANDS else value
+
+
+def typed_as(argv: str) -> str:
+    """A command's words, given as a JSON list, as somebody types them; text that is no such list stays."""
+    try:
+        found: object = orjson.loads(argv)
+    except orjson.JSONDecodeError:
+        return argv
+    return shlex.join(map(str, found)) if isinstance(found, list) else argv  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def size(number: int) -> str:
+    """``4 GiB``, ``1.5 MiB``, ``812 bytes``."""
+    value, unit = float(number), "bytes"
+    for each in ("KiB", "MiB", "GiB", "TiB"):
+        if value < _KIBI:
+            break
+        value, unit = value / _KIBI, each
+    return f"{value:.1f}".removesuffix(".0") + f" {unit}"
+
+
+def plain(told: Markup) -> str:
+    """What a filter made, as text that goes through the escaping of other people's text: with ordinary spaces."""
+    return str(told).replace(SPACE, " ")
+
+
+def browser(agent: str) -> str:
+    """``Firefox on Linux``, of what a browser says of itself; its first 60 characters when it is none that we know."""
+    name = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{name} on {system}" if name and system else name or agent[:60]
 
 
 def who(principal: str) -> str:
-    """``user:ines`` as ``ines``: what a person is called; others keep their kind."""
+    """``user:ines`` as ``ines``: what a person is called; others keep their kind, and Remit itself is ``Remit``."""
     kind, _, name = principal.partition(":")
+    if principal == "system:remit":
+        return "Remit"
     return name if kind in {"user", "agent"} and name else principal
 
 
@@ -195,9 +254,11 @@ FILTERS = {
     "eights": eights,
     "ident": ident,
     "anchor": anchor,
+    "coded": coded,
     "effect": effect,
     "figure": figure,
     "who": who,
+    "browser": browser,
     "day": day,
     "iso": iso,
 }

@@ -57,7 +57,7 @@ class Edge:
         self._pages = pages
         self._settings = settings
         self._production = settings.production
-        self._plain_refused = settings.https == "on" or (settings.https == "auto" and settings.production)
+        self._plain_refused = settings.plain_refused
         self._public = settings.public_url.lower()
         public = self._public.partition("://")[2]
         hosts = {*words(settings.hosts), public.partition(":")[0]} - {""}

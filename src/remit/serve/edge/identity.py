@@ -181,7 +181,8 @@ class Identity:
         return nobody(address)
 
     async def _bearer(self, token: str, address: str) -> Caller:
-        if prefix_of(token):
+        virtual = prefix_of(token)
+        if virtual:
             key = self._keys.known(token, address=address) or await self._keys.find(token, address=address)
             if key is not None:
                 return Caller(key.principal, key.workspace, "key", EVERY_SCOPE, key.id, "", address)
@@ -191,7 +192,8 @@ class Identity:
             if known is not None:
                 return _caller(known, "token" if signed else "key", address)
         message = "There is no such token or key, or it does not count any more."
-        raise Unauthenticated(message, code="api.credential", hint="remit keys list")
+        hint = "remit keys list" if virtual else "remit apikeys list"
+        raise Unauthenticated(message, code="api.credential", hint=hint)
 
 
 def _caller(known: Known, via: Via, address: str) -> Caller:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from remit.kernel.addresses import Network
 from remit.kernel.errors import InvalidInput
+from remit.serve.edge.asgi import joined
 
 MOST_HOPS = 32
 _PAIR = re.compile(r'([A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^;,\s"]*)')
@@ -81,6 +82,10 @@ class Origins:
             peer, scheme, host = self._behind(peer, scheme, host, headers)
         self._check(host)
         return Origin(peer, "https" if scheme in {"https", "wss"} else "http", host)
+
+    def address(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Only the client's address, of a request to a server that goes by any name."""
+        return self._behind(peer, "", "", joined(headers))[0] if self._trusted(peer) else peer
 
     def _behind(self, peer: str, scheme: str, host: str, headers: Mapping[bytes, bytes]) -> tuple[str, str, str]:
         forwarded = headers.get(b"forwarded", b"").decode("latin-1")

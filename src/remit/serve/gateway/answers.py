@@ -7,6 +7,8 @@ from remit.kernel.errors import RemitError, TooLarge
 from remit.models.wire.errors import ANTHROPIC, error_body
 from remit.serve.gateway.asgi import Headers, Send, send_whole
 
+_UNREAD = frozenset({"gateway.body_slow", "gateway.bodies"})
+
 
 def ours(wire: Wire, request_id: str) -> Headers:
     """The header by which a client's report finds our logs."""
@@ -38,6 +40,6 @@ async def failed(
     action = getattr(error, "decision_id", None)
     if action:
         headers.append((b"x-remit-action", str(action).encode()))
-    if isinstance(error, TooLarge) or error.code == "gateway.body_slow":
+    if isinstance(error, TooLarge) or error.code in _UNREAD:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     await send_whole(send, status or own, headers + (more or []), body)

@@ -6,6 +6,7 @@ can be read below, top to bottom.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 from collections.abc import Mapping
@@ -18,15 +19,22 @@ from remit.kernel import correlation
 from remit.kernel.effects import Wire
 from remit.kernel.errors import Denied, InternalError, InvalidInput, NotFound, RemitError, Unauthenticated
 from remit.kernel.ids import new_id
+from remit.models.wire.errors import status_of
+from remit.serve.edge.asgi import joined
+from remit.serve.edge.origin import Origins
 from remit.serve.gateway.answers import failed, ours
-from remit.serve.gateway.asgi import ClientGoneError, Receive, Send, read_body, send_whole
+from remit.serve.gateway.asgi import Body, ClientGoneError, Receive, Room, Send, read_body, send_whole
 from remit.serve.gateway.calls import Call, Host, answer, reaches
 from remit.serve.gateway.clients import Strangers, key_in
-from remit.serve.gateway.listing import one_model, reachable, some_models
-from remit.serve.gateway.paths import Ask, Place, find, shape_of
+from remit.serve.gateway.counted import MODELS
+from remit.serve.gateway.listing import Reachable, one_model, some_models
+from remit.serve.gateway.paths import PLACES, Ask, Place, find, shape_of
+from remit.settings import words
 
 _log = logging.getLogger(__name__)
 
+#: Requests of the largest size whose bytes are held at once: what is made of one while it is judged is some times that.
+LARGE_AT_ONCE = 8
 _HEALTHY = orjson.dumps({"status": "ok"})
 
 
@@ -46,10 +54,15 @@ class Gateway:
         self._host = host
         self._keys = keys
         self._strangers = Strangers(host.clock.monotonic)
+        self._room = Room(LARGE_AT_ONCE * host.settings.gateway_body_bytes)
+        proxies = tuple(ipaddress.ip_network(word) for word in words(host.settings.proxies))
+        self._origins = Origins(proxies, frozenset()) if proxies else None
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if len(headers) != len(scope["headers"]):
+            headers = joined(scope["headers"])  # one that stands twice is a list, and no key is hidden behind another
         path: str = scope["path"]
         place = find(path)
         wire = shape_of(path, anthropic=b"anthropic-version" in headers) if place is None else place.wire
@@ -63,14 +76,16 @@ class Gateway:
                 elif place.ask is Ask.HEALTH:
                     await send_whole(send, 200, [(b"content-type", b"application/json")], _HEALTHY)
                 else:
-                    key = await self._key(headers, scope.get("client"))
+                    key = await self._key(headers, self._address(scope))
                     try:
                         if place.ask is Ask.CALL:
                             await self._call(key, place, headers, receive, send, request_id=request_id)
                         else:
                             await self._models(key, place, headers, send, request_id)
+                            self._count(key, place, 200)
                     except RemitError as error:
                         self._host.turned_away.note(key, place.wire.value, error)
+                        self._count(key, place, status_of(place.wire, error))
                         raise
         except ClientGoneError:
             return
@@ -81,7 +96,24 @@ class Gateway:
             fault = InternalError(f"The gateway failed: {type(error).__name__}.", code="gateway.fault")
             await failed(send, wire, fault, request_id=request_id)
 
-    async def _key(self, headers: Mapping[bytes, bytes], client: tuple[str, int] | None) -> Key:
+    def _address(self, scope: Mapping[str, Any]) -> str:
+        """Where it came from, behind the proxies that settings name: a key may be good from some addresses alone."""
+        client: tuple[str, int] | None = scope.get("client")
+        peer = client[0] if client else ""
+        return peer if self._origins is None else self._origins.address(peer, scope["headers"])
+
+    def stopped(self) -> None:
+        """Write what was counted: no call comes any more."""
+        self._host.counted.flush()
+
+    def _count(self, key: Key, place: Place, status: int) -> None:
+        """What ends here took no time that says anything."""
+        if place.ask is Ask.CALL:
+            self._host.counted.call(key.workspace, place.wire, status, 0.0)
+        else:
+            self._host.counted.note(key.workspace, MODELS, status, 0.0)
+
+    async def _key(self, headers: Mapping[bytes, bytes], address: str) -> Key:
         """Whose request it is.
 
         Raises:
@@ -90,10 +122,9 @@ class Gateway:
             Unavailable: Keys can't be read.
         """
         token = key_in(headers)
-        address = client[0] if client else ""
         if not token:
             told = "The request brings no key: send it as Authorization: Bearer, or as x-api-key."
-            raise Unauthenticated(told, code="gateway.key", hint="remit keys create NAME")
+            raise Unauthenticated(told, code="gateway.key", hint="remit keys create NAME --agent AGENT")
         key = self._keys.known(token, address=address) or await self._keys.find(token, address=address)
         if key is None:
             error, first = self._strangers.refusal(address)
@@ -113,10 +144,14 @@ class Gateway:
         if encoding != b"identity":
             told = "The body of the request is compressed, and the gateway reads none that is."
             raise _refused(told, "gateway.encoding", "send it without content-encoding")
-        body = await read_body(receive, most=settings.gateway_body_bytes, seconds=settings.gateway_body_s)
+        room = Body(self._room)
         try:
+            body = await read_body(
+                receive, most=settings.gateway_body_bytes, seconds=settings.gateway_body_s, room=room
+            )
             await answer(self._host, Call(key, place, headers, body, request_id), receive, send)
         finally:
+            room.give()
             if not self.answered.is_set():
                 self.answered.set()
 
@@ -127,7 +162,7 @@ class Gateway:
             raise _closed(key, KeyScope.MODELS)
         catalogue = await self._host.models.catalogue(key.workspace)
         anthropic = b"anthropic-version" in headers
-        found = reachable(catalogue, reaches(self._host.guard, key), provider=place.provider)
+        found = Reachable(catalogue, reaches(self._host.guard, key), provider=place.provider)
         if place.model:
             told = one_model(found, place.model, anthropic=anthropic)
         else:
@@ -148,6 +183,9 @@ def _closed(key: Key, scope: KeyScope) -> Denied:
 def _nothing_there(path: str) -> NotFound:
     told = f"There is nothing at {path[:200]}."
     hint = "the base URL of OpenAI clients ends in /v1, that of Anthropic clients does not"
+    if "/v1/" in path and "/v1/v1/" not in path:
+        served = ", ".join(each.removeprefix("/v1/") for each in PLACES if each.startswith("/v1/"))
+        hint = f"what the gateway serves under /v1: {served}"
     return NotFound(told, code="gateway.path", hint=hint)
 
 

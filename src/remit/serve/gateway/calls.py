@@ -11,15 +11,19 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
+from time import perf_counter
 
 from remit.accounts.gateway_policy import GatewayPolicy, GatewayState, OnApproval, OnFull
 from remit.accounts.keys import Key
 from remit.accounts.reach import ANY as EVERY
 from remit.accounts.reach import reaches_model
+from remit.guard import continuing
 from remit.guard.cache import replayed
 from remit.guard.guard import Guard
 from remit.guard.permit import Pending
 from remit.kernel.action import Action
+from remit.kernel.aside import LARGE, aside
 from remit.kernel.canonical import Json
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model, Wire
@@ -29,17 +33,20 @@ from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.models.cache_key import Wish, wish
 from remit.models.catalogue import Deployment, Models, ProviderKind
+from remit.models.estimate import most
 from remit.models.router import Router, Want
-from remit.models.wire.errors import error_event
+from remit.models.wire.errors import error_event, status_of
+from remit.models.wire.references import references
 from remit.models.wire.request import Request, facts
 from remit.serve.gateway.answers import failed, ours
 from remit.serve.gateway.asgi import LONGEST_NAME, Receive, Send, decoded, send_whole
 from remit.serve.gateway.clients import Presence
+from remit.serve.gateway.counted import GONE, Counted
 from remit.serve.gateway.missions import Missions
 from remit.serve.gateway.paths import Place
 from remit.serve.gateway.tap import ClientTap
 from remit.serve.gateway.turned_away import TurnedAway
-from remit.serve.gateway.waiting import decided
+from remit.serve.gateway.waiting import Waiting
 from remit.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -53,6 +60,8 @@ _KINDS = {
     Wire.EMBEDDINGS: frozenset({ProviderKind.OPENAI.value, ProviderKind.COMPATIBLE.value}),
     Wire.COUNT_TOKENS: frozenset({ProviderKind.ANTHROPIC.value}),
 }
+#: Interfaces whose requests can go on from what a provider keeps.
+CONTINUES = frozenset({Wire.RESPONSES, Wire.MESSAGES})
 _OPERATIONS = {Wire.EMBEDDINGS: "embeddings", Wire.COUNT_TOKENS: "count_tokens"}
 _MICROS = 1_000_000
 _LOOK_S = 0.02  # between looks whether the queue of writes has a place
@@ -69,6 +78,8 @@ class Host:
     clock: Clock
     settings: Settings
     turned_away: TurnedAway
+    counted: Counted
+    decisions: Waiting
     waiting: Callable[[], int] = lambda: 0  # writes that are queued
 
 
@@ -152,15 +163,19 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
     presence = Presence(receive, writing=lambda: tap.writing, slow_s=host.settings.gateway_slow_s)
     pending: Pending = []
     error: RemitError
+    began, status = perf_counter(), 200
     try:
         outcome = await _asked(host, call, tap, pending)
         presence.over()
         await _finish(tap, outcome, send)
+        status = tap.head.status if tap.head is not None else 200
     except RemitError as refused:
         presence.over()
+        status = status_of(wire, refused)
         host.turned_away.note(call.key, wire.value, refused)
         await _tell(call, tap, refused, send)
     except asyncio.CancelledError:
+        status = GONE
         presence.over()
         task = asyncio.current_task()
         if task is not None:
@@ -170,11 +185,13 @@ async def answer(host: Host, call: Call, receive: Receive, send: Send) -> None:
             error = Unavailable(told, code="gateway.stopping", hint="ask again", retry_after=1.0)
             await _tell(call, tap, error, send)
     except Exception as fault:  # noqa: BLE001 - a fault of ours still answers in the client's protocol
+        status = 500
         presence.over()
         _log.error("a call failed: %s", type(fault).__name__, exc_info=fault)
         await _tell(
             call, tap, InternalError(f"The gateway failed: {type(fault).__name__}.", code="gateway.fault"), send
         )
+    host.counted.call(call.key.workspace, wire, status, perf_counter() - began)
     for written in pending:
         written.future.add_done_callback(_noted)
 
@@ -192,11 +209,13 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     wishes = wishes_of(call.headers)
     if wishes.mission:
         await host.missions.check(key, wishes.mission)
-    document = decoded(call.body)
-    asked = facts(wire, document, size=len(call.body))
+    large = len(call.body) >= LARGE
+    document, asked = await aside(_read, wire, call.body) if large else _read(wire, call.body)
     candidates = await _candidates(host, call, asked)
+    if wire in CONTINUES and (refers := references(wire, document)):
+        candidates = await _continued(host, key, candidates, refers)
     effects = _effects(call, document, candidates)
-    estimate, priced = _estimate(candidates, asked, most=_most_out(host, asked))
+    estimate, priced = await _estimate(host, key, candidates, asked)
     policy = (await _known(host.guard, key)).policy
     if host.waiting() >= host.settings.gateway_queue:
         await _room(host, policy)
@@ -205,7 +224,8 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
         control = _text(call.headers, b"cache-control")
         kept = wish(document, wire=wire, asked=wishes.cache, control=control, keeps=policy.cache)
     while True:
-        action = Action(
+        asks = partial(
+            Action,
             tap.named(new_id()),
             effects[0],
             key.principal,
@@ -217,6 +237,7 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
             priced=priced,
             key=key.id,
         )
+        action = await aside(asks) if large else asks()
         try:
             return await host.guard.run(
                 action,
@@ -233,9 +254,7 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
             streamed = asked.streamed
             beat = tap.beat if streamed else None
             wait_s = None if streamed else host.settings.gateway_wait_s
-            known = await decided(
-                host.guard.journal,
-                host.clock,
+            known = await host.decisions.decided(
                 key.workspace,
                 waits.approval_id,
                 seconds=wait_s,
@@ -244,6 +263,12 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
             )
             if not known:
                 raise
+
+
+def _read(wire: Wire, body: bytes) -> tuple[dict[str, Json], Request]:
+    """The request's JSON, and what it asks for."""
+    document = decoded(body)
+    return document, facts(wire, document, size=len(body))
 
 
 async def _room(host: Host, policy: GatewayPolicy) -> None:
@@ -303,16 +328,29 @@ def _most_out(host: Host, asked: Request) -> int:
     return asked.n * (host.settings.gateway_max_out if asked.max_out is None else asked.max_out)
 
 
-def _estimate(candidates: Sequence[Deployment], asked: Request, *, most: int) -> tuple[Money, bool]:
+async def _estimate(host: Host, key: Key, candidates: Sequence[Deployment], asked: Request) -> tuple[Money, bool]:
     """The most that any of them can cost, and whether that is known. Counting tokens is free everywhere."""
     if asked.wire is Wire.COUNT_TOKENS:
         return ZERO, True
-    dearest = ZERO
-    for each in candidates:
-        if each.rate is None:
-            return ZERO, False
-        dearest = max(dearest, each.rate.ceiling(asked.tokens_in, most))
-    return dearest, True
+    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
+    dearest = most(candidates, asked, max_out=_most_out(host, asked), providers=catalogue.providers)
+    return (ZERO, False) if dearest is None else (dearest, True)
+
+
+async def _continued(
+    host: Host, key: Key, candidates: Sequence[Deployment], asked: Sequence[continuing.Reference]
+) -> Sequence[Deployment]:
+    """Those that keep what the call goes on from. Nobody goes on from what another has said.
+
+    Raises:
+        NotFound: It is another's, or never was: nobody learns which.
+    """
+    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
+    at = {each.target: catalogue.providers[each.provider].base_url for each in candidates}
+    party = continuing.Party(key.workspace, key.principal, key.on_behalf_of)
+    accounts = tuple(dict.fromkeys(at.values()))
+    account = await continuing.check(host.guard.journal, party, asked, accounts=accounts)
+    return [each for each in candidates if at[each.target] == account]
 
 
 async def _known(guard: Guard, key: Key) -> GatewayState:

@@ -1,4 +1,7 @@
-"""The models that a key may ask, as both protocols list them: public names and aliases, each once, sorted."""
+"""The models that a key may ask, as both protocols list them: public names and aliases, each once, sorted.
+
+What can be asked without a name of its own (``provider/model``) is found by who asks for it, and not listed.
+"""
 
 from __future__ import annotations
 
@@ -17,38 +20,48 @@ _CREATED = 1_767_225_600
 _CREATED_AT = "2026-01-01T00:00:00Z"
 
 
-def reachable(catalogue: Catalogue, reaches: Reaches, *, provider: str = "") -> dict[str, str]:
-    """Name of a model → who owns it.
+class Reachable:
+    """What a key may ask.
 
     Args:
         catalogue: The workspace's.
         reaches: Patterns of models, each of which must let it pass: the key's and its agent's.
         provider: Only models that this provider answers; empty: all.
     """
-    bounds = tuple(reaches)
 
-    def fits(deployment: Deployment) -> bool:
-        known = catalogue.providers.get(deployment.provider)
+    def __init__(self, catalogue: Catalogue, reaches: Reaches, *, provider: str = "") -> None:
+        self._catalogue = catalogue
+        self._bounds = tuple(reaches)
+        self._provider = provider
+
+    def listed(self) -> dict[str, str]:
+        """Public names and aliases, sorted, and who answers each of them."""
+        names = self._catalogue.names()
+        return {name: owner for name in names if (owner := self.owner(name))}
+
+    def owner(self, name: str) -> str:
+        """Who answers for a name, listed or not; empty: nobody that may be asked."""
+        resolved = self._catalogue.resolve(name)
+        if resolved is None and self._provider and not name.startswith(f"{self._provider}/"):
+            resolved = self._catalogue.resolve(f"{self._provider}/{name}")
+        if resolved is None:
+            return ""
+        group = resolved.groups[0] if resolved.groups else self._catalogue.listed()  # auto takes any that is listed
+        return next((each.provider for each in group if self._fits(each)), "")
+
+    def _fits(self, deployment: Deployment) -> bool:
+        known = self._catalogue.providers.get(deployment.provider)
         return (
             known is not None
             and not known.paused
-            and (not provider or deployment.provider == provider)
-            and all(reaches_model(bound, deployment.target) for bound in bounds)
+            and (not self._provider or deployment.provider == self._provider)
+            and all(reaches_model(bound, deployment.target) for bound in self._bounds)
         )
 
-    found: dict[str, str] = {}
-    for name, deployments in catalogue.deployments.items():
-        fitting = [each for each in deployments if fits(each)]
-        if fitting:
-            found[name] = fitting[0].provider
-    for alias, name in catalogue.aliases.items():
-        if name in found:
-            found[alias] = found[name]
-    return dict(sorted(found.items()))
 
-
-def some_models(found: dict[str, str], *, anthropic: bool) -> bytes:
+def some_models(reachable: Reachable, *, anthropic: bool) -> bytes:
     """The list of models."""
+    found = reachable.listed()
     if not anthropic:
         return orjson.dumps({"object": "list", "data": [_openai(name, by) for name, by in found.items()]})
     names = list(found)
@@ -62,14 +75,14 @@ def some_models(found: dict[str, str], *, anthropic: bool) -> bytes:
     )
 
 
-def one_model(found: dict[str, str], name: str, *, anthropic: bool) -> bytes:
-    """One model.
+def one_model(reachable: Reachable, name: str, *, anthropic: bool) -> bytes:
+    """One model, by any name by which it may be asked.
 
     Raises:
         NotFound: There is none of that name, or the key may not ask it.
     """
-    by = found.get(name)
-    if by is None:
+    by = reachable.owner(name)
+    if not by:
         told = f"There is no model {name[:200]!r} that this key may ask."
         raise NotFound(told, code="gateway.model", hint="ask for the list: GET /v1/models")
     return orjson.dumps(_anthropic(name) if anthropic else _openai(name, by))

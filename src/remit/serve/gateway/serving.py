@@ -55,7 +55,8 @@ async def _serve(
     await prepare_home(settings)
     async with open_runtime(settings) as runtime:
         await runtime.guard.restore(settings.workspace)
-        server = Server(configured(gateway_of(runtime), settings, access_log=access_log), ready)
+        gateway = gateway_of(runtime)
+        server = Server(configured(gateway, settings, access_log=access_log), ready)
         tending = asyncio.create_task(runtime.tend(missions=False))
         settle_memory()
         try:
@@ -64,4 +65,5 @@ async def _serve(
             tending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await tending
+            gateway.stopped()
             await runtime.models.health.flush(runtime.store, closing=True)

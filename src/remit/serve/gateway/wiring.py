@@ -9,8 +9,10 @@ from remit.accounts.keys import Keys
 from remit.bootstrap import Runtime, give_memory_back
 from remit.serve.gateway.app import Gateway
 from remit.serve.gateway.calls import Host
+from remit.serve.gateway.counted import Counted
 from remit.serve.gateway.missions import Missions
 from remit.serve.gateway.turned_away import TurnedAway
+from remit.serve.gateway.waiting import Waiting
 
 SETTLED_S = 10.0
 QUIET_S = 1.0
@@ -31,6 +33,8 @@ def gateway_of(runtime: Runtime) -> Gateway:
         runtime.clock,
         runtime.settings,
         TurnedAway(runtime.store, runtime.redactor, runtime.clock),
+        Counted(runtime.store, runtime.clock, runtime.settings),
+        Waiting(runtime.store, runtime.clock),
         lambda: runtime.store.waiting,
     )
     gateway = Gateway(host, Keys(runtime.store, runtime.clock))

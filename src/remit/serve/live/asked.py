@@ -14,6 +14,7 @@ from remit.serve.live.stream import Watcher
 KIND = re.compile(r"[a-z][a-z_]{0,30}")
 MOST_KINDS = 20
 _LARGEST = (1 << 53) - 1
+_DIGITS = len(str(_LARGEST))
 
 type Again = Callable[[], Awaitable[Caller]]
 type Still = Callable[[], Awaitable[bool]]
@@ -40,8 +41,8 @@ def asked_of(caller: Caller, *, mission: str, kinds: str, after: str, follow: bo
         raise InvalidInput(message, code="live.kinds", place="kinds", hint="leave kinds out for all")
     number: int | None = None
     if after:
-        negative = after == "-1"
-        if not negative and not (after.isascii() and after.isdigit() and int(after[:20]) <= _LARGEST):
+        digits = after.isascii() and after.isdigit() and len(after) <= _DIGITS
+        if after != "-1" and not (digits and int(after) <= _LARGEST):
             message = f"The number of the last event must be one that this stream gave, not {after[:40]!r}."
             raise InvalidInput(message, code="live.after", place="after", hint="leave it out to begin now")
         number = int(after)

@@ -125,11 +125,15 @@ class Hub:
         finally:
             self._leave(stream, who)
 
-    async def close(self) -> None:
-        """End every stream with a last word; no new one begins."""
+    def stop(self) -> None:
+        """End every stream with a last word, for its reader to come back elsewhere or later; no new one begins."""
         self._closed = True
         for stream in list(self._still):
             stream.finish(Kind.END, why="stopping")
+
+    async def close(self) -> None:
+        """``stop``, and what reads for the streams ends too."""
+        self.stop()
         tasks = [task for task in (self._running, self._checking) if task is not None]
         for task in tasks:
             task.cancel()

@@ -11,7 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from remit.kernel.errors import Denied, RemitError, Unauthenticated
+from remit.kernel.errors import Denied, InvalidInput, RemitError, Unauthenticated
 from remit.serve.edge.identity import Caller, caller_of
 from remit.serve.live.asked import asked_of, still_of
 from remit.serve.live.hub import Hub
@@ -48,6 +48,7 @@ class EventSocket:
                 mission=query.get("mission", [""])[0],
                 kinds=query.get("kinds", [""])[0],
                 after=query.get("after", [""])[0],
+                follow=_follows(query.get("follow", ["true"])[0]),
             )
             async with self._hub.watch(watcher, still=still_of(scope, caller)) as stream:
                 await send({"type": "websocket.accept"})
@@ -84,13 +85,20 @@ async def _serve(stream: Stream, receive: Any, send: Any) -> None:  # noqa: ANN4
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _follows(word: str) -> bool:
+    if word not in {"true", "false"}:
+        message = f"follow must be true or false, not {word[:40]!r}."
+        raise InvalidInput(message, code="live.follow", place="follow", hint="leave it out to go on with what comes")
+    return word == "true"
+
+
 def _admit(caller: Caller, scope: Scope) -> None:
     if not caller.known:
         message = "Nobody is signed in: send Authorization: Bearer with a token or key."
-        raise Unauthenticated(message, code="api.credential", hint="remit keys create NAME")
+        raise Unauthenticated(message, code="api.credential", hint="remit apikeys create NAME --scope read")
     if not caller.opens("read"):
         message = "What was shown does not open 'read': its scopes do not hold it."
-        raise Denied(message, code="api.scope", hint="remit keys create NAME --scope SCOPE")
+        raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
     headers = dict[bytes, bytes](scope["headers"])
     origin = headers.get(b"origin", b"").decode("latin-1")
     host = headers.get(b"host", b"").decode("latin-1")

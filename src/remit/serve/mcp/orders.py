@@ -17,6 +17,7 @@ from remit.accounts.budgets import BudgetScope
 from remit.accounts.roles import Permission, Resource
 from remit.audit.query import Filter, find
 from remit.bootstrap import Runtime, prover
+from remit.guard.approval_fit import shortages
 from remit.guard.approval_notices import sweep_expired
 from remit.guard.approval_rows import as_json, read_request, recent, unfinished, votes
 from remit.guard.budget_limits import read_budgets
@@ -30,6 +31,7 @@ from remit.kernel.ports import ReadTx
 from remit.missions.service import View
 
 MOST = 200
+MOST_INTEGER = (1 << 63) - 1  # what a column holds; nor does one hold NUL, or half a character
 _TYPES: Mapping[str, type] = {"string": str, "integer": int, "boolean": bool, "number": float}
 
 
@@ -115,7 +117,19 @@ class Order:
 def _fits(value: object, kind: str) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
+    if isinstance(value, int) and abs(value) > MOST_INTEGER:
+        return False
+    if isinstance(value, str) and ("\0" in value or _broken(value)):
+        return False
     return isinstance(value, int | float) if kind == "number" else isinstance(value, _TYPES[kind])
+
+
+def _broken(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------------ missions
@@ -240,7 +254,8 @@ async def _approval(caller: Caller, given: Given) -> dict[str, Json]:
 
     def op(tx: ReadTx) -> dict[str, Json]:
         request = read_request(tx, caller.workspace, str(given["approval"]))
-        return as_json(request, votes(tx, request), now_us=now_us)
+        short = [each.as_json() for each in shortages(tx, request, now_us=now_us)]
+        return as_json(request, votes(tx, request), now_us=now_us, short=short)
 
     return await caller.runtime.store.read(op)
 

@@ -6,9 +6,13 @@ import asyncio
 
 from remit.serve.api.app import is_api
 from remit.serve.edge.asgi import App, Message, Receive, Scope, Send
-from remit.serve.gateway.paths import find
+from remit.serve.gateway.paths import LIST, PLACES, find
 
+#: Seconds that a stream of events has to send its last word, when the process stops.
+LAST_WORD_S = 0.5
 _EVENTS = b"text/event-stream"
+#: What clients ask for whose base URL lacks its ``/v1``: the gateway tells them so. ``/models`` is a page.
+_UNVERSIONED = frozenset(place.removeprefix("/v1") for place in PLACES if place.startswith("/v1/") and place != LIST)
 
 
 def to_gateway(path: str) -> bool:
@@ -16,7 +20,7 @@ def to_gateway(path: str) -> bool:
     if is_api(path):  # asked first: ``/api/v1/models`` is no provider named ``api``
         return False
     first, _, rest = path[1:].partition("/")
-    return find(path) is not None or first == "v1" or rest == "v1" or rest.startswith("v1/")
+    return path in _UNVERSIONED or find(path) is not None or first == "v1" or rest == "v1" or rest.startswith("v1/")
 
 
 class Dispatcher:
@@ -35,8 +39,11 @@ class Dispatcher:
         self._ended: set[asyncio.Task[None]] = set()
 
     def stop(self) -> None:
-        """End streams of events: their clients come back, elsewhere or later. Whatever else is asked has its time."""
+        """Soon end what streams of events don't end by themselves: clients come back. Any other answer has its time."""
         self._stopping = True
+        asyncio.get_running_loop().call_later(LAST_WORD_S, self._end_all)
+
+    def _end_all(self) -> None:
         for task in list(self._streams):
             self._end(task)
 

@@ -71,7 +71,8 @@ async def _answer(
     responses = Responses()
     console = console_of(runtime, responses=responses)
     served = Served(runtime, console=console, tools=LateTools(runtime), responses=responses)
-    dispatcher = Dispatcher(gateway_of(runtime), served)
+    gateway = gateway_of(runtime)
+    dispatcher = Dispatcher(gateway, served)
     halting: list[asyncio.Task[None]] = []
 
     def stopping() -> None:
@@ -94,4 +95,5 @@ async def _answer(
         for task in [*beside, *halting]:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        gateway.stopped()
         await runtime.models.health.flush(runtime.store, closing=True)

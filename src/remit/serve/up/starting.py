@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from socket import socket
 
@@ -13,7 +13,7 @@ from remit.accounts.links import first_link
 from remit.accounts.signing import check_signing
 from remit.bootstrap import end_with_parent, hold_home, open_entrance, open_store, prepare_home
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.errors import Conflict, InvalidInput
+from remit.kernel.errors import Conflict, InvalidInput, Unavailable
 from remit.serve.listening import Listening, listen
 from remit.serve.up.supervisor import Supervisor, command_of, inherited
 from remit.settings import Settings
@@ -79,11 +79,17 @@ def _sole(settings: Settings) -> Generator[None]:
 
     Raises:
         Conflict: Another one does.
+        Unavailable: The home can't be written.
     """
     if settings.store_url:
         yield
         return
-    with hold_home(settings) as held:
+    with ExitStack() as stack:
+        try:
+            held = stack.enter_context(hold_home(settings))
+        except OSError as error:
+            message = f"The home {settings.home} can't be written: {error.strerror}."
+            raise Unavailable(message, code="up.home", hint=f"remit doctor --home {settings.home}") from error
         if not held:
             message = f"Another remit up serves {settings.home}: on SQLite one process does."
             raise Conflict(message, code="up.running", hint="stop it, or use another home: remit up --home DIR")

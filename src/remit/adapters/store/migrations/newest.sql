@@ -1,4 +1,4 @@
--- revisions f31da39ab6785a3650fcd4e84182b677226d8a29e3e89be82f75d613cf09010d
+-- revisions cb0567da25bdb12d6751134cdd4136b6cdf0ef6849ef160edec94e43cf3ffb55
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
@@ -544,7 +544,7 @@ CREATE TABLE usage (
 	holds TEXT NOT NULL, 
 	opened_us BIGINT NOT NULL, 
 	settled_us BIGINT, 
-	rolled INTEGER NOT NULL, "key" TEXT DEFAULT '' NOT NULL, tokens_cached BIGINT DEFAULT '0' NOT NULL, estimated INTEGER DEFAULT '0' NOT NULL, kept INTEGER DEFAULT '0' NOT NULL, saved_micros BIGINT DEFAULT '0' NOT NULL, tokens_cache_write BIGINT, correction_micros BIGINT DEFAULT '0' NOT NULL, corrected_us BIGINT, 
+	rolled INTEGER NOT NULL, "key" TEXT DEFAULT '' NOT NULL, tokens_cached BIGINT DEFAULT '0' NOT NULL, estimated INTEGER DEFAULT '0' NOT NULL, kept INTEGER DEFAULT '0' NOT NULL, saved_micros BIGINT DEFAULT '0' NOT NULL, tokens_cache_write BIGINT, correction_micros BIGINT DEFAULT '0' NOT NULL, corrected_us BIGINT, terms TEXT DEFAULT '' NOT NULL, 
 	CONSTRAINT pk_usage PRIMARY KEY (action)
 )
 ;
@@ -1156,7 +1156,7 @@ CREATE TABLE telemetry_event (
 	outcome TEXT NOT NULL, 
 	took_us BIGINT NOT NULL, 
 	rating INTEGER NOT NULL, 
-	comment TEXT NOT NULL, 
+	comment TEXT NOT NULL, times BIGINT DEFAULT '1' NOT NULL, 
 	CONSTRAINT pk_telemetry_event PRIMARY KEY (workspace, id)
 )
 ;
@@ -1176,5 +1176,16 @@ CREATE TABLE rate_window (
 ;
 CREATE INDEX ix_rate_window_workspace_used_us ON rate_window (workspace, used_us)
 ;
-INSERT INTO "alembic_version" VALUES ('0028')
+CREATE TABLE continued (
+	ref TEXT NOT NULL, 
+	workspace TEXT NOT NULL, 
+	principal TEXT NOT NULL, 
+	on_behalf_of TEXT NOT NULL, 
+	used_us BIGINT NOT NULL, 
+	CONSTRAINT pk_continued PRIMARY KEY (ref)
+)
+;
+CREATE INDEX ix_continued_used_us ON continued (used_us)
+;
+INSERT INTO "alembic_version" VALUES ('0030')
 ;

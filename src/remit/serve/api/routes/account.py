@@ -304,6 +304,7 @@ async def make_key(caller: Asking, runtime: Open, asked: NewApiKey) -> Response:
         by=who,
         scopes=[scope.value for scope in asked.scopes],
         days=asked.days,
+        key=caller.session if caller.via == "key" else "",
     )
     found = created(_key(made, runtime), f"/api/v1/api-keys/{made.id}")
     found.headers["cache-control"] = "no-store"

@@ -12,9 +12,11 @@ from starlette.responses import Response
 from remit.accounts.agent_listing import Wanted, agents_page
 from remit.accounts.agent_orders import AgentChange, retire_agent, update_agent
 from remit.accounts.agents import Agent, AgentStatus, AgentView, find_agent, read_views, register_agent
+from remit.accounts.budget_periods import Period
 from remit.accounts.kills import LONGEST_REASON
 from remit.accounts.roles import Permission, Resource
 from remit.guard.records import running
+from remit.kernel.clock import micros_of
 from remit.kernel.money import Money
 from remit.kernel.ports import ReadTx
 from remit.serve.api.access import Access
@@ -52,6 +54,17 @@ class MayTouch(Shown):
     domains: list[str] = Field(description="Hosts with their subdomains.")
 
 
+class AgentLimit(Shown):
+    """A limit of an agent's own. Money in micros (millionths) of a US dollar."""
+
+    model_config = example(period="month", limit_micros=5_000_000, spent_micros=120_000, reserved_micros=0)
+
+    period: Period
+    limit_micros: int
+    spent_micros: int = Field(description="In the day or month that it is now, or in all.")
+    reserved_micros: int = Field(description="Held by calls in flight.")
+
+
 class AgentShown(Shown):
     """An agent, with the answers to the five questions. Money in micros (millionths) of a US dollar."""
 
@@ -67,6 +80,7 @@ class AgentShown(Shown):
         may_spend_micros=5_000_000,
         spent_micros=120_000,
         reserved_micros=0,
+        limits=[{"period": "total", "limit_micros": 5_000_000, "spent_micros": 120_000, "reserved_micros": 0}],
         stopped_because="",
         stop="remit kill coder",
     )
@@ -79,9 +93,10 @@ class AgentShown(Shown):
     team: str
     running: list[str] = Field(description="What it does now.")
     may_touch: MayTouch
-    may_spend_micros: int | None = Field(description="In all; null: no limit of its own.")
-    spent_micros: int
-    reserved_micros: int = Field(description="Held by calls in flight.")
+    may_spend_micros: int | None = Field(description="In all; null: no limit of its own in all.")
+    spent_micros: int = Field(description="Of that.")
+    reserved_micros: int = Field(description="Of that, held by calls in flight.")
+    limits: list[AgentLimit] = Field(description="Every limit of its own: a day, a month, in all.")
     stopped_because: str = Field(description="Empty: it is not stopped.")
     stop: str = Field(description="The command that stops it, or lets it go.")
 
@@ -137,10 +152,11 @@ async def list_(
     owner: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """The agents of the workspace, by name."""
-    wanted, after = Wanted(text, kind, team, owner), paging.text()
+    wanted, after, now_us = Wanted(text, kind, team, owner), paging.text(), micros_of(runtime.clock.now())
 
     def op(tx: ReadTx) -> list[AgentView]:
-        return agents_page(tx, caller.workspace, wanted, after=after, limit=paging.limit + 1, activity=running)
+        most = paging.limit + 1
+        return agents_page(tx, caller.workspace, wanted, after=after, limit=most, activity=running, now_us=now_us)
 
     shown, following = cut(
         await read(runtime, caller, op, resource=Resource.AGENT), paging, lambda view: (view.agent.name,)
@@ -186,7 +202,8 @@ async def change(request: Request, caller: Asking, runtime: Open, agent: Name, a
         domains=_set(asked.domains),
         spend_limit=None if asked.may_spend_micros is None else Money(asked.may_spend_micros),
     )
-    with unchanged(request, lambda tx: _read(tx, caller, agent)):
+    now_us = micros_of(runtime.clock.now())
+    with unchanged(request, lambda tx: _read(tx, caller, agent, now_us)):
         await update_agent(runtime.store, agent, workspace=caller.workspace, by=caller.principal, change=wanted)
     return resource(request, await _one(runtime, caller, agent))
 
@@ -206,12 +223,13 @@ async def retire(request: Request, caller: Asking, runtime: Open, agent: Name, a
 
 
 async def _one(runtime: Open, caller: Asking, name: str) -> AgentShown:
-    return await read(runtime, caller, lambda tx: _read(tx, caller, name), resource=Resource.AGENT)
+    now_us = micros_of(runtime.clock.now())
+    return await read(runtime, caller, lambda tx: _read(tx, caller, name, now_us), resource=Resource.AGENT)
 
 
-def _read(tx: ReadTx, caller: Asking, name: str) -> AgentShown:
+def _read(tx: ReadTx, caller: Asking, name: str, now_us: int) -> AgentShown:
     found = find_agent(tx, workspace=caller.workspace, name=name)
-    return _shown(read_views(tx, [found], workspace=caller.workspace, activity=running)[0])
+    return _shown(read_views(tx, [found], workspace=caller.workspace, activity=running, now_us=now_us)[0])
 
 
 def _set(words: list[str] | None) -> frozenset[str] | None:
@@ -237,6 +255,15 @@ def _shown(view: AgentView) -> AgentShown:
         may_spend_micros=None if view.limit is None else view.limit.micros,
         spent_micros=view.spent.micros,
         reserved_micros=view.reserved.micros,
+        limits=[
+            AgentLimit(
+                period=each.period,
+                limit_micros=each.limit.micros,
+                spent_micros=each.spent.micros,
+                reserved_micros=each.reserved.micros,
+            )
+            for each in view.limits
+        ],
         stopped_because=view.stopped_because,
         stop=view.stop,
     )

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from remit.accounts.access import reading, require
 from remit.accounts.roles import Permission, Resource
 from remit.guard import approval_decisions as orders
+from remit.guard.approval_fit import over_budget
 from remit.guard.approval_listing import Found, Summary, Wanted, list_requests
 from remit.guard.approval_rows import Status, Vote
 from remit.guard.approval_seats import Seat, seat_of
@@ -62,6 +63,7 @@ _ITEM: dict[str, object] = {
     "approved_by": [],
     "may_decide": True,
     "why_not": "",
+    "over_budget": False,
 }
 
 
@@ -88,6 +90,10 @@ class ApprovalItem(Shown):
     approved_by: list[str]
     may_decide: bool = Field(description="Whether you may; the decision asks again.")
     why_not: str = Field(description="Why you may not; empty: you may.")
+    over_budget: bool = Field(
+        description="Whether a budget of the workspace, its agents or its mission is too small for it now: it would be "
+        "refused though approved. Of one that waits, or is approved and unused."
+    )
 
 
 class VoteShown(Shown):
@@ -150,6 +156,13 @@ class PreviewView(Shown):
     links: list[str]
 
 
+class ShortageView(Shown):
+    """What would refuse it now, though approved. A look: what is short may have come back when it runs."""
+
+    what: str = Field(description="`budget`, `rate` or `price` (nobody can tell it, and unknown prices are refused).")
+    detail: str
+
+
 class ApprovalShown(ApprovalItem):
     """A request whole. Texts are masked."""
 
@@ -172,6 +185,7 @@ class ApprovalShown(ApprovalItem):
             "network": "",
         },
         preview={"failed": "", "summary": "", "diff": "", "simulation": {}, "links": []},
+        would_not_fit=[],
     )
 
     reason: str = Field(description="Of the decision.")
@@ -184,6 +198,9 @@ class ApprovalShown(ApprovalItem):
     evidence: list[EvidenceView]
     blast_radius: ReachView
     preview: PreviewView
+    would_not_fit: list[ShortageView] = Field(
+        description="Budgets and rates that it would not fit now; empty: it fits."
+    )
 
 
 class Approve(Asked):
@@ -248,15 +265,18 @@ async def list_(
     now_us = micros_of(runtime.clock.now())
     after = paging.timed()
 
-    def op(tx: ReadTx) -> tuple[Found, Seat]:
+    def op(tx: ReadTx) -> tuple[Found, Seat, frozenset[str]]:
         require(
             tx, caller.principal, workspace=caller.workspace, permission=Permission.READ, resource=Resource.APPROVAL
         )
         found = list_requests(tx, caller.workspace, wanted, now_us=now_us, after=after, limit=paging.limit)
-        return found, seat_of(tx, caller.workspace, caller.principal, now_us=now_us)
+        over = over_budget(tx, caller.workspace, found.requests, now_us=now_us)
+        return found, seat_of(tx, caller.workspace, caller.principal, now_us=now_us), over
 
-    found, seat = await reading(runtime.store, op)
-    items = [_item(one, found.votes.get(one.id, ()), seat, now_us) for one in found.requests]
+    found, seat, over = await reading(runtime.store, op)
+    items = [
+        _item(one, found.votes.get(one.id, ()), seat, now_us=now_us, over=one.id in over) for one in found.requests
+    ]
     following = None if found.next is None else write_cursor(found.next)
     return answer(Page[ApprovalItem](items=items, next=following))
 
@@ -352,7 +372,7 @@ async def _in_force(runtime: Open, caller: Asking) -> list[DelegationItem]:
     return [_delegation(one) for one in await reading(runtime.store, op)]
 
 
-def _item(one: Summary, said: tuple[Vote, ...], seat: Seat, now_us: int) -> ApprovalItem:
+def _item(one: Summary, said: tuple[Vote, ...], seat: Seat, *, now_us: int, over: bool) -> ApprovalItem:
     why_not = seat.why_not(one, said, now_us=now_us)
     return ApprovalItem(
         approval=one.id,
@@ -373,14 +393,16 @@ def _item(one: Summary, said: tuple[Vote, ...], seat: Seat, now_us: int) -> Appr
         approved_by=[vote.voter for vote in said if vote.verdict == Status.APPROVED],
         may_decide=not why_not,
         why_not=why_not,
+        over_budget=over,
     )
 
 
 def _whole(story: Story, now_us: int) -> ApprovalShown:
     one, seen, reach = story.request, story.preview, story.reach
-    short = Summary(**{field.name: getattr(one, field.name) for field in fields(Summary)})
+    over = any(each.what == "budget" for each in story.short)
+    line = Summary(**{field.name: getattr(one, field.name) for field in fields(Summary)})
     return ApprovalShown(
-        **_item(short, story.said, story.seat, now_us).model_dump(),
+        **_item(line, story.said, story.seat, now_us=now_us, over=over).model_dump(),
         reason=one.reason,
         used_by=one.used_by,
         why=story.why,
@@ -402,6 +424,7 @@ def _whole(story: Story, now_us: int) -> ApprovalShown:
             simulation=dict(seen.simulation),
             links=list(seen.links),
         ),
+        would_not_fit=[ShortageView.model_validate(each, from_attributes=True) for each in story.short],
     )
 
 

@@ -20,16 +20,15 @@ from remit.audit.export import Selection
 from remit.audit.note import open_note, parse_checkpoint
 from remit.audit.proof import EntryProof
 from remit.audit.search import LONGEST_TEXT, Found, Line, Wanted, search
-from remit.bootstrap import export_log, verify_now
+from remit.bootstrap import verify_now
 from remit.kernel.clock import iso, micros_of
 from remit.kernel.errors import NotFound
-from remit.kernel.ids import new_id
 from remit.serve.api.access import Access
 from remit.serve.api.answers import Asked, Shown, answer, created, example, resource
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.paging import MOST_INTEGER, AskedPage, Page, write_cursor
 from remit.serve.api.reads import read
-from remit.serve.audit_reads import allow_audit, exports_of, log_reader, one_entry
+from remit.serve.audit_reads import allow_audit, export_now, exports_of, log_reader, one_entry
 
 AUDIT = "/api/v1/audit"
 ROUTES = APIRouter(prefix=AUDIT, tags=["audit"])
@@ -275,9 +274,10 @@ async def verify(caller: Asking, runtime: Open) -> Response:
 
 @ROUTES.post("/exports", response_model=ExportShown, status_code=201, summary="Export entries")
 async def export(caller: Asking, runtime: Open, asked: ExportAsked) -> Response:
-    """Write entries with their payloads and proofs into a folder of the home; that it was done is an entry."""
-    name = new_id()
-    folder = exports_of(runtime.settings, caller.workspace) / name
+    """Write entries with their payloads and proofs into a folder of the home; that it was done is an entry.
+
+    One at a time; of each workspace the newest 20 are kept.
+    """
     wanted = Selection(
         caller.workspace,
         since_us=_micros(asked.since),
@@ -287,16 +287,7 @@ async def export(caller: Asking, runtime: Open, asked: ExportAsked) -> Response:
         domain=asked.domain,
         mission=asked.mission,
     )
-    manifest = await asyncio.to_thread(
-        export_log,
-        runtime.store,
-        folder,
-        wanted=wanted,
-        form=asked.format,
-        by=caller.principal,
-        allow=allow_audit(caller),
-        made_at=iso(micros_of(runtime.clock.now())),
-    )
+    name, folder, manifest = await export_now(runtime, caller, wanted, form=asked.format)
     shown = ExportShown(
         export=name,
         folder=str(folder),

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from remit.accounts.access import reading, require
+from remit.accounts.access import reading
 from remit.accounts.roles import Permission, Resource
 from remit.guard.secrets_log import LAST, Access, SecretsSeen, accesses, secrets_seen
+from remit.guard.secrets_rules import Allows, SecretsInForce, read_in_force
 from remit.guard.secrets_use import Anomaly
 from remit.kernel.clock import iso, micros_of
 from remit.kernel.ports import ReadTx
@@ -18,11 +19,12 @@ from remit.serve.api.access import Access as Row
 from remit.serve.api.answers import Shown, answer
 from remit.serve.api.caller import Asking, Open
 from remit.serve.api.paging import AskedPage, Page, cut
-from remit.serve.edge.identity import Caller
+from remit.serve.audit_reads import allow_audit
 
 ROUTES = APIRouter(prefix="/api/v1/secrets", tags=["secrets"])
 ACCESS = (
     Row("GET", "/api/v1/secrets", Permission.READ, Resource.AUDIT),
+    Row("GET", "/api/v1/secrets/rules", Permission.READ, Resource.AUDIT),
     Row("GET", "/api/v1/secrets/uses", Permission.READ, Resource.AUDIT),
 )
 _DAY_US = 86_400_000_000
@@ -72,6 +74,25 @@ class SecretsShown(Shown):
     anomalies: list[OddityItem] = Field(description="The last twenty.")
 
 
+class RuleItem(Shown):
+    """Who may, or may not, use which secrets. Every field but `effect` is a pattern; an empty one fits anything."""
+
+    rule: str
+    effect: Allows
+    secret: str
+    agent: str
+    kind: str
+    mission: str
+    target: str
+    set_by: str
+
+
+class RulesShown(Shown):
+    """The allow and deny lists; deny wins, and what no rule allows nobody may use."""
+
+    items: list[RuleItem]
+
+
 class UseItem(Shown):
     """One use, or a try that was denied."""
 
@@ -94,7 +115,7 @@ async def overview(
     since_us = micros_of(runtime.clock.now()) - days * _DAY_US
 
     def op(tx: ReadTx) -> SecretsSeen:
-        _require(tx, caller)
+        allow_audit(caller)(tx)
         return secrets_seen(tx, caller.workspace, since_us=since_us)
 
     found = await reading(runtime.store, op)
@@ -128,21 +149,29 @@ async def overview(
     return answer(shown)
 
 
+@ROUTES.get("/rules", response_model=RulesShown, summary="List rules of secrets")
+async def rules(caller: Asking, runtime: Open) -> Response:
+    """Who may use which secrets for what. They are set at the machine: `remit secrets allow`."""
+
+    def op(tx: ReadTx) -> SecretsInForce:
+        allow_audit(caller)(tx)
+        return read_in_force(tx, caller.workspace)
+
+    found = await reading(runtime.store, op)
+    return answer(RulesShown(items=[RuleItem.model_validate(each.as_json()) for each in found.rules]))
+
+
 @ROUTES.get("/uses", response_model=Page[UseItem], summary="List uses of secrets")
 async def uses(caller: Asking, runtime: Open, paging: AskedPage, *, denied: bool | None = None) -> Response:
     """Who used which secret when, and who was kept from one, newest first."""
     before = paging.number(LAST)
 
     def op(tx: ReadTx) -> list[Access]:
-        _require(tx, caller)
+        allow_audit(caller)(tx)
         return accesses(tx, caller.workspace, before=before, limit=paging.limit + 1, denied=denied)
 
     shown, following = cut(await reading(runtime.store, op), paging, lambda one: (one.seq,))
     return answer(Page[UseItem](items=[_use(one) for one in shown], next=following))
-
-
-def _require(tx: ReadTx, caller: Caller) -> None:
-    require(tx, caller.principal, workspace=caller.workspace, permission=Permission.READ, resource=Resource.AUDIT)
 
 
 def _use(one: Access) -> UseItem:

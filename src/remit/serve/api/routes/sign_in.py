@@ -13,6 +13,7 @@ from starlette.responses import Response
 from remit.accounts.entrance import Visit
 from remit.accounts.links import join, use_link
 from remit.accounts.refresh_tokens import Tokens, end_family, refresh
+from remit.accounts.resets import MINUTE_US, RESET_US, ask_reset
 from remit.accounts.sessions import SessionKind, end_session
 from remit.accounts.signing_in import Challenge, Signed, sign_in, sign_in_with_code
 from remit.bootstrap import Runtime
@@ -30,7 +31,16 @@ ROUTES = APIRouter(prefix="/api/v1", tags=["sign-in"])
 ACCESS = (
     *(
         Access("POST", f"/api/v1/{path}", elsewhere=Elsewhere.SAME, who=Who.ANYBODY)
-        for path in ("sign-in", "sign-in/code", "token", "token/refresh", "token/revoke", "set-up", "invitations/join")
+        for path in (
+            "sign-in",
+            "sign-in/code",
+            "token",
+            "token/refresh",
+            "token/revoke",
+            "set-up",
+            "password/forgotten",
+            "invitations/join",
+        )
     ),
     Access("POST", "/api/v1/sign-out", elsewhere=Elsewhere.SAME, who=Who.KNOWN),
 )
@@ -105,6 +115,24 @@ class LinkUse(Asked):
     password: Password
 
 
+class Forgotten(Asked):
+    """Who has forgotten their password."""
+
+    model_config = Asked.model_config | example(user="ann@example.org")
+
+    user: Login
+    workspace: str = Field(default="", max_length=100, description="Empty: this install's own.")
+
+
+class AskedFor(Shown):
+    """That a mail was asked for; never whether there is such an account."""
+
+    model_config = example(status="asked", minutes=30)
+
+    status: Literal["asked"] = "asked"
+    minutes: int = Field(default=RESET_US // MINUTE_US, description="How long the link holds.")
+
+
 class Joining(Asked):
     """An invitation and the account that it makes."""
 
@@ -170,6 +198,17 @@ async def set_up(request: Request, caller: Asking, runtime: Open, asked: LinkUse
     """Set the first password or a new one, and sign a browser in."""
     found = await use_link(runtime.entrance, asked.token, asked.password, visit=visit_of(request, caller))
     return signed(found, runtime)
+
+
+@ROUTES.post("/password/forgotten", response_model=AskedFor, status_code=202, summary="Have a link mailed")
+async def forgotten(request: Request, caller: Asking, runtime: Open, asked: Forgotten) -> Response:
+    """Mail a one-time link for a new password to the account's address, if there is such an account.
+
+    The answer is the same, and comes as fast, whoever it is about. 404 where this install sends no such mail.
+    """
+    workspace = asked.workspace or runtime.settings.workspace
+    await ask_reset(runtime.entrance, asked.user, workspace=workspace, visit=visit_of(request, caller))
+    return answer(AskedFor(), 202)
 
 
 @ROUTES.post("/invitations/join", response_model=SignedIn, summary="Join with an invitation")

@@ -18,6 +18,7 @@ from remit.accounts.roles import Permission, Resource
 from remit.bootstrap import Runtime
 from remit.guard.budget_limits import BudgetView, read_budgets
 from remit.guard.budget_rollup import By, Used, Where
+from remit.kernel.canonical import Json
 from remit.kernel.clock import micros_of
 from remit.kernel.money import Money, usd
 from remit.kernel.ports import ReadTx
@@ -156,6 +157,10 @@ class CallItem(Shown):
     reserved_usd: str
     saved_usd: str
     corrected_usd: str | None = Field(description="What true-ups added to the cost, and is in it. null: none did.")
+    terms: dict[str, Json] = Field(
+        description="What moved the price beside tokens: `service`, `raised`, `tools` that the provider ran, and those "
+        "of them whose price nobody knows (`unpriced`)."
+    )
 
 
 class TrueUpAsked(Asked):

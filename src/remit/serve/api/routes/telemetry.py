@@ -105,7 +105,7 @@ class EventShown(Shown):
 
     model_config = example(
         id="0198c0de-0000-7000-8000-000000000000", at="2026-11-22T09:00:00Z", kind="feature", surface="api",
-        name="GET /api/v1/missions/{mission}", outcome="200", took_ms=3.4, rating=0, comment="",
+        name="GET /api/v1/missions/{mission}", outcome="200", took_ms=3.4, times=1, rating=0, comment="",
     )  # fmt: skip
 
     id: str
@@ -114,7 +114,10 @@ class EventShown(Shown):
     surface: str
     name: str
     outcome: str
-    took_ms: float = Field(description="Until the answer began.")
+    took_ms: float = Field(
+        description="Until the answer began; of a command, and of a call at the gateway, until it ended."
+    )
+    times: int = Field(description="How many alike it stands for: a minute's at the gateway; `took_ms` is their mean.")
     rating: int = Field(description="1 to 5; 0: none was given.")
     comment: str
 
@@ -267,6 +270,7 @@ def _event(one: Event) -> EventShown:
         name=one.name,
         outcome=one.outcome,
         took_ms=round(one.took_us / 1000, 3),
+        times=one.times,
         rating=one.rating,
         comment=one.comment,
     )

@@ -1,20 +1,23 @@
-"""One's own account: sign-ins, password, second factor, API keys. What is shown once is shown by ``once``."""
+"""One's own account: sign-ins, password, second factor, API keys."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from remit.accounts.api_keys import DAYS, ApiKey, list_api_keys, revoke_api_key
+from markupsafe import Markup
+
+from remit.accounts.api_keys import DAYS, ApiKey, create_api_key, list_api_keys, revoke_api_key
 from remit.accounts.entrance import Visit
 from remit.accounts.invitations import accept
 from remit.accounts.people import find_person
 from remit.accounts.roles import Permission, names_of
 from remit.accounts.sessions import SessionView, end_session, end_sessions, list_sessions
-from remit.accounts.signing_in import change_password, turn_factor_off
-from remit.accounts.totp import show_factor
+from remit.accounts.signing_in import change_password, set_factor_up, turn_factor_off
+from remit.accounts.totp import confirm_factor, show_factor
+from remit.kernel.errors import Denied
 from remit.serve.console.asking import Ask
-from remit.serve.console.page import Form, form, page
+from remit.serve.console.page import Form, Shown, form, page
 
 SHOWN = 20  # sign-ins, newest first
 
@@ -47,6 +50,7 @@ class Account:
     teams: tuple[tuple[str, tuple[str, ...]], ...]
     limited: bool
     factor: bool
+    factor_begun: bool
     factor_since_us: int | None
     codes_left: int
     sessions: tuple[SignIn, ...]
@@ -71,7 +75,7 @@ async def account(ask: Ask) -> Account:
     """Whoever asks, what they sign in with, and where they are signed in."""
     entrance, workspace, who = ask.runtime.entrance, ask.workspace, ask.who
     person = await ask.runtime.store.read(lambda tx: find_person(tx, workspace=workspace, user=who.id))
-    factor = await show_factor(entrance, workspace=workspace, by=who)
+    factor_ = await show_factor(entrance, workspace=workspace, by=who)
     found = await list_sessions(entrance, workspace=workspace, by=who, current=ask.caller.session)
     keys = await list_api_keys(entrance, workspace=workspace, by=who)
     said = SAID.get(ask.query.get("done", ""), "")
@@ -84,16 +88,17 @@ async def account(ask: Ask) -> Account:
         may=tuple(names_of(person.rights)),
         teams=tuple((team, tuple(names_of(rights))) for team, rights in sorted(person.teams.items())),
         limited=not ask.caller.scopes,
-        factor=factor.enrolled,
-        factor_since_us=factor.since_us,
-        codes_left=factor.codes_left,
+        factor=factor_.enrolled,
+        factor_begun=factor_.begun,
+        factor_since_us=factor_.since_us,
+        codes_left=factor_.codes_left,
         sessions=tuple(_sign_in(view, ask) for view in found[:SHOWN]),
         keys=tuple(keys),
         key_status=tuple(key.status(ask.now_us) for key in keys),
     )
 
 
-@form("/account/password", again=account)
+@form("/account/password", again=account, about={"sign_in.refused": "current", "sign_in.password": "new"})
 async def password(ask: Ask) -> str:
     """Change it."""
     await change_password(
@@ -108,7 +113,7 @@ async def password(ask: Ask) -> str:
     return "/account?done=password"
 
 
-@form("/account/factor/off", again=account)
+@form("/account/factor/off", again=account, about={"sign_in.refused": "password"})
 async def factor_off(ask: Ask) -> str:
     """Turn the second factor off."""
     visit = Visit(ask.caller.address)
@@ -139,7 +144,7 @@ async def revoke(ask: Ask) -> str:
     return "/account?done=revoked"
 
 
-@form("/account/join", again=account)
+@form("/account/join", again=account, about={"accounts.invitation_refused": "token"})
 async def join(ask: Ask) -> str:
     """Accept an invitation with the account that one has."""
     token = ask.form.get("token", "").rpartition("#")[2].strip()
@@ -147,7 +152,63 @@ async def join(ask: Ask) -> str:
     return "/account?done=joined"
 
 
-FORMS: Sequence[Form] = (password, factor_off, end_others, end, revoke, join)
+@form("/account/api-keys", again=account)
+async def make_key(ask: Ask) -> Shown:
+    """Make an API key."""
+    scopes = [permission.value for permission in Permission if f"scope-{permission.value}" in ask.form]
+    if not set(scopes) <= ask.caller.scopes:
+        message = "Your session does not open that."
+        raise Denied(message, code="api.scope", hint="set up your second factor first")
+    made = await create_api_key(
+        ask.runtime.entrance,
+        ask.form.get("name", ""),
+        workspace=ask.workspace,
+        by=ask.who,
+        scopes=scopes,
+        days=_number(ask.form.get("days", "")),
+    )
+    lead = "Keep it where your program reads it, and send it as Authorization: Bearer. It is not shown again."
+    return Shown(f"The API key {made.name}", lead, secrets=(made.token,))
+
+
+@form("/account/factor", again=account, about={"sign_in.refused": "password"})
+async def factor(ask: Ask) -> Shown:
+    """Begin to set up a second factor."""
+    made = await set_factor_up(
+        ask.runtime.entrance,
+        ask.form.get("password", ""),
+        workspace=ask.workspace,
+        by=ask.who,
+        visit=Visit(ask.caller.address),
+    )
+    return Shown(
+        "Set up your second factor",
+        "Scan this with your authenticator app, or type the key. Then type the code that the app shows.",
+        secrets=(made.secret,),
+        picture=Markup(made.svg()),  # noqa: S704 - drawn by us, out of our own address
+        confirm=True,
+    )
+
+
+@form("/account/factor/confirm", again=account)
+async def confirm(ask: Ask) -> Shown:
+    """Show that the app works: the second factor counts from now on."""
+    codes = await confirm_factor(
+        ask.runtime.entrance,
+        ask.form.get("code", ""),
+        workspace=ask.workspace,
+        by=ask.who,
+        session=ask.caller.session,
+    )
+    lead = "Keep these recovery codes in another place: each is good once, in place of a code of your app."
+    return Shown("Your second factor is on", lead, secrets=tuple(codes))
+
+
+FORMS: Sequence[Form] = (password, factor, confirm, factor_off, end_others, end, make_key, revoke, join)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0  # noqa: PLR2004 - digits
 
 
 def _sign_in(view: SessionView, ask: Ask) -> SignIn:

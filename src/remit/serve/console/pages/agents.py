@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from remit.accounts.agent_listing import StopRow, Wanted, agents_page, kinds_of, stops_page
+from remit.accounts.agent_listing import StopRow, Wanted, agents_page, kinds_of, stops_page, teams_with_agents
 from remit.accounts.agent_orders import AgentChange, retire_agent, update_agent
-from remit.accounts.agents import EFFECT_KINDS, Agent, AgentStatus, AgentView, find_agent, read_views, register_agent
+from remit.accounts.agents import (
+    EFFECT_KINDS,
+    Agent,
+    AgentStatus,
+    AgentView,
+    HeldTo,
+    find_agent,
+    read_views,
+    register_agent,
+)
+from remit.accounts.budget_periods import DAY_US
 from remit.accounts.roles import Resource
+from remit.guard.budget_rollup import spent_by
 from remit.guard.records import running
-from remit.kernel.errors import Conflict
+from remit.kernel.errors import Conflict, InvalidInput
 from remit.kernel.money import Money, usd
 from remit.kernel.ports import ReadTx
 from remit.serve.console.asking import Ask
@@ -28,12 +39,28 @@ _MARKS = {
 }
 
 
+_FOR = {"day": "today", "month": "this month", "total": "in all"}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A limit of an agent's own, in micros; ``used`` and ``held`` are percent of it, ``words`` say for how long."""
+
+    period: str
+    words: str
+    limit_micros: int
+    spent_micros: int
+    reserved_micros: int
+    used: float
+    held: float
+
+
 @dataclass(frozen=True, slots=True)
 class AgentRow:
     """One agent: which runs, whose it is, what it may touch, what it may spend, how to stop it.
 
-    ``mark`` and ``word`` are its status; ``used`` and ``held`` are percent of its limit; a limit of ``None``: it has
-    none of its own. ``stopped`` says why it is stopped.
+    ``mark`` and ``word`` are its status. ``limits`` are those of its own, the one that most is used of first; without
+    any the workspace's hold. ``today_micros`` is what it has spent since midnight. ``stopped`` says why it is stopped.
     """
 
     name: str
@@ -48,11 +75,8 @@ class AgentRow:
     tools: tuple[str, ...]
     models: tuple[str, ...]
     domains: tuple[str, ...]
-    limit_micros: int | None
-    spent_micros: int
-    reserved_micros: int
-    used: float
-    held: float
+    limits: tuple[Held, ...]
+    today_micros: int
     stopped: str
     revision: int
 
@@ -64,6 +88,7 @@ class Agents:
     title: str
     rows: tuple[AgentRow, ...]
     kinds: dict[str, int]
+    teams: tuple[str, ...]
     text: str
     kind: str
     team: str
@@ -90,9 +115,10 @@ async def agents(ask: Ask) -> Agents:
     wanted = Wanted(query.get("q", "").strip()[:200], query.get("kind", ""), query.get("team", ""))
 
     def op(tx: ReadTx) -> Agents:
-        found = agents_page(tx, ask.workspace, wanted, after=query.get("after", ""), limit=SIZE + 1, activity=running)
+        after = query.get("after", "")
+        found = agents_page(tx, ask.workspace, wanted, after=after, limit=SIZE + 1, activity=running, now_us=ask.now_us)
         kinds = kinds_of(tx, ask.workspace)
-        rows = tuple(_row(view) for view in found[:SIZE])
+        rows = _rows(tx, found[:SIZE], ask=ask)
         busy = sum(bool(row.doing) for row in rows)
         there = sum(kinds.values())
         filters = {"q": wanted.text, "kind": wanted.kind, "team": wanted.team}
@@ -104,6 +130,7 @@ async def agents(ask: Ask) -> Agents:
             title=told(busy, "agent runs", "agents run") if busy else "No agent runs" if there else "Agents",
             rows=rows,
             kinds=kinds,
+            teams=tuple(teams_with_agents(tx, ask.workspace)),
             text=wanted.text,
             kind=wanted.kind,
             team=wanted.team,
@@ -119,7 +146,7 @@ async def agents(ask: Ask) -> Agents:
 async def new(ask: Ask) -> One:
     """The form of a new agent."""
     await ask.read(lambda _tx: None, resource=Resource.AGENT)
-    return One("Register an agent", None, tuple(sorted(EFFECT_KINDS)), {"kind": "coder", "models": "*"} | _typed(ask))
+    return One("Register an agent", None, tuple(sorted(EFFECT_KINDS)), {"kind": "coder", "models": "*"})
 
 
 @page("/agents/{name}", template="agent.html")
@@ -127,11 +154,12 @@ async def agent(ask: Ask) -> One:
     """One agent."""
     name = ask.path["name"]
 
-    def op(tx: ReadTx) -> AgentView:
+    def op(tx: ReadTx) -> AgentRow:
         found = find_agent(tx, workspace=ask.workspace, name=name)
-        return read_views(tx, [found], workspace=ask.workspace, activity=running)[0]
+        return _rows(tx, [_view(tx, found, ask)], ask=ask)[0]
 
-    row = _row(await ask.read(op, resource=Resource.AGENT))
+    row = await ask.read(op, resource=Resource.AGENT)
+    in_all = next((one for one in row.limits if one.period == "total"), None)
     values = {
         "kind": row.kind,
         "owner": row.owner,
@@ -140,14 +168,14 @@ async def agent(ask: Ask) -> One:
         "tools": " ".join(row.tools),
         "models": " ".join(row.models),
         "domains": " ".join(row.domains),
-        "spend": "" if row.limit_micros is None else str(Money(row.limit_micros).usd),
+        "spend": "" if in_all is None else str(Money(in_all.limit_micros).usd),
     }
     done = ask.query.get("done", "")
     title = f"Agent {row.name} {done}" if done in {"changed", "registered", "retired"} else f"Agent {row.name}"
-    return One(title, row, tuple(sorted(EFFECT_KINDS)), values | _typed(ask), decided=bool(done))
+    return One(title, row, tuple(sorted(EFFECT_KINDS)), values, decided=bool(done))
 
 
-@form("/agents/register", again=new)
+@form("/agents/register", again=new, about={"accounts.user": "owner"})
 async def register(ask: Ask) -> str:
     """Register an agent."""
     given = ask.form
@@ -168,14 +196,14 @@ async def register(ask: Ask) -> str:
     return f"/agents/{quote(made.name)}?done=registered"
 
 
-@form("/agents/{name}/change", again=agent)
+@form("/agents/{name}/change", again=agent, about={"accounts.user": "owner"})
 async def change(ask: Ask) -> str:
     """Change what an agent is, or may touch or spend."""
     name, given = ask.path["name"], ask.form
 
     def op(tx: ReadTx) -> AgentView:
         found = find_agent(tx, workspace=ask.workspace, name=name)
-        return read_views(tx, [found], workspace=ask.workspace, activity=running)[0]
+        return _view(tx, found, ask)
 
     view = await ask.read(op, resource=Resource.AGENT)
     before = view.agent
@@ -217,13 +245,28 @@ async def retire(ask: Ask) -> str:
     return f"/agents/{quote(name)}?done=retired"
 
 
-def _row(view: AgentView) -> AgentRow:
+def _view(tx: ReadTx, found: Agent, ask: Ask) -> AgentView:
+    return read_views(tx, [found], workspace=ask.workspace, activity=running, now_us=ask.now_us)[0]
+
+
+def _rows(tx: ReadTx, views: Sequence[AgentView], *, ask: Ask) -> tuple[AgentRow, ...]:
+    named = [f"agent:{view.agent.name}" for view in views]
+    spent = spent_by(tx, ask.workspace, principals=named, since_us=ask.now_us - ask.now_us % DAY_US)
+    return tuple(_row(view, spent.get(name, 0)) for name, view in zip(named, views, strict=True))
+
+
+def _held(one: HeldTo) -> Held:
+    whole, spent, reserved = one.limit.micros, one.spent.micros, one.reserved.micros
+    used = 100 * spent / whole if whole else 100.0
+    held = 100 * reserved / whole if whole else 0.0
+    return Held(one.period.value, _FOR[one.period.value], whole, spent, reserved, used, held)
+
+
+def _row(view: AgentView, today_micros: int) -> AgentRow:
     one = view.agent
     mark, word = _MARKS[view.status]
     if view.running and view.status is AgentStatus.ACTIVE:
         mark, word = "running", told(len(view.running), "call", "calls")
-    limit = None if view.limit is None else view.limit.micros
-    whole = limit or 0
     return AgentRow(
         name=one.name,
         kind=one.kind,
@@ -237,18 +280,17 @@ def _row(view: AgentView) -> AgentRow:
         tools=tuple(sorted(one.tools)),
         models=tuple(sorted(one.models)) if "model" in one.effects else (),
         domains=tuple(sorted(one.domains)) if "fetch" in one.effects else (),
-        limit_micros=limit,
-        spent_micros=view.spent.micros,
-        reserved_micros=view.reserved.micros,
-        used=100 * view.spent.micros / whole if whole else 0,
-        held=100 * view.reserved.micros / whole if whole else 0,
-        stopped=view.stopped_because,
+        limits=tuple(sorted(map(_held, view.limits), key=lambda one: -one.used - one.held)),
+        today_micros=today_micros,
+        stopped=_why(view.stopped_because),
         revision=one.revision,
     )
 
 
-def _typed(ask: Ask) -> dict[str, str]:
-    return dict(ask.form) if ask.problem else {}
+def _why(told_: str) -> str:
+    """Why it is stopped, and with what, unless it was stopped by name."""
+    scope, _, reason = told_.partition(": ")
+    return {"": "", "agent": reason, "install": f"with the whole install: {reason}"}.get(scope, f"with its {told_}")
 
 
 def _other[T](new: T, old: T) -> T | None:
@@ -261,7 +303,10 @@ def _words(given: Mapping[str, str], name: str) -> frozenset[str]:
 
 
 def _dollars(text: str) -> Money | None:
-    return usd(text) if text.strip() else None
+    try:
+        return usd(text) if text.strip() else None
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code="accounts.spend", hint="write dollars, as in 50 or 0.50") from error
 
 
 PAGES = (agents, new, agent)

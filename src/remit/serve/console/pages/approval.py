@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote
+
+import orjson
 
 from remit.accounts.roles import Resource
 from remit.guard.approval_decisions import decide
+from remit.guard.approval_fit import Shortage
 from remit.guard.approval_listing import USED, Place
 from remit.guard.approval_rows import Status
 from remit.guard.approval_story import CheckShown, EvidenceShown, PreviewShown, Reach, Story, read_story
@@ -21,8 +25,9 @@ from remit.serve.console.pages.diffs import DiffLine, changed, diff_lines
 
 _EIGHT = 8
 _DECISIONS = {"approve": True, "deny": False}
+_OF_A_FILE = frozenset({"mode", "sha256", "size"})
 #: What the buttons call it: "Approve this order".
-_NOUNS = {"files": "change", "model": "call", "tool": "call", "notify": "notice"}
+_NOUNS = {"files": "change", "model": "call", "tool": "call", "notify": "notice", "publish": "publication"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +53,14 @@ class Approval:
         newer: The request that stands in its place now; empty: none.
         kind: Of the effect, and ``noun``, what a button calls it.
         subject_hash: What a decision binds to; ``exact``: it comes out again from what is shown.
-        fields: The effect's fields.
+        fields: The effect's fields, of a file its size, mode and hash in one.
         payload: The canonical payload, masked.
         diff: Lines of the preview's diff, with how many are added and taken away.
         seats: Who has decided, who may not, and the one who looks.
         given: Approvals given, of ``quorum``.
         why_not: Why the one who looks may not decide; empty: they may.
         alike: How such requests of this asker ended in 90 days.
+        short: Budgets and rates that would refuse it now, though approved.
     """
 
     title: str
@@ -94,6 +100,7 @@ class Approval:
     place: Place | None
     alike: Mapping[str, int]
     used_by: str
+    short: tuple[Shortage, ...]
 
 
 @page("/approvals/{id}", template="approval.html", live=True, topics="approval")
@@ -161,7 +168,7 @@ def _view(story: Story, now_us: int) -> Approval:
         subject_hash=request.subject_hash,
         exact=story.exact,
         why=story.why.removeprefix("A person must be asked: "),
-        fields=story.fields,
+        fields=_shown(story),
         payload=story.payload,
         payload_bytes=len(story.payload.encode()),
         checks=story.checks,
@@ -177,7 +184,47 @@ def _view(story: Story, now_us: int) -> Approval:
         place=story.place,
         alike=story.alike,
         used_by=request.used_by or "",
+        short=story.short,
     )
+
+
+def _shown(story: Story) -> tuple[tuple[str, str], ...]:
+    """The effect's fields: the target once, nothing that is empty, a line for each file. The payload stays whole."""
+    found: list[tuple[str, str]] = []
+    files: dict[str, dict[str, str]] = {}
+    for name, value in story.fields:
+        path, _, what = name.removeprefix("files.").rpartition(".")
+        if story.request.kind == "files" and name.startswith("files.") and what in _OF_A_FILE:
+            files.setdefault(path, {})[what] = value
+        elif story.request.kind == "model" and (messages := _messages(name, value)):
+            found += messages
+        elif value not in {"", "[]"} and (name, value) != ("target", story.request.target):
+            found.append((name, value))
+    for path, told in files.items():
+        bytes_of = told.get("size", "")
+        size = f"{int(bytes_of):,} bytes" if bytes_of.isdecimal() else bytes_of
+        found.append((path, f"{size}, mode {told.get('mode', '')}, SHA-256 {told.get('sha256', '')}"))
+    return tuple(found)
+
+
+def _messages(name: str, value: str) -> list[tuple[str, str]]:
+    """What a model is told, message by message as somebody reads it; empty: it is no such list."""
+    if not name.endswith(".messages"):
+        return []
+    try:
+        told: object = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return []
+    found: list[tuple[str, str]] = []
+    for number, each in enumerate(cast("list[object]", told) if isinstance(told, list) else [], 1):
+        if not isinstance(each, dict):
+            return []
+        one = cast("dict[str, object]", each)
+        content = one.get("content")
+        plain = set(one) == {"role", "content"} and isinstance(content, str)
+        text = str(content) if plain else orjson.dumps(one).decode()
+        found.append((f"{name.removeprefix('request.')} {number}, {one.get('role', '')}", text))
+    return found
 
 
 def _gone(story: Story, state: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from remit.accounts.roles import Resource
+from remit.guard.approval_fit import over_budget
+from remit.guard.approval_gist import read_gists
 from remit.guard.approval_listing import (
     ALL,
     USED,
@@ -46,7 +48,11 @@ MARKS: Mapping[str, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A request in the list. ``why_not``: why the one who looks may not decide about it; empty: they may."""
+    """A request in the list. ``why_not``: why the one who looks may not decide about it; empty: they may.
+
+    ``gist`` is what it asks for, beside the target. ``over_budget``: a budget is too small for it now, so that it would
+    be refused though approved.
+    """
 
     id: str
     state: str
@@ -63,6 +69,8 @@ class Row:
     approved_by: tuple[str, ...]
     quorum: int
     why_not: str
+    gist: str = ""
+    over_budget: bool = False
 
     @property
     def mark(self) -> tuple[str, str]:
@@ -101,14 +109,23 @@ async def inbox(ask: Ask) -> Inbox:
     after = _cursor(ask.query.get("after", ""))
     done = ask.query.get("done", "")
 
-    def op(tx: ReadTx) -> tuple[Found, Seat, int, Request | None]:
+    def op(tx: ReadTx) -> tuple[Found, Seat, int, Request | None, Mapping[str, str], frozenset[str]]:
         found = list_requests(tx, ask.workspace, wanted, now_us=ask.now_us, after=after, limit=SIZE)
         seat = seat_of(tx, ask.workspace, ask.who, now_us=ask.now_us)
         waiting = count_waiting(tx, ask.workspace, now_us=ask.now_us, most=COUNTED)
-        return found, seat, waiting, _decided(tx, ask.workspace, done)
+        gists = read_gists(tx, ask.workspace, [one.id for one in found.requests])
+        over = over_budget(tx, ask.workspace, found.requests, now_us=ask.now_us)
+        return found, seat, waiting, _decided(tx, ask.workspace, done), gists, over
 
-    found, seat, waiting, decided = await ask.read(op, resource=Resource.APPROVAL)
-    rows = tuple(_row(one, found.votes.get(one.id, ()), seat, now_us=ask.now_us) for one in found.requests)
+    found, seat, waiting, decided, gists, over = await ask.read(op, resource=Resource.APPROVAL)
+    rows = tuple(
+        replace(
+            _row(one, found.votes.get(one.id, ()), seat, now_us=ask.now_us),
+            gist=gists.get(one.id, ""),
+            over_budget=one.id in over,
+        )
+        for one in found.requests
+    )
     mine = sum(row.state == Status.PENDING and not row.why_not for row in rows)
     title = _title(waiting, mine, wanted) if decided is None else outcome(decided, ask.now_us)
     return Inbox(title, mine, waiting, rows, wanted, _next(wanted, found), decided is not None)

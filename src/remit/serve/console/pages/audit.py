@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,14 +18,14 @@ from remit.audit.proof import EntryProof
 from remit.audit.schedule import VERIFIED
 from remit.audit.search import Found, Line, Wanted, search
 from remit.audit.state import LogState, log_state
-from remit.bootstrap import export_log, prover, verify_now
+from remit.bootstrap import prover, verify_now
 from remit.guard.why import ActionStory
 from remit.guard.why import why as story_of
-from remit.kernel.clock import iso, micros_of
+from remit.kernel.clock import micros_of
 from remit.kernel.errors import IntegrityError, InvalidInput, NotFound
-from remit.kernel.ids import is_id, new_id
+from remit.kernel.ids import is_id
 from remit.kernel.ports import ReadTx
-from remit.serve.audit_reads import allow_audit, exports_of, log_reader, one_entry
+from remit.serve.audit_reads import allow_audit, export_now, log_reader, one_entry
 from remit.serve.console.asking import Ask
 from remit.serve.console.page import form, page
 
@@ -214,7 +213,6 @@ async def verify(ask: Ask) -> str:
 async def export(ask: Ask) -> str:
     """Write entries with payloads and proofs into a folder of the home."""
     given = ask.form
-    name = new_id()
     wanted = Selection(
         ask.workspace,
         since_us=_time(given.get("from", ""), "from"),
@@ -228,16 +226,7 @@ async def export(ask: Ask) -> str:
     if form_of not in {"jsonl", "csv", "parquet"}:
         message = "An export is jsonl, csv or parquet."
         raise InvalidInput(message, code="audit.format")
-    await asyncio.to_thread(
-        export_log,
-        ask.runtime.store,
-        exports_of(ask.runtime.settings, ask.workspace) / name,
-        wanted=wanted,
-        form=form_of,
-        by=ask.who,
-        allow=allow_audit(ask.caller),
-        made_at=iso(micros_of(ask.runtime.clock.now())),
-    )
+    name, _, _ = await export_now(ask.runtime, ask.caller, wanted, form=form_of)
     return f"/audit?exported={name}"
 
 

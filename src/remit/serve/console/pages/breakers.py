@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from remit.guard.breaker import Phase
 from remit.guard.breakers import CircuitView, Order, list_circuits, move
+from remit.guard.circuits import OUTSIDE
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import form, page
@@ -18,6 +19,7 @@ class Breakers:
     title: str
     rows: tuple[CircuitView, ...]
     done: bool = False
+    kinds: tuple[str, ...] = tuple(sorted(OUTSIDE))
 
 
 @page("/breakers", template="breakers.html", group="Control", label="Breakers", live=True)
@@ -30,7 +32,7 @@ async def breakers(ask: Ask) -> Breakers:
     return Breakers(title, tuple(found), "done" in ask.query)
 
 
-@form("/breakers", again=breakers)
+@form("/breakers", again=breakers, about={"guard.no_circuit": "operation"})
 async def moved(ask: Ask) -> str:
     """Reset a circuit, or hold it open."""
     given = ask.form

@@ -88,7 +88,10 @@ async def database(ask: Ask) -> Database:
     rows = [TableRow(name, count, name in found.more, found.sizes.get(name, -1)) for name, count in found.rows.items()]
     full = sorted((one for one in rows if one.rows), key=lambda one: (-one.bytes, -one.rows, one.name))
     return Database(
-        title=f"{told(len(full), 'table holds', 'tables hold')} rows" if full else "The database is empty",
+        title=f"{told(len(full), 'table holds', 'tables hold')} {sum(one.rows for one in full):,} rows"
+        + (" or more" if any(one.more for one in full) else "")
+        if full
+        else "The database is empty",
         said=SAID.get(ask.query.get("done", ""), ""),
         engine=f"{'SQLite' if found.database == 'sqlite' else 'Postgres'} {found.version}",
         bytes=found.bytes,

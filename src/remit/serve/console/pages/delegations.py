@@ -65,11 +65,11 @@ async def delegations(ask: Ask) -> Delegations:
     )
 
 
-@form("/approvals/delegations", again=delegations)
+@form("/approvals/delegations", again=delegations, about={"approval.delegate": "taker"})
 async def give(ask: Ask) -> str:
     """Hand the reader's right to somebody."""
     days = ask.form.get("days", "").strip()
-    if not days.isdecimal() or not 1 <= int(days[:9]) <= MOST_DAYS:
+    if not days.isdecimal() or len(days) > len(str(MOST_DAYS)) or not 1 <= int(days) <= MOST_DAYS:
         raise InvalidInput("Say for how many days, 1 to 365.", code="approval.days", hint="7")
     taker = ask.form.get("taker", "")
     if not taker:

@@ -118,7 +118,7 @@ class Deploy:
 async def deploy(ask: Ask) -> Deploy:
     """Where a mission could go, and what would change there."""
     which, runtime = check_id(ask.path["id"], "mission"), ask.runtime
-    roots = roots_of(runtime)
+    roots = roots_of(runtime.settings, ask.workspace)
     chosen = _chosen(ask)
     place = place_of(chosen) if chosen else ""
     if place:
@@ -135,8 +135,8 @@ async def deploy(ask: Ask) -> Deploy:
     why_not = "" if done else f"It is {row.status}: only a mission that succeeded can be deployed."
     if not roots.folders:
         why_not = (
-            "No folder of this machine is open to the console. Its owner names them in the setting deploy_roots; "
-            "on the machine itself, remit deploy takes any folder."
+            "No folder of this machine is open to this workspace. Its owner names them in the setting deploy_roots; "
+            "on the machine itself any will do: remit deploy MISSION --to FOLDER."
         )
     seen = _Seen() if why_not or not place else await _look(ask, which, place)
     request = found.request
@@ -331,7 +331,7 @@ def _smoke(ask: Ask) -> tuple[str, ...]:
 
 def _keep(ask: Ask) -> int:
     told = ask.form.get("keep", "") or str(KEEP)
-    if not told.isdecimal() or not 1 <= int(told[:9]) <= MOST_KEPT:
+    if not told.isdecimal() or len(told) > len(str(MOST_KEPT)) or not 1 <= int(told) <= MOST_KEPT:
         raise InvalidInput("Keep between 1 and 100 releases.", code="deploy.keep", hint="5 is usual")
     return int(told)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remit.accounts.budget_periods import Period
+from remit.guard.approval_gist import read_gists
 from remit.guard.approval_listing import Found, Wanted, list_requests
 from remit.guard.approval_rows import Status
 from remit.guard.approval_seats import Seat, seat_of
@@ -36,7 +38,10 @@ _GOING = (Shown.QUEUED, Shown.RUNNING, Shown.WAITING, Shown.INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something that needs a person: a mark and its word, what, and where to go. ``deadline_us``: 0 is none."""
+    """Something that needs a person: a mark and its word, what, and where to go. ``deadline_us``: 0 is none.
+
+    ``mission`` is the one that it is about, when it is about one: missions may be called the same.
+    """
 
     mark: str
     word: str
@@ -49,6 +54,7 @@ class Need:
     reach: str
     cost_micros: int
     deadline_us: int = 0
+    mission: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class _Read:
     """What the store said, in one snapshot."""
 
     requests: Found
+    gists: Mapping[str, str]
     seat: Seat
     going: tuple[Summary, ...]
     more: bool
@@ -125,8 +132,10 @@ async def home(ask: Ask) -> Home:
         going = find_missions(tx, workspace, WantedMissions(_GOING), size=MOST, alive=alive, now_us=now_us)
         since = WantedMissions((Shown.FAILED,), since_us=now_us - FAILED_US)
         failed = find_missions(tx, workspace, since, size=MOST, alive=alive, now_us=now_us)
+        requests = list_requests(tx, workspace, Wanted(), now_us=now_us, after=None, limit=MOST)
         return _Read(
-            list_requests(tx, workspace, Wanted(), now_us=now_us, after=None, limit=MOST),
+            requests,
+            read_gists(tx, workspace, [one.id for one in requests.requests]),
             seat_of(tx, workspace, ask.who, now_us=now_us),
             going.missions,
             going.next is not None,
@@ -173,7 +182,12 @@ def _asks(read: _Read, now_us: int) -> tuple[list[Need], int]:
                 mark="waiting",
                 word="approve",
                 what=words.effect(one.kind, one.target),
-                note=f"{given} of {one.quorum} approvals given" if one.quorum > 1 else "",
+                note=". ".join(
+                    (
+                        *filter(None, [read.gists.get(one.id, "")]),
+                        *([f"{given} of {one.quorum} approvals given"] if one.quorum > 1 else ()),
+                    )
+                ),
                 href=f"/approvals/{one.id}",
                 label="Review",
                 asked_by=one.on_behalf_of,
@@ -209,6 +223,7 @@ def _need(one: Summary) -> Need:
         through=f"agent:{one.agents[0]}" if one.agents else one.originator,
         reach="",
         cost_micros=one.cost_micros,
+        mission=one.id,
     )
 
 

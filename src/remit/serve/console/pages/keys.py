@@ -1,6 +1,6 @@
 """Virtual keys of the gateway: who acts as what, what each may spend; making, rotating, limiting, revoking them.
 
-A token is shown once, by ``once``.
+A token is shown once, in the answer to the order.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from remit.guard.key_overview import KeyShown, keys_page, set_rates, show_key
 from remit.guard.rate_limits import Measure
 from remit.kernel.clock import micros_of
 from remit.kernel.errors import InvalidInput
-from remit.kernel.money import usd
+from remit.kernel.money import Money, usd
 from remit.kernel.ports import ReadTx
 from remit.missions.limits import limit_spending
-from remit.serve.console.asking import Ask
+from remit.serve.console.asking import Ask, administers
 from remit.serve.console.numbers import told
-from remit.serve.console.page import Form, form, page
-from remit.serve.edge.identity import Caller
+from remit.serve.console.page import Form, Shown, form, page
 
 SIZE = 50
+#: What a key can open at all: an agent that may ask for neither has no use for one, and gets none.
+OPENED = frozenset({"model", "tool"})
 OVERLAPS = (("0", "at once"), ("3600", "in an hour"), ("86400", "in a day"))
 SAID = {"revoked": "The key is revoked", "limits": "The key's limits are set"}
 MARKS = {"active": "running", "expired": "skipped", "revoked": "denied"}
@@ -85,9 +86,8 @@ async def keys(ask: Ask) -> Keys:
     def op(tx: ReadTx) -> Keys:
         found = keys_page(tx, ask.workspace, now_us=ask.now_us, after=after, limit=SIZE + 1, ended=every)
         shown = [_row(each) for each in found[:SIZE]]
-        agents = [
-            name for name, each in read_agents(tx, ask.workspace).items() if each.status is not AgentStatus.RETIRED
-        ]
+        there = read_agents(tx, ask.workspace).items()
+        agents = [name for name, each in there if each.status is not AgentStatus.RETIRED and each.effects & OPENED]
         asked = {"all": "1"} if every else {}
         further = f"/keys?{urlencode({**asked, 'after': shown[-1].id})}" if len(found) > SIZE else ""
         word = "key opens" if not every else "key"
@@ -125,8 +125,7 @@ async def limits(ask: Ask) -> str:
         Measure.TOKENS: _amount(ask, "tokens"),
     }
     money = Limit(BudgetScope.KEY, name, Period.MONTH)
-    typed = ask.form.get("budget", "").strip()
-    amount = usd(typed) if typed else None
+    amount = _budget(ask.form)
     await set_rates(runtime.store, name, wanted, workspace=ask.workspace, by=ask.who, clock=runtime.clock)
     if amount is not None:
         await limit_spending(runtime.store, money, amount, workspace=ask.workspace, by=ask.who, clock=runtime.clock)
@@ -139,51 +138,52 @@ async def limits(ask: Ask) -> str:
     return "/keys?done=limits"
 
 
-FORMS: Sequence[Form] = (revoke, limits)
-
-
-async def made(runtime: Runtime, caller: Caller, typed: Mapping[str, str]) -> Mapping[str, object]:
-    """Make a key: what the page shows once."""
-    days, amount = _days(typed.get("days", "")), typed.get("budget", "").strip()
-    models = [word for word in typed.get("models", "").replace(",", " ").split() if word]
-    addresses = tuple(word for word in typed.get("addresses", "").replace(",", " ").split() if word)
+@form("/keys", again=keys, about={"keys.effect": "agent", "accounts.user": "owner", "keys.expired": "days"})
+async def make(ask: Ask) -> Shown:
+    """Make a key."""
+    runtime, typed = ask.runtime, ask.form
+    days = _days(typed.get("days", ""))
     key = Key(
-        workspace=caller.workspace,
+        workspace=ask.workspace,
         id=typed.get("name", "").strip(),
         agent=typed.get("agent", ""),
         owner=typed.get("owner", "").strip(),
-        models=patterns(models),
+        models=patterns(_listed(typed, "models")),
         scopes=frozenset(scope for scope in KeyScope if f"scope-{scope.value}" in typed),
-        addresses=addresses,
+        addresses=tuple(_listed(typed, "addresses")),
         expires_us=micros_of(runtime.clock.now()) + days * _DAY_US if days else None,
     )
     token = await create_key(
         runtime.store,
         key,
-        by=caller.principal,
+        by=administers(ask),
         clock=runtime.clock,
         rand=runtime.entrance.rand,
         word=word_of(runtime),
-        budget=usd(amount) if amount else None,
+        budget=_budget(typed),
     )
     return _once(f"The key {key.id}", token)
 
 
-async def rotated(runtime: Runtime, caller: Caller, typed: Mapping[str, str]) -> Mapping[str, object]:
-    """Give a key a new token: what the page shows once."""
-    word = typed.get("overlap", "0")
+@form("/keys/{id}/rotate", again=keys)
+async def rotate(ask: Ask) -> Shown:
+    """Give a key a new token."""
+    runtime, name, word = ask.runtime, ask.path["id"], ask.form.get("overlap", "0")
     overlap_s = int(word) if word in {each for each, _ in OVERLAPS} else 0
     token = await rotate_key(
         runtime.store,
-        typed["id"],
-        workspace=caller.workspace,
-        by=caller.principal,
+        name,
+        workspace=ask.workspace,
+        by=administers(ask),
         clock=runtime.clock,
         rand=runtime.entrance.rand,
         overlap_us=overlap_s * 1_000_000,
         word=word_of(runtime),
     )
-    return _once(f"A new token of {typed['id']}", token)
+    return _once(f"A new token of {name}", token)
+
+
+FORMS: Sequence[Form] = (make, revoke, limits, rotate)
 
 
 def word_of(runtime: Runtime) -> Word:
@@ -191,9 +191,21 @@ def word_of(runtime: Runtime) -> Word:
     return Word.LIVE if runtime.settings.production else Word.TEST
 
 
-def _once(title: str, token: str) -> Mapping[str, object]:
+def _once(title: str, token: str) -> Shown:
     lead = "Keep it where its program reads it (OPENAI_API_KEY, say). It is not shown again."
-    return {"title": title, "lead": lead, "secrets": (token,), "back": "/keys"}
+    return Shown(title, lead, secrets=(token,), back="/keys")
+
+
+def _listed(typed: Mapping[str, str], name: str) -> list[str]:
+    return typed.get(name, "").replace(",", " ").split()
+
+
+def _budget(typed: Mapping[str, str]) -> Money | None:
+    text = typed.get("budget", "").strip()
+    try:
+        return usd(text) if text else None
+    except InvalidInput as error:
+        raise InvalidInput(error.message, code="keys.budget", hint="12.50, say; empty for no limit") from error
 
 
 def _days(text: str) -> int:

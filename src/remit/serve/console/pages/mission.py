@@ -30,7 +30,7 @@ from remit.serve.console.page import page
 from remit.serve.console.pages.diffs import DiffLine, diff_lines
 from remit.serve.console.pages.missions import MARKS, Cell
 from remit.serve.console.plan_graph import Bar, Graph, Node, plan_graph
-from remit.serve.console.words import duration, money
+from remit.serve.console.words import duration, money, plain
 
 TABS = ("attempts", "io", "prompts", "logs", "diff")
 FOLDED_FROM = 4  # quiet steps in a row that are folded into one
@@ -95,7 +95,7 @@ class Decision:
     target: str
     principal: str
     on_behalf_of: str
-    allowed: bool
+    mark: tuple[str, str]
     state: str
     reason: str
     policy: str
@@ -231,7 +231,9 @@ async def mission(ask: Ask) -> Mission:
         over=MissionStatus(row.status).over,
         parent=row.parent,
         deployable=deployable,
-        targets=tuple(await asyncio.to_thread(offered, roots_of(ask.runtime))) if deployable else (),
+        targets=tuple(await asyncio.to_thread(offered, roots_of(ask.runtime.settings, ask.workspace)))
+        if deployable
+        else (),
         notes=tuple(detail.plan.plan.notes),
     )
 
@@ -292,8 +294,8 @@ def _facts(detail: Detail) -> tuple[Fact, ...]:
         Fact(
             "worked",
             "Worked",
-            Cell(str(duration(detail.busy_us))),
-            Cell(f"about {duration(round(left * 1_000_000))} left" if left else "nothing is left"),
+            Cell(plain(duration(detail.busy_us)) if detail.busy_us else "not begun"),
+            Cell(f"about {plain(duration(round(left * 1_000_000)))} left" if left else "nothing is left"),
         ),
         Fact(
             "steps",
@@ -308,7 +310,7 @@ def _facts(detail: Detail) -> tuple[Fact, ...]:
             Cell(newest.commit_id[:8] if newest is not None else "none"),
             Cell(f"after {newest.name}" if newest is not None else "no step has ended yet"),
         ),
-        Fact("guard", "Guard", Cell(f"{asked} actions"), Cell(f"{asked - refused} allowed, {refused} refused")),
+        Fact("guard", "Guard", Cell(_many(asked, "action")), Cell(f"{asked - refused} allowed, {refused} refused")),
     )
 
 
@@ -375,7 +377,7 @@ def _line(step: StepDetail, detail: Detail, selected: str) -> StepLine:
         title=step.spec.title,
         href=f"?step={quote(row.name, safe='')}#h-step",
         status=Cell(word, kind),
-        took=Cell(str(took)),
+        took=Cell(plain(took)),
         cost=Cell(str(money(cost, fine=True))),
         lane=_bars(step, detail),
         expected=not ran,
@@ -389,11 +391,11 @@ def _fold(steps: Sequence[StepDetail], detail: Detail, kind: str) -> StepLine:
     first, last = steps[0].row, steps[-1].row
     return StepLine(
         id=f"fold:{first.name}",
-        name=f"{first.position + 1}\u2013{last.position + 1}",
-        title=f"{len(steps)} steps",
+        name=f"Steps {first.position + 1}\u2013{last.position + 1}",
+        title="",
         href="",
         status=Cell(f"{len(steps)} {kind}", kind),
-        took=Cell(str(duration(round(seconds * 1_000_000)))),
+        took=Cell(plain(duration(round(seconds * 1_000_000)))),
         cost=Cell(str(money(cost, fine=True))),
         lane=tuple(bar for each in steps for bar in _bars(each, detail)),
         expected=kind == "queued",
@@ -445,10 +447,15 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
     left = len(detail.steps) - len(done)
     busy = "It runs now: cancel it first, or wait." if moving else ""
     finished = status is Shown.SUCCEEDED
+    waits_in_line = status is Shown.QUEUED and detail.place is not None
+    stops = [
+        *([f"{_many(running, 'running step')} stopped"] if running else ()),
+        *([f"{_many(len(detail.waits_for), 'open approval')} void"] if detail.waits_for else ()),
+    ]
     return {
         "resume": Order(
             "resume",
-            busy,
+            busy or ("It waits in the queue: a worker takes it when it is its turn." if waits_in_line else ""),
             "Everything is done; only a step that you name, and what needs it, runs again."
             if finished
             else f"{_many(len(done), 'step')} stay done, {left} run. Log, plan and checkpoints are verified first.",
@@ -467,9 +474,8 @@ def _orders(detail: Detail) -> Mapping[str, Order]:
         "cancel": Order(
             "cancel",
             f"It is over: {MARKS[status][1]}." if over else "",
-            f"Within a second: {_many(running, 'running step')} stopped, "
-            f"{_many(len(detail.waits_for), 'open approval')} void. "
-            "What is done stays; it can be resumed.",
+            f"{f'Within a second: {", ".join(stops)}. ' if stops and not over else ''}"
+            f"{'It leaves the queue. ' if waits_in_line else ''}What is done stays; it can be resumed.",
         ),
     }
 
@@ -560,7 +566,7 @@ def _told(story: ActionStory) -> Decision:
     checks: list[Check] = []
     for number, check in enumerate(story.checks):
         verdict = str(check["verdict"])
-        kind = {"allow": "done", "deny": "denied", "ask": "waiting"}.get(verdict, "waiting")
+        kind = {"allow": "done", "deny": "denied"}.get(verdict, "waiting")
         took = spent[number] / 1000 if number < len(spent) else 0.0
         detail = str(check.get("detail") or check.get("reason") or "")
         checks.append(Check(str(check["check"]), kind, verdict, detail, took))
@@ -570,7 +576,7 @@ def _told(story: ActionStory) -> Decision:
         target=row["target"],
         principal=row["principal"],
         on_behalf_of=row["on_behalf_of"],
-        allowed=all(check.verdict == "allow" for check in checks),
+        mark=_mark(row["state"], row["reason"], checks),
         state=story.state.value,
         reason=row["reason"],
         policy=row["policy_rev"],
@@ -580,6 +586,15 @@ def _told(story: ActionStory) -> Decision:
         next=story.next,
         cost_micros=row["cost_micros"],
     )
+
+
+def _mark(state: str, reason: str, checks: Sequence[Check]) -> tuple[str, str]:
+    """A decision's mark and its word: what waits for a person was neither allowed nor blocked."""
+    if all(check.kind == "done" for check in checks):
+        return "done", "allow"
+    if not any(check.kind == "denied" for check in checks) and state == "refused":
+        return "waiting", "a person must decide"
+    return "denied", reason or "not allowed"
 
 
 def _many(number: int, noun: str) -> str:

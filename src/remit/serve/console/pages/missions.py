@@ -11,12 +11,13 @@ from remit.accounts.agents import read_agents
 from remit.accounts.roles import Resource
 from remit.kernel.clock import micros_of
 from remit.kernel.ports import ReadTx
+from remit.missions.detail import retry_word
 from remit.missions.listing import Cursor, Found, Summary, Wanted, count_missions, find_missions
 from remit.missions.shown import Shown
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import page
-from remit.serve.console.words import duration, money
+from remit.serve.console.words import duration, money, plain
 
 SIZE = 50
 IN_HAND = (Shown.RUNNING, Shown.INTERRUPTED, Shown.WAITING, Shown.QUEUED)
@@ -139,7 +140,7 @@ def row_of(one: Summary, now_us: int) -> Row:
         status=Cell(word, kind),
         steps=Cell(f"{one.steps.done} of {one.steps.total}"),
         spent=Cell(str(money(one.cost_micros))),
-        elapsed=Cell(str(duration(took)) if one.status is not Shown.QUEUED else ""),
+        elapsed=Cell(plain(duration(took)) if one.status is not Shown.QUEUED else ""),
     )
 
 
@@ -148,7 +149,7 @@ def mark_of(one: Summary, now_us: int) -> tuple[str, str]:
     if one.stuck_us:
         return "stuck", f"stuck {one.stuck_us // 60_000_000} min"
     if one.status is Shown.RUNNING and one.steps.retry_us > now_us and not one.steps.running:
-        return "retrying", f"retry in {max((one.steps.retry_us - now_us) // 1_000_000, 1)} s"
+        return "retrying", retry_word(one.steps.retry_us - now_us)
     return MARKS[one.status]
 
 

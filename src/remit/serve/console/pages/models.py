@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from remit.kernel.ports import ReadTx
 from remit.models.catalogue import Deployment, ProviderStatus
 from remit.models.health import Standing
 from remit.models.orders import MoveProvider, order
+from remit.models.prices import Rate
 from remit.models.router import Want
 from remit.models.standing import (
     POINTS,
@@ -280,7 +282,7 @@ def _model(each: Deployment, found: Standings) -> ModelRow:
         weight=each.weight,
         quality=each.quality,
         context=each.context,
-        price="" if each.rate is None else str(each.rate),
+        price=_price(each.rate),
         own_price=each.prices is not None,
         can=tuple(sorted(each.capabilities)),
         mark=mark,
@@ -308,7 +310,7 @@ def _other(target: str, found: Standings) -> ModelRow:
         weight=0,
         quality=0 if at is None else at.quality,
         context=0 if at is None else at.context,
-        price="" if rate is None else str(rate),
+        price=_price(rate),
         own_price=at is not None and at.prices is not None,
         can=() if at is None else tuple(sorted(at.capabilities)),
         mark=mark,
@@ -335,6 +337,12 @@ def _mark(health: Standing | None, *, opened: bool = False) -> tuple[str, str]:
     if share >= LOOK:
         return "warn", "some fail"
     return "done", "answers"
+
+
+def _price(rate: Rate | None) -> str:
+    """Money has two decimals, or more where it needs them: ``$2.50 in, $0.075 out``."""
+    told_ = "" if rate is None else str(rate)
+    return re.sub(r"\$(\d+)(?:\.(\d+))?", lambda found: f"${found[1]}.{(found[2] or '').ljust(2, '0')}", told_)
 
 
 def _times(health: Standing | None) -> Times:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
+from urllib.parse import urlencode
 
 from remit.kernel.canonical import Json
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.money import usd
 from remit.missions.intake_form import Input, Typed, at_fields, inputs, taken, walk
 from remit.missions.intake_text import read_text, write_text
-from remit.missions.pack import Formed
+from remit.missions.pack import Exampled, Formed
 from remit.missions.planning import Ahead, Field, input_fields, list_presets, look_ahead, require_installed
 from remit.missions.presets import named
 from remit.missions.queue_order import Priority
 from remit.serve.console.asking import Ask
 from remit.serve.console.page import form, page
 from remit.serve.console.plan_graph import Graph, Node, plan_graph
-from remit.serve.console.words import duration, money
+from remit.serve.console.words import duration, money, plain
 
+INTAKE = "intake.yaml"  # what an input is called that nobody named
 MOST_PROBLEMS = 50
 MOST_FIELDS = 4000  # of a form; a larger input is for the editor
 FORM, EDITOR = "form", "editor"
@@ -74,10 +77,17 @@ class NewMission:
     waits: bool
     way: str = EDITOR
     text: str = ""
+    name: str = INTAKE
+    example: str = ""
     has_form: bool = False
     no_form: str = ""
     form: tuple[Input, ...] = ()
     misfits: tuple[Input, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether the page says itself what is wrong with its input."""
+        return bool(self.problems or self.misfits)
 
 
 @page("/missions/new", template="new_mission.html")
@@ -89,6 +99,13 @@ async def new(ask: Ask) -> NewMission:
     usable = {one.preset.name: one for one in offers if one.installed}
     chosen = wanted if wanted in usable else ("" if len(usable) != 1 else next(iter(usable)))
     shown = _given(ask, chosen) if chosen else _Given("", EDITOR)
+    pack = deps.pack(usable[chosen].preset.pack) if chosen else None
+    name, example = ask.form.get("name", INTAKE), ""
+    if isinstance(pack, Exampled) and not ask.form:
+        example = f"/missions/new?{urlencode({'preset': chosen, 'example': '1'})}#input"
+        if ask.query.get("example"):
+            name, text = await asyncio.to_thread(pack.example)
+            shown, example = replace(shown, text=text.decode()), ""
     planned, problems = await _looked(ask, chosen, shown) if ask.form and chosen else (None, ())
     fields, problems = at_fields(shown.fields, problems) if shown.way == FORM else ((), problems)
     return NewMission(
@@ -117,7 +134,9 @@ async def new(ask: Ask) -> NewMission:
         waits=ask.form.get("do") == "check",
         way=shown.way,
         text=shown.text,
-        has_form=bool(chosen) and isinstance(deps.pack(usable[chosen].preset.pack), Formed),
+        name=name,
+        example=example if shown.way == EDITOR else "",
+        has_form=isinstance(pack, Formed),
         no_form=shown.trouble,
         form=fields,
         misfits=tuple(one for one in walk(fields) if one.problem),
@@ -198,7 +217,7 @@ class _Given:
 def _given(ask: Ask, preset: str) -> _Given:
     """What was typed, from the form or the editor: the text either way, and the fields when the form is to be shown."""
     typed, pack = ask.form, ask.runtime.missions.deps.pack(named(preset).pack)
-    text, name = typed.get("input", "").replace("\r\n", "\n"), typed.get("name", "") or "intake.yaml"
+    text, name = typed.get("input", "").replace("\r\n", "\n"), typed.get("name", "") or INTAKE
     before = typed.get("way") or ask.query.get("way", EDITOR)
     after = FORM if typed.get("do") == FORM else EDITOR if typed.get("do") == EDITOR else before
     if not isinstance(pack, Formed) or FORM not in {before, after}:
@@ -234,10 +253,10 @@ def _planned(ahead: Ahead) -> Planned:
     return Planned(
         summary=plan.plan.summary,
         steps=tuple(
-            (step.name, step.title, step.agent, str(duration(round(step.weight * 1_000_000)))) for step in plan.steps
+            (step.name, step.title, step.agent, plain(duration(round(step.weight * 1_000_000)))) for step in plan.steps
         ),
         graph=plan_graph(layers, {step.name: step.needs for step in plan.steps}, plan.critical_path),
-        critical=str(duration(round(plan.critical_seconds * 1_000_000))),
+        critical=plain(duration(round(plan.critical_seconds * 1_000_000))),
         estimate=ahead.estimate.expected(),
         risk=preset.risk.value if preset is not None else "",
         approval=preset.approval if preset is not None else "",

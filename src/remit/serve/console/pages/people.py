@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from remit.accounts.activity import Happening, activity
-from remit.accounts.invitations import open_invitations, revoke_invitation
+from remit.accounts.invitations import invite, open_invitations, revoke_invitation
+from remit.accounts.links import make_link
 from remit.accounts.people import list_users, remove_user, set_user_role
 from remit.accounts.roles import Permission, Resource, Role, may, names_of
 from remit.accounts.sessions import end_sessions
 from remit.accounts.teams import Team, create_team, leave_team, list_teams, set_member
-from remit.kernel.action import Principal
-from remit.kernel.errors import Denied, InvalidInput
-from remit.serve.console.asking import Ask
+from remit.kernel.errors import InvalidInput
+from remit.serve.console.asking import Ask, administers
 from remit.serve.console.numbers import told
-from remit.serve.console.page import Form, form, page
+from remit.serve.console.page import Form, Shown, form, page
 
 LATEST = 20
 
@@ -44,7 +44,7 @@ class InvitationRow:
 
 @dataclass(frozen=True, slots=True)
 class TeamRow:
-    """A team with everybody in it."""
+    """A team with everybody in it; ``others`` have an account and are not."""
 
     slug: str
     name: str
@@ -52,6 +52,7 @@ class TeamRow:
     agents: tuple[str, ...]
     invitations: tuple[InvitationRow, ...]
     administers: bool
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,16 @@ async def people(ask: Ask) -> People:
     own = next((person for person in active if person.id == who.id), None)
     administers = own is not None and may(own.rights, Permission.ADMIN, Resource.MEMBER)
     teams: list[TeamRow] = []
-    invited = await open_invitations(store, workspace=workspace, by=who, clock=ask.runtime.clock)
+    opens = ask.caller.opens(Permission.ADMIN.value)
+    invited = await open_invitations(store, workspace=workspace, by=who, clock=ask.runtime.clock) if opens else {}
     for view in await list_teams(store, workspace=workspace, by=who):
         mine = administers or any(m.user == who.id and may(m.rights, Permission.ADMIN) for m in view.members)
         slug = view.team.slug
         open_ = tuple(InvitationRow(one.id, one.email, one.role.value, one.expires_us) for one in invited.get(slug, ()))
         members = tuple((member.user, member.role.value) for member in view.members)
-        teams.append(TeamRow(slug, view.team.name, members, view.agents, open_, mine))
+        inside = {user for user, _ in members}
+        others = tuple(person.id for person in active if person.id not in inside) if mine else ()
+        teams.append(TeamRow(slug, view.team.name, members, view.agents, open_, mine, others))
     happened = await activity(store, workspace=workspace, by=who, limit=LATEST)
     said = SAID.get(ask.query.get("done", ""), "")
     return People(
@@ -119,7 +123,7 @@ async def people(ask: Ask) -> People:
 async def role(ask: Ask) -> str:
     """Set somebody's role in the workspace."""
     await set_user_role(
-        ask.runtime.store, ask.path["user"], workspace=ask.workspace, by=_administers(ask), role=_role(ask, none=True)
+        ask.runtime.store, ask.path["user"], workspace=ask.workspace, by=administers(ask), role=_role(ask, none=True)
     )
     return "/people?done=role"
 
@@ -127,7 +131,7 @@ async def role(ask: Ask) -> str:
 @form("/people/{user}/remove", again=people)
 async def remove(ask: Ask) -> str:
     """End an account."""
-    await remove_user(ask.runtime.store, ask.path["user"], workspace=ask.workspace, by=_administers(ask))
+    await remove_user(ask.runtime.store, ask.path["user"], workspace=ask.workspace, by=administers(ask))
     ask.runtime.sign_in.forget()
     return "/people?done=removed"
 
@@ -136,16 +140,16 @@ async def remove(ask: Ask) -> str:
 async def sign_out(ask: Ask) -> str:
     """End all of somebody's sign-ins."""
     user = ask.path["user"]
-    await end_sessions(ask.runtime.entrance, workspace=ask.workspace, by=_administers(ask), person=user)
+    await end_sessions(ask.runtime.entrance, workspace=ask.workspace, by=administers(ask), person=user)
     return "/people?done=signed-out"
 
 
-@form("/people/teams", again=people)
+@form("/people/teams", again=people, about={"accounts.taken": "team"})
 async def make_team(ask: Ask) -> str:
     """Make a team; whoever orders it owns it."""
     slug = ask.form.get("team", "")
     team = Team(ask.workspace, slug, ask.form.get("name", "") or slug)
-    await create_team(ask.runtime.store, team, by=_administers(ask), clock=ask.runtime.clock)
+    await create_team(ask.runtime.store, team, by=administers(ask), clock=ask.runtime.clock)
     return "/people?done=team"
 
 
@@ -153,7 +157,7 @@ async def make_team(ask: Ask) -> str:
 async def member(ask: Ask) -> str:
     """Give somebody a role in a team, or take them out."""
     store, team, user = ask.runtime.store, ask.path["team"], ask.form.get("user", "")
-    by = _administers(ask)
+    by = administers(ask)
     if ask.form.get("role") == "none":
         await leave_team(store, team, workspace=ask.workspace, by=by, user=user)
     else:
@@ -167,19 +171,45 @@ async def member(ask: Ask) -> str:
 async def take_back(ask: Ask) -> str:
     """Take an invitation back."""
     await revoke_invitation(
-        ask.runtime.store, ask.path["id"], workspace=ask.workspace, by=_administers(ask), clock=ask.runtime.clock
+        ask.runtime.store, ask.path["id"], workspace=ask.workspace, by=administers(ask), clock=ask.runtime.clock
     )
     return "/people?done=taken-back"
 
 
-FORMS: Sequence[Form] = (role, remove, sign_out, make_team, member, take_back)
+@form("/people/{user}/link", again=people)
+async def link(ask: Ask) -> Shown:
+    """Make a link with which somebody sets a password."""
+    made = await make_link(
+        ask.runtime.entrance,
+        ask.path["user"],
+        workspace=ask.workspace,
+        by=administers(ask),
+        factor="lost" not in ask.form,
+    )
+    lead = f"With this link {made.person} sets a password, once, within an hour. It is not shown again."
+    return Shown(f"A link for {made.person}", lead, path=made.path(), back="/people")
 
 
-def _administers(ask: Ask) -> Principal:
-    if not ask.caller.opens(Permission.ADMIN.value):
-        message = "Your session does not open that."
-        raise Denied(message, code="api.scope", hint="set up your second factor first")
-    return ask.who
+@form("/people/invite", again=people, about={"accounts.invitation": "email"})
+async def invited(ask: Ask) -> Shown:
+    """Invite somebody into a team."""
+    role_ = _role(ask)
+    assert role_ is not None  # noqa: S101 - none is no choice here
+    made = await invite(
+        ask.runtime.store,
+        ask.form.get("team", ""),
+        workspace=ask.workspace,
+        email=ask.form.get("email", ""),
+        role=role_,
+        by=administers(ask),
+        clock=ask.runtime.clock,
+        rand=ask.runtime.entrance.rand,
+    )
+    lead = f"Send this link to {made.email}. It lets one person join {made.team}, within seven days."
+    return Shown(f"An invitation into {made.team}", lead, path=f"/join#{made.token}", back="/people")
+
+
+FORMS: Sequence[Form] = (role, remove, sign_out, make_team, member, take_back, link, invited)
 
 
 def _role(ask: Ask, *, none: bool = False) -> Role | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from remit.accounts import gateway_policy
+from remit.accounts.agents import EFFECT_KINDS
 from remit.guard.rules import revisions
 from remit.guard.rules.differences import Change, differences
 from remit.guard.rules.document import Rule
 from remit.guard.rules.explain import Explanation, Told, explain
 from remit.guard.rules.lint import Remark, remarks_on
 from remit.guard.rules.rehearsal import EXAMPLE, Rehearsed, Saved, rehearse, revisions_page
-from remit.guard.rules.resolving import prepare
+from remit.guard.rules.resolving import SETS, prepare
 from remit.guard.rules.revisions import Revision
 from remit.guard.rules.shadow import DAY_US, Trial, try_on_recorded
 from remit.kernel.errors import InvalidInput, NotFound
@@ -22,6 +23,18 @@ from remit.serve.console.page import form, page
 
 SIZE = 20
 LISTED = 50
+#: What each word of a switch of the gateway does, as ``docs/keys.md`` says it.
+SWITCHES = {
+    "redaction": "off: prompts and streamed answers pass as they are, secrets and personal data in them too.",
+    "mode": "observe: a refusal is recorded and the call goes on. Stops and breakers hold all the same.",
+    "unknown_price": "Of a model whose price nobody knows: install, as the setting says; refuse; ceiling, a fixed sum "
+    "is reserved; warn, it spends uncounted.",
+    "approval": "Of a call that a person must approve: wait keeps its connection until somebody decides, answer tells "
+    "it so at once.",
+    "on_full": "When writes pile up: block, a call waits for its place; refuse, it is told at once to come back.",
+    "tool_calls": "off: tool calls in answers reach the program unseen, and it may make them.",
+    "cache": "on: an answer to the same request is given again, for nothing.",
+}
 DAYS = (1, 7, 30, 90)
 
 
@@ -43,7 +56,10 @@ class Policy:
     changes: tuple[str, ...]
     switches: tuple[tuple[str, str, tuple[str, ...]], ...]
     gateway_revision: int
+    kinds: int
     done: str = ""
+    sets: tuple[str, ...] = SETS
+    explained: dict[str, str] = field(default_factory=lambda: SWITCHES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,7 @@ class Edit:
     changes: tuple[str, ...] | None
     trial: Trial | None
     remarks: tuple[Remark, ...]
+    sets: tuple[str, ...] = SETS
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +93,7 @@ class Try:
 async def policy(ask: Ask) -> Policy:
     """What must hold of every action, since when, and by whom."""
     before = ask.query.get("before", "")
-    against = ask.query.get("since", "")
+    against = ask.query.get("since", "") or ask.form.get("number", "")
 
     def op(tx: ReadTx) -> tuple[Revision, list[Saved], Revision | None, gateway_policy.GatewayPolicy]:
         at = int(before) if _number(before) else None
@@ -102,6 +119,7 @@ async def policy(ask: Ask) -> Policy:
         changes=changes,
         switches=tuple((name, str(words[name]), known[name]) for name in known),
         gateway_revision=gateway.revision,
+        kinds=len(EFFECT_KINDS),
         done=ask.query.get("done", "")[:20],
     )
 
@@ -143,7 +161,7 @@ async def trying(ask: Ask) -> Try:
     return Try("Try an action", text, "", "", "", (), number)
 
 
-@form("/policy/edit", again=edit)
+@form("/policy/edit", again=edit, about={"rules.invalid": "text"})
 async def save(ask: Ask) -> str:
     """Try the file, or put it in force."""
     given = ask.form
@@ -163,7 +181,7 @@ async def save(ask: Ask) -> str:
     return f"/policy?done=saved&since={max(1, made.number - 1)}"
 
 
-@form("/policy/try", again=trying)
+@form("/policy/try", again=trying, about={"rules.invalid": "text"})
 async def try_it(ask: Ask) -> str:
     """Judge the action that was described."""
     newest = await ask.read(lambda tx: revisions.newest_revision(tx, ask.workspace))

@@ -12,7 +12,7 @@ from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
 from remit.serve.console.page import form, page
 from remit.serve.console.pages.missions import Cell
-from remit.serve.console.words import duration
+from remit.serve.console.words import duration, plain
 
 SAID = {
     "cancel": "It is cancelled, and those behind it move up.",
@@ -109,6 +109,6 @@ def _row(one: Queued, now_us: int) -> Row:
         entered_us=place.entered_us,
         place=Cell(str(place.position) if place.position else ""),
         reason=Cell(one.reason),
-        starts=Cell(wait_word(place) if place.position else str(duration(max(now_us - place.entered_us, 0)))),
+        starts=Cell(wait_word(place) if place.position else plain(duration(max(now_us - place.entered_us, 0)))),
         worker=place.taker,
     )

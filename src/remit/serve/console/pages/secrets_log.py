@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from remit.accounts.roles import Resource
@@ -22,6 +22,17 @@ WORDS = {
     Anomaly.FIRST_USE: "used it for the first time",
     Anomaly.DENIED: "was denied it",
     Anomaly.UNUSUAL_COUNT: "used it more often than usual",
+}
+
+
+#: Why a try was refused, by the reason in its entry.
+REASONS = {
+    "secrets.denied": "no rule lets it",
+    "secrets.misplaced": "the reference stood where none is resolved",
+    "secrets.unavailable": "where it is kept did not answer",
+    "secrets.unknown": "there is no such secret",
+    "secrets.unmaskable": "its value is too short to be masked",
+    "secrets.unreadable": "where it is kept would not give it",
 }
 
 
@@ -45,6 +56,7 @@ class Secrets:
     secrets: tuple[SecretRow, ...]
     uses: tuple[SecretStatistics, ...]
     odd: tuple[Odd, ...]
+    reasons: dict[str, str] = field(default_factory=lambda: REASONS)
 
 
 @page("/secrets", template="secrets.html", group="Proof", label="Secrets")

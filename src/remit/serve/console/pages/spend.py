@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,8 @@ WARN, FULL = 80, 100  # percent of a limit
 TABS = ((Span.DAY, "Today"), (Span.WEEK, "7 days"), (Span.MONTH, "This month"), (Span.QUARTER, "90 days"))
 SAID = {"set": "The budget is set", "removed": "The budget is removed"}
 _SHOWN = 12  # agents, people, keys, teams in a table each: the dearest
+_NAMED = 100  # missions with a budget of their own whose names are looked up
+_LONGEST = 80
 _UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
@@ -152,6 +154,8 @@ async def spend(ask: Ask) -> Spend:
     def op(tx: ReadTx) -> Spend:
         found = spending(tx, ask.workspace, span=span, now_us=ask.now_us)
         ids = [used.key for used in found.missions]
+        held = [one.limit.name for one in found.budgets if one.limit.scope is BudgetScope.MISSION]
+        ids += sorted({*held} - {*ids})[:_NAMED]
         named = {one.id: one for one in read_summaries(tx, ask.workspace, ids, alive=alive, now_us=ask.now_us) if ids}
         names = [(f"agent:{name}", f"agent {name}") for name in read_agents(tx, ask.workspace)]
         names += [(f"key:{name}", f"key {name}") for name in read_keys(tx, ask.workspace)]
@@ -204,7 +208,7 @@ def _limit(ask: Ask) -> Limit:
 
 def _view(found: Spending, named: dict[str, Summary], names: tuple[tuple[str, str], ...], *, ask: Ask) -> Spend:
     total, day, month = found.total, found.day, found.month
-    budgets = tuple(_budget(each) for each in found.budgets)
+    budgets = tuple(_budget(each, named) for each in found.budgets)
     wanted = {Span.DAY: Period.DAY, Span.MONTH: Period.MONTH}.get(found.span)
     mine = [one for one in budgets if one.scope == "workspace" and wanted is not None and one.period == wanted.value]
     word = dict(TABS)[found.span].lower()
@@ -234,7 +238,7 @@ def _view(found: Spending, named: dict[str, Summary], names: tuple[tuple[str, st
         limit_micros=mine[0].limit_micros if mine else 0,
         kinds=tuple(_kind(part, total.cost) for part in found.parts),
         budgets=budgets,
-        models=tuple(_line(used) for used in found.models[:_SHOWN]),
+        models=tuple(_line(used, name=used.key.removeprefix("/")) for used in found.models[:_SHOWN]),
         missions=tuple(_mission(used, named.get(used.key)) for used in found.missions),
         teams=tuple(_line(used) for used in found.teams[:_SHOWN]),
         agents=tuple(_line(used) for used in found.agents[:_SHOWN]),
@@ -291,7 +295,7 @@ def _bytes(amount: int) -> str:
     return f"{amount} B" if amount else ""
 
 
-def _budget(view: BudgetView) -> Budget:
+def _budget(view: BudgetView, named: Mapping[str, Summary]) -> Budget:
     most = view.amount.micros
 
     def part(money: Money) -> float:
@@ -309,7 +313,7 @@ def _budget(view: BudgetView) -> Budget:
         mark, word, fill = "done", "within", "run"
     limit = view.limit
     return Budget(
-        whom=_whom(limit),
+        whom=_whom(limit, named),
         scope=limit.scope.value,
         name=limit.name,
         period=limit.period.value,
@@ -329,12 +333,13 @@ def _budget(view: BudgetView) -> Budget:
     )
 
 
-def _whom(limit: Limit) -> str:
+def _whom(limit: Limit, named: Mapping[str, Summary]) -> str:
     match limit.scope:
         case BudgetScope.WORKSPACE:
             return "The workspace"
-        case BudgetScope.MISSION:  # the end of its id, which is told apart from others by that
-            return f"mission {limit.name[-8:]}"
+        case BudgetScope.MISSION:  # the end of its id too, which tells it apart from others of that name
+            one, short = named.get(limit.name), f"mission {limit.name[-8:]}"
+            return short if one is None else f"{one.name[:_LONGEST].rstrip('.')} ({short})"
         case _:
             return f"{limit.scope.value} {limit.name}"
 

@@ -44,14 +44,14 @@ class Stop:
         title: What is stopped now.
         choices: What could be stopped: the install, each team with agents, each agent that is not retired; and the
             mission that the address names.
-        chosen: The one that the address names; without one, the install.
+        asked: The one of them that the address, or the form that was sent, names; empty: none.
         stops: What is stopped now.
         decided: Whether the title tells of an order just given.
     """
 
     title: str
     choices: tuple[Choice, ...]
-    chosen: Choice
+    asked: str
     stops: tuple[Standing, ...]
     decided: bool = False
 
@@ -78,7 +78,7 @@ async def stop(ask: Ask) -> Stop:
         choices = tuple(
             Choice(f"{one.scope.value}:{one.name}", _what(one.scope, one.name), under.reach(one)) for one in targets
         )
-        chosen = next((one for one in choices if one.target == asked), choices[0])
+        chosen = next((one.target for one in choices if one.target == asked), "")
         title = told(len(stops), "stop is in force", "stops are in force") if stops else "No agent is stopped"
         return Stop(title, choices, chosen, stops, decided="done" in ask.query)
 

@@ -6,6 +6,8 @@
   const seal = document.getElementById("live");
   const fresh = document.getElementById("fresh");
   if (!table || !seal) return;
+  const at = document.getElementById("at"); // until when what is shown was so, by the server's clock
+  const AHEAD = Number(document.documentElement.dataset.now) / 1000 - Date.now(); // of this machine's clock
   const SOON_MS = 400;
   const SLOW_MS = 5000;
   let last = "";
@@ -30,9 +32,12 @@
     if (asking) { again = true; return; }
     asking = true;
     try {
-      const answer = await fetch(location.href, { headers: { Accept: "application/json" }, cache: "no-store" });
-      if (answer.ok) show(await answer.json());
-    } catch { say("retrying", "Connection lost, trying again"); }
+      const answer = await fetch(seal.dataset.here, { headers: { Accept: "application/json" }, cache: "no-store" });
+      if (answer.ok) {
+        show(await answer.json());
+        at.textContent = new Date(Date.now() + AHEAD).toISOString().slice(11, 19);
+      }
+    } catch { say("retrying", "Connection lost, trying again. Shown as of"); }
     asking = false;
     if (again) { again = false; soon(SOON_MS); }
   }
@@ -64,7 +69,7 @@
     const many = ids.filter((id) => !there.has(id)).length;
     if (!fresh || !many || !table.hasAttribute("data-first")) return;
     const link = document.createElement("a");
-    link.href = location.href;
+    link.href = seal.dataset.here;
     link.textContent = many === 1 ? "1 new. Show it" : `${many} new. Show them`;
     fresh.replaceChildren(link);
     fresh.hidden = false;
@@ -78,15 +83,15 @@
     source.addEventListener("entry", (event) => { number(event); soon(SOON_MS); });
     source.addEventListener("state", () => soon(SOON_MS));
     for (const over of ["dropped", "end", "reset"]) source.addEventListener(over, () => { source.close(); later(); });
-    source.addEventListener("gone", () => { source.close(); say("denied", "You may not watch this any more"); });
+    source.addEventListener("gone", () => { source.close(); say("denied", "You may not watch this any more. Shown as of"); });
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) later();
-      else say("retrying", "Connection lost, trying again"); // the browser does; "ready" says that it has succeeded
+      else say("retrying", "Connection lost, trying again. Shown as of"); // the browser does; "ready" says that it has succeeded
     };
   }
 
   function later() {
-    say("retrying", `Connection lost, trying again in ${Math.round(wait / 1000)} s`);
+    say("retrying", `Connection lost, trying again in ${Math.round(wait / 1000)} s. Shown as of`);
     setTimeout(listen, wait);
     wait = Math.min(wait * 2, 60000);
   }

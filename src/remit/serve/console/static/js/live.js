@@ -11,14 +11,13 @@
   const asking = document.getElementById("changes");
   const stream = document.getElementById("stream");
   if (!seal || !asking) return;
-  const shown = Number(document.documentElement.dataset.now) / 1000;
+  const at = document.getElementById("at"); // until when what is shown was so, by the server's clock
+  const AHEAD = Number(document.documentElement.dataset.now) / 1000 - Date.now(); // of this machine's clock
   let watched = false;
   let wait = ALONE_MS;
   let due = 0;
   let timer = 0;
   let done = false;
-
-  const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
 
   function say(kind, text) {
     const whole = `st ${kind}`;
@@ -41,7 +40,7 @@
 
   function lost() {
     wait = Math.min(SLOWEST_MS, wait * 2);
-    say("retrying", `Connection lost, trying again in ${Math.round(wait / 1000)} s. Shown as of ${clock(shown)} UTC`);
+    say("retrying", `Connection lost, trying again in ${Math.round(wait / 1000)} s. Shown as of`);
     again(wait);
   }
 
@@ -50,10 +49,11 @@
     if (status === 204) {
       wait = ALONE_MS;
       say("running", "Live");
+      at.textContent = new Date(Date.now() + AHEAD).toISOString().slice(11, 19);
       again(watched ? WATCHED_MS : ALONE_MS);
     } else if (status === 200) {
       done = true;
-      say("waiting", `Changed since ${clock(shown)} UTC`);
+      say("waiting", "Changed since");
     } else {
       lost();
     }
