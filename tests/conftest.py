@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as properties
 
 HERE = Path(__file__).parent
 
@@ -38,6 +40,16 @@ def _load_net() -> ModuleType:
 # A worker of a run that is shared out (xdist) is a child process as any other: it has the net already.
 _net = sys.modules.get("net_of_remit") or _load_net()
 NET = getattr(_net, "INSTALLED", None) or _net.install()
+
+
+# A property is tried on the same examples in each run, on others with REMIT_PROVE=1; how long one takes is no fault.
+properties.register_profile(
+    "remit",
+    deadline=None,
+    derandomize=os.environ.get("REMIT_PROVE") != "1",
+    suppress_health_check=[HealthCheck.too_slow],
+)
+properties.load_profile("remit")
 
 
 # ---------------------------------------------------------------------------------------------------------- the net

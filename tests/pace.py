@@ -1,8 +1,8 @@
 """Time limits that a busy machine does not break: seconds in which nobody here had to wait for a processor.
 
 What Remit promises in seconds, it promises on a machine that lets it run. So time in which anything that was ready to
-run was kept waiting (Linux tells, in `/proc/pressure/cpu`) is not counted; where that is not told, the time by which a
-thread here was woken later than it asked for.
+run was kept waiting (Linux tells, in `/proc/pressure/cpu`) is not counted; nor is the time by which a thread here was
+woken later than it asked for, which is told everywhere, and also when this machine itself was stopped for a while.
 
     pace = Pace()
     ...
@@ -31,15 +31,14 @@ class Pace:
         self._late = 0.0
         self._over = threading.Event()
         self._waited = _waited()
-        if self._waited is None:
-            threading.Thread(target=self._watch, name="pace", daemon=True).start()
+        threading.Thread(target=self._watch, name="pace", daemon=True).start()
 
     def spent(self) -> float:
         """Seconds since it was made, without those in which somebody who could run did not."""
         self._over.set()
         waited = _waited()
-        late = self._late if waited is None or self._waited is None else waited - self._waited
-        return time.monotonic() - self._began - late
+        others = 0.0 if waited is None or self._waited is None else waited - self._waited
+        return time.monotonic() - self._began - max(self._late, others)
 
     def _watch(self) -> None:
         while not self._over.is_set() and time.monotonic() - self._began < _LONGEST_S:

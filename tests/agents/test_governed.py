@@ -174,7 +174,7 @@ async def test_who_leaves_a_stream_early_ends_and_settles_the_attempt(place: Pla
             async with governed.run_stream("go") as stream:
                 async for _ in stream.stream_text(delta=True, debounce_by=None):
                     raise ZeroDivisionError
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 60)
     assert place.actions() == [("model", "scripted/endless", "cancelled")]
 
 

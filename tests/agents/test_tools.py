@@ -66,7 +66,7 @@ async def test_a_declared_tool_gets_its_arguments_and_its_key() -> None:
 
 async def test_only_an_idempotent_tool_fails_in_a_way_that_is_tried_again() -> None:
     async def slow() -> None:
-        await asyncio.sleep(5)
+        await asyncio.sleep(600)
 
     def cut() -> None:
         raise ConnectionError("gone")

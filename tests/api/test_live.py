@@ -30,6 +30,7 @@ from remit.serve.live import hub as hubs
 from remit.serve.live import stream as streams
 from remit.serve.live.asked import asked_of
 
+from ..pace import Pace  # noqa: TID252 - tests are loaded by path
 from .serving import Api, serving
 from .watching import Got, append, watching
 
@@ -69,7 +70,11 @@ async def test_what_is_committed_is_told_once_and_in_order(api: Api, token: str)
         assert found[0].data["seq"] == found[0].number
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(seed=st.integers(0, 1 << 30))
 def test_reconnecting_at_any_point_gives_exactly_the_same_sequence(
     api: Api, token: str, seed: int, monkeypatch: pytest.MonkeyPatch
@@ -150,10 +155,10 @@ async def test_whoever_was_removed_is_let_go_within_a_second(tmp_path: Path) -> 
             await anext(aiter(watch.events()))
             runtime = api.runtime
             api.do(lambda: remove_user(runtime.store, "member", workspace="default", by=runtime.owner))
-            began = time.perf_counter()
+            pace = Pace()
             found = await watch.rest_of()
             assert found[-1].kind == "gone"
-            assert time.perf_counter() - began < (1.0 if PROVE else 3.0)
+            assert pace.spent() < (1.0 if PROVE else 3.0)
         async with watching(api.url, member) as refused:
             assert refused.status == 401  # a key of somebody who was removed is nobody's
 
@@ -163,7 +168,7 @@ async def test_a_token_that_ends_ends_its_streams(api: Api) -> None:
     async with watching(api.url, token) as watch:
         await anext(aiter(watch.events()))
         api.revoke(token)
-        assert (await watch.rest_of(seconds=5))[-1].kind == "gone"
+        assert (await watch.rest_of(seconds=60))[-1].kind == "gone"
 
 
 async def test_streams_are_bounded_for_each_person(tmp_path: Path) -> None:
@@ -173,7 +178,7 @@ async def test_streams_are_bounded_for_each_person(tmp_path: Path) -> None:
             reply = api.open(token).get("/api/v1/events")
             assert (reply.status, reply.json["code"]) == (429, "live.streams")
             assert api.open(api.key("member")).get("/api/v1/events?follow=false").status == 200
-        for _ in range(50):
+        for _ in range(600):
             if not api.hub.open:
                 break
             await asyncio.sleep(0.1)
@@ -193,7 +198,7 @@ async def test_one_missions_stream_has_its_events_and_where_its_steps_stand(api:
     api.do(lambda: append(api.runtime.store, 3))
     async with watching(api.url, token, query=f"?mission={MISSION}", last=begin) as watch:
         found: list[Got] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for event in watch.events():
                 found.append(event)
                 if len([one for one in found if one.kind == "state"]) == 1:
@@ -243,12 +248,12 @@ def test_web_sockets_say_the_same(api: Api, token: str) -> None:
     begin = head(api)
     place = api.url.replace("http", "ws") + f"/api/v1/events/ws?after={begin}"
     with connect(place, additional_headers={"Authorization": f"Bearer {token}"}) as socket:
-        assert orjson.loads(socket.recv(10))["event"] == "ready"
+        assert orjson.loads(socket.recv(60))["event"] == "ready"
         api.do(lambda: append(api.runtime.store, 5))
         expected = logged(api, begin)  # and what else was written meanwhile
         told: list[Any] = []
         while len(told) < len(expected):
-            one = orjson.loads(socket.recv(10))
+            one = orjson.loads(socket.recv(60))
             if "id" in one:  # how things stand may be told in between
                 told.append(one)
     assert len(expected) >= 5
@@ -273,13 +278,13 @@ def test_a_web_socket_with_a_session_from_another_origin_is_refused(api: Api) ->
     with pytest.raises(InvalidStatus), connect(place, additional_headers=cookie, origin="https://evil.example"):  # pyright: ignore[reportArgumentType]
         pass
     with connect(place, additional_headers=cookie, origin=api.url) as socket:  # pyright: ignore[reportArgumentType]
-        assert orjson.loads(socket.recv(10))["event"] == "ready"
+        assert orjson.loads(socket.recv(60))["event"] == "ready"
 
 
 async def test_a_silent_stream_shows_that_it_lives(api: Api, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "BEAT_S", 0.2)
     async with watching(api.url, token) as watch:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for block in watch.blocks():
                 if block == ": beat":
                     break

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 from remit.bootstrap import make_store
 from remit.missions.events import read_events
 
+from ..pace import Pace  # noqa: TID252 - tests are no package to name
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
 from .serving import serving
 from .watching import append, watching
@@ -23,14 +23,14 @@ async def test_what_another_process_commits_is_told_here(tmp_path: Path, postgre
         try:
             async with watching(api.url, token) as watch:
                 ready = await anext(aiter(watch.events()))
-                began = time.perf_counter()
+                pace = Pace()
                 for batch in range(5):
                     await append(other, 10, start=batch * 10)
                     await asyncio.to_thread(api.do, lambda batch=batch: append(api.runtime.store, 10, start=batch))
                 found = await watch.until(
                     lambda seen: sum(one.data["action"] == "mission.status" for one in seen) == 100
                 )
-                took = time.perf_counter() - began
+                took = pace.spent()
             there = other.view(lambda tx: read_events(tx, "default", after=ready.seq, upto=1 << 40, most=1 << 20))
             assert [one.seq for one in found] == [event.seq for event in there][: len(found)]
             assert took < 15, f"it took {took:.1f} s"

@@ -104,7 +104,7 @@ def spawn(engine_url: str, tmp_path: Path, witness: Path) -> Iterator[Callable[.
             process = subprocess.Popen([sys.executable, "-W", "error", str(WORKER), *arguments], stdout=log, stderr=log)
         worker = Worker(process, witness)
         workers.append(worker)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not any(line[1] == "up" for line in worker.lines()):
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail((tmp_path / f"worker-{len(workers) - 1}.log").read_text()[-3000:])

@@ -68,7 +68,7 @@ def witnessed(witness: Path, pid: int | None = None) -> list[list[str]]:
     return [line for line in lines if pid is None or line[0] == str(pid)]
 
 
-async def until(condition: Callable[[], bool], *, seconds: float = 20.0) -> float:
+async def until(condition: Callable[[], bool], *, seconds: float = 60.0) -> float:
     """Wait for ``condition``; the seconds it took."""
     begun = time.monotonic()
     while not condition():

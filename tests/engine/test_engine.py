@@ -283,8 +283,9 @@ class TestStop:
         with pytest.raises(Unavailable, match="stopped"):
             await waiting
         worker = spawn(steps=1, pause=0.01)
-        seconds = await until(lambda: ["end", "a"] in [line[1:] for line in worker.lines()])
-        assert seconds < QUICK.lease
+        pace = Pace()
+        await until(lambda: ["end", "a"] in [line[1:] for line in worker.lines()])
+        assert pace.spent() < QUICK.lease
         assert [line[1:] for line in witnessed(witness)][1] == ["start", "a", "1"]
 
     async def test_twice_is_harmless_and_it_starts_again(self, make_engine: MakeEngine, driver: Driver) -> None:

@@ -271,9 +271,9 @@ def test_a_very_long_line_and_a_very_long_address() -> None:
 @pytest.mark.parametrize("pattern", [b"/" + b"*a" * 200 + b"b", b"/" + b"a*" * 200 + b"$", b"*" * 2000 + b"b"])
 def test_hostile_patterns_cost_no_more_than_others(pattern: bytes) -> None:
     body = b"User-agent: *\n" + (b"Disallow: " + pattern + b"\n") * (MOST_BYTES // (len(pattern) + 11))
-    began = time.perf_counter()
+    began = time.thread_time()
     robots_allowed(body, "FooBot", "/" + "a" * 2000)
-    assert time.perf_counter() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_public_name_costs_nothing_until_it_is_asked_for() -> None:

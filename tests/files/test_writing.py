@@ -183,7 +183,9 @@ def test_kill_nine_leaves_whole_files_and_again_finishes(step: Path, moment: int
 SEGMENTS = st.sampled_from(["a", "b", "..", ".", "", "link", "A", ".git", "c d"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     files=st.dictionaries(st.lists(SEGMENTS, min_size=1, max_size=4).map("/".join), st.binary(max_size=5), max_size=4)
 )

@@ -11,7 +11,6 @@ from .running import Gateway, gateway
 #: A sign of life soon; models that tests invent have no price.
 SETTINGS: dict[str, Any] = {
     "gateway_heartbeat_s": 0.2,
-    "gateway_slow_s": 3.0,
     "unknown_price": UnknownPrice.CEILING,
     "unknown_price_usd": "0.01",
     "personal_data": "models",

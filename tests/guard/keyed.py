@@ -12,12 +12,13 @@ from remit.accounts.key_orders import create_key
 from remit.accounts.keys import Key
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.canonical import Json
+from remit.kernel.clock import Clock, micros_of
 from remit.kernel.effects import Effect, Model
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.kernel.usage import Usage
 
-from .fakes import OWNER, WORKSPACE, World, act
+from .fakes import OWNER, WORKSPACE, HandClock, World, act
 
 HELPER = Principal(ActorKind.AGENT, "helper")
 ASKED: dict[str, Json] = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 50}
@@ -35,12 +36,18 @@ async def register(world: World, name: str = "helper", **fields: Any) -> None:
     await register_agent(world.store, agent, by=OWNER, clock=world.clock)
 
 
-async def make_key(world: World, name: str = "app", **fields: Any) -> str:
-    """A key of the agent ``helper``; its token."""
+async def make_key(world: World, name: str = "app", *, clock: Clock | None = None, **fields: Any) -> str:
+    """A key of the agent ``helper``, made at a moment of another clock if one is given; its token."""
     key = Key(**{"workspace": WORKSPACE, "id": name, "agent": "helper", "owner": OWNER.id, **fields})
-    token = await create_key(world.store, key, by=OWNER, clock=world.clock, rand=secrets.token_bytes)
+    token = await create_key(world.store, key, by=OWNER, clock=clock or world.clock, rand=secrets.token_bytes)
     await world.guard.register.refresh(WORKSPACE)
     return token
+
+
+async def make_expired_key(world: World, name: str = "app") -> str:
+    """A key that was made long ago, for a second; its token."""
+    then = HandClock()
+    return await make_key(world, name, clock=then, expires_us=micros_of(then.now()) + 1_000_000)
 
 
 async def policy(world: World, **words: str) -> None:

@@ -80,7 +80,7 @@ async def test_nobody_waits_for_the_notices(told: tuple[World, Notices]) -> None
         return Outcome(ok=True)
 
     world.adapter.moves = [slow]
-    await asyncio.wait_for(ask(world), 5)
+    await asyncio.wait_for(ask(world), 60)
     assert world.audit("approval.notified") == []
     go.set()
     await notices.settled()

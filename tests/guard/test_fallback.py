@@ -209,7 +209,7 @@ class Broken:
 
     async def _fail(self, key: AnswerKey) -> None:
         if self.hangs:
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         raise ConnectionError(key.kind)
 
 
@@ -217,7 +217,7 @@ class Broken:
 async def test_the_system_works_while_the_cache_is_down(plain: World, *, hangs: bool) -> None:
     plain.guard.answers = Broken(hangs=hangs)
     plain.adapter.moves = [told("1"), told("2")]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await plain.guard.run(act(LARGE), keep_s=60.0)).text == "1"
         assert (await plain.guard.run(act(LARGE), keep_s=60.0)).text == "2"
     assert plain.states() == ["ok", "ok"]

@@ -328,7 +328,9 @@ async def test_what_changes_the_world_is_never_only_observed(keyed: World, kind:
     assert observed(keyed) == []
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     kind=st.sampled_from(sorted(WORLDLY)),
     name=st.sampled_from(sorted({name for name, _ in observe.OBSERVED} | {"identify", "key", "breaker", "authorise"})),

@@ -19,7 +19,8 @@ from remit.guard.gcra import Demand, Level, MemoryRates, Short, admit
 from remit.guard.rate_store import SqlRates
 from remit.testing.memory_journal import MemoryJournal
 
-from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are no package to name
+from ..pace import Pace  # noqa: TID252 - tests are loaded by path
+from ..postgres import postgres_server, postgres_url  # noqa: TID252 - as above
 from .fakes import WORKSPACE, make_store
 
 __all__ = ["postgres_server", "postgres_url"]
@@ -232,15 +233,20 @@ def test_the_databases_clock_is_asked_when_nobody_gives_a_time(tmp_path: Path) -
     store = make_store(tmp_path)
     try:
         demand = Demand("k", 200_000, 1)
-        began = time.monotonic()
-        short = store.submit("guard.intent", lambda tx: SqlRates(tx, WORKSPACE).take([demand])).result(10)
-        assert short is None
-        short = store.submit("guard.intent", lambda tx: SqlRates(tx, WORKSPACE).take([demand])).result(10)
+        take = lambda: store.submit("guard.intent", lambda tx: SqlRates(tx, WORKSPACE).take([demand])).result(60)  # noqa: E731 - said often
+        for _ in range(20):  # a machine that stands still meanwhile lets the second one pass
+            began = time.monotonic()
+            assert take() is None
+            pace, short = Pace(), take()
+            if short is not None:
+                break
+            time.sleep(0.2)
         assert short is not None
         assert 0 < (short.wait_us or 0) <= 200_000
-        while store.submit("guard.intent", lambda tx: SqlRates(tx, WORKSPACE).take([demand])).result(10):
+        while take():
             time.sleep(0.02)
-        assert 0.19 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.19
+        assert pace.spent() < 5
     finally:
         store.close()
 
@@ -251,8 +257,8 @@ def test_the_postgres_clock_is_asked(postgres_url: str, tmp_path: Path) -> None:
         store.migrate()
         demand = Demand("k", 3600 * SECOND, 1)
         take = lambda tx: SqlRates(tx, WORKSPACE).take([demand])  # noqa: E731 - said twice
-        assert store.submit("guard.intent", take).result(10) is None
-        short = store.submit("guard.intent", take).result(10)
+        assert store.submit("guard.intent", take).result(60) is None
+        short = store.submit("guard.intent", take).result(60)
         assert short is not None
         assert 3500 * SECOND < (short.wait_us or 0) <= 3600 * SECOND
     finally:

@@ -4,7 +4,6 @@ A refusal that is added to the guard without a row here, or without one in ``gua
 """
 
 import ast
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +36,6 @@ from remit.guard.secrets_tables import SECRET_RULE
 from remit.guard.secrets_use import Used
 from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
-from remit.kernel.clock import micros_of
 from remit.kernel.effects import Command, Deploy, Fetch, Model, Tool
 from remit.kernel.errors import ApprovalPending, Failed, NotFound, RemitError, Unavailable
 from remit.kernel.money import Money
@@ -45,7 +43,7 @@ from remit.kernel.references import Reference
 from remit.redact.redactor import Redactor
 
 from .fakes import CODER, OWNER, WORKSPACE, World, act, deploy, make_store, make_world
-from .keyed import call, make_key
+from .keyed import call, make_expired_key, make_key
 from .keyed import register as register_helper
 
 SOURCES = Path(remit.guard.__file__).parent
@@ -178,9 +176,9 @@ async def key_revoked(world: World) -> Action:
 
 
 async def key_expired(world: World) -> Action:
-    action = await _keyed(world, expires_us=micros_of(world.clock.now()) + 1_000_000)
-    await asyncio.sleep(1)
-    return action
+    await register_helper(world)
+    await make_expired_key(world)
+    return call()
 
 
 async def key_of_another(world: World) -> Action:

@@ -54,7 +54,7 @@ PROCESSES = {
 }
 CONNECTIONS = {
     "socket": "import socket\ndef act(port): socket.create_connection(('127.0.0.1', port)).close()",
-    "urllib": "import urllib.request\ndef act(port): urllib.request.urlopen(f'http://127.0.0.1:{port}/', timeout=1)",
+    "urllib": "import urllib.request\ndef act(port): urllib.request.urlopen(f'http://127.0.0.1:{port}/', timeout=30)",
     "asyncio": (
         "import asyncio\nasync def run(port): await asyncio.open_connection('127.0.0.1', port)\n"
         "def act(port): asyncio.run(run(port))"

@@ -24,7 +24,7 @@ async def told(client: Client, name: str, /, **arguments: Any) -> dict[str, Any]
 
 
 async def until_over(client: Client, mission: str) -> dict[str, Any]:
-    for _ in range(200):
+    for _ in range(900):
         shown = await told(client, "missions_show", mission=mission)
         if shown["status"] in {"succeeded", "failed", "cancelled"}:
             return shown

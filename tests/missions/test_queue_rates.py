@@ -57,7 +57,7 @@ async def test_a_wait_outlives_the_process(world: World) -> None:
     world.missions.deps = replace(world.deps, sleep=forever)
     mission = await world.create(STEPS)
     run = asyncio.create_task(world.missions.run("w", mission))
-    await asyncio.wait_for(asleep.wait(), 5)
+    await asyncio.wait_for(asleep.wait(), 60)
     (row,) = await world.journal.read(lambda tx: tx.rows(select(STEP)))
     assert row["not_before_us"] == world.deps.now() + 600_000_000
     await world.engine.stop()

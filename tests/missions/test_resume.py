@@ -180,13 +180,16 @@ async def test_a_finished_mission_has_nothing_to_resume(world: Any) -> None:
 async def test_a_running_mission_is_not_resumed_beside_its_owner(world: Any) -> None:
     import asyncio
 
+    begun = asyncio.Event()
+
     async def slow(ctx: Any, params: Any) -> None:
-        await asyncio.sleep(30)
+        begun.set()
+        await asyncio.sleep(600)
 
     world.pack.bodies["slow"] = slow
     mission = await world.create([{"name": "s", "uses": "slow"}])
     await world.missions.submit("w", mission)
-    await asyncio.sleep(0.02)
+    await begun.wait()
     with pytest.raises(Conflict, match="running now"):
         await world.missions.resume("w", mission, actor=OWNER)
 

@@ -98,7 +98,7 @@ async def make_room(
     store: Store,
     *,
     clock: Clock | None = None,
-    silence_s: float = 5.0,
+    silence_s: float = 60.0,
     numbers: Numbers | None = None,
     observed: Observed | None = None,
 ) -> AsyncIterator[Room]:

@@ -49,6 +49,13 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 async def room(store: SqliteStore) -> AsyncIterator[Room]:
+    async with make_room(store) as made:
+        yield made
+
+
+@pytest.fixture
+async def impatient(store: SqliteStore) -> AsyncIterator[Room]:
+    """Only for whoever is silent: on a busy machine anybody may be, for so long."""
     async with make_room(store, silence_s=0.15) as made:
         yield made
 
@@ -90,7 +97,9 @@ WRONG: list[tuple[Behaviour, type[RemitError], str, bool]] = [  # ..., code, whe
     (Behaviour(drop=True), Unavailable, "model.cut", True),
     (Behaviour(close_at=10), Unavailable, "model.cut", True),
     (Behaviour(reset_at=0), Unavailable, "model.cut", True),
-    (Behaviour(head_s=2), Timeout, "model.silent", True),
+]
+SILENT: list[tuple[Behaviour, type[RemitError], str, bool]] = [
+    (Behaviour(head_s=60), Timeout, "model.silent", True),
     (Behaviour(stall_at=0), Timeout, "model.silent", True),
     (Behaviour(content_length=10_000), Timeout, "model.silent", True),
 ]
@@ -105,9 +114,19 @@ GARBAGE = [
 
 @pytest.mark.parametrize("ask_of", [chat, messages])
 async def test_each_failure_has_its_class_its_bill_and_its_blame(room: Room, ask_of: Any) -> None:
-    names = [f"number-{number}" for number in range(len(WRONG))]  # each has a circuit of its own
+    await _judged(room, ask_of, WRONG)
+
+
+@pytest.mark.parametrize("ask_of", [chat, messages])
+async def test_silence_has_its_class_its_bill_and_its_blame(impatient: Room, ask_of: Any) -> None:
+    await _judged(impatient, ask_of, SILENT)
+
+
+async def _judged(room: Room, ask_of: Any, wrong: list[tuple[Behaviour, type[RemitError], str, bool]]) -> None:
+    names = [f"number-{number}" for number in range(len(wrong))]  # each has a circuit of its own
     await room.give(*(SetPrice(ask_of().provider, name, PRICE) for name in names))
-    for name, (behaviour, kind, code, blamed) in zip(names, WRONG, strict=True):
+    spent = 0
+    for name, (behaviour, kind, code, blamed) in zip(names, wrong, strict=True):
         effect = replace(ask_of(), model=name)
         room.server.behave(behaviour)
         before, _ = room.spent()
@@ -224,14 +243,18 @@ async def _closed_at_every_byte(room: Room, ask_of: Any, how: str) -> None:
     assert room.spent() == (sum(row["cost_micros"] for row in room.usage()), 0)
 
 
-async def test_a_stall_behind_the_first_bytes_is_given_up(room: Room) -> None:
+async def test_a_stall_behind_the_first_bytes_is_given_up(impatient: Room) -> None:
+    room = impatient
     for effect in (chat(stream=True), messages(stream=True)):
         room.server.behave(Behaviour(stall_at=700))
-        client = Client()
-        error = await ask(room, effect, tap=client)
-        assert isinstance(error, Timeout)
+        for _ in range(4):  # on a machine that stands still before the first bytes, they are what is waited for in vain
+            client = Client()
+            error = await ask(room, effect, tap=client)
+            assert isinstance(error, Timeout)
+            assert await room.server.until(lambda script: all(each.ended == "gone" for each in script.requests))
+            if client.got:
+                break
         assert client.got
-        assert room.server.wait(lambda script: script.requests[-1].ended == "gone")
     assert room.spent()[1] == 0
 
 
@@ -254,9 +277,14 @@ async def test_who_goes_away_at_any_moment_ends_the_call_and_pays_what_came(room
     room.server.behave(Behaviour(drip_s=0.002))
     room.server.say(Reply(text="one two three four five six seven eight", tokens_in=1000, tokens_out=8))
     count = 350 if PROVE else 25
-    for _ in range(count):
-        task = asyncio.create_task(ask(room, ask_of(stream=True), tap=Client()))
-        await asyncio.sleep(rand.random() * 0.05)
+    for number in range(count):
+        client = Client()
+        task = asyncio.create_task(ask(room, ask_of(stream=True), tap=client))
+        if number % 2:  # however slow the machine is, some go away in the middle of their answer
+            begun = asyncio.ensure_future(client.first.wait())
+            await asyncio.wait({task, begun}, return_when=asyncio.FIRST_COMPLETED)
+            begun.cancel()
+        await asyncio.sleep(rand.random() * (0.02 if number % 2 else 0.05))
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
@@ -273,7 +301,7 @@ async def test_who_goes_away_at_any_moment_ends_the_call_and_pays_what_came(room
 
 
 async def test_a_disconnect_in_a_stream_is_billed_by_what_was_counted(room: Room) -> None:
-    room.server.behave(Behaviour(drip_s=0.02))
+    room.server.behave(Behaviour(stall_at=900))
     room.server.say(Reply(text="one two three four five six seven eight", tokens_in=1000, tokens_out=8))
     client = Client()
     task = asyncio.create_task(ask(room, messages(stream=True), tap=client))

@@ -20,7 +20,7 @@ BODY = orjson.dumps({"model": "small", "messages": [], "stream": True})
 
 async def ask(upstream: HttpUpstream, server: ModelServer, **more: str) -> bytes:
     headers = tuple(more.items())
-    answer = await upstream.send(UpstreamCall(server.url + "/v1/chat/completions", BODY, headers, silence_s=5))
+    answer = await upstream.send(UpstreamCall(server.url + "/v1/chat/completions", BODY, headers, silence_s=60))
     try:
         return b"".join([piece async for piece in answer.chunks()])
     finally:
@@ -80,7 +80,7 @@ async def test_it_is_not_sent_again_when_anything_came_back() -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     upstream = HttpUpstream()
-    call = UpstreamCall(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", b"{}", silence_s=2)
+    call = UpstreamCall(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", b"{}", silence_s=60)
     first = await upstream.send(call)
     assert [piece async for piece in first.chunks()] == [b"{}"]
     with pytest.raises(Unavailable):
@@ -95,21 +95,26 @@ async def test_what_comes_on_an_idle_connection_is_nobodys_answer() -> None:
     """A second answer to one request, as a broken or hostile server sends it, must not reach the next caller."""
     whole = b'HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n"%s"'
 
+    said = asyncio.Event()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
             writer.write(whole % b"right")
             await writer.drain()
             await asyncio.sleep(0.05)
             writer.write(whole % b"wrong")
+            said.set()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream = HttpUpstream()
-    call = UpstreamCall(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", b"{}", silence_s=2)
+    call = UpstreamCall(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", b"{}", silence_s=60)
     for _ in range(3):
         answer = await upstream.send(call)
         assert [piece async for piece in answer.chunks()] == [b'"right"']
-        await asyncio.sleep(0.1)
+        await said.wait()
+        said.clear()
+        await asyncio.sleep(0.05)
     await upstream.close()
     server.close()
     await server.wait_closed()
@@ -127,7 +132,7 @@ async def test_what_is_no_http_is_no_answer(said: bytes) -> None:
     upstream = HttpUpstream()
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(InvalidAnswer) as caught:
-        await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=2))
+        await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=60))
     assert caught.value.code == "model.http"
     await upstream.close()
     server.close()
@@ -249,7 +254,7 @@ async def test_a_head_without_end_is_no_answer() -> None:
     upstream = HttpUpstream()
     port = server.sockets[0].getsockname()[1]
     with pytest.raises(Unavailable):
-        await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=5))
+        await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=60))
     await upstream.close()
     server.close()
     await server.wait_closed()
@@ -282,7 +287,7 @@ async def test_a_large_request_and_an_answer_that_nobody_takes_yet_are_whole() -
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream = HttpUpstream()
     port = server.sockets[0].getsockname()[1]
-    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"b" * size, silence_s=5))
+    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"b" * size, silence_s=60))
     await asyncio.sleep(0.3)
     pieces = [piece async for piece in answer.chunks()]
     assert (told, sum(map(len, pieces))) == ([size], size)
@@ -297,7 +302,7 @@ async def test_what_came_before_a_cut_is_read_whoever_reads_late() -> None:
         server.say(Reply(deltas=tuple(f"word{number} " for number in range(40))))
         server.behave(Behaviour(close_at=3000))
         upstream = HttpUpstream()
-        call = UpstreamCall(server.url + "/v1/chat/completions", BODY, (), silence_s=5)
+        call = UpstreamCall(server.url + "/v1/chat/completions", BODY, (), silence_s=60)
         answer = await upstream.send(call)
         assert await server.until(lambda script: script.open == 0)
         await asyncio.sleep(0.05)  # and the end has been heard of here
@@ -321,7 +326,7 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     upstream = HttpUpstream()
     port = server.sockets[0].getsockname()[1]
-    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=5))
+    answer = await upstream.send(UpstreamCall(f"http://127.0.0.1:{port}/v1", b"{}", silence_s=60))
     assert (answer.status, answer.headers) == (200, {})
     assert b"".join([piece async for piece in answer.chunks()]) == b"abcd"
     await upstream.close()

@@ -28,12 +28,12 @@ class Way:
     script: Script
     url: str
 
-    def call(self, asked: object = ASKED, *, silence_s: float = 5.0) -> UpstreamCall:
+    def call(self, asked: object = ASKED, *, silence_s: float = 60.0) -> UpstreamCall:
         body = asked if isinstance(asked, bytes) else orjson.dumps(asked)
         headers = (("content-type", "application/json"), ("authorization", "Bearer a-key"))
         return UpstreamCall(self.url + "/v1/chat/completions", body, headers, silence_s=silence_s)
 
-    async def ask(self, asked: object = ASKED, *, silence_s: float = 5.0) -> tuple[UpstreamAnswer, bytes]:
+    async def ask(self, asked: object = ASKED, *, silence_s: float = 60.0) -> tuple[UpstreamAnswer, bytes]:
         answer = await self.upstream.send(self.call(asked, silence_s=silence_s))
         try:
             return answer, b"".join([piece async for piece in answer.chunks()])
@@ -146,7 +146,7 @@ async def test_a_head_that_claims_too_much_is_waited_for_and_given_up(way: Way) 
 
 
 async def test_silence_is_given_up_before_the_head_and_behind_it(way: Way) -> None:
-    way.script.behave(Behaviour(head_s=5), times=1)
+    way.script.behave(Behaviour(head_s=60), times=1)
     with pytest.raises(Timeout) as caught:
         await way.ask(silence_s=0.2)
     assert caught.value.code == "model.silent"
@@ -158,7 +158,11 @@ async def test_silence_is_given_up_before_the_head_and_behind_it(way: Way) -> No
 
 async def test_a_slow_stream_is_not_silent(way: Way) -> None:
     way.script.behave(Behaviour(drip_s=0.08))
-    assert (await way.ask(STREAMED, silence_s=0.3))[1].endswith(DONE)
+    for _ in range(10):  # in sum it always takes longer; a machine that stands still is silent too
+        with suppress(Timeout):
+            assert (await way.ask(STREAMED, silence_s=0.3))[1].endswith(DONE)
+            return
+    raise AssertionError("given up each time, however much came")
 
 
 async def test_nobody_there(way: Way) -> None:
@@ -196,9 +200,9 @@ async def test_who_lets_go_early_ends_the_connection(way: Way) -> None:
 
 
 async def test_who_is_cancelled_ends_the_connection(way: Way) -> None:
-    for behaviour in (Behaviour(head_s=5), Behaviour(stall_at=50)):
+    for behaviour in (Behaviour(head_s=60), Behaviour(stall_at=50)):
         way.script.behave(behaviour, times=1)
-        task = asyncio.create_task(way.ask(STREAMED, silence_s=30))
+        task = asyncio.create_task(way.ask(STREAMED, silence_s=600))
         assert await asyncio.to_thread(way.script.wait, lambda script: script.count > 0)
         await asyncio.sleep(0.05)
         task.cancel()

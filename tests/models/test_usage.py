@@ -7,7 +7,7 @@ import tempfile
 from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -476,6 +476,6 @@ TestHours = Hours.TestCase
 TestHours.settings = settings(
     max_examples=300 if os.environ.get("REMIT_PROVE") else 8,
     stateful_step_count=25,
-    deadline=timedelta(seconds=60),
+    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

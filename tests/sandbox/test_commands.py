@@ -72,6 +72,15 @@ async def run(step: Path, tier: Tier, code: str, **options: object) -> CommandRe
     return await run_command(spec(step, code, **options), on_started=unrecorded, tier=tier)
 
 
+async def timed(step: Path, tier: Tier, code: str, begun: str, **options: object) -> CommandResult:
+    """Run until its time is over: as much of it as the machine needs to come to where the file ``begun`` is made."""
+    for wall_s in (1.0, 4.0, 16.0, 60.0):
+        result = await run(step, tier, code, limits=Limits(wall_s=wall_s), **options)
+        if (step / begun).exists():
+            break
+    return result
+
+
 def unrecorded(_group: int, _start: str) -> None:
     """For commands whose leftovers no test looks for."""
 
@@ -282,12 +291,10 @@ async def test_reach_is_told_as_it_is(step: Path) -> None:
 
 
 async def test_wall_time_ends_the_whole_group(step: Path, tier: Tier) -> None:
-    began = time.monotonic()
-    code = HEARTBEAT + "\n    import os\n    if os.fork() == 0: beat()\n    import time; time.sleep(60)\n"
-    result = await run(step, tier, code, limits=Limits(wall_s=1.5), grace_s=0.5)
+    code = HEARTBEAT + "\n    import os\n    if os.fork() == 0: beat()\n    import time; time.sleep(600)\n"
+    result = await timed(step, tier, code, "beat", grace_s=0.5)
     assert result.timed_out
     assert result.exit_code == 128 + signal.SIGTERM
-    assert time.monotonic() - began < 15
     assert not alive(step / "beat")
 
 
@@ -298,12 +305,18 @@ async def test_sigterm_is_heard_first_and_ignoring_it_does_not_help(step: Path, 
             print("tidied", flush=True)
             sys.exit(3)
         signal.signal(signal.SIGTERM, end)
-        time.sleep(60)
+        open("polite", "w").close()
+        time.sleep(600)
         """
-    result = await run(step, tier, polite, limits=Limits(wall_s=1.5))
+    result = await timed(step, tier, polite, "polite")
     assert (result.stdout, result.exit_code, result.end) == (b"tidied\n", 3, End.TIMEOUT)
-    deaf = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(60)"
-    result = await run(step, tier, deaf, limits=Limits(wall_s=1.0), grace_s=0.3)
+    deaf = """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        open("deaf", "w").close()
+        time.sleep(600)
+        """
+    result = await timed(step, tier, deaf, "deaf", grace_s=0.3)
     assert (result.exit_code, result.end) == (137, End.TIMEOUT)
 
 
@@ -322,7 +335,7 @@ async def test_a_fork_bomb_is_ended(step: Path, tier: Tier) -> None:
 
 
 async def test_processor_time_memory_and_file_size_are_bounded(step: Path, tier: Tier) -> None:
-    spin = await run(step, tier, "while True: pass", limits=Limits(cpu_s=1, wall_s=30))
+    spin = await run(step, tier, "while True: pass", limits=Limits(cpu_s=1, wall_s=100))
     assert spin.exit_code in {128 + signal.SIGXCPU, 137}
     eat = await run(step, tier, "x = bytearray(2 << 30)", limits=Limits(memory_bytes=512 << 20))
     assert eat.exit_code == 1
@@ -430,7 +443,7 @@ def outlived(step: Path, tier: Tier, *, launcher_too: bool) -> tuple[int, str]:
 
 def test_kill_nine_of_remit_leaves_no_process(step: Path, tier: Tier) -> None:
     outlived(step, tier, launcher_too=False)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while alive(step / "beat") and time.monotonic() < deadline:
         pass
     assert not alive(step / "beat")
@@ -550,9 +563,9 @@ async def test_the_adapter_refuses_a_reference_nobody_can_resolve(step: Path) ->
 async def test_the_launcher_stays_cheap(step: Path, tier: Tier) -> None:
     times: list[float] = []
     for _ in range(5):
-        began = time.perf_counter()
+        pace = Pace()
         await run_command(CommandSpec(("true",), step, step.parent / "p"), on_started=unrecorded, tier=tier)
-        times.append(time.perf_counter() - began)
+        times.append(pace.spent())
     assert min(times) < 0.25, times  # 0.03 on a quiet machine; the bound only catches a heavy import
 
 

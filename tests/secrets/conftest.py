@@ -22,8 +22,8 @@ from remit.kernel.secret_sources import SecretSource, SourceKind
 from remit.testing.secret_servers import AwsServer, VaultServer
 
 KEY = secrets.token_bytes(32)
-AWS = SecretSource(SourceKind.AWS, region="eu-central-1", prefix="team/", timeout_s=2.0, tries=2)
-VAULT = SecretSource(SourceKind.VAULT, url="https://vault.invalid", prefix="team/", timeout_s=2.0, tries=2)
+AWS = SecretSource(SourceKind.AWS, region="eu-central-1", prefix="team/", timeout_s=30.0, tries=2)
+VAULT = SecretSource(SourceKind.VAULT, url="https://vault.invalid", prefix="team/", timeout_s=30.0, tries=2)
 
 
 def some_value() -> str:

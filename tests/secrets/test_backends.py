@@ -89,11 +89,11 @@ def test_aws_that_passes_is_tried_again_and_no_more_often_than_it_may(
 
 def test_aws_that_does_not_answer_is_given_up_in_time(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = aws_backend(aws, monkeypatch, timeout_s=0.2, tries=1)
-    aws.faults.append(Fault(delay_s=20.0))
+    aws.faults.append(Fault(delay_s=60.0))
     began = time.monotonic()
     with pytest.raises(Unavailable):
         backend.get("db")
-    assert time.monotonic() - began < 10  # it would have answered after 20
+    assert time.monotonic() - began < 30  # it would have answered after 60
 
 
 def test_aws_versions_have_stages_and_a_deleted_secret_is_not_made_anew(
@@ -165,11 +165,11 @@ def test_vault_that_passes_is_tried_again_and_no_more_often_than_it_may(vault: V
 
 def test_vault_that_does_not_answer_is_given_up_in_time(vault: VaultServer) -> None:
     backend = vault_backend(vault, timeout_s=0.2, tries=1)
-    vault.faults.append(Fault(delay_s=20.0))
+    vault.faults.append(Fault(delay_s=60.0))
     began = time.monotonic()
     with pytest.raises(Unavailable):
         backend.get("db")
-    assert time.monotonic() - began < 10  # it would have answered after 20
+    assert time.monotonic() - began < 30  # it would have answered after 60
 
 
 def test_nobody_listens() -> None:

@@ -98,7 +98,7 @@ async def test_an_operation_that_raises_undoes_only_itself(things: Store) -> Non
         raise ValueError("no")
 
     gate = threading.Event()
-    blocker = things.submit("mission.create", lambda _tx: gate.wait(5))
+    blocker = things.submit("mission.create", lambda _tx: gate.wait(60))
     futures = [things.submit("guard.intent", op) for op in (good("a"), bad, good("b"))]
     gate.set()
     blocker.result()
@@ -197,7 +197,7 @@ def test_unsigned_entries_are_signed_within_a_second(store: Store) -> None:
     import time
 
     store.write("guard.intent", lambda tx: tx.append(entry()))
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while store.verify().signed < 1 and time.monotonic() < end:
         time.sleep(0.1)
     assert store.verify().signed == 1
@@ -295,7 +295,7 @@ def test_an_entry_that_does_not_fit_is_refused_and_nothing_is_written(store: Sto
 
 async def test_a_cancelled_waiter_does_not_take_its_write_back(things: Store) -> None:
     gate = threading.Event()
-    blocked = things.submit("mission.create", lambda _tx: gate.wait(5))
+    blocked = things.submit("mission.create", lambda _tx: gate.wait(60))
     task = asyncio.create_task(things.commit("mission.create", lambda tx: tx.execute(ADD, thing("a"))))
     await asyncio.sleep(0.05)
     task.cancel()

@@ -35,12 +35,12 @@ async def test_what_a_task_writes_before_it_waits_is_one_transaction(
 
 
 async def test_a_write_that_nothing_follows_is_committed_all_the_same(store: Store) -> None:
-    assert await asyncio.wait_for(asyncio.wrap_future(store.submit("step.start", lambda _tx: 7)), 5) == 7
+    assert await asyncio.wait_for(asyncio.wrap_future(store.submit("step.start", lambda _tx: 7)), 60) == 7
 
 
 async def test_blocking_on_a_held_write_in_its_own_loop_does_not_hang(store: Store) -> None:
-    assert store.submit("step.start", lambda _tx: 7).result(timeout=5) == 7
-    assert store.submit("step.start", lambda _tx: 7).exception(timeout=5) is None
+    assert store.submit("step.start", lambda _tx: 7).result(timeout=60) == 7
+    assert store.submit("step.start", lambda _tx: 7).exception(timeout=60) is None
 
 
 async def test_another_threads_write_comes_after_what_is_held(store: Store) -> None:
@@ -48,7 +48,7 @@ async def test_another_threads_write_comes_after_what_is_held(store: Store) -> N
     store.submit("step.start", lambda _tx: order.append("held"))
     thread = threading.Thread(target=lambda: store.write("step.attempt", lambda _tx: order.append("thread")))
     thread.start()
-    thread.join(5)  # this loop has had no turn since
+    thread.join(60)  # this loop has had no turn since
     assert order == ["held", "thread"]
 
 
@@ -59,17 +59,17 @@ def test_two_loops_do_not_wait_for_each_other(store: Store) -> None:
     async def busy() -> None:
         store.submit("step.start", lambda _tx: None)
         held.set()
-        assert done.wait(5)  # a loop that has no turn for long
+        assert done.wait(60)  # a loop that has no turn for long
 
     async def other() -> None:
-        await asyncio.wait_for(asyncio.wrap_future(store.submit("step.start", lambda _tx: None)), 4)
+        await asyncio.wait_for(asyncio.wrap_future(store.submit("step.start", lambda _tx: None)), 50)
         done.set()
 
     first = threading.Thread(target=lambda: asyncio.run(busy()))
     first.start()
-    assert held.wait(5)
+    assert held.wait(60)
     asyncio.run(other())
-    first.join(5)
+    first.join(60)
     assert done.is_set()
 
 
@@ -124,7 +124,7 @@ async def test_a_batch_is_given_time_to_fill_where_many_write_and_never_where_on
     assert slept == []
 
     held = threading.Event()
-    first = asyncio.ensure_future(store.commit("step.start", lambda _tx: held.wait(5)))
+    first = asyncio.ensure_future(store.commit("step.start", lambda _tx: held.wait(60)))
     await asyncio.sleep(0)
     many = [asyncio.ensure_future(store.commit("step.start", lambda _tx: None)) for _ in range(30)]
     await asyncio.sleep(0)

@@ -114,10 +114,10 @@ async def test_what_nobody_waits_for_goes_with_the_next_write_or_soon(store: Sto
     await store.commit("guard.intent", lambda _tx: order.append("intent"))
     assert order == ["outcome", "intent"]
     again = store.submit("guard.outcome", lambda _tx: order.append("last"), patient=True)
-    await asyncio.wait_for(asyncio.wrap_future(again), 5)
+    await asyncio.wait_for(asyncio.wrap_future(again), 60)
     assert order[-1] == "last"
     blocked = store.submit("guard.outcome", lambda _tx: 7, patient=True)
-    assert blocked.result(timeout=5) == 7  # who blocks on it in its own loop hands it over
+    assert blocked.result(timeout=60) == 7  # who blocks on it in its own loop hands it over
 
 
 @pytest.mark.parametrize("reopen", ["sqlite"], indirect=True)

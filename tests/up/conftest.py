@@ -56,7 +56,7 @@ class Up:
         except OSError:
             return 0, b""
 
-    def stop(self, *, within_s: float = 30.0) -> int:
+    def stop(self, *, within_s: float = 60.0) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(within_s)
 

@@ -232,7 +232,7 @@ class Script:
             what()
             self._lock.notify_all()
 
-    def wait(self, until: Callable[[Script], bool], *, timeout_s: float = 5.0) -> bool:
+    def wait(self, until: Callable[[Script], bool], *, timeout_s: float = 30.0) -> bool:
         """Block until ``until`` holds, looked at after whatever happens; whether it did in time."""
         with self._lock:
             return self._lock.wait_for(lambda: until(self), timeout_s)

@@ -116,7 +116,7 @@ class ModelServer(Script):
     async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.stop)
 
-    async def until(self, holds: Any, *, timeout_s: float = 5.0) -> bool:  # noqa: ANN401 - as ``wait``
+    async def until(self, holds: Any, *, timeout_s: float = 30.0) -> bool:  # noqa: ANN401 - as ``wait``
         """``wait`` for tests in an event loop."""
         return await asyncio.to_thread(self.wait, holds, timeout_s=timeout_s)
 
@@ -129,7 +129,7 @@ class ModelServer(Script):
 
         if self._loop is not None:
             self._loop.call_soon_threadsafe(run)
-            done.wait(5)
+            done.wait(30)
 
     def _serve(self) -> None:
         asyncio.run(self._main())
