@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -306,6 +307,40 @@ async def test_while_one_reads_ahead_the_others_do_not_wait(store: SqliteStore) 
         if models.fresh(WORKSPACE) is not first:
             break
     assert models.fresh(WORKSPACE) is not first
+
+
+async def test_what_was_being_read_while_it_changed_is_not_believed_afterwards(store: SqliteStore) -> None:
+    """A read ahead of need that began before an order and ends after it."""
+    await furnish(store)
+    clock, journal = HandClock(), Held(store)
+    models = Models(journal, clock, RATES)  # type: ignore[arg-type] - it is only read
+    await models.catalogue(WORKSPACE)
+    clock.advance(0.8)
+    journal.go_on.clear()
+    assert models.fresh(WORKSPACE) is not None
+    ahead = models._reading[WORKSPACE]
+    await journal.has_read.wait()
+    await give(store, SetAlias("nick", "smart"))
+    models.forget(WORKSPACE)
+    journal.go_on.set()
+    assert not (await ahead).aliases
+    assert (await models.catalogue(WORKSPACE)).aliases == {"nick": "smart"}
+
+
+class Held:
+    """A journal whose answers to questions come when they are let go."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.has_read, self.go_on = asyncio.Event(), asyncio.Event()
+        self.go_on.set()
+
+    async def read(self, ask: Any) -> Any:
+        found = await self.store.read(ask)
+        if not self.go_on.is_set():
+            self.has_read.set()
+        await self.go_on.wait()
+        return found
 
 
 async def test_without_the_store_nobody_is_routed(store: SqliteStore) -> None:

@@ -12,6 +12,7 @@ finds the providers of its maker: what a key may ask is the key's to say.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -353,6 +354,7 @@ class Models:
         self._clock = clock
         self._known: dict[str, Catalogue] = {}
         self._reading: dict[str, asyncio.Task[Catalogue]] = {}
+        self._forgotten: Counter[str] = Counter()
 
     def fresh(self, workspace: str) -> Catalogue | None:
         """What is known, if it is fresh enough and nobody needs to read anew; costs no await."""
@@ -383,7 +385,8 @@ class Models:
             raise Unavailable(message, code="models.unreadable", hint="remit doctor") from error
 
     def forget(self, workspace: str) -> None:
-        """Read anew at the next question: after an order in this process."""
+        """Read anew at the next question: after an order in this process. What is being read now is not kept."""
+        self._forgotten[workspace] += 1
         self._known.pop(workspace, None)
         self._reading.pop(workspace, None)
 
@@ -403,9 +406,9 @@ class Models:
 
     async def _anew(self, workspace: str) -> Catalogue:
         await asyncio.to_thread(self.rates.known, ProviderKind.OPENAI.value, "gpt-4o")  # imports the data, once
-        read_at = self._clock.monotonic()
+        read_at, forgotten = self._clock.monotonic(), self._forgotten[workspace]
         found = await self._journal.read(lambda tx: read_catalogue(tx, workspace, rates=self.rates, read_at=read_at))
         known = self._known.get(workspace)
-        if known is None or known.read_at <= read_at:
+        if self._forgotten[workspace] == forgotten and (known is None or known.read_at <= read_at):
             self._known[workspace] = found
         return found
