@@ -54,6 +54,7 @@ IMPORTED = (
     "remit.models.prices",
     "remit.redact.engine",
     "remit.redact.rules",
+    "remit.serve.up.running",
     "remit.testing.probe",
     "alembic.command",
     "alembic.runtime.migration",
@@ -66,6 +67,9 @@ IMPORTED = (
     "pwd",
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
+    "uvicorn.protocols.http.httptools_impl",
+    "uvicorn.protocols.websockets.websockets_sansio_impl",
+    "uvloop",
 )
 
 

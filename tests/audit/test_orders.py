@@ -19,6 +19,8 @@ from remit.kernel.action import ActorKind, Principal
 from remit.kernel.ids import new_id
 from remit.settings import load
 
+from ..warm import start  # noqa: TID252 - tests are loaded by path
+
 type Run = Callable[..., dict]
 
 PERSON = "customer-4711"
@@ -219,7 +221,7 @@ def test_an_erasure_names_what_is_left_in_git_in_files_and_in_the_database(run: 
 def test_the_feed_shows_what_is_added_and_holds_nobody_up(run: Run, home: Path) -> None:
     run("audit", "holds")
     argv = [sys.executable, "-m", "remit.cli", "audit", "show", "--follow", "--json", "--home", str(home)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as feed:
+    with start(argv, stdout=subprocess.PIPE, text=True) as feed:
         try:
             assert feed.stdout is not None
             assert json.loads(feed.stdout.readline())["entries"]
@@ -229,4 +231,4 @@ def test_the_feed_shows_what_is_added_and_holds_nobody_up(run: Run, home: Path) 
                 assert entry["payload"]["text"] == f"text {n}"
         finally:
             feed.send_signal(signal.SIGINT)
-            assert feed.wait(20) == 130
+            assert feed.wait(60) == 130

@@ -16,6 +16,7 @@ import pytest
 from remit.testing.model_server import Behaviour, ModelServer, Reply
 
 from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+from ..warm import start  # noqa: TID252 - as above
 from .running import Wire, ask, gateway
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +37,7 @@ def started(home: Path, *more: str) -> tuple[subprocess.Popen[bytes], dict[str, 
     """The command, what it said when it listened, and how long that took."""
     began = time.monotonic()
     command = [sys.executable, "-m", "remit.cli", "gateway", "--home", str(home), "--port", "0", "--json", *more]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"TZ": "UTC"})
+    process = start(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"TZ": "UTC"})
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
@@ -94,7 +95,7 @@ def test_what_does_not_end_in_its_time_is_told_so_and_settled(home: tuple[Path, 
 
 def test_it_listens_nowhere_else_by_accident(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "remit.cli", "gateway", "--home", str(tmp_path / "h"), "--host", "0.0.0.0"]  # noqa: S104 - refused
-    done = subprocess.run([*command, "--json"], capture_output=True, check=False, timeout=100)
+    done = run_command([*command, "--json"], capture_output=True, timeout=100)
     assert done.returncode == 2
     error = orjson.loads(done.stdout)["error"]
     assert error["code"] == "gateway.host"
@@ -104,7 +105,7 @@ def test_it_listens_nowhere_else_by_accident(tmp_path: Path) -> None:
 def test_a_port_that_is_taken(home: tuple[Path, str, ModelServer]) -> None:
     folder, _, provider = home
     command = [sys.executable, "-m", "remit.cli", "gateway", "--home", str(folder), "--port", str(provider.port)]
-    done = subprocess.run([*command, "--json"], capture_output=True, check=False, timeout=100)
+    done = run_command([*command, "--json"], capture_output=True, timeout=100)
     assert done.returncode == 5
     assert orjson.loads(done.stdout)["error"]["code"] == "gateway.listen"
 

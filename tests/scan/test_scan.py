@@ -17,6 +17,7 @@ import pytest
 from remit.cli.root import run
 
 from ..warm import run as run_command  # noqa: TID252 - tests are loaded by path
+from ..warm import start  # noqa: TID252 - as above
 
 ALNUM = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 TOKEN = "ghp_" + "".join(random.Random(7).choices(ALNUM, k=36))
@@ -369,7 +370,7 @@ def test_a_bad_line_is_told_where_it_stands(remit: Remit) -> None:
 
 def test_each_line_is_answered_before_the_next_is_asked(folder: Path) -> None:
     argv = [sys.executable, "-m", "remit.cli", "scan", "--jsonl", "-"]
-    with subprocess.Popen(argv, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with start(argv, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for text in ("one", TOKEN, "three"):

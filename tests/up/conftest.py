@@ -20,7 +20,7 @@ import pytest
 from remit.testing.drill import Drill
 
 from ..postgres import postgres_server, postgres_url  # noqa: TID252 - tests are loaded by path
-from ..warm import warm_commands  # noqa: TID252 - as above
+from ..warm import start, warm_commands  # noqa: TID252 - as above
 
 __all__ = ["postgres_server", "postgres_url", "warm_commands"]
 
@@ -81,7 +81,7 @@ class Starter:
 
     def begin(self, *words: str, **environ: str) -> subprocess.Popen[str]:
         argv = [sys.executable, "-m", "remit.cli", "up", "--home", str(self.home), "--port", "0", "--json", *words]
-        process = subprocess.Popen(
+        process = start(
             argv,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -122,7 +122,7 @@ def rest(one: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def answered(one: socket.socket, end: bytes) -> bool:
+def is_answered(one: socket.socket, end: bytes) -> bool:
     """Whether what comes ends so, in however many packets."""
     said = b""
     while not said.endswith(end) and (data := one.recv(4096)):
@@ -204,10 +204,10 @@ def test_who_takes_it_slowly_gets_all_of_it(quick: Server) -> None:
 
 def test_a_connection_is_kept_between_requests_whatever_time_a_head_has(quick: Server) -> None:
     with quick.connect(GET) as one:
-        assert answered(one, b"/x")
+        assert is_answered(one, b"/x")
         time.sleep(1.0)
         one.sendall(GET)
-        assert answered(one, b"/x")
+        assert is_answered(one, b"/x")
 
 
 # ------------------------------------------------------------------------------------------------------------- amounts
@@ -267,7 +267,7 @@ def test_when_all_places_are_taken_who_asks_nothing_makes_way(tmp_path: Path) ->
         assert b"retry-after: 1\r\n" in said
         assert b'"server.full"' in said
         server.hold.set()
-        assert all(answered(each, b"/hold") for each in held)
+        assert all(is_answered(each, b"/hold") for each in held)
         for each in (*silent, *held):
             each.close()
 
