@@ -31,7 +31,7 @@ from remit.testing.drill import Drill
 _START = [sys.executable, "-m", "remit.cli"]
 _KNOWN = {"args", "cwd", "env", "stdin", "stdout", "stderr", "text", "encoding", "errors", "bufsize"}
 _SET_CHILD_SUBREAPER = 36
-_PATIENCE_S = 60.0
+_PATIENCE_S = 110.0
 
 
 class _Parent:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import secrets
+import select
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -82,6 +83,8 @@ class Client:
         if json is not None:
             body = orjson.dumps(json)
             more.setdefault("content-type", "application/json")
+        if self._was_let_go():
+            self.close()
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
         try:
@@ -94,6 +97,11 @@ class Client:
         if answer.will_close:
             self.close()
         return reply
+
+    def _was_let_go(self) -> bool:
+        """Whether the server has closed the connection, as it does with one on which nothing is asked for seconds."""
+        kept = self._connection.sock if self._connection is not None else None
+        return kept is not None and bool(select.select([kept], [], [], 0)[0])
 
     def get(self, path: str, **headers: str) -> Reply:
         return self.ask("GET", path, **headers)

@@ -41,14 +41,14 @@ class Up:
         """The status of an order."""
         data, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, data, headers)  # noqa: S310 - our own server
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
             return answer.status
 
     def get(self, path: str, **headers: str) -> tuple[int, bytes]:
         """Status and body; status 0: nobody listens."""
         request = urllib.request.Request(self.url + path, headers=headers)  # noqa: S310 - our own server
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

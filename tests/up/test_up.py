@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(180)
 def web_socket(url: str, path: str) -> int:
     """The status of asking for one."""
     asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)) as one:
+    with closing(http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)) as one:
         one.request("GET", path, headers={**asked, "Sec-WebSocket-Key": "A" * 22 + "=="})
         return one.getresponse().status
 

@@ -38,7 +38,7 @@ def answers(release: Path, folder: Path) -> tuple[int, object]:
 
     def asked() -> tuple[int, object] | None:
         assert process.poll() is None, "it ended"
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", "/health")
             answer = connection.getresponse()
