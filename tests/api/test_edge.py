@@ -444,10 +444,10 @@ def test_production_speaks_https_only(tmp_path_factory: pytest.TempPathFactory) 
         assert api.client("nobody").get("/health/live").status == 200
         sockets = api.url.replace("http", "ws") + "/api/v1/events/ws"
         bearer = {"Authorization": f"Bearer {api.key('owner')}"}
-        with pytest.raises(InvalidStatus), connect(sockets, additional_headers=bearer):
+        with pytest.raises(InvalidStatus), connect(sockets, additional_headers=bearer, open_timeout=60):
             pass
         behind = bearer | {"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.5"}
-        with connect(sockets, additional_headers=behind) as socket:
+        with connect(sockets, additional_headers=behind, open_timeout=60) as socket:
             assert '"ready"' in str(socket.recv(10))
         gone = api.owner.post("/api/v1/sign-out", x_forwarded_proto="https", x_forwarded_for="203.0.113.5")
         assert gone.headers["clear-site-data"] == '"cache"'

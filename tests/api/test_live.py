@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from websockets.sync.client import connect
+from websockets.sync.client import connect as connect_within
 
 from remit.accounts.people import remove_user
 from remit.kernel.errors import InvalidInput
@@ -57,6 +58,10 @@ def head(api: Api) -> int:
 @pytest.fixture
 def token(api: Api) -> str:
     return api.key("viewer")
+
+
+#: In ten seconds, as it comes, a busy machine may not have answered.
+connect = partial(connect_within, open_timeout=60, close_timeout=60, ping_timeout=60)
 
 
 async def test_what_is_committed_is_told_once_and_in_order(api: Api, token: str) -> None:
