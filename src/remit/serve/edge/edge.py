@@ -29,6 +29,9 @@ from remit.serve.edge.shares import Shares
 from remit.serve.edge.traces import read_trace
 from remit.settings import words
 
+#: Bytes that a request may have of whom nobody knows: they sign in, or follow a link.
+STRANGERS_BYTES = 64 << 10
+
 _log = logging.getLogger(__name__)
 #: A line for each request: address, method, path (without its query), status, milliseconds.
 _requests = logging.getLogger("remit.requests")
@@ -147,6 +150,8 @@ class Edge:
             exchange.streams = lambda: self._rates.take_back(counted)
         exchange.check_length()
         caller = await self._identity.caller(headers, origin.address)
+        if not caller.known:
+            exchange.bound(STRANGERS_BYTES)
         if caller.via in {"token", "key"}:
             await self._rates.admit_key(caller.session)
         check_site(method, headers, origin, self._cors, self._public)
