@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic_ai import Agent
@@ -13,6 +13,7 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.settings import ModelSettings
 
 import remit
 from remit.accounts.budgets import BudgetScope, set_limit
@@ -124,7 +125,7 @@ KEPT = Reply(text="Four.", extra={"id": "resp_1", "store": True})
 
 
 def goes_on(model: Any, name: str = "helper", **settings: Any) -> Agent[None, str]:
-    return Agent(model, name=name, model_settings=settings)
+    return Agent(model, name=name, model_settings=cast("ModelSettings", settings))
 
 
 @pytest.mark.parametrize("how", ["setting", "extra_body", "conversation"])
