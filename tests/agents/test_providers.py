@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from pydantic_ai import Agent
@@ -12,9 +13,11 @@ from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.settings import ModelSettings
 
 import remit
 from remit.accounts.budgets import BudgetScope, set_limit
+from remit.audit import query
 from remit.bootstrap import open_store
 from remit.kernel.errors import BudgetExceeded, NotFound
 from remit.kernel.money import usd
@@ -22,7 +25,7 @@ from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider, order
 from remit.testing.model_server import Behaviour, ModelServer, Reply, ToolCall
 
-from .conftest import CLOCK, Place
+from .conftest import CLOCK, Place, registered
 
 OPENAI = OpenAIProvider(base_url="http://127.0.0.1:9/v1", api_key="nobody-uses-this")
 ANTHROPIC = AnthropicProvider(base_url="http://127.0.0.1:9", api_key="nobody-uses-this")
@@ -116,3 +119,49 @@ async def test_a_provider_that_the_workspace_lacks_is_said(place: Place) -> None
         with pytest.raises(NotFound, match="no provider for the model"):
             await agent.run("hi")
     assert place.actions() == []
+
+
+KEPT = Reply(text="Four.", extra={"id": "resp_1", "store": True})
+
+
+def goes_on(model: Any, name: str = "helper", **settings: Any) -> Agent[None, str]:
+    return Agent(model, name=name, model_settings=cast("ModelSettings", settings))
+
+
+@pytest.mark.parametrize("how", ["setting", "extra_body", "conversation"])
+async def test_only_the_agent_that_made_a_response_goes_on_from_it(wired: Place, server: ModelServer, how: str) -> None:
+    with open_store(wired.settings) as store:
+        await registered(store, wired.settings, "stranger", models=frozenset({"*"}))
+    server.say(replace(KEPT, extra=dict(KEPT.extra) | {"conversation": {"id": "conv_1"}}))
+    settings: dict[str, Any] = {
+        "setting": {"openai_previous_response_id": "resp_1"},
+        "extra_body": {"extra_body": {"previous_response_id": "resp_1"}},
+        "conversation": {"extra_body": {"conversation": {"id": "conv_1"}}},
+    }[how]
+    model = MODELS["responses"]
+    async with remit.governed(goes_on(model()), home=wired.home) as agent:
+        await agent.run("how many?")
+    async with remit.governed(goes_on(model(), **settings), home=wired.home) as agent:
+        assert (await agent.run("and?")).output == "Four."
+    asked = server.count
+    async with remit.governed(goes_on(model(), "stranger", **settings), home=wired.home) as agent:
+        with pytest.raises(NotFound) as refused:
+            await agent.run("and?")
+        with pytest.raises(NotFound):
+            async with agent.run_stream("and?"):
+                raise AssertionError
+    assert refused.value.code == "gateway.continued"
+    assert server.count == asked, "another's conversation was asked for"
+    with open_store(wired.settings) as store:
+        found = store.view(lambda tx: query.find(tx, query.Filter(wired.settings.workspace, action="agents.refused")))
+    assert {(each.header["actor"], each.header["reason"]) for each in found} == {
+        ("agent:stranger", "gateway.continued")
+    }
+
+
+async def test_what_never_was_cannot_be_gone_on_from(wired: Place, server: ModelServer) -> None:
+    settings = {"openai_previous_response_id": "resp_never"}
+    async with remit.governed(goes_on(MODELS["responses"](), **settings), home=wired.home) as agent:
+        with pytest.raises(NotFound, match="resp_never"):
+            await agent.run("and?")
+    assert server.count == 0

@@ -1,5 +1,6 @@
 """What somebody tries who holds a key, or writes a model's answer, and would like more than they may."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,85 @@ def test_a_tool_that_the_provider_runs_needs_leave_before_it_runs(
 def test_such_a_tool_with_leave_and_tools_of_the_clients_own_pass(gate: Gateway) -> None:
     tools = [{"type": "weather"}, {"type": "function", "name": "x", "parameters": {}}, {"type": "local_shell"}]
     assert ask(gate.url, "/v1/responses", RESPONSE | {"tools": tools}, token=gate.token)[0] == 200
+
+
+def parts(*each: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": list(each)}]
+
+
+SOURCE = {"type": "file", "file_id": "file_1"}
+SEARCHED = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+STORED: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/responses", RESPONSE | {"input": parts({"type": "input_file", "file_id": "file_1"})}),
+    ("/v1/responses", RESPONSE | {"input": parts({"type": "input_image", "file_id": "file_1"})}),
+    ("/v1/responses", RESPONSE | {"input": parts({"type": "input_file", "File_ID": "file_1"})}),
+    ("/v1/responses", RESPONSE | {"tools": [SEARCHED]}),
+    ("/v1/responses", RESPONSE | {"tools": [{"type": "file_search", "vector_\u017ftore_ids": ["vs_1"]}]}),
+    ("/v1/responses", RESPONSE | {"tools": [{"type": "code_interpreter", "container": {"file_ids": ["file_1"]}}]}),
+    ("/v1/responses", RESPONSE | {"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "f"}}]}),
+    ("/v1/responses", RESPONSE | {"tools": [{"type": "shell", "environment": {"skills": [{"skill_id": "s"}]}}]}),
+    ("/v1/responses", RESPONSE | {"prompt": {"id": "pmpt_1"}}),
+    ("/v1/responses", RESPONSE | {"type": "x_tool_use", "input": parts({"type": "input_file", "file_id": "f"})}),
+    (CHAT, ASKED | {"messages": parts({"type": "file", "file": {"file_id": "file_1"}})}),
+    (CHAT, ASKED | {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}, *ASKED["messages"]]}),
+    ("/v1/messages", MESSAGE | {"messages": parts({"type": "document", "source": SOURCE})}),
+    ("/v1/messages", MESSAGE | {"messages": parts({"type": "container_upload", "file_id": "file_1"})}),
+    ("/v1/messages", MESSAGE | {"container": {"skills": [{"type": "custom", "skill_id": "skill_1"}]}}),
+]
+
+
+@pytest.fixture
+def every_tool(gate: Gateway) -> Iterator[Gateway]:
+    gate.do(lambda: gate.tools("*"))
+    yield gate
+    gate.do(lambda: gate.tools("weather"))
+
+
+@pytest.mark.parametrize(("path", "body"), STORED, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_the_account_keeps_is_not_named_unless_the_workspace_allows_it(
+    every_tool: Gateway, path: str, body: dict[str, Any]
+) -> None:
+    gate = every_tool
+    for sent in (orjson.dumps(body), _with_escaped_names(body)):
+        answered = ask(gate.url, path, sent, token=gate.token)
+        assert (answered[0], code(answered)) == (403, "guard.stored"), answered
+    assert not gate.provider.requests
+    gate.do(lambda: gate.policy(stored="allow"))
+    try:
+        assert ask(gate.url, path, orjson.dumps(body), token=gate.token)[0] == 200
+    finally:
+        gate.do(lambda: gate.policy(stored="refuse"))
+
+
+def test_what_only_looks_like_it_passes(every_tool: Gateway) -> None:
+    gate, schema = (
+        every_tool,
+        {"type": "object", "properties": {"file_id": {"type": "string"}}, "required": ["file_id"]},
+    )
+    used = {"type": "tool_use", "id": "t", "name": "open", "input": {"file_id": "of the program's own"}}
+    messages = [
+        *MESSAGE["messages"],
+        {"role": "assistant", "content": [used]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": '"file_id": "x"'}]},
+    ]
+    tools = [{"name": "open", "input_schema": schema}]
+    skills = {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}
+    for path, body in (
+        ("/v1/messages", MESSAGE | {"messages": messages, "tools": tools, "container": skills}),
+        (CHAT, ASKED | {"tools": [{"type": "function", "function": {"name": "open", "parameters": schema}}]}),
+        (CHAT, ASKED | {"modalities": ["text", "audio"], "audio": {"voice": "ash", "format": "wav"}}),
+        ("/v1/responses", RESPONSE | {"metadata": {"file_id": "x"}, "input": 'what is a "prompt" with a file_id?'}),
+    ):
+        answered = ask(gate.url, path, orjson.dumps(body), token=gate.token)
+        assert answered[0] == 200, answered
+
+
+def _with_escaped_names(body: dict[str, Any]) -> bytes:
+    """The same request, with the first letter of every name of the kind that is looked for written as an escape."""
+    sent = orjson.dumps(body)
+    for name in (b'"file_id', b'"vector_', b'"skill_id', b'"prompt', b'"audio', b'"File_'):
+        sent = sent.replace(name, b'"\\u%04x' % name[1] + name[2:])
+    return sent
 
 
 # ------------------------------------------------------------------------------------------------------------- answers

@@ -90,6 +90,7 @@ async def test_the_policy_is_careful_unless_somebody_says_otherwise(world: World
         "approval": "wait",
         "on_full": "block",
         "tool_calls": "inspect",
+        "stored": "refuse",
         "cache": "off",
         "revision": 0,
     }

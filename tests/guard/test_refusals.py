@@ -215,6 +215,12 @@ async def beyond_models(world: World) -> Action:
     return act(Model("openai", "m", {}), principal=CODER)
 
 
+async def naming_what_the_account_keeps(world: World) -> Action:
+    await _register(world, effects=frozenset({"model"}), models=frozenset({"*"}))
+    part = {"type": "file", "file": {"file_id": "file_1"}}
+    return act(Model("openai", "m", {"messages": [{"role": "user", "content": [part]}]}), principal=CODER)
+
+
 async def beyond_domains(world: World) -> Action:
     await _register(world, effects=frozenset({"fetch"}), domains=frozenset({"example.com"}))
     return act(Fetch("https://example.org/x"), principal=CODER)
@@ -509,6 +515,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "authorise.no_adapter": no_adapter,
     "authorise.tool": beyond_tools,
     "authorise.model": beyond_models,
+    "authorise.stored": naming_what_the_account_keeps,
     "authorise.address": forbidden_address,
     "authorise.domain": beyond_domains,
     "authorise.role": without_a_role,

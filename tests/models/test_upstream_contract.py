@@ -1,6 +1,7 @@
 """The way to providers: one suite for the client over sockets and for the one in memory."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -102,6 +103,21 @@ async def test_what_is_compressed_all_the_same_is_undone(way: Way) -> None:
     _, whole = await way.ask()
     way.script.behave(Behaviour(gzip=True, piece=5))
     assert (await way.ask())[1] == whole
+
+
+@pytest.mark.parametrize("way", ["sockets"], indirect=True)
+async def test_what_unfolds_to_a_thousand_times_its_size_is_never_held_whole(way: Way) -> None:
+    way.script.say(Reply(text="x" * 30_000_000))
+    way.script.behave(Behaviour(gzip=True))
+    answer = await way.upstream.send(way.call())
+    tracemalloc.start()
+    try:
+        size = sum([len(piece) async for piece in answer.chunks()])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert size > 30_000_000
+    assert peak < size / 4
 
 
 @pytest.mark.parametrize("how", ["close_at", "reset_at"])

@@ -60,6 +60,8 @@ class GatewayPolicy:
         approval: What a call does that a person must approve.
         on_full: What a call does when writes pile up.
         tool_calls: Whether tool calls in answers are held against the rules for tools before they pass.
+        stored: Whether requests may name files, stores of vectors, prompts and skills that a provider keeps for its
+            whole account (``guard.account_things``).
         cache: Whether an answer to the same request is given again, unless the caller says otherwise.
         revision: How many times it was set; 0: never.
     """
@@ -70,6 +72,7 @@ class GatewayPolicy:
     approval: OnApproval = OnApproval.WAIT
     on_full: OnFull = OnFull.BLOCK
     tool_calls: bool = True
+    stored: bool = False
     cache: bool = False
     revision: int = field(default=0, compare=False)
 
@@ -94,6 +97,7 @@ _WORDS: Mapping[str, Mapping[str, object]] = {
     "approval": {each.value: each for each in OnApproval},
     "on_full": {each.value: each for each in OnFull},
     "tool_calls": {"inspect": True, "off": False},
+    "stored": {"refuse": False, "allow": True},
     "cache": _SWITCH,
 }
 

@@ -117,6 +117,7 @@ def register(
     limit = usd(spend) if spend else None
     with open_store(settings) as store:
         asyncio.run(register_agent(store, agent, by=acting(settings), clock=SystemClock(), spend_limit=limit))
+        store.seal()
     return _done(settings, name, f"registered {name}", as_json=as_json)
 
 
@@ -168,6 +169,7 @@ def update(
             asyncio.run(update_agent(store, name, workspace=of, by=by, change=change))
         if owner is not None:
             asyncio.run(transfer_agent(store, name, workspace=of, owner=owner, by=by))
+        store.seal()
     return _done(settings, name, f"changed {name}", as_json=as_json)
 
 
@@ -213,6 +215,7 @@ def retire(name: str, reason: str, home: str | None, *, as_json: bool, debug: bo
     by, of = acting(settings), settings.workspace
     with open_store(settings) as store:
         asyncio.run(retire_agent(store, name, workspace=of, reason=reason, by=by, mask=masking(settings)))
+        store.seal()
     return _done(settings, name, f"retired {name}", as_json=as_json)
 
 
@@ -296,6 +299,7 @@ def _switch(
     by, of, mask = acting(settings), settings.workspace, masking(settings)
     with open_store(settings) as store:
         asyncio.run(order(store, target, workspace=of, reason=reason, by=by, clock=SystemClock(), mask=mask))
+        store.seal()
     verb = "paused" if stop else "resumed"
     emit({verb: {"scope": kind, "name": name}, "reason": mask(reason)}) if as_json else say(f"{verb} {target}")
     return 0

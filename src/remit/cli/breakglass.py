@@ -57,6 +57,7 @@ def request(
         made = asyncio.run(
             request_glass(store, lift, workspace=of, reason=reason, by=by, clock=SystemClock(), mask=mask)
         )
+        store.seal()
     told = f"asked for {lift}\nsomebody else confirms it with: remit breakglass confirm {made}"
     emit({"grant": made, "status": "requested", "minutes": minutes}) if as_json else say(told)
     return 0
@@ -76,6 +77,7 @@ def confirm(grant: str, home: str | None, *, as_json: bool, debug: bool) -> int:
         opened = asyncio.run(
             confirm_glass(store, grant, workspace=settings.workspace, by=acting(settings), clock=SystemClock())
         )
+        store.seal()
     now = micros_of(SystemClock().now())
     emit(opened.as_json(now)) if as_json else say(f"open until {iso(opened.expires_us)}: {opened.lift}")
     return 0
@@ -95,6 +97,7 @@ def close(grant: str, reason: str, home: str | None, *, as_json: bool, debug: bo
     by, of, mask = acting(settings), settings.workspace, masking(settings)
     with open_store(settings) as store:
         asyncio.run(close_glass(store, grant, workspace=of, reason=reason, by=by, clock=SystemClock(), mask=mask))
+        store.seal()
     emit({"grant": grant, "status": "closed"}) if as_json else say(f"closed {grant}")
     return 0
 

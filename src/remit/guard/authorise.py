@@ -10,7 +10,7 @@ from remit.accounts.agents import Agent
 from remit.accounts.break_glass import Grant, Lifts
 from remit.accounts.reach import host_of, reaches_host, reaches_model, reaches_tool
 from remit.accounts.roles import ACT
-from remit.guard import hosted_tools
+from remit.guard import account_things, hosted_tools
 from remit.guard.fetching import effect_problem
 from remit.guard.glass import grant_for, spent
 from remit.guard.scene import Person, Scene, allowed, denied
@@ -31,6 +31,7 @@ def check(action: Action, scene: Scene) -> Check:
     return (
         _beyond(action.principal, action, scene)
         or (None if action.on_behalf_of == action.principal else _beyond(action.on_behalf_of, action, scene))
+        or _shared(action, scene)
         or _unsupported(action, scene)
         or (_forbidden(action, scene) if scene.standing.policies else None)
         or ALLOWED
@@ -74,6 +75,18 @@ def _beyond_model(agent: Agent, effect: Model, scene: Scene) -> Check | None:
     if hosted.url:
         return denied(NAME, "domain", f"The agent {agent.name!r} may not have the server of {tool!r} asked there.")
     return denied(NAME, "tool", f"The agent {agent.name!r} may not have the provider run the tool {tool!r}.")
+
+
+def _shared(action: Action, scene: Scene) -> Check | None:
+    """What the provider keeps for all who use its account, unless the workspace lets it be named."""
+    effect = action.effect
+    if not isinstance(effect, Model) or scene.standing.gateway.policy.stored:
+        return None
+    named = account_things.named(effect)
+    if not named:
+        return None
+    told = f"The request names what the provider keeps for its whole account ({named}), and the workspace's policy"
+    return denied(NAME, "stored", f"{told} says stored=refuse.")
 
 
 def _unsupported(action: Action, scene: Scene) -> Check | None:

@@ -11,14 +11,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from remit.audit.entry import Entry, Result
 from remit.guard.continuing_tables import CONTINUED
 from remit.kernel.action import Action, Principal
-from remit.kernel.errors import NotFound
+from remit.kernel.canonical import Json
+from remit.kernel.errors import NotFound, RemitError
 from remit.kernel.ports import Journal, ReadTx, Tx
 
 #: OpenAI keeps responses for 30 days, and conversations until somebody deletes them.
@@ -114,6 +117,29 @@ async def check(journal: Journal, party: Party, asked: Sequence[Reference], *, a
     first = asked[0]
     message = f"There is no {first.id[:80]!r} to go on from."
     raise NotFound(message, place=first.place, code="gateway.continued", hint="send the conversation, without its id")
+
+
+async def check_inside(journal: Journal, party: Party, asked: Sequence[Reference], *, accounts: Sequence[str]) -> str:
+    """As ``check``, for an agent of this process: nobody stands before it who would write the refusal down."""
+    try:
+        return await check(journal, party, asked, accounts=accounts)
+    except NotFound as error:
+        entry = Entry(
+            actor=party.principal,
+            action="agents.refused",
+            domain="guard",
+            result=Result.BLOCKED,
+            workspace=party.workspace,
+            reason=error.code,
+        )
+        payload: dict[str, Json] = {"for": str(party.on_behalf_of), "asked": error.place or "", "why": error.message}
+
+        def op(tx: Tx) -> None:
+            tx.append(entry, payload)
+
+        with suppress(RemitError):
+            journal.submit("guard.refused", op, patient=True)
+        raise
 
 
 def _owners(tx: ReadTx, refs: Iterable[str]) -> dict[str, tuple[str, str, str]]:

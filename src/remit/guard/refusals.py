@@ -30,6 +30,7 @@ NEXT: Mapping[str, str] = MappingProxyType(
         # authorise
         "authorise.effect": "remit agents",
         "authorise.no_adapter": "remit doctor",
+        "authorise.stored": "send what it holds, or, if every agent may name it: remit keys policy --set stored=allow",
         "authorise.tool": "remit agents",
         "authorise.model": "remit agents update NAME --model PROVIDER/MODEL",
         "authorise.address": "ask for another address; remit fetch --help names the settings that open more",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from remit.guard import continuing
 from remit.guard.personal import restored
 from remit.guard.retry import Profile
 from remit.guard.written import Written
@@ -207,6 +208,17 @@ class Context:
         self.cost += outcome.cost
         await self._record(action, outcome, personal=personal)
         return outcome
+
+    async def goes_on(self, asked: Sequence[continuing.Reference], accounts: Sequence[str]) -> str:
+        """Which of these accounts of providers keeps what a request goes on from, for the step's agent.
+
+        Raises:
+            NotFound: It is another's, or never was.
+        """
+        self._check()
+        agent = Principal(ActorKind.AGENT, self._spec.agent)
+        party = continuing.Party(self.workspace, agent, self._holding.originator)
+        return await continuing.check_inside(self._holding.deps.journal, party, asked, accounts=accounts)
 
     async def _record(self, action: Action, outcome: Outcome, *, personal: bool) -> None:
         """Keep an answer, with tokens in place of personal data where models get those."""

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from remit.guard.continuing import Reference
 from remit.guard.retry import Profile
 from remit.kernel.action import Action
 from remit.kernel.canonical import Json
@@ -49,6 +50,10 @@ class Recorder(Protocol):
         profile: Profile | None = None,
     ) -> Outcome:
         """As ``do``, under a name of its own instead of its place in the order, and once: see ``recorded``."""
+        ...
+
+    async def goes_on(self, asked: Sequence[Reference], accounts: Sequence[str]) -> str:
+        """Which of these accounts of providers keeps what a request goes on from, for the step's agent."""
         ...
 
 

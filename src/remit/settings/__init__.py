@@ -306,7 +306,7 @@ class Settings:
 
     @property
     def plain_refused(self) -> bool:
-        """Whether console and API turn plain HTTP away."""
+        """Whether console, API and gateway turn plain HTTP away."""
         return self.https == "on" or (self.https == "auto" and self.production)
 
 

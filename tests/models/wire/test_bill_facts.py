@@ -84,9 +84,14 @@ def test_what_a_request_goes_on_from() -> None:
             {"type": "message", "id": "msg_3", "content": "its text stands here"},
             {"type": "reasoning", "id": "rs_1", "summary": []},
             {"type": "reasoning", "id": "rs_2", "encrypted_content": "its own"},
+            {"type": "image_generation_call", "id": "ig_1"},
+            {"type": "image_generation_call", "id": "ig_2", "result": "its own"},
+            {"type": "code_interpreter_call", "id": "ci_1", "code": "1", "container_id": "cntr_2"},
         ],
         "tools": [{"type": "code_interpreter", "container": "cntr_1"}, {"type": "x", "container": {"type": "auto"}}],
     }
+    place = {"type": "container_reference", "container_id": "cntr_3"}
+    body["tools"].append({"type": "shell", "environment": place})
     found = {each.id: each.own for each in references(Wire.RESPONSES, body)}
     assert found == {
         "resp_1": True,
@@ -94,7 +99,11 @@ def test_what_a_request_goes_on_from() -> None:
         "msg_1": True,
         "msg_2": True,
         "rs_1": False,
+        "ig_1": True,
+        "ig_2": False,
         "cntr_1": False,
+        "cntr_2": False,
+        "cntr_3": False,
     }
     assert references(Wire.CHAT, body) == ()
     assert [each.id for each in references(Wire.MESSAGES, {"container": {"id": "c_1", "skills": []}})] == ["c_1"]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from remit.guard import continuing
+from remit.guard.continuing import Reference
 from remit.guard.guard import Guard
 from remit.guard.retry import Profile
 from remit.kernel.action import Action, Principal
 from remit.kernel.effects import Effect
+from remit.kernel.errors import NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
@@ -57,6 +61,14 @@ class Gate(Protocol):
 
     async def ask(self, effect: Effect, asked: Asked) -> Outcome:
         """The guard's answer; raises what the guard raises."""
+        ...
+
+    async def goes_on(self, asked: Sequence[Reference], accounts: Sequence[str]) -> str:
+        """Which of these accounts of providers keeps what a request goes on from, for this agent.
+
+        Raises:
+            NotFound: It is another's, or never was.
+        """
         ...
 
 
@@ -113,6 +125,11 @@ class RunGate:
         profile = Profile.ONCE if asked.once else None
         return await self.guard.run(action, profile=profile, tap=asked.tap, alternatives=asked.alternatives)
 
+    async def goes_on(self, asked: Sequence[Reference], accounts: Sequence[str]) -> str:
+        """The account that keeps it for the registered agent, on behalf of the same person."""
+        party = continuing.Party(self.workspace, self.principal, self.on_behalf_of)
+        return await continuing.check_inside(self.guard.journal, party, asked, accounts=accounts)
+
 
 @dataclass(frozen=True, slots=True)
 class StepGate:
@@ -138,3 +155,10 @@ class StepGate:
                 effect, name=asked.name, estimate=asked.estimate, alternatives=asked.alternatives, profile=profile
             )
         return await self.context.do(effect, estimate=asked.estimate, alternatives=asked.alternatives)
+
+    async def goes_on(self, asked: Sequence[Reference], accounts: Sequence[str]) -> str:
+        """The account that keeps it for the step's agent; none with a context that keeps no record."""
+        if isinstance(self.context, Recorder):
+            return await self.context.goes_on(asked, accounts)
+        message = f"There is no {asked[0].id[:80]!r} to go on from."
+        raise NotFound(message, place=asked[0].place, code="gateway.continued")

@@ -43,6 +43,7 @@ from remit.kernel.permits import Head
 from remit.models.catalogue import Catalogue, Deployment, ProviderKind
 from remit.models.estimate import most
 from remit.models.router import Want
+from remit.models.wire.references import references
 from remit.models.wire.request import facts
 
 #: Asked for where a request names no bound of its answer: an estimate, settled by what is used.
@@ -137,6 +138,10 @@ class GuardTransport(httpx2.AsyncBaseTransport):
         asked_for = facts(wire, document, size=len(body))
         catalogue = await self._room.catalogues.catalogue(self._gate.workspace)
         candidates = self._candidates(catalogue, wire, asked_for)
+        if refers := references(wire, document):
+            at = {each.target: catalogue.providers[each.provider].base_url for each in candidates}
+            account = await self._gate.goes_on(refers, tuple(dict.fromkeys(at.values())))
+            candidates = [each for each in candidates if at[each.target] == account]
         headers = tuple((name, request.headers[name]) for name in _FORWARDED if name in request.headers)
         effects = [
             ModelEffect(each.provider, each.model, document, wire=wire, body=body, headers=headers)

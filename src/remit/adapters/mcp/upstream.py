@@ -133,9 +133,16 @@ class Upstream:
         import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
+        from remit.adapters.mcp.bounded import BoundedTransport
+
         timeout = httpx2.Timeout(30.0, read=300.0)
         async with (
-            httpx2.AsyncClient(headers=dict(target.headers), timeout=timeout, trust_env=False) as client,
+            httpx2.AsyncClient(
+                headers=dict(target.headers),
+                timeout=timeout,
+                trust_env=False,
+                transport=BoundedTransport(trust_env=False),
+            ) as client,
             streamable_http_client(target.url, http_client=client) as streams,
         ):
             yield cast("Streams", streams)

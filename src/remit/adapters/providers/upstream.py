@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from io import BytesIO
@@ -273,18 +273,16 @@ class _Unpacking:
         self._begun = False
         self.whole = True
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """What ``data`` adds, in pieces of at most 64 KiB each."""
-        plain: list[bytes] = []
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What ``data`` adds, in pieces of at most 64 KiB each, one by one: it may be a thousand times as much."""
         while data:
             if self._inflate.eof:
                 self._inflate = zlib.decompressobj(47)
             piece = self._inflate.decompress(data, PIECE)
             if piece:
-                plain.append(piece)
+                yield piece
             data = self._inflate.unconsumed_tail or self._inflate.unused_data
         self.whole = self._inflate.eof
-        return plain
 
 
 def _unpacking(encoding: str, url: URL) -> _Unpacking | None:

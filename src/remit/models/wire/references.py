@@ -42,12 +42,19 @@ def _responses(body: Mapping[str, object]) -> Iterator[Reference]:
         kind = item.get("type")
         if kind == "item_reference" or (kind is None and item.get("id") is not None and "content" not in item):
             yield from _named(f"input[{at}].id", item.get("id"), own=True)
+        elif kind == "image_generation_call":
+            yield from _named(f"input[{at}].id", item.get("id"), own=item.get("result") is None)
+        elif kind == "code_interpreter_call":
+            yield from _named(f"input[{at}].container_id", item.get("container_id"), own=False)
         elif kind == "reasoning" and item.get("encrypted_content") is None:
             yield from _named(f"input[{at}].id", item.get("id"), own=False)  # its text stays with the provider
     for at, tool in enumerate(_objects(body.get("tools"))):
-        container = tool.get("container")
+        container, place = tool.get("container"), tool.get("environment")
         if isinstance(container, str):
             yield from _named(f"tools[{at}].container", container, own=False)
+        if isinstance(place, Mapping):
+            told = cast("Mapping[str, object]", place).get("container_id")
+            yield from _named(f"tools[{at}].environment.container_id", told, own=False)
 
 
 def _named(place: str, value: object, *, own: bool) -> Iterator[Reference]:

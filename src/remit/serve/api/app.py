@@ -17,6 +17,7 @@ from remit.kernel.errors import InternalError, RemitError
 from remit.serve.api import health, openapi, problems
 from remit.serve.api.access import Access, table
 from remit.serve.api.caller import admitted
+from remit.serve.api.documents import Documents
 from remit.serve.api.idempotency import Idempotency
 from remit.serve.api.routes import (
     about,
@@ -174,11 +175,11 @@ class Served:
         self.api = api_of(runtime)
         if responses is not None:
             self.api.state.responses = responses
-        self._once = Idempotency(self.api, runtime)
+        self._documents = Documents(Idempotency(self.api, runtime))
         self._console = console
         pages = cast("Iterable[tuple[str, str]]", getattr(console, "routes", ()))
         self._recording = Recording(runtime, [*self.api.state.access, *pages])
-        self._tools = tools
+        self._tools = None if tools is None else Documents(tools)
         rows: Mapping[tuple[str, str], Access] = self.api.state.access
         limits = [EndpointLimit(row.method, row.path, row.limits) for row in rows.values() if row.limits is not None]
         self.edge = Edge(self._switch, runtime, sign_in=runtime.sign_in, limits=limits, pages=console is not None)
@@ -198,7 +199,7 @@ class Served:
         elif self._tools is not None and scope["path"] == "/mcp" and scope["type"] == "http":
             await self._tools(scope, receive, send)
         elif self._console is None or is_api(scope["path"]):
-            await self._recording(self._once, "api", scope, receive, send)
+            await self._recording(self._documents, "api", scope, receive, send)
         elif scope["path"].startswith("/static/"):
             await self._console(scope, receive, send)
         else:

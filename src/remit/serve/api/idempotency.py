@@ -19,9 +19,10 @@ from remit.accounts.sealing import derived
 from remit.accounts.signing import signing_key
 from remit.bootstrap import Runtime, payload_key
 from remit.kernel.clock import micros_of
-from remit.kernel.errors import Conflict, InvalidInput
+from remit.kernel.errors import Conflict
 from remit.kernel.ports import Tx
 from remit.kernel.within import Within, within
+from remit.serve.api.documents import whole
 from remit.serve.edge.asgi import App, Headers, Message, Receive, Scope, Send, joined
 from remit.serve.edge.identity import caller_of
 
@@ -62,7 +63,7 @@ class Idempotency:
             await self._app(scope, receive, send)
             return
         runtime = self._runtime
-        body = await _whole(receive)
+        body = await whole(receive)
         order = Order(
             caller.workspace,
             caller.principal,
@@ -179,17 +180,3 @@ def _asked(scope: Scope, headers: Mapping[bytes, bytes], body: bytes, scopes: fr
         body,
     ]
     return b"".join(b"%d:%b" % (len(part), part) for part in parts)
-
-
-async def _whole(receive: Receive) -> bytes:
-    """The body; the edge has bounded it."""
-    parts: list[bytes] = []
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            gone = "The client went away before its request had come."
-            raise InvalidInput(gone, code="api.gone", hint="ask again")
-        parts.append(cast("bytes", message.get("body", b"")))
-        more = bool(message.get("more_body", False))
-    return b"".join(parts)

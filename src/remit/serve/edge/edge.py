@@ -20,7 +20,7 @@ from remit.serve.edge.checkpoint import HEADER, Newest
 from remit.serve.edge.cors import Cors
 from remit.serve.edge.exchange import Exchange
 from remit.serve.edge.forms import HEADER as FORM_HEADER
-from remit.serve.edge.forms import SAFE, Forms, check_site, form_token
+from remit.serve.edge.forms import SAFE, Forms, check_site, form_token, own_page
 from remit.serve.edge.identity import Caller, Identity, SignIn
 from remit.serve.edge.origin import Origin, Origins
 from remit.serve.edge.problems import fault_of
@@ -28,6 +28,9 @@ from remit.serve.edge.rates import EndpointLimit, Rates, TooOften
 from remit.serve.edge.shares import Shares
 from remit.serve.edge.traces import read_trace
 from remit.settings import words
+
+#: Bytes that a request may have of whom nobody knows: they sign in, or follow a link.
+STRANGERS_BYTES = 64 << 10
 
 _log = logging.getLogger(__name__)
 #: A line for each request: address, method, path (without its query), status, milliseconds.
@@ -147,6 +150,8 @@ class Edge:
             exchange.streams = lambda: self._rates.take_back(counted)
         exchange.check_length()
         caller = await self._identity.caller(headers, origin.address)
+        if not caller.known:
+            exchange.bound(STRANGERS_BYTES)
         if caller.via in {"token", "key"}:
             await self._rates.admit_key(caller.session)
         check_site(method, headers, origin, self._cors, self._public)
@@ -211,7 +216,8 @@ class Edge:
                     raise _plain("wss://")
                 check_site("POST", headers, origin, self._cors, self._public)
                 again = partial(self._identity.caller, headers, origin.address)
-                scope.setdefault("state", {}).update(caller=await again(), again=again)
+                ours = own_page(headers, origin, self._public)
+                scope.setdefault("state", {}).update(caller=await again(), again=again, own_page=ours)
             except RemitError as error:
                 _log.info("a WebSocket was refused (%s)", error.code)
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})

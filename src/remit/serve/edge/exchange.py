@@ -36,7 +36,7 @@ class Exchange:
     """
 
     __slots__ = (
-        *("_began", "_idle_s", "_most", "_over", "_receive", "_send", "_size", "_timer"),
+        *("_all", "_began", "_ended", "_idle_s", "_most", "_over", "_receive", "_send", "_size", "_timer"),
         *("counted", "first_s", "headers", "more", "path", "scope", "secure", "status", "streams", "trace"),
     )
 
@@ -63,10 +63,11 @@ class Exchange:
         self.streams: Callable[[], None] | None = None
         self._receive = receive
         self._send = send
-        self._most = most
+        self._most = self._all = most
         self._idle_s = idle_s
         self._size = 0
         self._over = False
+        self._ended = False
         self._timer: asyncio.Timeout | None = None
         self._began = time.perf_counter()
 
@@ -96,6 +97,15 @@ class Exchange:
         if said.isdigit() and int(said) > self._most:
             raise self._too_large()
 
+    def bound(self, most: int) -> None:
+        """Take fewer bytes of this one.
+
+        Raises:
+            TooLarge: As ``check_length``.
+        """
+        self._most = min(self._most, most)
+        self.check_length()
+
     def reading(self, receive: Receive) -> None:
         """Read the body from here instead (some of it was looked at)."""
         self._receive = receive
@@ -107,6 +117,7 @@ class Exchange:
             TooLarge: There are more than are taken.
         """
         message = await self._receive()
+        self._ended = not message.get("more_body", False)
         if message["type"] == "http.request":
             self._size += len(cast("bytes", message.get("body", b"")))
             if self._size > self._most:
@@ -164,6 +175,8 @@ class Exchange:
 
     async def _linger(self) -> None:
         """Read on for a moment what is thrown away: who still sends hears a broken connection, and not the answer."""
+        if self._ended:
+            return
         size = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
@@ -183,4 +196,5 @@ class Exchange:
 
     def _too_large(self) -> TooLarge:
         message = f"The request has more than {self._most:,} bytes."
-        return TooLarge(message, code="api.body_large", hint="send less, or raise the setting api_body_bytes")
+        hint = "send less, or raise the setting api_body_bytes" if self._most == self._all else "sign in first"
+        return TooLarge(message, code="api.body_large", hint=hint)

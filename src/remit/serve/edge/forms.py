@@ -11,6 +11,7 @@ as well, when there is no session yet. Programs that show a token or key send no
 from __future__ import annotations
 
 import hmac
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
@@ -29,6 +30,8 @@ MOST_TOKEN = 4096  # bytes of that field
 MOST_FORM = 1 << 20  # bytes of a form that is looked into for its token
 SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _RANDOM = 24
+_SERIALISED = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
+_PORTS = (("https://", ":443"), ("http://", ":80"))
 _FORM = b"application/x-www-form-urlencoded"
 
 
@@ -102,11 +105,29 @@ def check_site(method: str, headers: Mapping[bytes, bytes], origin: Origin, cors
     if said and cors.allows(said):
         return
     site = headers.get(b"sec-fetch-site", b"same-origin")
-    there = said.decode("latin-1").lower()
-    foreign = bool(said) and there not in {origin.url, own}
+    foreign = bool(said) and not own_page(headers, origin, own)
     if foreign or site not in {b"same-origin", b"none"}:
-        message = f"A page of another site ({plain_origin(there)}) asked for this."
+        message = f"A page of another site ({plain_origin(said.decode('latin-1').lower())}) asked for this."
         raise Denied(message, code="api.origin", hint="add its origin to the setting cors_origins, if it is yours")
+
+
+def own_page(headers: Mapping[bytes, bytes], origin: Origin, own: str) -> bool:
+    """Whether the browser says that a page of ours asks: of the address that was asked for, or of ``public_url``.
+
+    Names are compared without case, ports with each scheme's own left out (RFC 6454, 6.2). A page without an origin
+    (``null``: a sandboxed frame, a file) is never ours.
+    """
+    said = headers.get(b"origin", b"").decode("latin-1")
+    return _SERIALISED.fullmatch(said) is not None and _bare(said) in {_bare(origin.url), _bare(own)}
+
+
+def _bare(url: str) -> str:
+    """Scheme, host and port as browsers write them."""
+    url = url.lower().rstrip("/")
+    for scheme, port in _PORTS:
+        if url.startswith(scheme):
+            return url.removesuffix(port)
+    return url
 
 
 def plain_origin(text: str) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remit.kernel.addresses import Network
 from remit.kernel.errors import InvalidInput
-from remit.serve.edge.asgi import joined
 
 MOST_HOPS = 32
 _PAIR = re.compile(r'([A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^;,\s"]*)')
@@ -77,15 +76,16 @@ class Origins:
         Raises:
             InvalidInput: It asks for a host that this server does not go by (a page of another name was pointed here).
         """
+        found = self.asked(peer, scheme, headers)
+        self._check(found.host)
+        return found
+
+    def asked(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Origin:
+        """Where a request came from, to a server that goes by any name: the host is as it was sent, and unchecked."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if self._proxies and self._trusted(peer):
             peer, scheme, host = self._behind(peer, scheme, host, headers)
-        self._check(host)
         return Origin(peer, "https" if scheme in {"https", "wss"} else "http", host)
-
-    def address(self, peer: str, headers: Iterable[tuple[bytes, bytes]]) -> str:
-        """Only the client's address, of a request to a server that goes by any name."""
-        return self._behind(peer, "", "", joined(headers))[0] if self._trusted(peer) else peer
 
     def _behind(self, peer: str, scheme: str, host: str, headers: Mapping[bytes, bytes]) -> tuple[str, str, str]:
         forwarded = headers.get(b"forwarded", b"").decode("latin-1")

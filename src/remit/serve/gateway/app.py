@@ -57,6 +57,7 @@ class Gateway:
         self._room = Room(LARGE_AT_ONCE * host.settings.gateway_body_bytes)
         proxies = tuple(ipaddress.ip_network(word) for word in words(host.settings.proxies))
         self._origins = Origins(proxies, frozenset()) if proxies else None
+        self._plain_refused = host.settings.plain_refused
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """One request."""
@@ -69,6 +70,7 @@ class Gateway:
         request_id = new_id()
         try:
             with correlation.bound(request_id=request_id):
+                address = self._asked_from(scope, headers, place)
                 if place is None:
                     await failed(send, wire, _nothing_there(path), request_id=request_id)
                 elif scope["method"] != place.method:
@@ -76,7 +78,7 @@ class Gateway:
                 elif place.ask is Ask.HEALTH:
                     await send_whole(send, 200, [(b"content-type", b"application/json")], _HEALTHY)
                 else:
-                    key = await self._key(headers, self._address(scope))
+                    key = await self._key(headers, address)
                     try:
                         if place.ask is Ask.CALL:
                             await self._call(key, place, headers, receive, send, request_id=request_id)
@@ -96,11 +98,20 @@ class Gateway:
             fault = InternalError(f"The gateway failed: {type(error).__name__}.", code="gateway.fault")
             await failed(send, wire, fault, request_id=request_id)
 
-    def _address(self, scope: Mapping[str, Any]) -> str:
-        """Where it came from, behind the proxies that settings name: a key may be good from some addresses alone."""
+    def _asked_from(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], place: Place | None) -> str:
+        """From which address, behind the proxies that settings name: a key may be good from some addresses alone.
+
+        Raises:
+            Denied: It came in the clear, and that is turned away for all but health.
+        """
         client: tuple[str, int] | None = scope.get("client")
-        peer = client[0] if client else ""
-        return peer if self._origins is None else self._origins.address(peer, scope["headers"])
+        address, scheme = client[0] if client else "", scope.get("scheme", "http")
+        if self._origins is not None:
+            origin = self._origins.asked(address, scheme, headers)
+            address, scheme = origin.address, origin.scheme
+        if self._plain_refused and scheme == "http" and (place is None or place.ask is not Ask.HEALTH):
+            raise _plain()
+        return address
 
     def stopped(self) -> None:
         """Write what was counted: no call comes any more."""
@@ -178,6 +189,11 @@ def _refused(told: str, code: str, hint: str) -> RemitError:
 def _closed(key: Key, scope: KeyScope) -> Denied:
     told = f"The key {key.id!r} does not open {scope.value!r}."
     return Denied(told, code="gateway.scope", hint=f"remit keys show {key.id}")
+
+
+def _plain() -> RemitError:
+    told = "This gateway is spoken to over HTTPS only: a key that came in the clear may have been read on its way."
+    return Denied(told, code="gateway.https", hint="ask with https://, and make a new key: remit keys rotate NAME")
 
 
 def _nothing_there(path: str) -> NotFound:

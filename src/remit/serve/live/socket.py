@@ -1,7 +1,7 @@
 """A stream over WebSocket: the same messages, one JSON text each, ``{"id", "event", "data"}``.
 
-A page of another origin can open a WebSocket with our cookies, so a session is believed only when the request says that
-it comes from our own pages.
+A page of another origin can open a WebSocket with our cookies, so a session is believed only when the edge found that
+the request comes from our own pages (``serve.edge.forms.own_page``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import MutableMapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from remit.kernel.errors import Denied, InvalidInput, RemitError, Unauthenticated
 from remit.serve.edge.identity import Caller, caller_of
@@ -99,11 +99,8 @@ def _admit(caller: Caller, scope: Scope) -> None:
     if not caller.opens("read"):
         message = "What was shown does not open 'read': its scopes do not hold it."
         raise Denied(message, code="api.scope", hint="remit apikeys create NAME --scope SCOPE")
-    headers = dict[bytes, bytes](scope["headers"])
-    origin = headers.get(b"origin", b"").decode("latin-1")
-    host = headers.get(b"host", b"").decode("latin-1")
-    if caller.via == "session" and urlsplit(origin).netloc != host:
-        message = f"A session watches from its own pages only, and this comes from {origin[:80] or 'nowhere'}."
+    if caller.via == "session" and scope["state"].get("own_page") is not True:
+        message = "A session watches from its own pages only."
         raise Denied(message, code="api.csrf", hint="open the console itself")
 
 

@@ -33,6 +33,8 @@ SWITCHES = {
     "it so at once.",
     "on_full": "When writes pile up: block, a call waits for its place; refuse, it is told at once to come back.",
     "tool_calls": "off: tool calls in answers reach the program unseen, and it may make them.",
+    "stored": "allow: requests may name files, stores of vectors, prompts and skills of the provider's account, "
+    "whoever put them there.",
     "cache": "on: an answer to the same request is given again, for nothing.",
 }
 DAYS = (1, 7, 30, 90)
