@@ -188,7 +188,7 @@ def streams() -> dict[str, object]:
 
 def api_fuzz() -> dict[str, object]:
     """Schemathesis over every endpoint, 150 examples that fit and 150 that do not, as the owner."""
-    return run("api_fuzz", API_FUZZ, workers=2)
+    return run("api_fuzz", API_FUZZ, timeout_s=4 * 3600, workers=2)
 
 
 def api_crashes() -> dict[str, object]:
