@@ -107,7 +107,7 @@ def test_whatever_is_sent_the_answer_is_one_of_those_that_are_described(
     for label in dealt(list(operations), group):
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
             wrong += _tried(operations[label], mode, headers)
-        # Else every endpoint after it would be asked by nobody. A connection that is kept may have been closed meanwhile.
+        # Else every endpoint after it would be asked by nobody. A kept connection may have been closed meanwhile.
         still = fuzzed.open(fuzzed.key("owner")).get("/api/v1/me")
         if still.status != 200 or "admin" not in still.json["may"]:
             wrong.append(f"{label}: after it the owner is no owner: {still}")
