@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -40,7 +41,8 @@ MOST_FAILURES, MOST_SAID = 20, 2000
 def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, workers: int = 0) -> dict[str, object]:
     """How many tests of ``path`` passed, failed and were skipped, and which failed and what they said.
 
-    ``workers``: so many processes share the tests, each the next that nobody has, whatever file it is in.
+    What tests count themselves (``record_property``) is added up. ``workers``: so many processes share the tests, each
+    the next that nobody has, whatever file it is in.
 
     Raises:
         RuntimeError: Nothing was tested, or pytest ended otherwise than by what its tests came to.
@@ -79,7 +81,12 @@ def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, work
     passed = len(cases) - len(failures) - len(skipped)
     if done.returncode != bool(failures) or not (failures or passed):
         raise RuntimeError(f"pytest {path} ended with {done.returncode}:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+    counted: Counter[str] = Counter()
+    for each in (found for case in cases for found in case.iter("property")):
+        if (value := each.get("value", "")).isdecimal():
+            counted[str(each.get("name"))] += int(value)
     figures = {
+        **counted,
         "passed": passed,
         "failed": len(failures),
         "skipped": len(skipped),

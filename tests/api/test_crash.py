@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ QUESTIONS = {
 #: They are given to a home in which applications were built that can be deployed.
 BUILT = {"POST /api/v1/missions/{mission}/deployments", "POST /api/v1/missions/{mission}/deployments/back"}
 PATIENCE_S = 600
+type Count = Callable[[str, int], None]
 MOMENTS = 10_000 if PROVE else 1
 
 
@@ -103,12 +104,13 @@ def built(trials: Trials, made: Path, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("label", CHOSEN)
 def test_a_death_in_the_middle_of_a_write_leaves_nothing_half_made(
-    trials: Trials, request: pytest.FixtureRequest, tmp_path: Path, label: str
+    trials: Trials, request: pytest.FixtureRequest, record_property: Count, tmp_path: Path, label: str
 ) -> None:
     ready: Path = request.getfixturevalue("built" if label in BUILT else "made")
     moments = _moments(trials, ready, tmp_path, label)
     died = 0
-    for number, moment in enumerate(random.Random(SEED).sample(moments, min(MOMENTS, len(moments)))):
+    chosen = random.Random(SEED).sample(moments, min(MOMENTS, len(moments)))
+    for number, moment in enumerate(chosen):
         folder = tmp_path / f"trial{number}"  # what the order is about may lie beside the home
         shutil.copytree(ready, folder / "home", symlinks=True)
         code, asked = trials.run("die", str(folder / "home"), label, moment)
@@ -119,6 +121,8 @@ def test_a_death_in_the_middle_of_a_write_leaves_nothing_half_made(
         assert _fair(first, asked), f"{label}, died at {moment}: {found}"
         assert _alike(first, second), f"{label}, died at {moment}: {found}"
         remove_tree(folder)
+    record_property("trials", len(chosen))
+    record_property("deaths", died)
     assert died, f"{label}: nothing died at {moments}"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import hypothesis
@@ -99,12 +99,14 @@ def test_the_groups_hold_every_operation_once(document: dict[str, Any], operatio
 @pytest.mark.timeout(4 * 3600)  # hypothesis would take its alarm for an answer of the endpoint
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_whatever_is_sent_the_answer_is_one_of_those_that_are_described(
-    fuzzed: Api, operations: dict[str, Any], group: int
+    fuzzed: Api, operations: dict[str, Any], record_property: Callable[[str, int], None], group: int
 ) -> None:
     """Every endpoint, with what fits its schema and with what does not."""
     headers = {"authorization": f"Bearer {fuzzed.key('owner')}"}
     wrong: list[str] = []
-    for label in dealt(list(operations), group):
+    labels = dealt(list(operations), group)
+    record_property("endpoints", len(labels))
+    for label in labels:
         for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
             wrong += _tried(operations[label], mode, headers)
         # Else every endpoint after it would be asked by nobody. A kept connection may have been closed meanwhile.

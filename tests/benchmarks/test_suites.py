@@ -4,8 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
@@ -31,7 +29,9 @@ def test_words(word):
 def test_place(broken): ...
 
 
-def test_fine(): ...
+@pytest.mark.parametrize("tried", [3, 4])
+def test_fine(tried, record_property):
+    record_property("tried", tried)
 
 
 def test_elsewhere():
@@ -46,11 +46,12 @@ def test_in_full():
 def test_a_proof_keeps_which_test_failed_and_what_it_said(tmp_path: Path) -> None:
     trial = tmp_path / "test_trial.py"
     trial.write_text(TRIAL)
-    part = Part(lambda: suites.run("trial", str(trial), workers=2), (MISSED,))
+    part = Part(lambda: suites.run("trial", str(trial)), (MISSED,))
     [row] = prove.prove("trial", part, patience_s=0, folder=tmp_path)
     assert not row.met
     figures = json.loads((tmp_path / "trial_missed.json").read_text())["figures"]
-    assert (figures["passed"], figures["failed"], figures["skipped"]) == (3, 2, 1)
+    assert (figures["passed"], figures["failed"], figures["skipped"]) == (4, 2, 1)
+    assert figures["tried"] == 7
     said = {each["test"].partition("::")[2]: each["said"] for each in figures["failures"]}
     assert said.keys() == {"test_words[rain]", "test_place"}
     assert "GET /weather said rain" in said["test_words[rain]"]
@@ -70,5 +71,3 @@ def test_what_tested_nothing_is_no_proof(tmp_path: Path) -> None:
         folder=tmp_path,
     )
     assert (row.met, row.measured) == (False, "failed: RuntimeError")
-    with pytest.raises(RuntimeError, match="ended with 5"):
-        suites.run("trial", str(tmp_path), choose="nothing")
