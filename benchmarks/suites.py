@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -33,10 +34,18 @@ LIVE = "tests/api/test_live.py"
 PAGES = "tests/missions/test_listing.py"
 
 
-def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, workers: int = 0) -> dict[str, object]:
-    """How many tests of ``path`` passed, failed and were skipped, with the names of those that failed.
+#: Of so many failures the proof keeps what they said, and so much of each.
+MOST_FAILURES, MOST_SAID = 20, 2000
 
-    ``workers``: so many processes share the tests.
+
+def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, workers: int = 0) -> dict[str, object]:
+    """How many tests of ``path`` passed, failed and were skipped, and which failed and what they said.
+
+    What tests count themselves (``record_property``) is added up. ``workers``: so many processes share the tests, each
+    the next that nobody has, whatever file it is in.
+
+    Raises:
+        RuntimeError: Nothing was tested, or pytest ended otherwise than by what its tests came to.
     """
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "report.xml"
@@ -52,7 +61,11 @@ def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, work
             "--timeout=1800",
         ]
         done = subprocess.run(
-            [*argv, *(["-k", choose] if choose else []), *(["-n", str(workers)] if workers else [])],
+            [
+                *argv,
+                *(["-k", choose] if choose else []),
+                *(["-n", str(workers), "--dist=worksteal"] if workers else []),
+            ],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -63,15 +76,40 @@ def run(name: str, path: str, *, choose: str = "", timeout_s: float = 3600, work
         if not answer.is_file():
             raise RuntimeError(f"pytest {path} said nothing:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
         cases = list(ET.parse(answer).getroot().iter("testcase"))  # noqa: S314 - pytest wrote it a moment ago
-    failed = [_label(case) for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    skipped = [_label(case) for case in cases if case.find("skipped") is not None]
-    passed = len(cases) - len(failed) - len(skipped)
-    figures = {"passed": passed, "failed": len(failed), "skipped": len(skipped), "failures": failed[:20]}
+    failures = [told for case in cases if (told := _found(case, "failure", "error")) is not None]
+    skipped = [case for case in cases if _found(case, "skipped") is not None]
+    passed = len(cases) - len(failures) - len(skipped)
+    if done.returncode != bool(failures) or not (failures or passed):
+        raise RuntimeError(f"pytest {path} ended with {done.returncode}:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+    counted: Counter[str] = Counter()
+    for each in (found for case in cases for found in case.iter("property")):
+        if (value := each.get("value", "")).isdecimal():
+            counted[str(each.get("name"))] += int(value)
+    figures = {
+        **counted,
+        "passed": passed,
+        "failed": len(failures),
+        "skipped": len(skipped),
+        "failures": [{"test": _label(case), "said": _said(told)} for case, told in failures[:MOST_FAILURES]],
+    }
     return report(name, figures, {})
 
 
+def _found(case: ET.Element, *kinds: str) -> tuple[ET.Element, ET.Element] | None:
+    return next(((case, each) for each in case if each.tag in kinds), None)
+
+
 def _label(case: ET.Element) -> str:
-    return str(case.get("name"))
+    return f"{case.get('classname')}::{case.get('name')}"
+
+
+def _said(told: ET.Element) -> str:
+    """The message and where it was raised; of a long one, how it begins and ends."""
+    lines = (told.text or "").strip().splitlines()
+    raised = [line[1:].strip() for line in lines if line.startswith("E ")]  # pytest cuts the message of its own accord
+    text = "\n".join([*(raised or [str(told.get("message", ""))]), *lines[-1:]]).replace(f"{ROOT}{os.sep}", "")
+    half = MOST_SAID // 2
+    return text if len(text) <= MOST_SAID else f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def tampering() -> dict[str, object]:
@@ -157,7 +195,7 @@ def streams() -> dict[str, object]:
 
 def api_fuzz() -> dict[str, object]:
     """Schemathesis over every endpoint, 150 examples that fit and 150 that do not, as the owner."""
-    return run("api_fuzz", API_FUZZ)
+    return run("api_fuzz", API_FUZZ, timeout_s=4 * 3600, workers=2)
 
 
 def api_crashes() -> dict[str, object]:

@@ -15,13 +15,18 @@ from remit.audit.tables import ENTRY
 from remit.guard.approval_tables import APPROVAL
 
 
+def entries_of(tx: Any) -> list[dict[str, Any]]:
+    """What the log tells."""
+    return [read_header(row["header"]) for row in tx.rows(select(ENTRY.c.header))]
+
+
 def half_made(tx: Any) -> list[str]:  # noqa: C901 - one rule after the other
     """Everything that is half made; empty: nothing."""
 
     def rows(table: Table) -> list[dict[str, Any]]:
         return tx.rows(select(table))
 
-    entries = [read_header(row["header"]) for row in tx.rows(select(ENTRY.c.header))]
+    entries = entries_of(tx)
 
     def told(action: str, subject: str) -> int:
         return sum(entry["action"] == action and entry["subject"] == subject for entry in entries)

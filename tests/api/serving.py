@@ -50,6 +50,10 @@ PEOPLE: Mapping[str, Role | None] = {
 }
 
 
+#: An end of waiting for what a busy machine takes its time with, and no limit to keep.
+PATIENCE_S = 300
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer, whole."""
@@ -86,7 +90,7 @@ class Client:
         if self._was_let_go():
             self.close()
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(self.host, self.port, timeout=60)
+            self._connection = http.client.HTTPConnection(self.host, self.port, timeout=PATIENCE_S)
         try:
             self._connection.request(method, path, body=body or None, headers=self.headers | more)
             answer = self._connection.getresponse()
@@ -227,13 +231,13 @@ class Api:
         async def run() -> T:
             return await work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(PATIENCE_S)
 
     # ------------------------------------------------------------------------------------------------------ running
 
     def start(self) -> Api:
         self._thread.start()
-        self._ready.wait(90)
+        self._ready.wait(PATIENCE_S)
         if self._failed is not None:
             raise self._failed
         assert self.url, "the API did not start"
@@ -244,7 +248,7 @@ class Api:
             client.close()
         self.do(self.hub.close)
         self._server.should_exit = True
-        self._thread.join(60)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive(), "the API did not stop"
 
     def _run(self) -> None:

@@ -57,6 +57,17 @@ def test_moments_survive_as_micros(moment: datetime) -> None:
     assert datetime.fromisoformat(iso(micros_of(moment))) == moment
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_every_moment_of_the_calendar_can_be_told_again(moment: datetime) -> None:
+    assert datetime.fromisoformat(iso(micros_of(moment))) == moment
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-00:01"])
+def test_what_an_offset_moves_out_of_the_calendar_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput, match="years 1 to 9999"):
+        micros_of(datetime.fromisoformat(text))
+
+
 @given(values)
 def test_canonical_json_equals_rfc_8785(value: object) -> None:
     assert canonical(value) == rfc8785.dumps(value)  # type: ignore[arg-type]

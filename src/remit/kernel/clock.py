@@ -6,6 +6,8 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from remit.kernel.errors import InvalidInput
+
 
 class Clock(Protocol):
     """A source of time; ``remit.testing`` has one that tests move by hand."""
@@ -32,6 +34,7 @@ class SystemClock:
 
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 to 9999 of UTC
 
 
 def micros_of(moment: datetime) -> int:
@@ -39,12 +42,17 @@ def micros_of(moment: datetime) -> int:
 
     Raises:
         ValueError: ``moment`` is naive.
+        InvalidInput: Its offset moves it out of the years 1 to 9999 of UTC: no ``iso`` could tell it again.
     """
     if moment.tzinfo is None:
         message = "a naive datetime has no place on the time line"
         raise ValueError(message)
     delta = moment - EPOCH
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    micros = (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+    if not _FIRST_US <= micros <= _LAST_US:
+        message = f"{moment.isoformat()} is not within the years 1 to 9999 of UTC."
+        raise InvalidInput(message, hint="write a time such as 2026-01-31T12:00:00Z")
+    return micros
 
 
 def iso(micros: int) -> str:

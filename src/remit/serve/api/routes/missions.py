@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -162,8 +162,8 @@ async def list_(
         originator=originator,
         agent=agent,
         text=q,
-        since_us=0 if since is None else max(micros_of(since.astimezone()), 0),
-        until_us=0 if until is None else max(micros_of(until.astimezone()), 1),
+        since_us=0 if since is None else max(_micros(since), 0),
+        until_us=0 if until is None else max(_micros(until), 1),
     )
     deps, after = runtime.missions.deps, paging.timed()
 
@@ -351,3 +351,7 @@ async def report(request: Request, caller: Asking, runtime: Open, mission: Id) -
             made_at=iso(detail.mission.updated_us),
         ),
     )
+
+
+def _micros(at: datetime) -> int:
+    return micros_of(at if at.tzinfo else at.replace(tzinfo=UTC))
