@@ -32,13 +32,14 @@ _NOUNS = {"files": "change", "model": "call", "tool": "call", "notify": "notice"
 
 @dataclass(frozen=True, slots=True)
 class SeatShown:
-    """One person's place: a mark, its word, who, and a note."""
+    """One person's place: a mark, its word, who, and a note; of who has decided, when and why."""
 
     mark: str
     word: str
     who: str
     note: str
     at_us: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Approval:
         title: What will happen.
         id: The request.
         state: Where it stands; ``mark`` is that as a mark and its word.
-        gone: Why it can't be decided any more, in a sentence; empty: it waits.
+        gone: Why it can't be decided any more, in a sentence: who decided what and when; empty: it waits.
         newer: The request that stands in its place now; empty: none.
         kind: Of the effect, and ``noun``, what a button calls it.
         subject_hash: What a decision binds to; ``exact``: it comes out again from what is shown.
@@ -230,7 +231,8 @@ def _messages(name: str, value: str) -> list[tuple[str, str]]:
 def _gone(story: Story, state: str) -> str:
     """Why nobody can decide about it any more."""
     request = story.request
-    by = ", ".join(vote.voter for vote in story.said if vote.verdict == request.status) or "a person"
+    said = [vote for vote in story.said if vote.verdict == request.status]
+    by = ", ".join(f"{vote.voter} at {_second(vote.voted_us)}" for vote in said) or "a person"
     return {
         Status.PENDING.value: "",
         Status.APPROVED.value: f"Approved by {by}. Not used yet; it ends {_second(request.expires_us)}.",
@@ -256,6 +258,7 @@ def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
             vote.voter,
             f"with the right of {vote.right_of}" if vote.right_of != vote.voter else "",
             vote.voted_us,
+            vote.reason,
         )
         for vote in story.said
     ]
