@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from remit.accounts.break_glass import Grant, standing_glass
 from remit.accounts.budget_periods import Period
 from remit.guard.approval_gist import read_gists
 from remit.guard.approval_listing import Found, Wanted, list_requests
@@ -110,6 +111,7 @@ class _Read:
     """What the store said, in one snapshot."""
 
     requests: Found
+    glass: tuple[Grant, ...]
     gists: Mapping[str, str]
     seat: Seat
     going: tuple[Summary, ...]
@@ -135,6 +137,7 @@ async def home(ask: Ask) -> Home:
         requests = list_requests(tx, workspace, Wanted(), now_us=now_us, after=None, limit=MOST)
         return _Read(
             requests,
+            standing_glass(tx, workspace, now_us=now_us, most=MOST),
             read_gists(tx, workspace, [one.id for one in requests.requests]),
             seat_of(tx, workspace, ask.who, now_us=now_us),
             going.missions,
@@ -152,7 +155,7 @@ async def home(ask: Ask) -> Home:
 
 def _view(read: _Read, now_us: int) -> Home:
     asks, others = _asks(read, now_us)
-    needs = (*asks, *(_need(one) for one in (*read.going, *read.failed) if _trouble(one)))
+    needs = (*_lifts(read), *asks, *(_need(one) for one in (*read.going, *read.failed) if _trouble(one)))
     running = tuple(_running(one, now_us) for one in read.going if one.status in {Shown.RUNNING, Shown.WAITING})
     return Home(
         title=told(len(needs), "thing needs you", "things need you") if needs else "Nothing needs you",
@@ -198,6 +201,27 @@ def _asks(read: _Read, now_us: int) -> tuple[list[Need], int]:
             )
         )
     return found, len(read.requests.requests) - len(found)
+
+
+def _lifts(read: _Read) -> list[Need]:
+    """Requests for break-glass that the one who looks may confirm."""
+    return [
+        Need(
+            mark="waiting",
+            word="confirm",
+            what=f"Break-glass: lift {one.lift.lifts.value} {one.lift.what} for {one.lift.scope.value} {one.lift.name}",
+            note=one.reason,
+            href=f"/break-glass#g-{words.anchor(one.id)}",
+            label="Review",
+            asked_by=one.requested_by,
+            through=one.requested_by,
+            reach="high",
+            cost_micros=0,
+            deadline_us=one.expires_us,
+        )
+        for one in read.glass
+        if read.seat.own and not one.confirmed_by and one.requested_by != str(read.seat.who)
+    ]
 
 
 def _trouble(one: Summary) -> bool:
