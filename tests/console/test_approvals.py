@@ -11,9 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, Limit, remove_limit, set_limit
+from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.bootstrap import Runtime
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Request, read_request, votes
+from remit.guard.breakers import Order as Circuit
+from remit.guard.breakers import move
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Command, Fetch, Model, Order, Publish, Tool, WriteFiles
@@ -329,6 +332,34 @@ def test_what_would_not_fit_is_told_before_anybody_approves(browser: Browser, cr
                 runtime.store, Limit(BudgetScope.AGENT, "broker"), workspace=WORKSPACE, by=runtime.owner
             )
         )
+
+
+def test_what_would_refuse_it_though_approved_is_said(browser: Browser, crew: Served) -> None:
+    """A stop of its agent, an open breaker of its target: the approver sees it beside the effect."""
+    which = crew.ask(Publish("film-channel", {"asset": "held"}), agent="mason")
+    other = order(crew)
+    target, circuit = Target(KillScope.AGENT, "mason"), Circuit(WORKSPACE, "publish", "film-channel")
+
+    async def hold(runtime: Runtime, *, on: bool) -> None:
+        about = {"workspace": WORKSPACE, "reason": "it <b>loops</b>", "by": runtime.owner, "clock": runtime.clock}
+        await (kill if on else unkill)(runtime.store, target, **about)  # type: ignore[arg-type]
+        await move(runtime.store, circuit, opened=on, reason="down", by=runtime.owner, clock=runtime.clock)
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        expect(page.locator("#held")).to_have_count(0)
+        crew.run(lambda runtime: hold(runtime, on=True))
+        try:
+            check_page(browser, crew, f"/approvals/{which}", name="approval-held")
+            page = looked.go(f"/approvals/{which}")
+            expect(page.locator("#held")).to_contain_text("Agent mason is stopped by ada: it <b>loops</b>")
+            expect(page.locator("#held")).to_contain_text("The breaker of publish film-channel is open: down")
+            assert len(page.request.get(f"{crew.url}/approvals/{which}.json").json()["held"]) == 2
+            expect(looked.go(f"/approvals/{other}").locator("#held")).to_have_count(0)
+            looked.quiet()
+        finally:
+            crew.run(lambda runtime: hold(runtime, on=False))
 
 
 def test_hostile_text_in_every_field_stays_text(browser: Browser, crew: Served) -> None:
