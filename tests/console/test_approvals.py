@@ -11,9 +11,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, Limit, remove_limit, set_limit
+from remit.accounts.kills import KillScope, Target, kill, unkill
 from remit.bootstrap import Runtime
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Request, read_request, votes
+from remit.guard.breakers import Order as Circuit
+from remit.guard.breakers import move
 from remit.kernel.action import ActorKind, Principal
 from remit.kernel.canonical import Json
 from remit.kernel.effects import Command, Fetch, Model, Order, Publish, Tool, WriteFiles
@@ -22,10 +25,11 @@ from remit.models.catalogue import Provider, ProviderKind
 from remit.models.orders import SetProvider
 from remit.models.orders import order as set_up
 
-from .browser import check_page, looking, settled
+from .browser import check_page, look_over, looking, settled, sideways
 from .served import WORKSPACE, Served, three_requests
 
 NUMBERS = count(7)
+DENIED = re.compile(r"Denied by priya at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.")
 HOSTILE = (
     "<img src=x onerror=alert(1)><script>alert(2)</script><b hx-get='/approvals' hx-trigger='load'>b</b>"
     "<svg onload=alert(3)> [click](javascript:alert(4)) \u202etxt.exe\u202c \u200bhidden {{ 7 * 7 }}"
@@ -190,16 +194,61 @@ def test_a_page_that_is_open_gives_way_when_somebody_else_decides(browser: Brows
     which = order(crew)
     with looking(browser, crew) as looked:
         page = looked.go(f"/approvals/{which}")
-        page.locator("#why").fill("half a rea")
+        page.locator("#why").focus()
+        page.keyboard.type("half a <b>rea</b>")
         denied_by_priya(crew, which)
         page.evaluate("htmx.trigger('#changes', 'remit:look')")
         notice = page.get_by_role("alert")
         expect(notice).to_contain_text("You can't decide this any more")
-        expect(notice).to_contain_text("Denied by priya.")
+        expect(notice).to_contain_text(DENIED)
+        expect(notice).to_contain_text("priya wrote: too late")
+        expect(notice.get_by_role("region", name="What you wrote")).to_have_text("half a <b>rea</b>")
+        expect(notice).to_be_focused()
         assert page.locator("#why").count() == 0
+        look_over(page, "light", 1440, 900)
         notice.get_by_role("link", name="Show the request as it stands").click()
-        expect(page.locator(".decide")).to_contain_text("Denied by priya.")
+        expect(page.locator(".decide")).to_contain_text(DENIED)
+        expect(page.locator(".decide")).to_contain_text("too late")
         looked.quiet()
+
+
+def test_an_open_page_on_which_nothing_was_written_keeps_nothing(browser: Browser, crew: Served) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        denied_by_priya(crew, which)
+        page.evaluate("htmx.trigger('#changes', 'remit:look')")
+        expect(page.get_by_role("alert")).to_contain_text(DENIED)
+        expect(page.locator("#kept")).to_be_hidden()
+        expect(page.locator("body")).to_be_focused()
+        looked.quiet()
+
+
+@pytest.mark.parametrize("says", ["Approve this order", "Deny"])
+def test_a_decision_that_comes_too_late_says_who_was_first_and_keeps_what_was_written(
+    browser: Browser, crew: Served, says: str
+) -> None:
+    which = order(crew)
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        page.locator("#why").fill("read it <b>twice</b>,\nall holds")
+        page.get_by_label("I have read the effect").check()
+        denied_by_priya(crew, which)
+        page.get_by_role("button", name=says).click()
+        notice = page.locator("#problem")
+        expect(notice).to_be_focused()
+        expect(notice.get_by_role("region", name="reason")).to_have_text("read it <b>twice</b>,\nall holds")
+        expect(notice).to_contain_text("Nothing was changed")
+        expect(page.locator(".decide")).to_contain_text(DENIED)
+        expect(page.locator(".decide")).to_contain_text("too late")
+        assert page.locator(".decide form").count() == 0
+        look_over(page, "light", 1440, 900)
+        look_over(page, "dark", 375, 812)
+        assert not sideways(page)
+        found = page.request.get(f"{crew.url}/approvals/{which}.json").json()
+        assert DENIED.search(found["gone"])
+        assert found["seats"][0]["reason"] == "too late"
+    assert request_of(crew, which).status == "denied"
 
 
 def test_the_inbox_holds_still_and_says_what_came(browser: Browser, crew: Served) -> None:
@@ -283,6 +332,34 @@ def test_what_would_not_fit_is_told_before_anybody_approves(browser: Browser, cr
                 runtime.store, Limit(BudgetScope.AGENT, "broker"), workspace=WORKSPACE, by=runtime.owner
             )
         )
+
+
+def test_what_would_refuse_it_though_approved_is_said(browser: Browser, crew: Served) -> None:
+    """A stop of its agent, an open breaker of its target: the approver sees it beside the effect."""
+    which = crew.ask(Publish("film-channel", {"asset": "held"}), agent="mason")
+    other = order(crew)
+    target, circuit = Target(KillScope.AGENT, "mason"), Circuit(WORKSPACE, "publish", "film-channel")
+
+    async def hold(runtime: Runtime, *, on: bool) -> None:
+        about = {"workspace": WORKSPACE, "reason": "it <b>loops</b>", "by": runtime.owner, "clock": runtime.clock}
+        await (kill if on else unkill)(runtime.store, target, **about)  # type: ignore[arg-type]
+        await move(runtime.store, circuit, opened=on, reason="down", by=runtime.owner, clock=runtime.clock)
+        await runtime.guard.register.refresh(WORKSPACE)
+
+    with looking(browser, crew) as looked:
+        page = looked.go(f"/approvals/{which}")
+        expect(page.locator("#held")).to_have_count(0)
+        crew.run(lambda runtime: hold(runtime, on=True))
+        try:
+            check_page(browser, crew, f"/approvals/{which}", name="approval-held")
+            page = looked.go(f"/approvals/{which}")
+            expect(page.locator("#held")).to_contain_text("Agent mason is stopped by ada: it <b>loops</b>")
+            expect(page.locator("#held")).to_contain_text("The breaker of publish film-channel is open: down")
+            assert len(page.request.get(f"{crew.url}/approvals/{which}.json").json()["held"]) == 2
+            expect(looked.go(f"/approvals/{other}").locator("#held")).to_have_count(0)
+            looked.quiet()
+        finally:
+            crew.run(lambda runtime: hold(runtime, on=False))
 
 
 def test_hostile_text_in_every_field_stays_text(browser: Browser, crew: Served) -> None:

@@ -19,6 +19,7 @@ import pyotp
 import pytest
 
 from remit.accounts.agents import Agent, register_agent
+from remit.accounts.break_glass import Lift, Lifts, request_glass
 from remit.accounts.entrance import Visit
 from remit.accounts.invitations import invite
 from remit.accounts.key_orders import create_key
@@ -98,6 +99,12 @@ ROWS: Mapping[str, Row | None] = {
     "/queue/pause": Row("/queue", REASON, "reason"),
     "/stop/set": Row("/stop", {"target": "", "mode": "pause", "reason": HOSTILE}, "target"),
     "/stop/lift": Row("/stop", REASON, "reason", of={"target": "agent:quill"}),
+    "/break-glass": Row(
+        "/break-glass", {"what": "stop:agent mover", "whom": "agent:mover", "minutes": "30", "reason": HOSTILE},
+        "what", 404,
+    ),
+    "/break-glass/{glass}/confirm": Row("/break-glass", {}, "seen", who="priya"),
+    "/break-glass/{glass}/close": Row("/break-glass", REASON, "reason"),
     "/agents/register": Row(
         "/agents/new",
         {"name": "Not A Word", "kind": "coder", "owner": "ines", "effects": "model", "models": "a/*", "spend": "4"},
@@ -307,6 +314,10 @@ async def furnish(served: Served) -> None:
         "failed": await served.mission("fail"),
         "done": shop,
         "queued": await served.mission("work", run=False),
+        "glass": await request_glass(
+            store, Lift(Lifts.STOP, "agent quill", KillScope.AGENT, "quill", 5), workspace=WORKSPACE, reason="a look",
+            by=person_of("tomas"), clock=clock,
+        ),
         "agent": "mover", "key": "ended", "open": "open", "person": "vera", "team": "crew",
         "site": str(served.site),
     }  # fmt: skip

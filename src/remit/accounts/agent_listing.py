@@ -26,6 +26,11 @@ _STOPS = (
     .order_by(KILL.c.killed_us.desc(), KILL.c.id.desc())
     .limit(bindparam("most"))
 )
+_IN_FORCE = (
+    select(KILL)
+    .where(KILL.c.workspace.in_([bindparam("of"), EVERYWHERE]), KILL.c.lifted_us.is_(None))
+    .order_by(KILL.c.mode, KILL.c.killed_us.desc(), KILL.c.id.desc())
+)
 _NEWEST = (
     select(KILL)
     .where(
@@ -117,6 +122,11 @@ def stops_page(tx: ReadTx, workspace: str, *, after: tuple[int, str] | None = No
     before_us, before_id = after or LAST
     rows = tx.rows(_STOPS, {"of": workspace, "before_us": before_us, "before_id": before_id, "most": limit})
     return [_stop(row) for row in rows]
+
+
+def stops_in_force(tx: ReadTx, workspace: str) -> list[StopRow]:
+    """What is stopped now, and what is paused, each newest first; one statement."""
+    return [_stop(row) for row in tx.rows(_IN_FORCE, {"of": workspace})]
 
 
 def newest_stop(tx: ReadTx, workspace: str, target: Target, mode: Mode) -> StopRow | None:

@@ -133,7 +133,7 @@ class AgentView:
     """The five questions on one line: what runs, who owns it, what may it touch, what may it spend, how to stop it.
 
     ``limit``, ``spent`` and ``reserved`` are those of its limit in all; ``limits``: all of its own, a day's before a
-    month's before that.
+    month's before that. ``stopped_what`` is the stop that holds it, as break-glass names it.
     """
 
     agent: Agent
@@ -145,6 +145,9 @@ class AgentView:
     stopped_because: str
     stop: str
     limits: tuple[HeldTo, ...] = ()
+    stopped_what: str = ""
+    stopped_by: str = ""
+    stopped_us: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit agents --json``."""
@@ -343,6 +346,9 @@ def _view(agent: Agent, limits: Sequence[HeldTo], kills: Iterable[Row], running:
         reserved=Money(0) if whole is None else whole.reserved,
         limits=tuple(sorted(limits, key=lambda each: _ORDER.index(each.period))),
         stopped_because="" if stopped is None else f"{stopped['scope']}: {stopped['reason']}",
+        stopped_what="" if stopped is None else f"{stopped['scope']} {stopped['name']}".strip(),
+        stopped_by="" if stopped is None else stopped["killed_by"],
+        stopped_us=0 if stopped is None else stopped["killed_us"],
         stop=_how_to(agent, stopped),
     )
 

@@ -51,6 +51,16 @@ _OPEN = select(BREAK_GLASS).where(
     BREAK_GLASS.c.confirmed_us.is_not(None),
     BREAK_GLASS.c.closed_us.is_(None),
 )
+_STANDING = (
+    select(BREAK_GLASS)
+    .where(
+        BREAK_GLASS.c.workspace == bindparam("of"),
+        BREAK_GLASS.c.expires_us > bindparam("now"),
+        BREAK_GLASS.c.closed_us.is_(None),
+    )
+    .order_by(BREAK_GLASS.c.expires_us, BREAK_GLASS.c.id)
+    .limit(bindparam("most"))
+)
 _CONFIRM = (
     update(BREAK_GLASS)
     .where(
@@ -133,7 +143,7 @@ class Lift:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A request for break-glass, and what became of it. Times are microseconds since the epoch."""
+    """A request for break-glass, and what became of it. Times are microseconds since the epoch; 0: that never was."""
 
     id: str
     workspace: str
@@ -145,6 +155,9 @@ class Grant:
     expires_us: int
     closed_by: str
     uses: int
+    confirmed_us: int = 0
+    closed_us: int = 0
+    closed_reason: str = ""
 
     def status(self, now_us: int) -> str:
         """``requested``, ``open``, ``closed`` or ``expired``."""
@@ -312,6 +325,11 @@ def read_open(tx: ReadTx, workspace: str, *, now_us: int) -> tuple[Grant, ...]:
     return tuple(_grant(row) for row in tx.rows(_OPEN, {"of": workspace, "now": now_us}))
 
 
+def standing_glass(tx: ReadTx, workspace: str, *, now_us: int, most: int) -> tuple[Grant, ...]:
+    """Requests that can still be confirmed and grants in force, those that end soonest first, at most ``most``."""
+    return tuple(_grant(row) for row in tx.rows(_STANDING, {"of": workspace, "now": now_us, "most": most}))
+
+
 def use(tx: Tx, grant: Grant, *, action: str, who: Principal, now_us: int) -> bool:
     """Use a grant for one action, inside the transaction of its intent; ``False`` when it is over by now. Audited."""
     if tx.execute(_USE, {"of": grant.workspace, "which": grant.id, "at": now_us}) != 1:
@@ -341,6 +359,9 @@ def _grant(row: Row) -> Grant:
         expires_us=row["expires_us"],
         closed_by=row["closed_by"],
         uses=row["uses"],
+        confirmed_us=row["confirmed_us"] or 0,
+        closed_us=row["closed_us"] or 0,
+        closed_reason=row["closed_reason"],
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from remit.accounts.plans import lifting
@@ -64,6 +64,11 @@ class Place:
 _IS = (QUEUE.c.workspace == bindparam("of"), QUEUE.c.mission == bindparam("which"))
 _LIVING = QUEUE.c.state.in_([State.WAITING.value, State.TAKEN.value])
 _ONE = select(QUEUE).where(*_IS)
+_COUNT_WAITING = (
+    select(func.count().label("many"))
+    .select_from(QUEUE)
+    .where(QUEUE.c.workspace == bindparam("of"), QUEUE.c.state == State.WAITING.value)
+)
 _TURN = select(SHARE.c.pass_units).where(SHARE.c.workspace == EVERY, SHARE.c.originator == "").with_for_update()
 _PUT_SHARE = insert(SHARE)
 _SHARE = _PUT_SHARE.on_conflict_do_update(
@@ -257,6 +262,12 @@ def fire(tx: Tx, executor: str) -> None:
 def find(tx: ReadTx, workspace: str, mission: str) -> Row | None:
     """A mission's row of the queue."""
     return tx.row(_ONE, {"of": workspace, "which": mission})
+
+
+def count_waiting(tx: ReadTx, workspace: str) -> int:
+    """How many missions of a workspace wait for a worker: one statement, over an index alone."""
+    row = tx.row(_COUNT_WAITING, {"of": workspace})
+    return 0 if row is None else int(row["many"])
 
 
 def place(tx: ReadTx, workspace: str, mission: str, *, alive: Alive, now_us: int) -> Place | None:

@@ -49,9 +49,9 @@ class _Family:
 
 
 @cache
-def _families() -> tuple[tuple[_Family, ...], str]:
+def _families() -> tuple[_Family, ...]:
     told = orjson.loads((resources.files("remit.models") / "data" / "capabilities.json").read_bytes())
-    found = tuple(
+    return tuple(
         _Family(
             re.compile("|".join(fnmatch.translate(pattern) for pattern in family["match"])),
             Trait(
@@ -62,19 +62,13 @@ def _families() -> tuple[tuple[_Family, ...], str]:
         )
         for family in told["models"]
     )
-    return found, str(told["date"])
-
-
-def as_of() -> str:
-    """The date of the shipped table."""
-    return _families()[1]
 
 
 @lru_cache(1024)
 def shipped(model: str) -> Trait | None:
     """What the table knows of a model, by the last part of its name; ``None``: nothing."""
     name = model.lower().rpartition("/")[2]
-    return next((family.trait for family in _families()[0] if family.pattern.match(name)), None)
+    return next((family.trait for family in _families() if family.pattern.match(name)), None)
 
 
 def check_words(words: Iterable[str]) -> frozenset[str]:

@@ -19,6 +19,8 @@ from remit.serve.edge.identity import caller_of as _caller_of
 from remit.serve.edge.responses import Responses
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+_MOST = 1 << 63  # what a database's integers can't hold
+_DIGITS = len(f"{_MOST}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,13 @@ class Ask:
     def who(self) -> Principal:
         """Who asks."""
         return self.caller.principal
+
+    @property
+    def after(self) -> tuple[int, str] | None:
+        """The row behind which a list begins, by time and id (``?after=TIME.ID``); ``None``: at its start."""
+        at, _, which = self.query.get("after", "").partition(".")
+        known = at.isascii() and at.isdecimal() and len(at) <= _DIGITS and int(at) < _MOST and which
+        return (int(at), which[:64]) if known else None
 
     async def read[T](
         self,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from remit.accounts.break_glass import standing_glass
 from remit.audit.state import LogState, Reader, log_state
 from remit.guard.approval_listing import count_waiting
 from remit.kernel.ports import ReadTx
@@ -57,14 +58,12 @@ class Frame:
 def read_frame(tx: ReadTx, ask: Ask, pages: Sequence[Page], *, theme: str, keys: bool) -> Frame:
     """The frame, in one snapshot: a fixed number of statements."""
     waiting = count_waiting(tx, ask.workspace, now_us=ask.now_us, most=MANY)
+    standing = standing_glass(tx, ask.workspace, now_us=ask.now_us, most=MANY)
+    waits = {"/approvals": waiting, "/break-glass": sum(not each.confirmed_by for each in standing)}
     groups = tuple(
         (
             group,
-            tuple(
-                Way(page.path, page.label, waiting if page.path == "/approvals" else 0)
-                for page in pages
-                if page.group == group
-            ),
+            tuple(Way(page.path, page.label, waits.get(page.path, 0)) for page in pages if page.group == group),
         )
         for group in GROUPS
     )

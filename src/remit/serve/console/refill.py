@@ -30,7 +30,7 @@ _LONG = frozenset({"reason", "comment", "text"})
 _QUOTED = 2000  # characters: no message quotes what stands further back
 NOTICE = "problem"  # the id of the notice
 _BOX = Markup(
-    '<div class="say bad mt" role="alert" id="{}"{}><h3><span class="st failed">Nothing was changed</span></h3>{}</div>'
+    '<div class="say bad mt" role="alert" id="{}"{}><h2><span class="st failed">Nothing was changed</span></h2>{}</div>'
 )
 _LINES = Markup('<pre class="wrap" tabindex="0" role="region" aria-label="{}">{}</pre>')
 

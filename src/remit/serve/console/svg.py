@@ -88,7 +88,6 @@ def chart(
     label: str,
     across: Sequence[tuple[float, str]],
     levels: Sequence[Level] = (),
-    top: float = 0,
     height: int = 200,
     last: str = "",
     forecast: Sequence[tuple[float, float]] = (),
@@ -100,15 +99,14 @@ def chart(
         label: The finding and its figures, in a sentence.
         across: (percent, word) on the lower axis.
         levels: Limits.
-        top: The value at the upper edge; the greatest of all when 0.
         height: Pixels.
         last: What the end of the curve says.
         forecast: Where it leads, as ``series``; dashed.
     """
-    top = top or 1.1 * max([1e-9, *(value for _, value in (*series, *forecast)), *(level.value for level in levels)])
+    top = 1.1 * max([1e-9, *(value for _, value in (*series, *forecast)), *(level.value for level in levels)])
 
     def up(value: float) -> float:
-        return _WHOLE - _WHOLE * min(value, top) / top
+        return _WHOLE - _WHOLE * value / top
 
     curves = (
         [Markup('<path class="ln1" d="{}"/>').format(path([(x, up(value)) for x, value in series]))] if series else []

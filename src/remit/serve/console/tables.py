@@ -10,7 +10,7 @@ import re
 
 from jinja2.ext import Extension
 
-_TAGS = re.compile(r"<(table|thead|tbody|tfoot|tr|td|th)(?=[\s>])(?![^<>]*\brole=)((?:\s+scope=\"row\")?)")
+_TAGS = re.compile(r"<(table|thead|tbody|tfoot|tr|td|th)(?=[\s>{])(?![^<>]*\brole=)((?:\s+scope=\"row\")?)")
 _ROLES = {"table": "table", "thead": "rowgroup", "tbody": "rowgroup", "tfoot": "rowgroup", "tr": "row", "td": "cell"}
 
 

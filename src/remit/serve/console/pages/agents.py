@@ -60,7 +60,8 @@ class AgentRow:
     """One agent: which runs, whose it is, what it may touch, what it may spend, how to stop it.
 
     ``mark`` and ``word`` are its status. ``limits`` are those of its own, the one that most is used of first; without
-    any the workspace's hold. ``today_micros`` is what it has spent since midnight. ``stopped`` says why it is stopped.
+    any the workspace's hold. ``today_micros`` is what it has spent since midnight. ``stopped`` says why it is stopped,
+    ``stopped_by`` by whose order; ``stopped_what`` is the stop that holds it, as break-glass names it.
     """
 
     name: str
@@ -78,6 +79,9 @@ class AgentRow:
     limits: tuple[Held, ...]
     today_micros: int
     stopped: str
+    stopped_what: str
+    stopped_by: str
+    stopped_us: int
     revision: int
 
 
@@ -283,6 +287,9 @@ def _row(view: AgentView, today_micros: int) -> AgentRow:
         limits=tuple(sorted(map(_held, view.limits), key=lambda one: -one.used - one.held)),
         today_micros=today_micros,
         stopped=_why(view.stopped_because),
+        stopped_what=view.stopped_what,
+        stopped_by=view.stopped_by,
+        stopped_us=view.stopped_us,
         revision=one.revision,
     )
 

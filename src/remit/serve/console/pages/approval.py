@@ -9,14 +9,19 @@ from urllib.parse import quote
 
 import orjson
 
+from remit.accounts.agent_listing import stops_in_force
+from remit.accounts.agents import read_agents
+from remit.accounts.kills import KillScope, Mode
 from remit.accounts.roles import Resource
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_fit import Shortage
 from remit.guard.approval_listing import USED, Place
-from remit.guard.approval_rows import Status
+from remit.guard.approval_rows import Request, Status
 from remit.guard.approval_story import CheckShown, EvidenceShown, PreviewShown, Reach, Story, read_story
+from remit.guard.overview import unwell
 from remit.kernel.clock import iso
 from remit.kernel.errors import InvalidInput
+from remit.kernel.ports import ReadTx
 from remit.serve.console import words
 from remit.serve.console.asking import Ask
 from remit.serve.console.page import form, page
@@ -32,13 +37,14 @@ _NOUNS = {"files": "change", "model": "call", "tool": "call", "notify": "notice"
 
 @dataclass(frozen=True, slots=True)
 class SeatShown:
-    """One person's place: a mark, its word, who, and a note."""
+    """One person's place: a mark, its word, who, and a note; of who has decided, when and why."""
 
     mark: str
     word: str
     who: str
     note: str
     at_us: int = 0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class Approval:
         title: What will happen.
         id: The request.
         state: Where it stands; ``mark`` is that as a mark and its word.
-        gone: Why it can't be decided any more, in a sentence; empty: it waits.
+        gone: Why it can't be decided any more, in a sentence: who decided what and when; empty: it waits.
         newer: The request that stands in its place now; empty: none.
         kind: Of the effect, and ``noun``, what a button calls it.
         subject_hash: What a decision binds to; ``exact``: it comes out again from what is shown.
@@ -61,6 +67,7 @@ class Approval:
         why_not: Why the one who looks may not decide; empty: they may.
         alike: How such requests of this asker ended in 90 days.
         short: Budgets and rates that would refuse it now, though approved.
+        held: Stops and open breakers that would, each in a sentence.
     """
 
     title: str
@@ -101,16 +108,19 @@ class Approval:
     alike: Mapping[str, int]
     used_by: str
     short: tuple[Shortage, ...]
+    held: tuple[str, ...]
 
 
 @page("/approvals/{id}", template="approval.html", live=True, topics="approval")
 async def approval(ask: Ask) -> Approval:
     """One request whole."""
     which = ask.path["id"]
-    story = await ask.read(
-        lambda tx: read_story(tx, ask.workspace, which, who=ask.who, now_us=ask.now_us), resource=Resource.APPROVAL
-    )
-    return _view(story, ask.now_us)
+
+    def op(tx: ReadTx) -> Approval:
+        story = read_story(tx, ask.workspace, which, who=ask.who, now_us=ask.now_us)
+        return _view(story, _held(tx, ask.workspace, story.request), ask.now_us)
+
+    return await ask.read(op, resource=Resource.APPROVAL)
 
 
 @form("/approvals/{id}/decision", again=approval)
@@ -141,7 +151,7 @@ async def decision(ask: Ask) -> str:
     return f"/approvals?done={quote(decided.id, safe='')}"
 
 
-def _view(story: Story, now_us: int) -> Approval:
+def _view(story: Story, held: tuple[str, ...], now_us: int) -> Approval:
     request = story.request
     state = request.state(now_us)
     lines = diff_lines(story.preview.diff)
@@ -185,6 +195,34 @@ def _view(story: Story, now_us: int) -> Approval:
         alike=story.alike,
         used_by=request.used_by or "",
         short=story.short,
+        held=held if state in {Status.PENDING, Status.APPROVED} else (),
+    )
+
+
+def _held(tx: ReadTx, workspace: str, request: Request) -> tuple[str, ...]:
+    """What would refuse it when it runs, besides limits: stops of whom and what it is about, open breakers."""
+    who = [one.partition(":") for one in (request.principal, request.on_behalf_of)]
+    names = {name for kind, _, name in who if kind == "agent"}
+    teams = {agent.team for name, agent in read_agents(tx, workspace).items() if name in names}
+    about = {
+        KillScope.INSTALL: {""},
+        KillScope.TEAM: teams,
+        KillScope.AGENT: names,
+        KillScope.MISSION: {request.mission},
+    }
+    stops = [one for one in stops_in_force(tx, workspace) if one.name in about[one.scope]]
+    opened = [
+        one
+        for one in unwell(tx, workspace)
+        if one.kind == request.kind and f"{request.target}/".startswith(f"{one.operation}/")
+    ]
+    return (
+        *(
+            f"{f'{one.scope.value} {one.name}'.strip().capitalize()} is "
+            f"{'paused' if one.mode is Mode.PAUSE else 'stopped'} by {words.who(one.by)}: {one.reason}"
+            for one in stops
+        ),
+        *(f"The breaker of {one.kind} {one.operation} is {one.phase.replace('_', '-')}: {one.why}" for one in opened),
     )
 
 
@@ -230,7 +268,8 @@ def _messages(name: str, value: str) -> list[tuple[str, str]]:
 def _gone(story: Story, state: str) -> str:
     """Why nobody can decide about it any more."""
     request = story.request
-    by = ", ".join(vote.voter for vote in story.said if vote.verdict == request.status) or "a person"
+    said = [vote for vote in story.said if vote.verdict == request.status]
+    by = ", ".join(f"{vote.voter} at {_second(vote.voted_us)}" for vote in said) or "a person"
     return {
         Status.PENDING.value: "",
         Status.APPROVED.value: f"Approved by {by}. Not used yet; it ends {_second(request.expires_us)}.",
@@ -256,6 +295,7 @@ def _seats(story: Story, state: str) -> tuple[SeatShown, ...]:
             vote.voter,
             f"with the right of {vote.right_of}" if vote.right_of != vote.voter else "",
             vote.voted_us,
+            vote.reason,
         )
         for vote in story.said
     ]

@@ -13,7 +13,6 @@ from remit.guard.approval_listing import (
     ALL,
     USED,
     WAITING,
-    Cursor,
     Found,
     Summary,
     Wanted,
@@ -106,7 +105,7 @@ class Inbox:
 async def inbox(ask: Ask) -> Inbox:
     """What waits for a person."""
     wanted = _wanted(ask.query)
-    after = _cursor(ask.query.get("after", ""))
+    after = ask.after
     done = ask.query.get("done", "")
 
     def op(tx: ReadTx) -> tuple[Found, Seat, int, Request | None, Mapping[str, str], frozenset[str]]:
@@ -207,8 +206,3 @@ def _next(wanted: Wanted, found: Found) -> str:
     return (
         f"/approvals?{urlencode({name: value for name, value in chosen.items() if value} | {'after': f'{at}.{which}'})}"
     )
-
-
-def _cursor(text: str) -> Cursor | None:
-    at, _, which = text.partition(".")
-    return (int(at), which[:64]) if at.isascii() and at.isdecimal() and len(at) < 20 and which else None  # noqa: PLR2004 - digits of 64 bits

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from remit.accounts.break_glass import Grant, standing_glass
 from remit.accounts.budget_periods import Period
+from remit.accounts.kills import read_stops
 from remit.guard.approval_gist import read_gists
 from remit.guard.approval_listing import Found, Wanted, list_requests
 from remit.guard.approval_rows import Status
@@ -21,6 +23,7 @@ from remit.guard.overview import (
     unwell,
 )
 from remit.kernel.ports import ReadTx
+from remit.missions import queue
 from remit.missions.listing import Summary, find_missions
 from remit.missions.listing import Wanted as WantedMissions
 from remit.missions.objectives import ErrorBudget, error_budgets
@@ -33,7 +36,7 @@ from remit.serve.console.svg import Level
 
 MOST = 20  # rows of each kind; more are behind a link
 FAILED_US = words.DAY  # how long a failure stands here
-_GOING = (Shown.QUEUED, Shown.RUNNING, Shown.WAITING, Shown.INTERRUPTED)
+_GOING = (Shown.RUNNING, Shown.WAITING, Shown.INTERRUPTED)  # not those that are queued: there may be many
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Need:
     asked_by: str
     through: str
     reach: str
-    cost_micros: int
+    cost_micros: int | None
     deadline_us: int = 0
     mission: str = ""
 
@@ -76,14 +79,26 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The page. ``more``: whether more missions go on than are shown."""
+    """The page.
+
+    Attributes:
+        title: How much needs the reader.
+        needs: That, soonest deadline first. ``more_needs``: more requests wait, or missions failed, than were read.
+        running: Missions that go on. ``more``: more do than are shown.
+        queued: How many wait for a worker.
+        others_wait: How many of the requests that were read wait for others alone.
+        stops: How many stops are in force. ``lifted``: how many refusals two people have lifted.
+    """
 
     title: str
     needs: tuple[Need, ...]
+    more_needs: bool
     running: tuple[Running, ...]
     more: bool
     queued: int
     others_wait: int
+    stops: int
+    lifted: int
     spent: SpentToday
     money: tuple[Money, ...]
     breakers: tuple[Unwell, ...]
@@ -110,11 +125,15 @@ class _Read:
     """What the store said, in one snapshot."""
 
     requests: Found
+    glass: tuple[Grant, ...]
     gists: Mapping[str, str]
     seat: Seat
     going: tuple[Summary, ...]
     more: bool
+    queued: int
     failed: tuple[Summary, ...]
+    more_failed: bool
+    stops: int
     spent: SpentToday
     money: tuple[Money, ...]
     breakers: tuple[Unwell, ...]
@@ -135,11 +154,15 @@ async def home(ask: Ask) -> Home:
         requests = list_requests(tx, workspace, Wanted(), now_us=now_us, after=None, limit=MOST)
         return _Read(
             requests,
+            standing_glass(tx, workspace, now_us=now_us, most=MOST),
             read_gists(tx, workspace, [one.id for one in requests.requests]),
             seat_of(tx, workspace, ask.who, now_us=now_us),
             going.missions,
             going.next is not None,
+            queue.count_waiting(tx, workspace),
             failed.missions,
+            failed.next is not None,
+            sum(len(each) for each in read_stops(tx, workspace)),
             spent_today(tx, workspace, now_us=now_us),
             money_of(tx, workspace, now_us=now_us),
             unwell(tx, workspace),
@@ -152,21 +175,33 @@ async def home(ask: Ask) -> Home:
 
 def _view(read: _Read, now_us: int) -> Home:
     asks, others = _asks(read, now_us)
-    needs = (*asks, *(_need(one) for one in (*read.going, *read.failed) if _trouble(one)))
+    first = sorted([*_lifts(read), *asks], key=lambda one: one.deadline_us)
+    needs = (*first, *(_need(one) for one in (*read.going, *read.failed) if _trouble(one)))
+    more = read.requests.next is not None or read.more_failed
     running = tuple(_running(one, now_us) for one in read.going if one.status in {Shown.RUNNING, Shown.WAITING})
     return Home(
-        title=told(len(needs), "thing needs you", "things need you") if needs else "Nothing needs you",
+        title=_title(len(needs), more=more),
         needs=needs,
+        more_needs=more,
         running=running,
         more=read.more,
-        queued=sum(one.status is Shown.QUEUED for one in read.going),
+        queued=read.queued,
         others_wait=others,
+        stops=read.stops,
+        lifted=sum(bool(one.confirmed_by) for one in read.glass),
         spent=read.spent,
         money=read.money,
         breakers=read.breakers,
         refusals=read.refusals,
         budgets=read.budgets,
     )
+
+
+def _title(needs: int, *, more: bool) -> str:
+    if not needs:
+        return "What ends soonest waits for others" if more else "Nothing needs you"
+    title = told(needs, "thing needs you", "things need you")
+    return f"At least {title[0].lower()}{title[1:]}" if more else title
 
 
 def _asks(read: _Read, now_us: int) -> tuple[list[Need], int]:
@@ -198,6 +233,27 @@ def _asks(read: _Read, now_us: int) -> tuple[list[Need], int]:
             )
         )
     return found, len(read.requests.requests) - len(found)
+
+
+def _lifts(read: _Read) -> list[Need]:
+    """Requests for break-glass that the one who looks may confirm."""
+    return [
+        Need(
+            mark="waiting",
+            word="confirm",
+            what=f"Break-glass: lift {one.lift.lifts.value} {one.lift.what} for {one.lift.scope.value} {one.lift.name}",
+            note=one.reason,
+            href=f"/break-glass#g-{words.anchor(one.id)}",
+            label="Review",
+            asked_by=one.requested_by,
+            through=one.requested_by,
+            reach="high",
+            cost_micros=None,
+            deadline_us=one.expires_us,
+        )
+        for one in read.glass
+        if read.seat.own and not one.confirmed_by and one.requested_by != str(read.seat.who)
+    ]
 
 
 def _trouble(one: Summary) -> bool:

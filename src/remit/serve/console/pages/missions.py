@@ -12,7 +12,7 @@ from remit.accounts.roles import Resource
 from remit.kernel.clock import micros_of
 from remit.kernel.ports import ReadTx
 from remit.missions.detail import retry_word
-from remit.missions.listing import Cursor, Found, Summary, Wanted, count_missions, find_missions
+from remit.missions.listing import Found, Summary, Wanted, count_missions, find_missions
 from remit.missions.shown import Shown
 from remit.serve.console.asking import Ask
 from remit.serve.console.numbers import told
@@ -101,7 +101,7 @@ async def missions(ask: Ask) -> Missions:
     """What missions there are."""
     filters = _filters(ask.query)
     wanted = wanted_of(filters)
-    after = _cursor(ask.query.get("after", ""))
+    after = ask.after
     alive = ask.runtime.missions.deps.alive
 
     def op(tx: ReadTx) -> tuple[Found, Mapping[Shown, int], list[str]]:
@@ -213,8 +213,3 @@ def _day(text: str) -> int:
         return max(micros_of(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)), 0)
     except ValueError:
         return 0
-
-
-def _cursor(text: str) -> Cursor | None:
-    at, _, which = text.partition(".")
-    return (int(at), which[:64]) if at.isascii() and at.isdecimal() and len(at) < 20 and which else None  # noqa: PLR2004 - digits of 64 bits

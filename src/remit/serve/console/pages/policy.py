@@ -22,7 +22,6 @@ from remit.serve.console.numbers import told
 from remit.serve.console.page import form, page
 
 SIZE = 20
-LISTED = 50
 #: What each word of a switch of the gateway does, as ``docs/keys.md`` says it.
 SWITCHES = {
     "redaction": "off: prompts and streamed answers pass as they are, secrets and personal data in them too.",

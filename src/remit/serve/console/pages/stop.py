@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from remit.accounts import kills
+from remit.accounts.agent_listing import StopRow, stops_in_force
 from remit.accounts.agents import AgentStatus
-from remit.accounts.kills import KillScope, Mode, Target, read_stops
+from remit.accounts.kills import KillScope, Mode, Target
 from remit.accounts.roles import Resource
 from remit.kernel.errors import InvalidInput
 from remit.kernel.ports import ReadTx
@@ -19,12 +20,18 @@ from remit.serve.console.page import form, page
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A stop in force: what, how, and why. ``target`` is what the form sends to lift it."""
+    """A stop in force: what, how, why, whose order, since when.
+
+    ``target`` is what the form sends to lift it, ``lift`` what break-glass calls it.
+    """
 
     target: str
     what: str
     mode: str
     reason: str
+    by: str
+    since_us: int
+    lift: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +70,7 @@ async def stop(ask: Ask) -> Stop:
 
     def op(tx: ReadTx) -> Stop:
         under = under_way(tx, ask.workspace, now_us=ask.now_us)
-        killed, paused = read_stops(tx, ask.workspace)
-        stops = tuple(
-            Standing(f"{scope.value}:{name}", _what(scope, name), mode.value, reason)
-            for mode, each in ((Mode.KILL, killed), (Mode.PAUSE, paused))
-            for (scope, name), reason in each.items()
-        )
+        stops = tuple(_standing(one) for one in stops_in_force(tx, ask.workspace))
         there = {name: agent for name, agent in under.agents.items() if agent.status is not AgentStatus.RETIRED}
         targets = [Target(KillScope.INSTALL)]
         targets += [Target(KillScope.TEAM, team) for team in sorted({each.team for each in there.values()} - {""})]
@@ -125,6 +127,13 @@ def _target(text: str) -> Target:
         message = "Say what is to be stopped: one agent, or all of them."
         raise InvalidInput(message, code="stop.target", hint="choose from the list")
     return Target(KillScope(scope), name)
+
+
+def _standing(one: StopRow) -> Standing:
+    lift = f"{one.scope.value} {one.name}".strip()
+    return Standing(
+        f"{one.scope.value}:{one.name}", _what(one.scope, one.name), one.mode.value, one.reason, one.by, one.at_us, lift
+    )
 
 
 def _what(scope: KillScope, name: str) -> str:

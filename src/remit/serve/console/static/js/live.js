@@ -60,6 +60,23 @@
   });
   asking.addEventListener("htmx:error", lost);
 
+  // A page that gives way takes its form with it: what somebody wrote there stays, in the notice that says why.
+  let wrote = "";
+  let inside = false;
+  document.addEventListener("htmx:before:swap", () => {
+    if (document.getElementById("gone")) return; // two looks were under way
+    const fields = [...document.querySelectorAll("main textarea")].filter((each) => each.value !== each.defaultValue);
+    wrote = fields.map((each) => each.value.trim()).filter(Boolean).join("\n\n");
+    inside = document.activeElement.closest("main") !== null;
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    const kept = document.getElementById("kept");
+    if (!kept) return;
+    kept.hidden = !wrote;
+    kept.querySelector("pre").textContent = wrote;
+    if (inside) document.getElementById("gone").focus();
+  });
+
   stream?.addEventListener("ready", () => { watched = true; seal.dataset.live = "watched"; again(SOON_MS); });
   stream?.addEventListener("entry", () => again(SOON_MS));
   stream?.addEventListener("reset", () => again(SOON_MS));
