@@ -35,7 +35,8 @@ from remit.kernel.ports import Journal, ReadTx, Row, Tx
 
 #: As ``guard.standing``: known for so long, and no answer rather than an older one. Seconds.
 OLDEST_S = 0.25
-REFRESH_S = 0.15
+REFRESH_S = 0.1
+YOUNG_S = 0.15  # who finds nothing fresh waits for a read that is under way, if it began at most so long ago
 #: That a token was used, or refused, is written at most so often. Microseconds.
 SEEN_US = 60_000_000
 #: How many tokens are remembered, those that don't exist among them.
@@ -247,7 +248,7 @@ class Keys:
         self._journal = journal
         self._clock = clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
-        self._reads: SharedReads[_Known] = SharedReads(clock, young_s=REFRESH_S)
+        self._reads: SharedReads[_Known] = SharedReads(clock, young_s=YOUNG_S)
         self._seen: dict[tuple[str, str], int] = {}  # when a use (or a refusal, by its reason) was written last
         self.refused: dict[str, int] = {}  # how many tokens did not hold, by why; for metrics
 
@@ -279,7 +280,12 @@ class Keys:
         if known is None:
             return None
         age = self._clock.monotonic() - known.read_at
-        return known if age <= REFRESH_S or (age <= OLDEST_S and prefix in self._reads) else None
+        if age <= REFRESH_S:
+            return known
+        if age <= OLDEST_S and known.key is not None:
+            self._reads.begin(prefix, partial(self._ask, prefix))  # ahead of need: who asks on and on never waits
+            return known
+        return None
 
     async def _read(self, prefix: str) -> _Known:
         try:

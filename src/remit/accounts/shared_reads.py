@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -39,14 +40,22 @@ class SharedReads[T]:
 
         Who stops waiting stops nobody else's read. What ``ask`` raises, everybody hears who waits for it.
         """
+        return await asyncio.shield(self._under_way(name, ask, self._young_s).task)
+
+    def begin(self, name: str, ask: Callable[[float], Awaitable[T]]) -> None:
+        """Have it read ahead of need, unless it is being read: nobody waits, and nobody hears what ``ask`` raises."""
+        self._under_way(name, ask, math.inf)
+
+    def _under_way(self, name: str, ask: Callable[[float], Awaitable[T]], young_s: float) -> _Read[T]:
         loop = asyncio.get_running_loop()
         now = self._clock.monotonic()
         found = self._reads.get(name)
-        if found is None or now - found.began > self._young_s or found.task.get_loop() is not loop:
+        late = found is None or now - found.began > young_s
+        if found is None or late or found.task.done() or found.task.get_loop() is not loop:
             found = _Read(now, loop.create_task(_asked(ask, now)))
             self._reads[name] = found
             found.task.add_done_callback(partial(self._over, name, found))
-        return await asyncio.shield(found.task)
+        return found
 
     def forget(self) -> None:
         """Whoever asks from now on gets a read that begins from now on."""

@@ -176,13 +176,11 @@ def _where(verdict: Check) -> str:
 
 
 async def _scene(host: Host, child: Action, robots: Robots) -> Scene:
-    known = host.register.fresh(child.workspace)
-    if known is None:
-        try:
-            known = await host.register.refresh(child.workspace)
-        except Exception as error:
-            message = "Who may act, and the kill switch, could not be read, so nothing more is fetched."
-            raise Unavailable(message, code="guard.unreadable") from error
+    try:
+        known = await host.register.current(child.workspace)
+    except Exception as error:
+        message = "Who may act, and the kill switch, could not be read, so nothing more is fetched."
+        raise Unavailable(message, code="guard.unreadable") from error
     scene = Scene(known, host.redactor, host.circuits, frozenset({child.kind}), child)
     scene.at, scene.environment = host.clock.now(), host.environment
     scene.approvals, scene.fetching, scene.robots = host.approvals, host.fetching, robots.value

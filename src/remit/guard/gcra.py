@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 #: Keys that a memory store holds before it refuses new ones.
 MOST_KEYS = 100_000
@@ -23,8 +23,7 @@ MOST_KEYS = 100_000
 SWEEP_US = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """``cost`` units out of the bucket ``key``. All numbers are whole and not negative; ``unit_us`` is at least 1.
 
     ``mission`` names the mission that the bucket dies with, if it belongs to one.

@@ -324,7 +324,7 @@ class Guard:
         if standing is not None:
             return standing
         try:
-            return await self.register.refresh(action.workspace)
+            return await self.register.current(action.workspace)
         except Exception as error:  # noqa: BLE001 - no answer is no leave
             verdict = denied(identify.NAME, "unreadable", "Who may act, and the kill switch, could not be read.")
             await self._refuse(action, (verdict,), cause=error)

@@ -94,6 +94,7 @@ class Permit:
             "_answer",
             "_answered",
             "_began",
+            "_begun",
             "_cards",
             "_delivery",
             "_guard",
@@ -160,6 +161,7 @@ class Permit:
         self._metered = bool(scene.charges)
         self._label: Within | None = None  # what came in, written with the outcome
         self._delivery: Delivery | None = None  # where the answer's bytes go while they come
+        self._begun = False  # whether they had begun to, once it is over
         self._spent: tuple[Money, Usage] | None = None  # by attempts that ended without an outcome
 
     async def perform(
@@ -197,8 +199,13 @@ class Permit:
                 tap, ready=self._intended, restorer=restorer, inspect=self._inspect, plain=self._plain
             )
         action = self.action
-        with correlation.bound(workspace=action.workspace, mission=action.mission, step=action.step, action=action.id):
-            return await self._perform(timeout_s, pending)
+        try:
+            with correlation.bound(
+                workspace=action.workspace, mission=action.mission, step=action.step, action=action.id
+            ):
+                return await self._perform(timeout_s, pending)
+        finally:
+            self._let_go()
 
     async def _perform(self, timeout_s: float | None, pending: Pending | None) -> Outcome:
         if self._answer is None:
@@ -227,7 +234,13 @@ class Permit:
     @property
     def begun(self) -> bool:
         """Whether its answer has begun to reach whoever asked."""
-        return self._delivery is not None and self._delivery.begun
+        return self._begun if self._delivery is None else self._delivery.begun
+
+    def _let_go(self) -> None:
+        """What refers back to the permit: else all of a call stays in memory until the collector looks for cycles."""
+        self._begun = self.begun
+        self._delivery = None
+        self._limit = None
 
     async def drop(self) -> None:
         """Close a permit that was never used."""
@@ -317,7 +330,7 @@ class Permit:
         standing = register.fresh(self.action.workspace)
         if standing is None:
             try:
-                standing = await register.refresh(self.action.workspace)
+                standing = await register.current(self.action.workspace)
             except Exception as error:
                 message = "The kill switch could not be read, so nothing may start."
                 raise Unavailable(message, code="guard.unreadable") from error
@@ -342,10 +355,12 @@ class Permit:
         self._answered = None
         self._limit = None
         try:
-            with opened(self.action.id, attempt=offered):
-                if not bounds:
+            if not bounds:
+                with opened(self.action.id, attempt=offered):
                     return await adapter.perform(self.performed)
-                async with asyncio.timeout(min(bounds)) as self._limit:
+            # The timer outside: it keeps the context in which it was made, and a loop keeps timers for a while.
+            async with asyncio.timeout(min(bounds)) as self._limit:
+                with opened(self.action.id, attempt=offered):
                     return await adapter.perform(self.performed)
         except TimeoutError as error:
             if self._limit is None or not self._limit.expired():

@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from functools import lru_cache
-from typing import cast
+from typing import NamedTuple, cast
 
 import orjson
 from sqlalchemy import bindparam, delete, select
@@ -92,6 +92,8 @@ class Limit:
         burst: How many at once; 0: the amount.
         key: The virtual key that it holds for; empty: any.
         plan: The plan's figure that goes with it: ``rate_factor`` multiplies the amount, any other replaces it.
+        unit_us: Microseconds until one unit of the bucket has refilled; rounded up, so that never more comes back.
+        units: Units of a full bucket.
 
     Raises:
         InvalidInput: It can't be a limit; every problem is named.
@@ -108,6 +110,8 @@ class Limit:
     burst: int = 0
     plan: str = ""
     key: str = ""
+    unit_us: int = field(init=False, repr=False, compare=False)
+    units: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         burst = self.burst or self.amount
@@ -138,18 +142,10 @@ class Limit:
         if problems:
             message = f"The limit can't be set: {'; '.join(problems)}."
             raise InvalidInput(message, code="rate.limit", hint="remit limits", problems=tuple(problems))
-
-    @property
-    def unit_us(self) -> int:
-        """Microseconds until one unit of the bucket has refilled; rounded up, so that never more comes back."""
-        if not self.period_s:
-            return FOREVER_US
-        return -(-self.period_s * 1_000_000 // (self.amount * self.measure.units))
-
-    @property
-    def units(self) -> int:
-        """Units of a full bucket."""
-        return (self.burst or self.amount) * self.measure.units
+        units = self.measure.units
+        refill_us = -(-self.period_s * 1_000_000 // (self.amount * units)) if self.period_s else FOREVER_US
+        object.__setattr__(self, "unit_us", refill_us)
+        object.__setattr__(self, "units", burst * units)
 
     def bucket(self, subject: str) -> str:
         """The key of a sharer's bucket. The numbers are in it: a limit that was changed begins with a full bucket."""
@@ -170,7 +166,8 @@ class Limit:
 
     def as_json(self) -> dict[str, Json]:
         """As stored and shown."""
-        told = {key: value.value if isinstance(value, StrEnum) else value for key, value in asdict(self).items()}
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+        told = {name: value.value if isinstance(value, StrEnum) else value for name, value in own.items()}
         if not self.key:
             del told["key"]
         return told
@@ -208,8 +205,7 @@ SHIPPED: tuple[Limit, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """What one action asks of one limit. ``whose``: for people, ``the agent coder``."""
 
     limit: Limit

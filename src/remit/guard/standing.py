@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import bindparam, select
 
@@ -14,6 +15,7 @@ from remit.accounts.gateway_policy import read_gateway
 from remit.accounts.kills import read_stops
 from remit.accounts.people import read_people
 from remit.accounts.roles import Role
+from remit.accounts.shared_reads import SharedReads
 from remit.accounts.tables import WORKSPACE
 from remit.guard.budget_limits import read_overspent
 from remit.guard.rate_limits import read_limits
@@ -26,7 +28,8 @@ from remit.kernel.errors import IntegrityError
 from remit.kernel.ports import Journal, ReadTx
 
 OLDEST_S = 0.25
-REFRESH_S = 0.15  # the first caller after this reads anew while the others still use what is known
+REFRESH_S = 0.1  # the first caller after this has it read anew; what is known serves meanwhile
+YOUNG_S = 0.15  # who finds nothing fresh waits for a read that is under way, if it began at most so long ago
 
 
 _OWNING = select(WORKSPACE.c.team).where(WORKSPACE.c.workspace == bindparam("of"))
@@ -78,7 +81,7 @@ def _rules(tx: ReadTx, workspace: str) -> InForce | None:
 
 
 class Register:
-    """The known standings. Ages count from before the read began."""
+    """The known standings, each read once for all who ask at once. Ages count from before the read began."""
 
     def __init__(
         self, journal: Journal, clock: Clock, *, told: Callable[[str, Standing], None] = lambda _of, _standing: None
@@ -87,34 +90,47 @@ class Register:
         self._journal = journal
         self._clock = clock
         self._known: dict[str, Standing] = {}
-        self._reading: set[str] = set()
+        self._reads: SharedReads[Standing] = SharedReads(clock, young_s=YOUNG_S)
 
     def fresh(self, workspace: str) -> Standing | None:
-        """What is known, if it is fresh enough and nobody needs to read anew."""
+        """What is known, if it is not too old; it is read ahead of need, so that who asks on and on never waits.
+
+        To be called in an event loop.
+        """
         known = self._known.get(workspace)
         if known is None:
             return None
         age = self._clock.monotonic() - known.read_at
-        if age <= REFRESH_S or (age <= OLDEST_S and workspace in self._reading):
+        if age <= REFRESH_S:
+            return known
+        if age <= OLDEST_S:
+            self._reads.begin(workspace, partial(self._read, workspace))
             return known
         return None
+
+    async def current(self, workspace: str) -> Standing:
+        """What is known, if it is fresh enough; else what a read tells that began at most ``YOUNG_S`` ago.
+
+        Raises:
+            Exception: Whatever the journal raises; the caller refuses then.
+        """
+        return self.fresh(workspace) or await self._reads.read(workspace, partial(self._read, workspace))
 
     def known(self, workspace: str) -> Standing | None:
         """What was read last, however long ago that is."""
         return self._known.get(workspace)
 
     async def refresh(self, workspace: str) -> Standing:
-        """Read anew.
+        """Read anew, from now on: what was committed before is seen.
 
         Raises:
             Exception: Whatever the journal raises; the caller refuses then.
         """
-        self._reading.add(workspace)
-        read_at, now_us = self._clock.monotonic(), micros_of(self._clock.now())
-        try:
-            standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at, now_us=now_us))
-        finally:
-            self._reading.discard(workspace)
+        return await self._read(workspace, self._clock.monotonic())
+
+    async def _read(self, workspace: str, read_at: float) -> Standing:
+        now_us = micros_of(self._clock.now())
+        standing = await self._journal.read(lambda tx: read_standing(tx, workspace, read_at=read_at, now_us=now_us))
         known = self._known.get(workspace)
         if known is None or known.read_at <= read_at:
             self._known[workspace] = standing

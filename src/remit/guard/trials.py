@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -75,9 +76,8 @@ _TRIALS = select(BREAKER_TRIAL).where(BREAKER_TRIAL.c.workspace == bindparam("of
 _ALL = select(BREAKER).where(BREAKER.c.workspace == bindparam("of")).order_by(BREAKER.c.kind, BREAKER.c.operation)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Which circuit."""
+class Key(NamedTuple):
+    """Which circuit. A tuple: each call looks it up half a dozen times."""
 
     workspace: str
     kind: str

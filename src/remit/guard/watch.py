@@ -70,7 +70,7 @@ class Watch:
     async def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         for workspace in {permit.action.workspace for permit in self._of(loop)}:
             try:
-                standing = await self._register.refresh(workspace)
+                standing = await self._register.current(workspace)
             except Exception as error:  # noqa: BLE001 - whatever keeps us from looking counts as not having looked
                 _log.warning("the kill switch can't be read: %s", error)
                 if self._register.age(workspace) > BLIND_S:

@@ -24,10 +24,14 @@ class Principal:
 
     kind: ActorKind
     id: str
+    _text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_text", self.kind + ":" + self.id)  # an admission asks for it ten times
 
     def __str__(self) -> str:
         """``agent:coder``."""
-        return self.kind + ":" + self.id
+        return self._text
 
     @classmethod
     def parse(cls, text: str) -> Principal:

@@ -89,7 +89,7 @@ class bound:  # noqa: N801 - used as a function; a class, because a generator co
 
     def __enter__(self) -> Ids:
         request_id, workspace, mission, step, action, span_id, trace = self._ids
-        known = current()
+        known = _CURRENT.get() or _process
         now = Ids(
             request_id or known[0],
             workspace or known[1],

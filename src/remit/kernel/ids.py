@@ -11,6 +11,8 @@ from remit.kernel.errors import InvalidInput
 
 _SHAPE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[1-8][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
+_LOW = (1 << 62) - 1
+
 
 def _random_bits(count: int) -> int:
     return int.from_bytes(random_bytes(8)) >> (64 - count)
@@ -24,7 +26,12 @@ def new_id(*, unix_ms: int | None = None, rand: Callable[[int], int] = _random_b
         rand: Source of ``n`` random bits, at most 64; seeded in tests.
     """
     ms = time.time_ns() // 1_000_000 if unix_ms is None else unix_ms
-    value = (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | rand(12) << 64 | 0b10 << 62 | rand(62)
+    if rand is _random_bits:
+        drawn = int.from_bytes(random_bytes(10))  # all at once: 12 bits, and 62
+        high, low = drawn >> 68, drawn & _LOW
+    else:
+        high, low = rand(12), rand(62)
+    value = (ms & 0xFFFFFFFFFFFF) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 

@@ -134,13 +134,13 @@ def _output(value: list[object]) -> Iterator[Run]:
 
 def _conversation(value: object) -> Iterator[Run]:
     """What is said by one role without another in between; what tools answered by itself."""
-    first = next(_objects(value), None)
-    if first is not None and "parts" in first:
-        yield from _said_by_parts([*_objects(value)])
+    messages = _objects(value)
+    if messages and "parts" in messages[0]:
+        yield from _said_by_parts(messages)
         return
     said: Run = []
     speaker: object = None
-    for message in _objects(value):
+    for message in messages:
         role, content = message.get("role"), message.get("content")
         if role not in _SPEAKERS:
             yield from _parts(content)
@@ -220,11 +220,10 @@ def _collect(value: object, found: dict[str, Run]) -> None:
             found.setdefault(str(kind), []).append((part, key))
 
 
-def _objects(value: object) -> Iterator[Object]:
-    if isinstance(value, list):
-        for each in cast("list[object]", value):
-            if isinstance(each, dict):
-                yield cast("Object", each)
+def _objects(value: object) -> list[Object]:
+    if not isinstance(value, list):
+        return []
+    return [cast("Object", each) for each in cast("list[object]", value) if isinstance(each, dict)]
 
 
 # ------------------------------------------------------------------------------------------------------------- joints

@@ -55,6 +55,11 @@ def offered(call: Call) -> Generator[None]:
         _OFFERED.reset(token)
 
 
+def may_be_offered() -> bool:
+    """Whether anything was: without, ``perform_offered`` has nothing to perform."""
+    return _OFFERED.get() is not None
+
+
 async def perform_offered(action: Action) -> Outcome | None:
     """Perform the action with what was offered for it; ``None``: nothing was.
 
@@ -86,7 +91,7 @@ class ModelsInside:
         Raises:
             NotFound: It is none of this process, and there are no providers here.
         """
-        done = await perform_offered(action)
+        done = await perform_offered(action) if may_be_offered() else None
         if done is not None:
             return done
         if self._outside is None:

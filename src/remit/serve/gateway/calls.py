@@ -32,7 +32,7 @@ from remit.kernel.ids import is_id, new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.models.cache_key import Wish, wish
-from remit.models.catalogue import Deployment, Models, ProviderKind
+from remit.models.catalogue import Catalogue, Deployment, Models, ProviderKind
 from remit.models.estimate import most
 from remit.models.router import Router, Want
 from remit.models.wire.errors import error_event, status_of
@@ -211,11 +211,12 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
         await host.missions.check(key, wishes.mission)
     large = len(call.body) >= LARGE
     document, asked = await aside(_read, wire, call.body) if large else _read(wire, call.body)
-    candidates = await _candidates(host, call, asked)
+    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
+    candidates = _candidates(host, call, asked, catalogue)
     if wire in CONTINUES and (refers := references(wire, document)):
-        candidates = await _continued(host, key, candidates, refers)
+        candidates = await _continued(host, key, candidates, refers, catalogue)
     effects = _effects(call, document, candidates)
-    estimate, priced = await _estimate(host, key, candidates, asked)
+    estimate, priced = _estimate(host, candidates, asked, catalogue)
     policy = (await _known(host.guard, key)).policy
     if host.waiting() >= host.settings.gateway_queue:
         await _room(host, policy)
@@ -286,11 +287,10 @@ async def _room(host: Host, policy: GatewayPolicy) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deployment]:
+def _candidates(host: Host, call: Call, asked: Request, catalogue: Catalogue) -> Sequence[Deployment]:
     """Who may be asked, in order."""
     key, provider = call.key, call.place.provider
     name = asked.model[:LONGEST_NAME]
-    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
     if provider:
         if provider not in catalogue.providers:
             told = f"There is no provider {provider[:60]!r} here."
@@ -328,24 +328,26 @@ def _most_out(host: Host, asked: Request) -> int:
     return asked.n * (host.settings.gateway_max_out if asked.max_out is None else asked.max_out)
 
 
-async def _estimate(host: Host, key: Key, candidates: Sequence[Deployment], asked: Request) -> tuple[Money, bool]:
+def _estimate(host: Host, candidates: Sequence[Deployment], asked: Request, catalogue: Catalogue) -> tuple[Money, bool]:
     """The most that any of them can cost, and whether that is known. Counting tokens is free everywhere."""
     if asked.wire is Wire.COUNT_TOKENS:
         return ZERO, True
-    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
     dearest = most(candidates, asked, max_out=_most_out(host, asked), providers=catalogue.providers)
     return (ZERO, False) if dearest is None else (dearest, True)
 
 
 async def _continued(
-    host: Host, key: Key, candidates: Sequence[Deployment], asked: Sequence[continuing.Reference]
+    host: Host,
+    key: Key,
+    candidates: Sequence[Deployment],
+    asked: Sequence[continuing.Reference],
+    catalogue: Catalogue,
 ) -> Sequence[Deployment]:
     """Those that keep what the call goes on from. Nobody goes on from what another has said.
 
     Raises:
         NotFound: It is another's, or never was: nobody learns which.
     """
-    catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
     at = {each.target: catalogue.providers[each.provider].base_url for each in candidates}
     party = continuing.Party(key.workspace, key.principal, key.on_behalf_of)
     accounts = tuple(dict.fromkeys(at.values()))

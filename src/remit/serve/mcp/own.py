@@ -145,7 +145,7 @@ async def _carried_out(known: Order, caller: Caller, given: Mapping[str, Json]) 
 
 async def _listed(caller: Caller, name: str) -> bool:
     workspace, register = caller.workspace, caller.runtime.guard.register
-    standing = register.fresh(workspace) or await register.refresh(workspace)
+    standing = await register.current(workspace)
     return may_list(standing, _action(caller, name, {}), f"{REMIT}/{name}")
 
 

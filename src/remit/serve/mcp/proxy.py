@@ -295,7 +295,7 @@ class Proxy:
 
     async def _standing(self) -> Standing:
         workspace, register = self.runtime.settings.workspace, self.runtime.guard.register
-        return register.fresh(workspace) or await register.refresh(workspace)
+        return await register.current(workspace)
 
     def _observing(self, standing: Standing) -> bool:
         """Whether the workspace only watches (``guard.observe``): then a changed tool is recorded, and goes on."""
