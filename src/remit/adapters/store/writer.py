@@ -155,8 +155,9 @@ def _wake(items: list[Item]) -> None:
 
 def _wake_ahead(items: list[Item]) -> None:
     for item in items:
-        if item.ahead is not None:
-            _resolve(item.ahead.future, item)
+        # What failed since, with the commit, is told by the write's own future.
+        if item.ahead is not None and not item.ahead.future.done():
+            item.ahead.future.set_result(item.value)
 
 
 def _resolve(future: asyncio.Future[Any], item: Item) -> None:
