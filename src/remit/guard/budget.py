@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, or_, select, update
+from sqlalchemy import Update, bindparam, update
 
 from remit.accounts.budget_events import Reached, tell
 from remit.accounts.budget_periods import Period, start_of
 from remit.accounts.budget_tables import BUDGET, BUDGET_PAST
 from remit.accounts.budgets import BudgetScope, Hold, begin_period, held_in
+from remit.guard.budget_counters import COUNTED, DUE, Counters, rank, whose
 from remit.guard.budget_limits import in_figures, told, way_out
 from remit.guard.budget_usage import (
     Opened,
@@ -43,49 +44,21 @@ _UNPRICED = Check(NAME, Verdict.ALLOW, "unknown_price", "Nobody knows what it co
 
 type Scopes = tuple[tuple[BudgetScope, str], ...]
 
-_RANK = {BudgetScope.WORKSPACE: 0, BudgetScope.AGENT: 1, BudgetScope.KEY: 2, BudgetScope.MISSION: 3}
-_ORDER = case(
-    *((BUDGET.c.scope == scope.value, rank) for scope, rank in _RANK.items() if rank < len(_RANK) - 1), else_=3
-)
-
-
-def _of(scope: BudgetScope, name: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Which counters are this scope's. Each names the whole index: else all of a workspace would be looked through."""
-    return and_(BUDGET.c.workspace == bindparam("of"), BUDGET.c.scope == scope.value, name)
-
-
-# Rows are locked in one order everywhere, the busiest first: no two transactions wait for each other.
-_DUE = (
-    select(*(BUDGET.c[key].label(f"of_{key}") for key in ("workspace", "scope", "name", "period")))
-    .where(
-        or_(
-            _of(BudgetScope.WORKSPACE, BUDGET.c.name == ""),
-            _of(BudgetScope.AGENT, BUDGET.c.name.in_([bindparam("agent"), bindparam("other_agent")])),
-            _of(BudgetScope.KEY, BUDGET.c.name == bindparam("by_key")),
-            _of(BudgetScope.MISSION, BUDGET.c.name == bindparam("in_mission")),
-        ),
-    )
-    .order_by(_ORDER, BUDGET.c.name, BUDGET.c.period)
-    .with_for_update()
-    .subquery("due")
-)
-_COUNTED = ("workspace", "scope", "name", "period", "starts_us", "limit_micros", "spent", "reserved")
-
 
 def _moving(statement: Update) -> Update:
     table = statement.table
     return statement.values(
         reserved=table.c["reserved"] + bindparam("more"), spent=table.c["spent"] + bindparam("cost")
-    ).returning(*(table.c[name] for name in _COUNTED))
+    ).returning(*(table.c[name] for name in COUNTED))
 
 
 #: Move every counter of the scopes at once; what belongs elsewhere is put there afterwards, under the same locks.
 _MOVE = _moving(
     update(BUDGET).where(
-        BUDGET.c.workspace == _DUE.c.of_workspace,
-        BUDGET.c.scope == _DUE.c.of_scope,
-        BUDGET.c.name == _DUE.c.of_name,
-        BUDGET.c.period == _DUE.c.of_period,
+        BUDGET.c.workspace == DUE.c.of_workspace,
+        BUDGET.c.scope == DUE.c.of_scope,
+        BUDGET.c.name == DUE.c.of_name,
+        BUDGET.c.period == DUE.c.of_period,
     )
 )
 _MOVE_ONE, _MOVE_PAST = (
@@ -169,7 +142,7 @@ def reserve(tx: Tx, action: Action, *, now_us: int, beyond: bool = False) -> Ope
     payer = payer_of(action)
     asked = action.estimate.micros
     holds: list[Hold] = []
-    for row in _moved(tx, payer, more=asked, cost=0) if asked else ():
+    for row in _moved(tx, payer, more=asked, cost=0, at_us=now_us) if asked else ():
         now = _placed(tx, row, now_us, more=asked, cost=0)
         if now is None:
             continue
@@ -216,7 +189,7 @@ def settle(
         held, holds, opened_us = int(row["estimate_micros"]), set(held_in(row["holds"])), row["opened_us"]
     if not held and not cost:
         return
-    for each in _moved(tx, payer, more=-held, cost=cost.micros):
+    for each in _moved(tx, payer, more=-held, cost=cost.micros, at_us=opened_us):
         now = _placed(tx, each, opened_us, more=-held, cost=cost.micros)
         if now is None:
             continue
@@ -237,7 +210,7 @@ def correct(tx: Tx, payer: Payer, *, more: int, by: Principal, opened_us: int, n
     Thresholds that are reached by it are told. What was refused or let through meanwhile stays as it was.
     """
     seen: set[tuple[str, str, str]] = set()
-    for each in _moved(tx, payer, more=0, cost=more):
+    for each in _moved(tx, payer, more=0, cost=more, at_us=opened_us):
         seen.add((each["scope"], each["name"], each["period"]))
         now = _placed(tx, each, opened_us, more=0, cost=more)
         if now is not None:
@@ -255,21 +228,12 @@ def correct(tx: Tx, payer: Payer, *, more: int, by: Principal, opened_us: int, n
                 tx.rows(_MOVE_PAST, {**at, "starts": start_of(period, opened_us), "more": 0, "cost": more})
 
 
-def _moved(tx: Tx, payer: Payer, *, more: int, cost: int) -> Iterable[Row]:
-    agents = (*payer.agents, "", "")
-    rows = tx.rows(
-        _MOVE,
-        {
-            "of": payer.workspace,
-            "agent": agents[0],
-            "other_agent": agents[1],
-            "by_key": payer.key,
-            "in_mission": payer.mission,
-            "more": more,
-            "cost": cost,
-        },
-    )
-    return sorted(rows, key=lambda row: (_RANK[BudgetScope(row["scope"])], row["name"], row["period"]))
+def _moved(tx: Tx, payer: Payer, *, more: int, cost: int, at_us: int) -> Iterable[Row]:
+    kept = tx.kept(Counters)
+    rows = None if kept is None else kept.move(tx, payer, more=more, cost=cost, at_us=at_us)
+    if rows is not None:
+        return rows
+    return sorted(tx.rows(_MOVE, {**whose(payer), "more": more, "cost": cost}), key=rank)
 
 
 def _placed(tx: Tx, row: Row, at_us: int, *, more: int, cost: int) -> Row | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from sqlalchemy.sql.base import Executable
 
@@ -32,6 +32,20 @@ class ReadTx(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """Rows that operations of one transaction move one after another: read once, moved in memory, written back once.
+
+    Attributes:
+        tables: Whose rows. Before any statement on one of them runs, what moved is written back and all is forgotten.
+    """
+
+    tables: ClassVar[frozenset[str]]
+
+    def write(self, tx: Tx) -> None:
+        """Write back what moved."""
+        ...
+
+
 class Tx(ReadTx, Protocol):
     """One write transaction: business rows and audit entries stand or fall together."""
 
@@ -48,6 +62,18 @@ class Tx(ReadTx, Protocol):
 
         Who gets true may take it for done. When it was not, everything is undone and run again, and nothing waits.
         """
+        ...
+
+    def kept[K: Kept](self, kind: type[K]) -> K | None:
+        """What this transaction keeps of a kind, made when it is first asked for; to be asked for anew each time.
+
+        ``None``: nothing is kept, because the operation is alone in its transaction or must be undone by itself: the
+        caller runs its statements.
+        """
+        ...
+
+    def stored(self, stmt: Executable, params: Params = None) -> list[Row]:
+        """As ``rows``, as they stand in the database: for a ``Kept`` that reads rows it does not keep yet."""
         ...
 
     def append(self, entry: Any, payload: Mapping[str, Any] | None = None, *, subject: str = "") -> None:  # noqa: ANN401 - audit stands above the kernel

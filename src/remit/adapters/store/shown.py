@@ -9,7 +9,7 @@ thinks of it. Ids, codes, hashes and keys are neither: they are compared with, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
@@ -115,11 +115,19 @@ def masked_rows(
     rows: Sequence[Mapping[str, Any]], texts: Sequence[str], masking: Masking
 ) -> Sequence[Mapping[str, Any]]:
     """As ``masked_parameters`` for many: all are looked through at once, one by one only if there is something."""
+    return rows if clean(texts_of(rows, texts), masking) else [_masked(row, texts, masking) for row in rows]
+
+
+def texts_of(rows: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> Iterator[str]:
+    """What ``masked_rows`` looks through."""
     names = [name.removeprefix(_EXECUTED_MARK) for name in texts]
-    whole = "\n".join([_text(row.get(name)) for row in rows for name in names])
-    if masking.text(whole) == whole:
-        return rows
-    return [_masked(row, texts, masking) for row in rows]
+    return (_text(row.get(name)) for row in rows for name in names)
+
+
+def clean(texts: Iterable[str], masking: Masking) -> bool:
+    """Whether there is nothing to mask in any of them: all in one scan, and each but once, for many are the same."""
+    whole = "\n".join(dict.fromkeys(texts))
+    return len(whole) < _SHORTEST or masking.text(whole) == whole
 
 
 def _masked(values: Mapping[str, Any], texts: Sequence[str], masking: Masking) -> Mapping[str, Any]:
@@ -174,11 +182,17 @@ def masked_drafts(drafts: Sequence[Drafted], masking: Masking) -> list[Draft]:
 
     All are looked through at once, and one by one only when there is something to be found.
     """
-    wholes = ["\n".join((*each.item.fields.values(), each.item.body.decode("utf-8"))) for each in drafts]
-    whole = "\n".join(wholes)
-    if masking.text(whole) == whole:
+    if clean(drafted_texts(drafts), masking):
         return [each.item for each in drafts]
+    wholes = ("\n".join((*each.item.fields.values(), each.item.body.decode("utf-8"))) for each in drafts)
     return [_masked_draft(each, text, masking) for each, text in zip(drafts, wholes, strict=True)]
+
+
+def drafted_texts(drafts: Sequence[Drafted]) -> Iterator[str]:
+    """What ``masked_drafts`` looks through."""
+    for each in drafts:
+        yield from each.item.fields.values()
+        yield each.item.body.decode("utf-8")
 
 
 def _masked_draft(each: Drafted, whole: str, masking: Masking) -> Draft:

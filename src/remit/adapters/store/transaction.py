@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from sqlalchemy import Table
 from sqlalchemy.sql.base import Executable
 
-from remit.adapters.store.later import Later
-from remit.adapters.store.shown import Drafted, Masking, masked_drafts, masked_parameters, masked_rows
+from remit.adapters.store.later import Later, Waiting
+from remit.adapters.store.shown import (
+    Drafted,
+    Masking,
+    clean,
+    drafted_texts,
+    masked_drafts,
+    masked_parameters,
+    masked_rows,
+    texts_of,
+)
 from remit.adapters.store.statements import Prepared, Statements
 from remit.audit.entry import Draft, Entry, draft
 from remit.audit.keyring import Keyring
 from remit.kernel.action import ActorKind
 from remit.kernel.asked_from import asked_from
 from remit.kernel.correlation import current
-from remit.kernel.ports import Params, Row
+from remit.kernel.ports import Kept, Params, Row
 
 
 class MissedError(Exception):
@@ -115,6 +125,7 @@ class WriteTransaction(ReadTransaction):
         self._salt = salt
         self.drafts: list[Drafted] = []  # of the operation that runs
         self.defers = False  # set by the writer, while it runs operations that can be run once more one by one
+        self.keeps = False  # set likewise, where there are several operations
         self._later = Later()
 
     def later(self, stmt: Executable, params: Mapping[str, Any], *, exact: bool = False) -> bool:
@@ -125,7 +136,9 @@ class WriteTransaction(ReadTransaction):
         """
         if not self.defers:
             return False
-        self._later.add(stmt, self._statements.prepare, params, exact=exact)
+        if not self._later.add(stmt, self._statements.prepare, params, exact=exact):
+            self.settle()
+            self._later.add(stmt, self._statements.prepare, params, exact=exact)
         return True
 
     def put(self, stmt: Executable, params: Mapping[str, Any]) -> None:
@@ -133,27 +146,66 @@ class WriteTransaction(ReadTransaction):
         if not self.later(stmt, params):
             self.execute(stmt, params)
 
+    def kept[K: Kept](self, kind: type[K]) -> K | None:
+        """Rows that this transaction's operations move one after another, see ``kernel.ports.Tx``."""
+        if not self.keeps:
+            return None
+        found = self._later.kept(kind)
+        if found is None:
+            self._first(kind.tables)
+            found = kind()
+            self._later.keep(found)
+        return found
+
+    def stored(self, stmt: Executable, params: Params = None) -> list[Row]:
+        """As ``rows``; what waits is not run first."""
+        prepared = self._statements.prepare(stmt, params)
+        names = prepared.columns
+        return [dict(zip(names, row, strict=True)) for row in self._run(prepared, params)]
+
     def settle(self) -> None:
-        """Run what waits.
+        """Run what waits, and write back what is kept.
 
         Raises:
             MissedError: A statement did not touch the rows that it must.
         """
-        for waiting in self._later.take():
-            rows: Any = waiting.rows
-            prepared = waiting.prepared
-            if prepared.texts and self._masking is not None:
-                rows = masked_rows(rows, prepared.texts, self._masking)
-            values = [prepared.values(each) for each in rows]
-            try:
-                if len(values) == 1:
-                    self.cursor.execute(prepared.sql, values[0])
-                else:
-                    self.cursor.executemany(prepared.sql, values)
-            except Exception as error:
-                raise self._translate(error) from error
-            if waiting.exact and self.cursor.rowcount != len(values):
-                raise MissedError
+        if self._later:
+            self.finish(())
+
+    def finish(self, drafts: Sequence[Drafted]) -> list[Draft]:
+        """As ``settle``; and the entries of all operations as they are logged.
+
+        All texts that people read, of rows and entries, are looked through at once: a scan costs more to begin than it
+        takes for the texts of a dozen operations.
+
+        Raises:
+            MissedError: A statement did not touch the rows that it must.
+        """
+        statements, kept = self._later.take()
+        rows = (texts_of(each.rows, each.prepared.texts) for each in statements if each.prepared.texts)
+        masking = self._masking
+        if masking is not None and clean(chain(drafted_texts(drafts), *rows), masking):
+            masking = None
+        for waiting in statements:
+            self._run_waiting(waiting, masking)
+        for each in kept:
+            each.write(self)
+        return [each.item for each in drafts] if masking is None else masked_drafts(drafts, masking)
+
+    def _run_waiting(self, waiting: Waiting, masking: Masking | None) -> None:
+        prepared, rows = waiting.prepared, waiting.rows
+        if prepared.texts and masking is not None:
+            rows = masked_rows(rows, prepared.texts, masking)
+        values = [prepared.values(each) for each in rows]
+        try:
+            if len(values) == 1:
+                self.cursor.execute(prepared.sql, values[0])
+            else:
+                self.cursor.executemany(prepared.sql, values)
+        except Exception as error:
+            raise self._translate(error) from error
+        if waiting.exact and self.cursor.rowcount != len(values):
+            raise MissedError
 
     def forget(self) -> None:
         """What waits is not run: its transaction is undone."""
@@ -201,10 +253,6 @@ class WriteTransaction(ReadTransaction):
             payload = {**payload, "request_id": request_id}
         make = partial(draft, ts_us=self._now_us(), salt=self._salt(), subject=subject)
         self.drafts.append(Drafted(make(entry, payload), entry, payload, make))
-
-    def masked(self, drafts: list[Drafted]) -> list[Draft]:
-        """The entries of all operations of this transaction as they are logged."""
-        return [each.item for each in drafts] if self._masking is None else masked_drafts(drafts, self._masking)
 
     def _fetched(self, stmt: Executable, params: Params) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
         """As of a read; a statement that writes (RETURNING) is masked like any other."""

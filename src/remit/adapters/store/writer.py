@@ -155,8 +155,9 @@ def _wake(items: list[Item]) -> None:
 
 def _wake_ahead(items: list[Item]) -> None:
     for item in items:
-        if item.ahead is not None:
-            _resolve(item.ahead.future, item)
+        # What failed since, with the commit, is told by the write's own future.
+        if item.ahead is not None and not item.ahead.future.done():
+            item.ahead.future.set_result(item.value)
 
 
 def _resolve(future: asyncio.Future[Any], item: Item) -> None:
@@ -366,22 +367,22 @@ class Writer:
         try:
             drafts: list[Drafted] = []
             tx.defers = not marks
+            tx.keeps = tx.defers and len(batch) > 1
             for item in batch:
                 drafts += self._run_one(tx, item, mark=marks)
-            if not marks:
-                self._settle(tx)
+            entries = tx.finish(drafts) if marks else self._finish(tx, drafts)
             self._tell_ahead(batch)
-            self.backend.commit(tx.masked(drafts))
+            self.backend.commit(entries)
         except BaseException:
             tx.forget()
             self.backend.rollback()
             raise
         return len(drafts)
 
-    def _settle(self, tx: WriteTransaction) -> None:
+    def _finish(self, tx: WriteTransaction, drafts: list[Drafted]) -> list[Draft]:
         """Run what waited for the end. Whose it was that failed is found when each is run by itself."""
         try:
-            tx.settle()
+            return tx.finish(drafts)
         except BaseException as error:
             if self.backend.again(error):
                 raise
