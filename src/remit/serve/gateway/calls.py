@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,9 +32,9 @@ from remit.kernel.ids import is_id, new_id
 from remit.kernel.mission import Outcome
 from remit.kernel.money import ZERO, Money
 from remit.models.cache_key import Wish, wish
-from remit.models.catalogue import Deployment, Models, ProviderKind
+from remit.models.catalogue import Catalogue, Deployment, Models, ProviderKind
 from remit.models.estimate import most
-from remit.models.router import Router, Want
+from remit.models.router import Route, Want
 from remit.models.wire.errors import error_event, status_of
 from remit.models.wire.references import references
 from remit.models.wire.request import Request, facts
@@ -73,7 +73,7 @@ class Host:
 
     guard: Guard
     models: Models
-    router: Router
+    route: Callable[[Catalogue, Want], Awaitable[Route]]
     missions: Missions
     clock: Clock
     settings: Settings
@@ -305,10 +305,10 @@ async def _candidates(host: Host, call: Call, asked: Request) -> Sequence[Deploy
         kinds=_KINDS.get(asked.wire, _ANY),
     )
     try:
-        found = host.router.route(catalogue, want).candidates
+        found = (await host.route(catalogue, want)).candidates
     except Denied:
         # The guard refuses what a key may not ask, and writes it down; a workspace that only observes lets it pass.
-        return host.router.route(catalogue, replace(want, allowed=(EVERY,))).candidates[:1]
+        return (await host.route(catalogue, replace(want, allowed=(EVERY,)))).candidates[:1]
     within = reaches(host.guard, key)[-1]
     return [each for each in found if reaches_model(within, each.target)] or found[:1]
 
