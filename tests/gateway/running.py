@@ -215,9 +215,7 @@ class Gateway:
     async def circuit(self, which: Order, *, opened: bool) -> None:
         """Move a circuit as a person does in another process: this one hears of it by reading alone."""
         runtime = self.runtime
-        await move(
-            runtime.store, which, opened=opened, reason="a test", by=runtime.owner, clock=runtime.clock
-        )
+        await move(runtime.store, which, opened=opened, reason="a test", by=runtime.owner, clock=runtime.clock)
 
     async def decide(self, *, approve: bool) -> str:
         """Decide about the one request that waits; its id."""

@@ -112,7 +112,11 @@ async def run(
         if queue:
             view = await runtime.missions.show(settings.workspace, mission)
             answer = {"mission": mission, "status": view.status.value, "queue": place_view(view.place)}
-            emit(answer) if as_json else say(f"queued {mission}: {line_of(view.place)}")
+            if as_json:
+                emit(answer)
+            else:
+                say(f"queued {mission}: {line_of(view.place)}")
+                hint(f"next: remit show {mission}")
             return 0
         hint(f"mission {mission}  (if it stops: remit resume {mission})")
         hint(f"estimate: {expected.expected()}")
