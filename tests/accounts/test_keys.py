@@ -328,7 +328,7 @@ async def test_there_is_no_key_without_an_agent_and_none_beyond_it(here: Place) 
     await agent(here, effects=frozenset({"files"}))
     with pytest.raises(InvalidInput) as caught:
         await make(here)
-    assert caught.value.hint == "remit agents update helper --effect model"
+    assert caught.value.hint == "remit agents update helper --effect files --effect model", "it keeps what it had"
     await agent(here, "asker")
     with pytest.raises(InvalidInput):
         await make(here, agent="asker", scopes=frozenset({KeyScope.TOOLS}))

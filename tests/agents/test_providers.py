@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
@@ -74,6 +78,41 @@ async def test_a_run_with_a_tool_goes_through_the_guard_alone(wired: Place, serv
     assert [(kind, state) for kind, _, state in wired.actions()] == [("model", "ok"), ("tool", "ok"), ("model", "ok")]
     assert "nobody-uses-this" not in str([seen.headers for seen in server.requests])
     assert all(row["cost_micros"] > 0 for row in wired.rows() if row["kind"] == "model")
+
+
+PROGRAMS = {
+    "run_sync": "print(agent.run_sync('one').output, agent.run_sync('two').output)",
+    "asyncio.run": "print(asyncio.run(agent.run('one')).output, asyncio.run(agent.run('two')).output)",
+    "closed between": "print(agent.run_sync('one').output); agent.close_sync(); print(agent.run_sync('two').output)",
+    "at once": """
+async def both():
+    for each in await asyncio.gather(agent.run('one'), agent.run('two')):
+        print(each.output)
+asyncio.run(both())
+""",
+}
+
+
+@pytest.mark.parametrize("how", PROGRAMS)
+async def test_a_plain_program_runs_it_again_and_again_and_ends_quietly(
+    wired: Place, server: ModelServer, how: str
+) -> None:
+    code = (
+        "import asyncio, remit\nfrom pydantic_ai import Agent\n"
+        f"agent = remit.governed(Agent('openai:gpt-4o-mini', name='helper'), home={str(wired.home)!r})\n"
+    )
+    server.say(Reply(text="Five."))
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", code + PROGRAMS[how]],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"OPENAI_API_KEY": "its SDK asks for one"},
+        timeout=100,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (["Five."] * 2, "")
+    assert server.count == 2
 
 
 @pytest.mark.parametrize("wire", MODELS)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 
 from remit.bootstrap import open_store, restore_backup, take_backup
+from remit.cli.root import run
 from remit.kernel.errors import Conflict, Denied, IntegrityError, InvalidInput, NotFound, RemitError
 from remit.operations.manifest import KEYS, Manifest, Member, Part, needed, part_of, problems, safe
 from remit.settings import Settings
@@ -73,6 +75,15 @@ def test_a_backup_says_who_took_it_and_a_restore_that_it_happened(
     shown = drill.remit("audit", "show", "--limit", "1000").json()["entries"]
     told = [(one["action"], one["result"], one["actor"]) for one in shown if one["action"].startswith("home.")]
     assert told == [("home.backup", "pending", "user:owner"), ("home.restored", "success", "user:owner")]
+
+
+def test_the_next_command_that_a_backup_tells_restores_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = str(tmp_path / "old")
+    assert run(["init", "--home", home]) == 0
+    assert run(["backup", str(tmp_path / "b.gz"), "--home", home]) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    next_ = shlex.split(told.removeprefix("next: remit ").replace(" NEW", f" {tmp_path / 'new'}"))
+    assert run(next_) == 0, "the keys are not in the file: it says where they are"
 
 
 def test_three_missions_that_run_while_it_is_taken_can_each_be_resumed(tmp_path: Path, place: Path) -> None:

@@ -94,3 +94,13 @@ def test_nothing_that_is_said_controls_the_terminal(capsys: pytest.CaptureFixtur
     assert second == "zwei: größer als 10 €"
     for text in (told.out, told.err):
         assert not set(text) & set("\x1b\x07\x9b\u202e\u200b")
+
+
+def test_a_group_alone_shows_its_help_and_an_error_its_reference(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["keys"]) == 2
+    assert "Usage: remit keys" in (told := capsys.readouterr().err)
+    assert "ref:" not in told
+    assert run(["keys", "create"]) == 2
+    assert "ref:" in capsys.readouterr().err

@@ -30,6 +30,7 @@ from remit.bootstrap import Runtime, open_runtime, prepare_home
 from remit.guard import tables as guard_tables
 from remit.guard.approval_decisions import decide
 from remit.guard.approval_rows import Status, recent
+from remit.guard.breakers import Order, move
 from remit.guard.permit import Terms
 from remit.guard.rate_limits import Limit, Measure, Per
 from remit.guard.rate_limits import set_limit as set_rate
@@ -210,6 +211,11 @@ class Gateway:
         target = Target(KillScope.AGENT, AGENT)
         await unkill(runtime.store, target, workspace=WORKSPACE, reason="a test", by=runtime.owner, clock=runtime.clock)
         await runtime.guard.register.refresh(WORKSPACE)
+
+    async def circuit(self, which: Order, *, opened: bool) -> None:
+        """Move a circuit as a person does in another process: this one hears of it by reading alone."""
+        runtime = self.runtime
+        await move(runtime.store, which, opened=opened, reason="a test", by=runtime.owner, clock=runtime.clock)
 
     async def decide(self, *, approve: bool) -> str:
         """Decide about the one request that waits; its id."""

@@ -16,6 +16,7 @@ import orjson
 import pytest
 
 from remit.guard.approval_rows import Status, recent
+from remit.guard.breakers import Order
 from remit.serve.gateway.waiting import Waiting
 from remit.testing.model_server import Behaviour, ModelServer, Reply
 
@@ -223,6 +224,23 @@ def test_a_provider_that_is_down_opens_its_circuit_and_nobody_elses(gate: Gatewa
     count = gate.provider.count
     assert ask(gate.url, "/v1/chat/completions", of_model(CHAT, "pair"), token=gate.token)[0] == 200
     assert gate.provider.count == count + 1, "the open circuit is passed over"
+
+
+def test_a_reset_is_obeyed_though_nothing_but_the_circuits_own_model_is_asked(gate: Gateway) -> None:
+    circuit = Order(WORKSPACE, "model", "openai/gpt-4.1")
+    gate.do(lambda: gate.circuit(circuit, opened=True))
+    assert _answered_at_last(gate, 503), "held open by hand"
+    gate.do(lambda: gate.circuit(circuit, opened=False))
+    assert _answered_at_last(gate, 200), "reset"
+
+
+def _answered_at_last(gate: Gateway, status: int) -> bool:
+    body = of_model(CHAT, "gpt-4.1") | {"stream": False}
+    for _ in range(60):
+        if ask(gate.url, "/v1/chat/completions", body, token=gate.token)[0] == status:
+            return True
+        time.sleep(0.05)
+    return False
 
 
 # --------------------------------------------------------------------------------------------------------------- kills

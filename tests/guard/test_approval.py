@@ -20,6 +20,7 @@ from remit.guard.approval_terms import ApprovalTerms, Separation, needs, sensiti
 from remit.guard.evidence import Evidence, record
 from remit.guard.refusals import NEXT
 from remit.guard.rules.revisions import save
+from remit.guard.why import why
 from remit.kernel.action import Action, ActorKind, Principal
 from remit.kernel.clock import SystemClock, micros_of
 from remit.kernel.effects import Command, Deploy, Effect, Fetch, Model, Notify, Order, Publish, Tool, WriteFiles
@@ -265,6 +266,25 @@ async def test_approved_runs_once_exactly_as_approved(asked: World) -> None:
         await asked.guard.run(act(deploy(), principal=CODER, key="k"))
     again = await ask(asked, act(deploy(), principal=CODER, key="another"))
     assert again.id != request.id
+
+
+async def test_the_story_of_a_refusal_says_what_became_of_the_request(asked: World) -> None:
+    async def told() -> str:
+        story = await why(asked.journal, "m1", workspace=WORKSPACE)
+        return story.text().splitlines()[-1]
+
+    request = await ask(asked)
+    assert await told() == "Next: remit approvals, then remit approve ID or remit deny ID --reason WHY"
+    await decide(asked, request)
+    assert await told() == "Next: give the same order again: it was approved"
+    assert (await asked.guard.run(act(deploy(), principal=CODER, key="k"))).ok
+    done = asked.adapter.calls[0].id
+    assert await told() == f"Next: nothing: it was approved, and done as remit why {done} tells"
+    first = (await why(asked.journal, "m1", workspace=WORKSPACE)).text().splitlines()[0]
+    assert first == "Done in mission m1: 1 action. Refused, failed or open, newest first:"
+    await decide(asked, await ask(asked, act(deploy(), principal=CODER, key="another")), approve=False)
+    newest = (await why(asked.journal, "m1", workspace=WORKSPACE)).actions[0]
+    assert newest.next == NEXT["approval.denied"].format(mission="m1")
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,8 @@ def _check_opens(key: Key, effects: frozenset[str], now_us: int) -> None:
         message = (
             f"The agent {key.agent!r} may not ask for effects of kind {' or '.join(missing)}, so no key of it can."
         )
-        hint = f"remit agents update {key.agent} --effect {missing[0]}"
+        kept = " ".join(f"--effect {each}" for each in sorted({*effects, *missing}))
+        hint = f"remit agents update {key.agent} {kept}"
         raise InvalidInput(message, code="keys.effect", hint=hint)
     if key.expires_us is not None and key.expires_us <= now_us:
         message = f"The key would have expired at {iso(key.expires_us)} already."

@@ -89,7 +89,7 @@ def wire(
     clean = partial(_clean, missions, settings, clock)
     worker = Worker(deps, engine, concurrency=settings.concurrency, lease_s=settings.lease_s, clean=clean)
     ledger.deployments = deployments = Deployments(deps, hold, outside.deploys.preview)
-    room = model_room(outside.calls, guard.circuits, rand=random.random)
+    room = model_room(outside.calls, guard.circuits, rand=random.random, catch_up=guard.register.catch_up)
     set_room(room)
     return Runtime(
         *(settings, store, guard, engine, missions, redactor, clock, locks, worker, deployments, notices, vault),

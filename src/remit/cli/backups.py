@@ -67,7 +67,7 @@ def backup(
     say(f"sha256    {taken.sha256}")
     say(f"holds     {manifest.entries} entries of the log, {len(manifest.missions)} missions, schema {manifest.schema}")
     say(f"keys      {'in it' if manifest.keys else 'not in it: keep audit.key, payload.key and mask.key elsewhere'}")
-    say(f"next: remit restore {taken.file} --home NEW")
+    say(f"next: remit restore {taken.file} --home NEW" + ("" if manifest.keys else f" --keys {settings.home}"))
     if with_keys and not (passphrase_file or key_file):
         hint("whoever reads this file can read every secret of the home and sign its log: encrypt it, or lock it away")
     return 0

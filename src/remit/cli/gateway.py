@@ -36,7 +36,9 @@ def gateway(
         say(f"gateway at {at.anthropic} (pid {os.getpid()}), stop with Ctrl-C")
         say(f"  OpenAI clients:     OPENAI_BASE_URL={at.openai}")
         say(f"  Anthropic clients:  ANTHROPIC_BASE_URL={at.anthropic}")
-        say("next: a key for a client: remit keys create NAME --agent AGENT")
+        say("next: for a program that asks models, an agent and its key:")
+        say("  remit agents register NAME --kind client --effect model --model '*'")
+        say("  remit keys create NAME --agent NAME")
 
     serving.serve(settings, host=host, port=port, anywhere=anywhere, access_log=access_log, ready=ready)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,9 @@ from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import is_id
 
 if TYPE_CHECKING:
+    from remit.bootstrap import Runtime
     from remit.missions.estimate import Estimate
+    from remit.missions.pack import Pack
     from remit.missions.plan import OrderedPlan
     from remit.missions.presets import Preset
     from remit.settings import Settings
@@ -67,7 +69,7 @@ async def run(
     """Run a mission: PACK (build, or module:attribute) with INPUT, a file."""
     del debug
     from remit.bootstrap import Packs, open_runtime, prepare_home
-    from remit.cli.place import line_of, place_view
+    from remit.cli.place import line_of
     from remit.cli.watching import finish
     from remit.kernel.money import usd
     from remit.missions.intake import planned, refuse_secrets
@@ -78,10 +80,7 @@ async def run(
     packs = Packs(pack)
     refuse_uninstalled(pack, packs)
     data = _read(source)
-    found = packs.get(pack)
-    if found is None:
-        message = f"There is no pack {pack!r}: there are {', '.join(Packs())}, or module:attribute."
-        raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
+    found = _known(pack, packs)
     refuse_secrets(REDACTOR, data, source.name)
     if preset and named(preset).pack != found.name:
         refuse_uninstalled(preset, packs)
@@ -110,10 +109,7 @@ async def run(
             preset=preset,
         )
         if queue:
-            view = await runtime.missions.show(settings.workspace, mission)
-            answer = {"mission": mission, "status": view.status.value, "queue": place_view(view.place)}
-            emit(answer) if as_json else say(f"queued {mission}: {line_of(view.place)}")
-            return 0
+            return await _tell_queued(runtime, mission, as_json=as_json)
         hint(f"mission {mission}  (if it stops: remit resume {mission})")
         hint(f"estimate: {expected.expected()}")
         return await finish(
@@ -124,6 +120,26 @@ async def run(
             ),
             as_json=as_json,
         )
+
+
+def _known(pack: str, packs: Mapping[str, Pack]) -> Pack:
+    found = packs.get(pack)
+    if found is None:
+        message = f"There is no pack {pack!r}: there are {', '.join(packs)}, or module:attribute."
+        raise NotFound(message, hint="remit run build examples/intakes/clinic.yaml")
+    return found
+
+
+async def _tell_queued(runtime: Runtime, mission: str, *, as_json: bool) -> int:
+    from remit.cli.place import line_of, place_view
+
+    view = await runtime.missions.show(runtime.settings.workspace, mission)
+    if as_json:
+        emit({"mission": mission, "status": view.status.value, "queue": place_view(view.place)})
+    else:
+        say(f"queued {mission}: {line_of(view.place)}")
+        hint(f"next: remit show {mission}")
+    return 0
 
 
 @click.command()

@@ -162,7 +162,8 @@ def _run(argv: Sequence[str]) -> int:
             shown = io.StringIO()
             error.show(file=shown)
             sys.stderr.write(sinks.mask_likely(shown.getvalue()))
-            refer()
+            if not isinstance(error, click.exceptions.NoArgsIsHelpError):
+                refer()
         code = report_error(_as_usage_error(error), as_json=True, debug=debug) if as_json else error.exit_code
     except Exception as error:  # noqa: BLE001 - the last line: a fault of ours still answers in the one error format
         code = report_error(error, as_json=as_json, debug=debug)

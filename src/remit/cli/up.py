@@ -65,7 +65,9 @@ def up(
         if link:
             tell_once({}, f"  set your password, once and within the hour: {base}{link}", as_json=False)
         say("next: remit run build examples/intakes/clinic.yaml --queue")
-        say("  or a key for a client of the gateway: remit keys create NAME --agent AGENT")
+        say("  or, for a program that asks models, an agent and its key:")
+        say("  remit agents register NAME --kind client --effect model --model '*'")
+        say("  remit keys create NAME --agent NAME")
 
     code: int = starting.up(
         settings,

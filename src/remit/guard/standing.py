@@ -137,6 +137,17 @@ class Register:
         self._told(workspace, standing)
         return standing
 
+    async def catch_up(self, workspace: str) -> bool:
+        """Read anew what is older than a check may use; whether it was.
+
+        Raises:
+            Exception: As ``refresh``.
+        """
+        if self.fresh(workspace) is not None:
+            return False
+        await self.refresh(workspace)
+        return True
+
     def age(self, workspace: str) -> float:
         """Seconds since the last good read began."""
         known = self._known.get(workspace)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import bindparam, func, select, text
 
 from remit.guard import refusals
+from remit.guard.approval_rows import Status
+from remit.guard.approval_tables import APPROVAL
 from remit.guard.attempts import attempts_of
 from remit.guard.records import State
 from remit.guard.tables import ACTION
@@ -47,6 +49,21 @@ _STOOD_IN = (
 _IN_MISSION = (
     select(ACTION.c.id).where(ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which")).limit(1)
 )
+_DONE_IN_MISSION = select(func.count().label("done")).where(
+    ACTION.c.workspace == bindparam("of"), ACTION.c.mission == bindparam("which"), ACTION.c.state == State.OK.value
+)
+_ASKED = (
+    select(APPROVAL.c.status, APPROVAL.c.used_by)
+    .where(
+        APPROVAL.c.workspace == bindparam("of"),
+        APPROVAL.c.subject_hash == bindparam("hashed"),
+        APPROVAL.c.mission == bindparam("in_mission"),
+        APPROVAL.c.step == bindparam("in_step"),
+        APPROVAL.c.requested_us <= bindparam("until"),
+    )
+    .order_by(APPROVAL.c.requested_us.desc(), APPROVAL.c.id.desc())
+    .limit(1)
+)
 _NEXT = {
     State.OPEN: "it runs, or its process died: remit show {mission}",
     State.OK: "nothing: it was done",
@@ -69,6 +86,7 @@ class ActionStory:
     decisions: tuple[Said, ...] = ()
     attempts: tuple[Row, ...] = ()
     stood_in: tuple[Row, ...] = ()  # the actions that were tried in its place
+    asked: Row | None = None  # where the request stands that it led to: its status, and the action that used it
 
     @property
     def audit(self) -> tuple[int, ...]:
@@ -90,8 +108,19 @@ class ActionStory:
         """What to do now."""
         names = {"mission": self.row["mission"] or "ID", "target": self.row["target"], "action": self.row["id"]}
         if self.state is State.REFUSED:
-            return refusals.NEXT.get(self.row["reason"], "remit agents").format(**names)
+            return self._since_asked() or refusals.NEXT.get(self.row["reason"], "remit agents").format(**names)
         return _NEXT[self.state].format(**names)
+
+    def _since_asked(self) -> str:
+        """What to do about an action that needed a person, once somebody has decided; empty: nobody has."""
+        if self.asked is None or self.asked["status"] == Status.PENDING.value:
+            return ""
+        if self.asked["used_by"]:
+            return f"nothing: it was approved, and done as remit why {self.asked['used_by']} tells"
+        if self.asked["status"] == Status.APPROVED.value:
+            return "give the same order again: it was approved"
+        mission = self.row["mission"] or "ID"
+        return refusals.NEXT.get(f"approval.{self.asked['status']}", "").format(mission=mission)
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit why --json``."""
@@ -142,11 +171,15 @@ class ActionStory:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What an id stands for, told from the rows. ``kind``: ``action``, ``mission`` or ``effect``."""
+    """What an id stands for, told from the rows. ``kind``: ``action``, ``mission`` or ``effect``.
+
+    ``done`` counts the actions of a mission that were plainly done; ``actions`` are its others.
+    """
 
     id: str
     kind: str
     actions: tuple[ActionStory, ...]
+    done: int = 0
 
     def as_json(self) -> dict[str, Json]:
         """For ``remit why --json``."""
@@ -156,7 +189,10 @@ class Story:
         """For people."""
         if not self.actions:
             return f"Nothing in {self.kind} {self.id} was refused, failed or is open.\nNext: remit show {self.id}"
-        return "\n\n".join(_told(action) for action in self.actions)
+        told = [_told(action) for action in self.actions]
+        if self.kind == "mission":
+            told.insert(0, f"Done in mission {self.id}: {_counted(self.done)}. Refused, failed or open, newest first:")
+        return "\n\n".join(told)
 
 
 async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = unchecked) -> Story:
@@ -183,7 +219,9 @@ async def why(journal: Journal, which: str, *, workspace: str, prove: Prove = un
             return Story(which, "effect", tuple(_action(tx, row, prove) for row in rows))
         rows = tx.rows(_BY_MISSION, at)
         if rows or tx.row(_IN_MISSION, at) is not None:
-            return Story(which, "mission", tuple(_action(tx, row, prove) for row in rows))
+            counted = tx.row(_DONE_IN_MISSION, at)
+            done = 0 if counted is None else int(counted["done"])
+            return Story(which, "mission", tuple(_action(tx, row, prove) for row in rows), done)
         message = f"Nothing here has the id {which[:60]!r}: give an action, a decision, a mission or an effect key."
         raise NotFound(message, code="guard.why", hint="remit missions")
 
@@ -200,7 +238,19 @@ def _action(tx: ReadTx, row: Row, prove: Prove) -> ActionStory:
         tuple(decisions_on(tx, row, said, prove)),
         attempts=tuple(attempts_of(tx, row["workspace"], row["id"])),
         stood_in=tuple(tx.rows(_STOOD_IN, {"of": row["workspace"], "which": row["id"]})),
+        asked=_asked(tx, row),
     )
+
+
+def _asked(tx: ReadTx, row: Row) -> Row | None:
+    if row["reason"] != "approval.needed":
+        return None
+    about = {"hashed": row["subject_hash"], "in_mission": row["mission"], "in_step": row["step"]}
+    return tx.row(_ASKED, {"of": row["workspace"], **about, "until": row["closed_us"] or row["opened_us"]})
+
+
+def _counted(actions: int) -> str:
+    return "1 action" if actions == 1 else f"{actions} actions"
 
 
 def _told(story: ActionStory) -> str:

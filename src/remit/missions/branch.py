@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from remit.accounts.budgets import BudgetScope, add_limit
 from remit.audit.entry import Entry, Result
 from remit.kernel.action import Principal
-from remit.kernel.canonical import sha256_hex
+from remit.kernel.canonical import Json, sha256_hex
 from remit.kernel.errors import InvalidInput, NotFound
 from remit.kernel.ids import new_id
 from remit.kernel.mission import MissionStatus
@@ -54,13 +55,7 @@ async def branch(
     """
     row = await deps.journal.read(lambda tx: read_mission(tx, workspace, parent))
     rows = {each.name: each for each in await deps.journal.read(lambda tx: read_steps(tx, row))}
-    here = rows.get(step)
-    if here is None:
-        raise NotFound(f"The plan of mission {parent} has no step {step!r}.", hint=f"remit show {parent}")
-    if not here.done:
-        raise InvalidInput(
-            f"Step {step!r} is {here.status}: a branch starts at a finished one.", hint=f"remit show {parent}"
-        )
+    here = _finished(rows, step, parent=parent)
     data, name, plan = other or (row.input, row.input_name, stored_plan(row))
     preset = await deps.journal.read(lambda tx: preset_of(tx, workspace, parent))
     require_critics(preset, plan.plan)
@@ -74,15 +69,9 @@ async def branch(
     await repository.clone_to(child, top)
     start = prefix[-1] if prefix else ""
     now = deps.now()
-    stored = dump(plan.plan)
     mission = replace(
-        _blank(row, now),
+        _given(_blank(row, now), data, name, plan),
         id=child,
-        input=data,
-        input_name=name,
-        input_sha256=sha256_hex(data),
-        plan=stored,
-        plan_hash=sha256_hex(stored),
         originator=str(actor),
         parent=parent,
         parent_step=step,
@@ -92,31 +81,13 @@ async def branch(
         workspace_commit=top,
         tree=await repository.tree(top),
         pending="" if start == top else restack_order(prefix, why=f"branch from {step}"),
-        **labels(plan.plan, name),
     )
     steps = [
         _adopted(each, child, now)
         for each in restack(plan, shared, keep=keep, prefix=prefix, mission=child, workspace=workspace)
     ]
-    entry = Entry(
-        actor=actor,
-        action="mission.branch",
-        domain="missions",
-        result=Result.SUCCESS,
-        workspace=workspace,
-        subject=child,
-        mission=child,
-        step=step,
-    )
     judged = [each.name for each in steps if each.done and plan.spec(each.name).critic]
     ahead = sum(not each.done for each in steps)
-    payload = {
-        "parent": parent,
-        "step": step,
-        "input_sha256": mission.input_sha256,
-        "plan": mission.plan_hash,
-        "inherited": sorted(keep),
-    }
 
     def op(tx: Tx) -> None:
         insert_mission(tx, mission, steps)
@@ -125,10 +96,55 @@ async def branch(
             add_limit(tx, workspace=workspace, scope=BudgetScope.MISSION, name=child, limit=limit)
         carry(tx, workspace=workspace, parent=parent, child=child, steps=judged, now_us=now)
         keep_estimate(tx, estimated(tx, plan, preset, workspace=workspace, pack=row.pack, mission=child, steps=ahead))
-        tx.append(entry, payload)
+        tx.append(*_entry(mission, actor, inherited=sorted(keep)))
 
     await deps.journal.commit("mission.branch", op)
     return child
+
+
+def _finished(rows: Mapping[str, StepRow], step: str, *, parent: str) -> StepRow:
+    here = rows.get(step)
+    if here is None:
+        raise NotFound(f"The plan of mission {parent} has no step {step!r}.", hint=f"remit show {parent}")
+    if not here.done:
+        raise InvalidInput(
+            f"Step {step!r} is {here.status}: a branch starts at a finished one.", hint=f"remit show {parent}"
+        )
+    return here
+
+
+def _given(row: MissionRow, data: bytes, name: str, plan: OrderedPlan) -> MissionRow:
+    """The row with its input and the plan for it."""
+    stored = dump(plan.plan)
+    return replace(
+        row,
+        input=data,
+        input_name=name,
+        input_sha256=sha256_hex(data),
+        plan=stored,
+        plan_hash=sha256_hex(stored),
+        **labels(plan.plan, name),
+    )
+
+
+def _entry(mission: MissionRow, actor: Principal, *, inherited: list[str]) -> tuple[Entry, dict[str, Json]]:
+    entry = Entry(
+        actor=actor,
+        action="mission.branch",
+        domain="missions",
+        result=Result.SUCCESS,
+        workspace=mission.workspace,
+        subject=mission.id,
+        mission=mission.id,
+        step=mission.parent_step,
+    )
+    return entry, {
+        "parent": mission.parent,
+        "step": mission.parent_step,
+        "input_sha256": mission.input_sha256,
+        "plan": mission.plan_hash,
+        "inherited": list[Json](inherited),
+    }
 
 
 def _newest(commits: list[str], rows: dict[str, StepRow]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from remit.audit.entry import Entry, Result
 from remit.guard.approval_requests import withdraw
 from remit.kernel.action import ActorKind, Principal
-from remit.kernel.canonical import digest
+from remit.kernel.canonical import Json, digest
 from remit.kernel.errors import Fenced
 from remit.kernel.mission import MissionStatus, StepSpec, StepStatus
 from remit.kernel.ports import Tx
@@ -231,38 +231,12 @@ class Holding:
             Fenced: The mission has another owner; nothing was written.
         """
         now = self.stamp()
-        done = replace(
-            row,
-            status=status,
-            standing=Standing.FINAL,
-            skip_key=key,
-            commit_id=commit,
-            result=pack_json(output.result),
-            output_hash=output_hash or output.hash,
-            paths=pack_json(output.changes.paths),
-            error_code="",
-            error="",
-            started_us=row.started_us or now,
-            finished_us=now,
-            not_before_us=0,
-            changed_us=now,
-            cost_micros=row.cost_micros + output.cost_micros,
-        )
+        named = replace(row, status=status, skip_key=key, commit_id=commit, output_hash=output_hash or output.hash)
+        done = _with_output(named, output, now)
         record = None
         if attempt is not None:
             record = self.attempt(done, attempt, began_us=began_us, log=output.log, cost=output.cost_micros)
-        payload = {
-            "status": status.value,
-            "revision": row.revision,
-            "generation": row.generation,
-            "attempt": row.attempts,
-            "skip_key": key,
-            "output": done.output_hash,
-            "result": digest([output.result, list(output.changes.paths)]),
-            "commit": commit,
-            "tree": tree,
-            "cost_micros": output.cost_micros,
-        }
+        payload = _told_of(done, output) | {"tree": tree}
         entry = self.entry("step.finish", Result.SUCCESS, step=row.name, reason=status.value)
 
         def op(tx: Tx) -> None:
@@ -445,6 +419,37 @@ class Holding:
         except Fenced:
             self.lost = True
             raise
+
+
+def _with_output(row: StepRow, output: Output, now: int) -> StepRow:
+    return replace(
+        row,
+        standing=Standing.FINAL,
+        result=pack_json(output.result),
+        paths=pack_json(output.changes.paths),
+        error_code="",
+        error="",
+        started_us=row.started_us or now,
+        finished_us=now,
+        not_before_us=0,
+        changed_us=now,
+        cost_micros=row.cost_micros + output.cost_micros,
+    )
+
+
+def _told_of(done: StepRow, output: Output) -> dict[str, Json]:
+    """What the audit log holds of a finished step."""
+    return {
+        "status": str(done.status),
+        "revision": done.revision,
+        "generation": done.generation,
+        "attempt": done.attempts,
+        "skip_key": done.skip_key,
+        "output": done.output_hash,
+        "result": digest([output.result, list(output.changes.paths)]),
+        "commit": done.commit_id,
+        "cost_micros": output.cost_micros,
+    }
 
 
 _FINISHED = (

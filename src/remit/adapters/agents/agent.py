@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -45,12 +46,15 @@ class Opener(Protocol):
 
 
 class Home:
-    """An open home that an agent's runs share: opened by the first, closed by ``close`` or at the program's end."""
+    """An open home that an agent's runs share: opened by the first, closed by ``close`` or at the program's end.
+
+    A task of its own holds it open, so that a loop which ends (``asyncio.run``) closes it in good order; the next run
+    then opens it again.
+    """
 
     def __init__(self, opener: Opener) -> None:
         self._opener = opener
-        self._opened: Opened | None = None
-        self._block: AbstractAsyncContextManager[Opened] | None = None
+        self._held: _Held | None = None
 
     async def open(self) -> Opened:
         """The home; opened once.
@@ -58,22 +62,59 @@ class Home:
         Raises:
             NotFound: There is none at that place.
         """
-        if self._opened is None:
-            self._block = self._opener()
-            self._opened = await self._block.__aenter__()
+        held = self._held
+        if held is None or held.keeper.done():
+            held = self._held = _Held(self._opener)
             atexit.register(self._at_exit)
-        return self._opened
+        if held.opened is None:
+            await asyncio.shield(asyncio.wrap_future(held.ready))
+        assert held.opened is not None  # noqa: S101 - it is ready
+        return held.opened
 
     async def close(self) -> None:
         """Close it; the next run opens it again."""
-        block, self._block, self._opened = self._block, None, None
+        held, self._held = self._held, None
         atexit.unregister(self._at_exit)
-        if block is not None:
-            await block.__aexit__(None, None, None)
+        if held is None or held.loop.is_closed():
+            return
+        if held.loop is asyncio.get_running_loop():
+            await held.close()
+        elif held.loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(held.close(), held.loop))
+        else:
+            await asyncio.to_thread(held.loop.run_until_complete, held.close())
 
     def _at_exit(self) -> None:
-        with suppress(Exception):
-            asyncio.run(self.close())
+        held, self._held = self._held, None
+        if held is not None and not held.loop.is_closed() and not held.loop.is_running():
+            with suppress(Exception):
+                held.loop.run_until_complete(held.close())
+
+
+class _Held:
+    """A home that a task of this loop holds open."""
+
+    def __init__(self, opener: Opener) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.opened: Opened | None = None
+        self.ready = Future[None]()
+        self._over = asyncio.Event()
+        self.keeper = self.loop.create_task(self._keep(opener))
+
+    async def close(self) -> None:
+        """End it; in its own loop."""
+        self._over.set()
+        await self.keeper
+
+    async def _keep(self, opener: Opener) -> None:
+        try:
+            async with opener() as self.opened:
+                self.ready.set_result(None)
+                await self._over.wait()
+        except BaseException as error:
+            if self.ready.done():
+                raise
+            self.ready.set_exception(error)
 
 
 class Governed[D, O](WrapperAgent[D, O]):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from remit.models.catalogue import Models
-from remit.models.router import Router
+from remit.models.catalogue import Catalogue, Models
+from remit.models.router import Route, Want
 
 
 class Room(Protocol):
@@ -16,9 +16,8 @@ class Room(Protocol):
         """Each workspace's snapshot."""
         ...
 
-    @property
-    def router(self) -> Router:
-        """Who is asked."""
+    async def route(self, catalogue: Catalogue, want: Want) -> Route:
+        """Who is asked; raises as ``Router.route``."""
         ...
 
 

@@ -137,7 +137,7 @@ class GuardTransport(httpx2.AsyncBaseTransport):
         document = cast("dict[str, Json]", orjson.loads(body))
         asked_for = facts(wire, document, size=len(body))
         catalogue = await self._room.catalogues.catalogue(self._gate.workspace)
-        candidates = self._candidates(catalogue, wire, asked_for)
+        candidates = await self._candidates(catalogue, wire, asked_for)
         if refers := references(wire, document):
             at = {each.target: catalogue.providers[each.provider].base_url for each in candidates}
             account = await self._gate.goes_on(refers, tuple(dict.fromkeys(at.values())))
@@ -176,7 +176,7 @@ class GuardTransport(httpx2.AsyncBaseTransport):
             raise
         return httpx2.Response(head.status, headers=list(head.headers), stream=stream)
 
-    def _candidates(self, catalogue: Catalogue, wire: Wire, asked_for: Any) -> Sequence[Deployment]:
+    async def _candidates(self, catalogue: Catalogue, wire: Wire, asked_for: Any) -> Sequence[Deployment]:
         name = str(asked_for.model)
         if self._provider in catalogue.providers:
             name = f"{self._provider}/{name}"
@@ -188,7 +188,7 @@ class GuardTransport(httpx2.AsyncBaseTransport):
             kinds=_KINDS[wire],
         )
         try:
-            return self._room.router.route(catalogue, want).candidates
+            return (await self._room.route(catalogue, want)).candidates
         except NotFound as error:
             message = f"This workspace has no provider for the model {name[:80]!r}, so the agent can't ask it."
             raise NotFound(message, code="agents.provider", hint="remit providers add --help") from error

@@ -208,7 +208,8 @@ def _told(error: BaseException, url: URL, call: UpstreamCall) -> Unavailable:  #
         case aiohttp.ClientSSLError():
             return Unavailable(f"{at} has no certificate that can be trusted.", code="model.certificate")
         case aiohttp.ClientConnectorError():
-            return Unavailable(f"{at} takes no connection: {error.strerror or 'refused'}.", code="model.unreachable")
+            told = f"{at} takes no connection: {error.strerror or 'refused'}."
+            return Unavailable(told, code="model.unreachable", hint="remit providers list, then providers test NAME")
         case aiohttp.ClientResponseError() | ValueError():
             return InvalidAnswer(f"{at} answered with what is no HTTP.", code="model.http")
         case _:

@@ -5,7 +5,7 @@ Nothing heavy is imported before a model is asked: a command that opens a runtim
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,13 +16,13 @@ from remit.guard.trials import Key
 from remit.kernel.action import Action
 from remit.kernel.clock import Clock
 from remit.kernel.effects import Model
-from remit.kernel.errors import RemitError
+from remit.kernel.errors import RemitError, Unavailable
 from remit.kernel.mission import Outcome
 from remit.kernel.ports import Journal, ModelUpstream, UpstreamAnswer, UpstreamCall
-from remit.models.catalogue import Models
+from remit.models.catalogue import Catalogue, Models
 from remit.models.health import Health
 from remit.models.prices import Rates
-from remit.models.router import Router
+from remit.models.router import Route, Router, Want
 from remit.redact.redactor import Redactor
 
 if TYPE_CHECKING:
@@ -39,12 +39,26 @@ class ModelRoom:
         health: How deployments do, as this process sees it.
         router: Who is asked, and why.
         asking: The adapter of the kind ``model``.
+        catch_up: Reads what the guard knows of a workspace anew if it is old; whether it was.
     """
 
     catalogues: Models
     health: Health
     router: Router
     asking: ModelCalls
+    catch_up: Callable[[str], Awaitable[bool]]
+
+    async def route(self, catalogue: Catalogue, want: Want) -> Route:
+        """As ``Router.route``; before it says that nobody can be asked, it reads which circuits were closed meanwhile.
+
+        While calls end here the guard, which reads that with each call, is not asked.
+        """
+        try:
+            return self.router.route(catalogue, want)
+        except Unavailable:
+            if not await self.catch_up(catalogue.workspace):
+                raise
+            return self.router.route(catalogue, want)
 
 
 class ModelCalls:
@@ -150,7 +164,13 @@ def model_calls(
     return ModelCalls(catalogues, health, secrets=secrets, redactor=redactor, clock=clock, personal=personal)
 
 
-def model_room(calls: ModelCalls, circuits: Circuits, *, rand: Callable[[], float]) -> ModelRoom:
+def model_room(
+    calls: ModelCalls,
+    circuits: Circuits,
+    *,
+    rand: Callable[[], float],
+    catch_up: Callable[[str], Awaitable[bool]],
+) -> ModelRoom:
     """The whole room: a router that knows which circuits are open and who was quick lately."""
 
     def refuses(workspace: str, target: str) -> bool:
@@ -158,4 +178,4 @@ def model_room(calls: ModelCalls, circuits: Circuits, *, rand: Callable[[], floa
         return circuits.phase(key) is Phase.OPEN and circuits.wait(key) > 1.0  # it tells a second at least
 
     router = Router(refuses=refuses, latency=calls.health.latency, rand=rand)
-    return ModelRoom(calls.catalogues, calls.health, router, calls)
+    return ModelRoom(calls.catalogues, calls.health, router, calls, catch_up)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,7 +34,7 @@ from remit.kernel.money import ZERO, Money
 from remit.models.cache_key import Wish, wish
 from remit.models.catalogue import Catalogue, Deployment, Models, ProviderKind
 from remit.models.estimate import most
-from remit.models.router import Router, Want
+from remit.models.router import Route, Want
 from remit.models.wire.errors import error_event, status_of
 from remit.models.wire.references import references
 from remit.models.wire.request import Request, facts
@@ -73,7 +73,7 @@ class Host:
 
     guard: Guard
     models: Models
-    router: Router
+    route: Callable[[Catalogue, Want], Awaitable[Route]]
     missions: Missions
     clock: Clock
     settings: Settings
@@ -212,7 +212,7 @@ async def _asked(host: Host, call: Call, tap: ClientTap, pending: Pending) -> Ou
     large = len(call.body) >= LARGE
     document, asked = await aside(_read, wire, call.body) if large else _read(wire, call.body)
     catalogue = host.models.fresh(key.workspace) or await host.models.catalogue(key.workspace)
-    candidates = _candidates(host, call, asked, catalogue)
+    candidates = await _candidates(host, call, asked, catalogue)
     if wire in CONTINUES and (refers := references(wire, document)):
         candidates = await _continued(host, key, candidates, refers, catalogue)
     effects = _effects(call, document, candidates)
@@ -287,7 +287,7 @@ async def _room(host: Host, policy: GatewayPolicy) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-def _candidates(host: Host, call: Call, asked: Request, catalogue: Catalogue) -> Sequence[Deployment]:
+async def _candidates(host: Host, call: Call, asked: Request, catalogue: Catalogue) -> Sequence[Deployment]:
     """Who may be asked, in order."""
     key, provider = call.key, call.place.provider
     name = asked.model[:LONGEST_NAME]
@@ -305,10 +305,10 @@ def _candidates(host: Host, call: Call, asked: Request, catalogue: Catalogue) ->
         kinds=_KINDS.get(asked.wire, _ANY),
     )
     try:
-        found = host.router.route(catalogue, want).candidates
+        found = (await host.route(catalogue, want)).candidates
     except Denied:
         # The guard refuses what a key may not ask, and writes it down; a workspace that only observes lets it pass.
-        return host.router.route(catalogue, replace(want, allowed=(EVERY,))).candidates[:1]
+        return (await host.route(catalogue, replace(want, allowed=(EVERY,)))).candidates[:1]
     within = reaches(host.guard, key)[-1]
     return [each for each in found if reaches_model(within, each.target)] or found[:1]
 

@@ -28,7 +28,7 @@ def gateway_of(runtime: Runtime) -> Gateway:
     host = Host(
         runtime.guard,
         room.catalogues,
-        room.router,
+        room.route,
         Missions(runtime.store),
         runtime.clock,
         runtime.settings,
