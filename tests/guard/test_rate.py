@@ -198,29 +198,32 @@ async def left_of(world: World, name: str) -> int:
     return (await world.store.commit("guard.settle", lambda tx: SqlRates(tx, WORKSPACE).peek(demand))).remaining
 
 
+MEANWHILE = 25  # tokens that come back while the test runs on a busy machine: a day's 100,000 are 1.16 a second
+
+
 async def test_tokens_are_reserved_by_estimate_and_settled_by_what_was_used(world: World) -> None:
     who = await agent(world, "coder")
     world.adapter.moves = [Outcome(ok=True, value={"usage": {"input_tokens": 30_000, "output_tokens": 10_000}})]
     await world.guard.run(ask(who))
-    assert await left_of(world, "model.tokens") == 60_000
+    assert 60_000 <= await left_of(world, "model.tokens") <= 60_000 + MEANWHILE
     world.adapter.moves = [Outcome(ok=True, value={"usage": {"total_tokens": 70}})]
     await world.guard.run(ask(who, tokens=50_000))
-    assert await left_of(world, "model.tokens") == 59_930
+    assert 59_930 <= await left_of(world, "model.tokens") <= 59_930 + MEANWHILE
     world.adapter.moves = [Outcome(ok=True, usage=Usage(tokens_in=20, tokens_out=10))]
     await world.guard.run(ask(who, tokens=50_000))
-    assert await left_of(world, "model.tokens") == 59_900
+    assert 59_900 <= await left_of(world, "model.tokens") <= 59_900 + MEANWHILE
     error = await refused(world, ask(who, tokens=90_000))
     assert error.limit == "100,000 tokens a day for the agent coder"
-    assert error.remaining == 59_900
+    assert 59_900 <= (error.remaining or 0) <= 59_900 + MEANWHILE
     assert error.plan == "pro"
     assert "may use 90," in error.message
     world.adapter.moves = [Failed("no answer")]
     with pytest.raises(Failed):
         await world.guard.run(ask(who, tokens=50_000))
-    assert await left_of(world, "model.tokens") == 59_900
+    assert 59_900 <= await left_of(world, "model.tokens") <= 59_900 + MEANWHILE
     world.adapter.moves = [Outcome(ok=True, value={"text": "no figure"})]
     await world.guard.run(ask(who, tokens=9_000))
-    assert 50_870 <= await left_of(world, "model.tokens") <= 50_900, "without a figure the estimate stands"
+    assert 50_870 <= await left_of(world, "model.tokens") <= 50_900 + MEANWHILE, "without a figure the estimate stands"
     world.adapter.moves = [Outcome(ok=True, value={"usage": {"total_tokens": 80_000}})]
     await world.guard.run(ask(who))
     assert await left_of(world, "model.tokens") == 0

@@ -141,12 +141,6 @@ class StoredAnswers:
         self._remember(at, _Known(answer, until_us, self._clock.monotonic(), len(text)))
         self._submit(op)
 
-    def forget(self, workspace: str) -> None:
-        """Give nothing of a workspace from memory before the next look at the store: it was cleared."""
-        with self._lock:
-            for at in [at for at in self._front if at[0] == workspace]:
-                self._size -= self._front.pop(at).size
-
     def note(self) -> None:
         """Write down what was given since the last time, so that it counts as used."""
         with self._lock:
