@@ -6,7 +6,7 @@ BENCH ?=
 ONLY ?=
 PATIENCE ?=
 PYTEST ?=
-WORKERS ?= 2
+WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check coverage bench bench-peers prove docs e2e

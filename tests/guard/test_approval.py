@@ -282,6 +282,8 @@ async def test_the_story_of_a_refusal_says_what_became_of_the_request(asked: Wor
     assert await told() == f"Next: nothing: it was approved, and done as remit why {done} tells"
     first = (await why(asked.journal, "m1", workspace=WORKSPACE)).text().splitlines()[0]
     assert first == "Done in mission m1: 1 action. Refused, failed or open, newest first:"
+    assert isinstance(asked.clock, HandClock)
+    asked.clock.advance(1)
     await decide(asked, await ask(asked, act(deploy(), principal=CODER, key="another")), approve=False)
     newest = (await why(asked.journal, "m1", workspace=WORKSPACE)).actions[0]
     assert newest.next == NEXT["approval.denied"].format(mission="m1")
