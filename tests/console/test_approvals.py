@@ -7,7 +7,7 @@ from itertools import count
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from remit.accounts.agents import Agent, register_agent
 from remit.accounts.budgets import BudgetScope, Limit, remove_limit, set_limit
@@ -229,11 +229,17 @@ def test_a_decision_that_comes_too_late_says_who_was_first_and_keeps_what_was_wr
     browser: Browser, crew: Served, says: str
 ) -> None:
     which = order(crew)
+
+    def late(route: Route) -> None:
+        """She was quicker than what is on its way: the open page has had no time to give way."""
+        denied_by_priya(crew, which)
+        route.continue_()
+
     with looking(browser, crew) as looked:
         page = looked.go(f"/approvals/{which}")
         page.locator("#why").fill("read it <b>twice</b>,\nall holds")
         page.get_by_label("I have read the effect").check()
-        denied_by_priya(crew, which)
+        page.route(f"**/approvals/{which}/decision", late)
         page.get_by_role("button", name=says).click()
         notice = page.locator("#problem")
         expect(notice).to_be_focused()
